@@ -1,0 +1,16 @@
+# Airflow with this project in it. The slim image brings no providers of its own, so that all versions
+# come from requirements-deploy.txt, which the tests' requirements.txt agrees with.
+FROM apache/airflow:slim-3.3.2-python3.11
+
+COPY --chown=airflow:0 requirements-deploy.txt /tmp/requirements.txt
+RUN pip install --no-cache-dir --requirement /tmp/requirements.txt
+
+COPY --chown=airflow:0 pyproject.toml LICENSE NOTICE ${AIRFLOW_HOME}/
+COPY --chown=airflow:0 plugins/ ${AIRFLOW_HOME}/plugins/
+COPY --chown=airflow:0 include/ ${AIRFLOW_HOME}/include/
+COPY --chown=airflow:0 dags/ ${AIRFLOW_HOME}/dags/
+# Editable: the plugins folder is on Airflow's path anyway, and an installed copy would shadow it.
+RUN pip install --no-cache-dir --no-deps --no-build-isolation --editable "${AIRFLOW_HOME}"
+
+# DAG files import from include/.
+ENV PYTHONPATH=${AIRFLOW_HOME}

@@ -1,0 +1,64 @@
+# `make` alone lists what there is. Needs Python 3.11 or newer, nothing else: everything is installed
+# into .venv, at the first call that needs it.
+
+# The Python that .venv is made with; the first of these that is new enough.
+PYTHON ?= python3
+PYTHONS = .venv/bin/python $(PYTHON) python3.13 python3.12 python3.11
+
+define BOOTSTRAP
+for python in $(PYTHONS); do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && break; \
+	python=$(PYTHON); \
+done; \
+command -v "$$python" >/dev/null || { \
+	echo "ERROR: Python 3.11 or newer is needed, and there is no $$python here." >&2; \
+	echo "Install it, or say where it is: make PYTHON=/path/to/python3.12" >&2; \
+	exit 1; \
+}; \
+"$$python" tools/bootstrap.py
+endef
+
+# Where this is set, every start of Airflow would compile all of it again.
+unexport PYTHONDONTWRITEBYTECODE
+
+RUN = .venv/bin/python
+# The paths that `make test` is about; any of pytest's arguments will do.
+TESTS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test lint format requirements clean env env-dev
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: env ## Deliver audiences of a simulated AEP with a real Airflow, end to end
+	@$(RUN) -m tools.demo
+
+up: env ## The same to look around in: Airflow's UI and the simulated AEP, until Ctrl-C
+	@$(RUN) -m tools.up
+
+test: env-dev ## Run the tests (a part of them: make test TESTS="tests/unit -k planning")
+	@$(RUN) -m pytest $(TESTS)
+
+lint: env-dev ## Check style and types
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
+
+format: env-dev ## Repair what of the style can be repaired by a machine
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+
+requirements: ## Pin requirements*.in anew in requirements*.txt (all to the newest: UPGRADE=1)
+	@$(BOOTSTRAP) --resolve $(if $(UPGRADE),--upgrade)
+
+clean: ## Remove the environment, the state of `make up` and all caches
+	@rm -rf .venv .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov build
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find . -name '*.egg-info' -type d -prune -exec rm -rf {} +
+
+env:
+	@$(BOOTSTRAP)
+
+env-dev:
+	@$(BOOTSTRAP) --dev

@@ -1,0 +1,68 @@
+"""The ASGI application: AEP's routes, IMS and the control calls, behind the gate."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from .activation import run_adhoc_activation
+from .control import control_routes
+from .documents import sandbox_document
+from .errors import ApiError, Service, error_body
+from .flowservice import get_flow, get_run, list_flows, list_runs
+from .gate import Gate
+from .gateway import Call, Handler, guarded, json_answer
+from .ims import token_endpoint
+from .simulator import Simulator
+from .ups import get_export_job, list_export_jobs
+
+_CALLS: tuple[tuple[str, Service, str, Handler], ...] = (
+    ("POST", Service.ACTIVATION, "/adhocrun", run_adhoc_activation),
+    ("GET", Service.UPS, "/export/jobs", list_export_jobs),
+    ("GET", Service.UPS, "/export/jobs/", list_export_jobs),  # as its own link.next has it
+    ("GET", Service.UPS, "/export/jobs/{job_id}", get_export_job),
+    ("GET", Service.FLOW_SERVICE, "/runs", list_runs),
+    ("GET", Service.FLOW_SERVICE, "/runs/{run_id}", get_run),
+    ("GET", Service.FLOW_SERVICE, "/flows", list_flows),
+    ("GET", Service.FLOW_SERVICE, "/flows/{flow_id}", get_flow),
+)
+
+
+def list_sandboxes(call: Call) -> Response:
+    """``GET /sandboxes``: path and shape are unconfirmed, as none of the files used here describes them."""
+    return json_answer({"sandboxes": [sandbox_document(s) for s in call.world.sandboxes.values()]})
+
+
+def build_app(simulator: Simulator) -> ASGIApp:
+    """Return the application."""
+    routes = [
+        Route(service.value + path, guarded(simulator, service, handler), methods=[method])
+        for method, service, path, handler in (
+            *_CALLS,
+            ("GET", Service.SANDBOXES, "/sandboxes", list_sandboxes),
+        )
+    ]
+    routes.append(Route("/ims/token/v3", token_endpoint(simulator), methods=["POST"]))
+    app = Starlette(
+        routes=[*routes, *control_routes(simulator)],
+        exception_handlers={ApiError: _api_error, HTTPException: _no_such_call},
+    )
+    app.router.redirect_slashes = False
+    return Gate(app, simulator)
+
+
+async def _api_error(_: Request, exc: Exception) -> Response:
+    if not isinstance(exc, ApiError):
+        raise exc
+    return JSONResponse(exc.body, status_code=exc.status, headers=exc.headers)
+
+
+async def _no_such_call(request: Request, exc: Exception) -> Response:
+    """Answer an unknown path or method; AEP's own words for it are unconfirmed."""
+    status = exc.status_code if isinstance(exc, HTTPException) else 500
+    text = f"{request.method} {request.url.path}"
+    return JSONResponse(error_body(request.url.path, status, text), status_code=status)

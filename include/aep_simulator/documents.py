@@ -1,0 +1,200 @@
+"""The JSON that AEP shows: flows, flow runs, export jobs, sandboxes.
+
+Fields and samples follow Adobe's OpenAPI files of the Segmentation, Flow Service and Destinations APIs.
+"""
+
+from __future__ import annotations
+
+import math
+
+from .entities import ExportJob, Flow, IdKind, Json, Mapping, Run, Sandbox, derived_id, merged, phase_of
+from .run_metrics import final_metrics, progress_metrics
+
+CLIENT = "acp_foundation_connectors"
+
+
+def sandbox_document(sandbox: Sandbox) -> Json:
+    """Return a sandbox. Its shape is not in the files named above: a minimal one, unconfirmed."""
+    return {
+        "id": sandbox.id,
+        "name": sandbox.name,
+        "title": sandbox.title,
+        "state": sandbox.state,
+        "type": sandbox.type,
+    }
+
+
+def export_job_document(job: ExportJob, org_id: str, now_ms: int) -> Json:
+    """Return an export job: integer id, times in milliseconds (Adobe's schema says seconds)."""
+    status = job.status(now_ms)
+    running = status in {"NEW", "PROCESSING"}
+    updated = now_ms if running or job.ends_ms is None else job.ends_ms
+    span = {"startTimeInMs": job.created_ms}
+    if not running:
+        span |= {"endTimeInMs": updated, "totalTimeInMs": updated - job.created_ms}
+    document: Json = {
+        "id": job.id,
+        "jobType": "BATCH",
+        "destination": {
+            "datasetId": derived_id(f"dataset of {job.schema}").replace("-", "")[:24],
+            "segmentPerBatch": False,
+            "batchId": "" if running else f"{job.created_ms:032x}",
+        },
+        "schema": {"name": job.schema},
+        "imsOrgId": org_id,
+        "status": status,
+        "mergePolicy": {"id": "timestampOrdered-none-mp", "version": 1},
+        "profileInstanceId": "ups",
+        "errors": [],
+        "metrics": {"totalTime": dict(span), "profileExportTime": dict(span)},
+        "computeGatewayJobId": {} if status == "NEW" else {"exportJob": f"export-{job.id}", "pushJob": ""},
+        "creationTime": job.created_ms,
+        "updateTime": max(updated, job.created_ms),
+        "requestId": f"request-{job.id}",
+    }
+    if status == "SUCCEEDED":
+        document["metrics"]["aCPDatasetWriteTime"] = dict(span)
+    if status == "FAILED":
+        document["errors"] = [{"code": "0100000003", "msg": "Error in Export Job", "callStack": ""}]
+    if job.segments:
+        states = ["realized", "existing"]
+        named = [{"segmentId": s, "segmentNs": "ups", "status": states} for s in job.segments]
+        document["filter"] = {"segments": named}
+    return merged(document, job.raw)
+
+
+def _selector(mapping: Mapping, flow: Flow) -> Json:
+    """Return an entry of ``segmentSelectors``; an imported audience has its own id under two names."""
+    audience = mapping.audience
+    value: Json = {"id": audience.id_as("external")}
+    if audience.external_id is not None:
+        value["systemSegmentId"] = audience.id
+        value["namespace"] = audience.namespace or "CustomerAudienceUpload"
+    value |= {"name": audience.name, "description": ""}
+    if flow.kind == "file":
+        # That streaming flows lack these is unconfirmed; the samples show them for file-based ones only.
+        schedule: Json = {
+            "frequency": mapping.schedule.frequency,
+            "triggerType": mapping.schedule.trigger_type,
+            "startDate": mapping.schedule.start.isoformat(),
+        }
+        if mapping.schedule.end is not None:
+            schedule["endDate"] = mapping.schedule.end.isoformat()
+        if mapping.schedule.start_time is not None:
+            schedule["startTime"] = mapping.schedule.start_time
+        value |= {
+            "filenameTemplate": "%DESTINATION_NAME%_%SEGMENT_ID%_%DATETIME(YYYYMMdd_HHmmss)%",
+            "exportMode": mapping.export_mode,
+            "schedule": schedule,
+        }
+    # Epoch *seconds*, as text, unlike every other time of Flow Service.
+    seconds = str(mapping.mapped_ms // 1000)
+    return {"type": "PLATFORM_SEGMENT", "value": {**value, "createTime": seconds, "updateTime": seconds}}
+
+
+def flow_body(flow: Flow, sandbox: Sandbox, org_id: str) -> Json:
+    """Return the part of a flow's JSON that does not change."""
+    connection_spec = {"id": flow.connection_spec_id, "version": "1.0"}
+    updated = max((m.mapped_ms for m in flow.mappings.values()), default=flow.created_ms)
+    etag = f'"{flow.created_ms:016x}"'
+    return {
+        "id": flow.id,
+        "createdAt": flow.created_ms,
+        "updatedAt": max(updated, flow.created_ms),
+        "createdBy": f"{CLIENT}@AdobeID",
+        "updatedBy": f"{CLIENT}@AdobeID",
+        "createdClient": "exc_app",
+        "updatedClient": CLIENT,
+        "sandboxId": sandbox.id,
+        "sandboxName": flow.sandbox,
+        "imsOrgId": org_id,
+        "name": flow.name,
+        "description": "",
+        "flowSpec": {"id": flow.flow_spec_id, "version": "1.0"},
+        "state": flow.state,
+        "version": etag,
+        "etag": etag,
+        "sourceConnectionIds": [flow.source_connection_id],
+        "targetConnectionIds": [flow.target_connection_id],
+        "inheritedAttributes": {
+            "properties": {"isDestinationFlow": flow.kind != "source"},
+            "sourceConnections": [{"id": flow.source_connection_id}],
+            "targetConnections": [{"id": flow.target_connection_id, "connectionSpec": connection_spec}],
+        },
+        "transformations": [
+            {
+                "name": "GeneralTransform",
+                "params": {
+                    "segmentSelectors": {"selectors": [_selector(m, flow) for m in flow.mappings.values()]}
+                },
+            }
+        ],
+        "runs": f"/runs?property=flowId=={flow.id}",
+        "lastOperation": {
+            "started": flow.created_ms,
+            "updated": flow.created_ms,
+            "percentCompleted": 100,
+            "status": {"value": "completed", "properties": None, "errors": []},
+            "operation": "create",
+        },
+    }
+
+
+def flow_document(flow: Flow, last_ended: Run | None) -> Json:
+    """Return a flow as it is now; ``lastRunDetails.state`` is documented as success or failed only."""
+    document = dict(flow.body)
+    if last_ended is not None:
+        failed = phase_of(last_ended.outcome.status) == "failed"
+        document["lastRunDetails"] = {
+            "id": last_ended.id,
+            "state": "failed" if failed else "success",
+            "startedAtUTC": started_ms(last_ended),
+            "completedAtUTC": last_ended.ends_ms,
+        }
+    return merged(document, flow.raw)
+
+
+def started_ms(run: Run) -> int:
+    """Return when a run's work began: 1.5 s after its creation, or sooner if it is very short."""
+    lasts = math.inf if run.ends_ms is None else run.ends_ms - run.created_ms
+    return run.created_ms + int(min(1500, lasts / 10))
+
+
+def run_document(run: Run, org_id: str, entity: IdKind, now_ms: int) -> Json:
+    """Return a flow run as it is now.
+
+    A young run lacks ``metrics`` at first, then ``recordSummary``, so it names no audience; an unfinished
+    one lacks ``completedAtUTC`` and more; a failed one lacks ``sizeSummary`` and ``fileSummary``.
+    """
+    if run.final is not None:
+        return run.final
+    ended = run.ended(now_ms)
+    document: Json = {
+        "id": run.id,
+        "createdAt": run.created_ms,
+        "updatedAt": run.ends_ms if ended else now_ms,
+        "createdBy": f"{CLIENT}@AdobeID",
+        "updatedBy": f"{CLIENT}@AdobeID",
+        "createdClient": CLIENT,
+        "updatedClient": CLIENT,
+        "sandboxId": run.flow.body["sandboxId"],
+        "sandboxName": run.flow.sandbox,
+        "imsOrgId": org_id,
+        "flowId": run.flow.id,
+        "flowSpec": {"id": run.flow.flow_spec_id, "version": "1.0"},
+        "providerRefId": run.id.replace("-", ""),
+        "etag": f'"{run.created_ms:016x}"',
+    }
+    ids = [f"segment:{audience.id_as(entity)}" for audience in run.audiences]
+    if ended:
+        document["metrics"], document["activities"] = final_metrics(run, ids, started_ms(run))
+        run.final = merged(document, run.raw)
+        return run.final
+    young_for = run.young_until_ms - run.created_ms
+    if now_ms < run.young_until_ms and now_ms < run.created_ms + young_for // 3:
+        return merged(document, run.raw)
+    named = ids if now_ms >= run.young_until_ms else None
+    # A run that is to stay as it is shows the running word it was given.
+    word = run.outcome.status if run.ends_ms is None else None
+    document["metrics"] = progress_metrics(run, named, started_ms(run), word or "inProgress")
+    return merged(document, run.raw)

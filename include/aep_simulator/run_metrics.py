@@ -1,0 +1,188 @@
+"""The ``metrics`` and ``activities`` of a flow run.
+
+They follow the two samples in Adobe's OpenAPI file of the Destinations API (a run that succeeded and one
+that failed); a partial success is composed of both, since there is no sample of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .entities import Json, Run, phase_of
+
+_BYTES_PER_RECORD = 109
+_FAILED_CODE = "ACTIVATION_BATCH-0000-FAILED"
+_SKIPPED = {"code": "ACTIVATION_BATCH-0000-SKIP", "message": "Records didn't match attribute filter."}
+_XDM_ACTIVITY = "c4f238e3-7334-4933-8b56-64d7ea43ea54"
+_PUBLISHER_ACTIVITY = "51d82b36-6b8f-11eb-9439-0242ac130002"
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """Records of one audience."""
+
+    entity: str
+    read: int
+    skipped: int
+    failed: int
+    written: int
+
+    @property
+    def source(self) -> Json:
+        return {"id": self.entity, "inputRecordCount": self.read, "skippedRecordCount": self.skipped}
+
+    @property
+    def target(self) -> Json:
+        return {
+            "id": self.entity,
+            "createdRecordCount": self.written,
+            "outputRecordCount": self.written,
+        }
+
+
+def _counts(run: Run, ids: Sequence[str], default_failed_share: float) -> list[_Counts]:
+    outcome = run.outcome
+    counts = []
+    for audience, entity in zip(run.audiences, ids, strict=True):
+        total = audience.size
+        skipped = total // 500 if outcome.records_skipped is None else outcome.records_skipped
+        failed = (
+            int(total * default_failed_share) if outcome.records_failed is None else outcome.records_failed
+        )
+        written = max(total - skipped - failed, 0) if outcome.records is None else outcome.records
+        if outcome.records == 0 and outcome.records_skipped is None:
+            skipped = 0
+        counts.append(_Counts(entity, written + skipped + failed, skipped, failed, written))
+    return counts
+
+
+def _duration(run: Run, started: int) -> Json:
+    return {"startedAtUTC": started, "completedAtUTC": run.ends_ms}
+
+
+def progress_metrics(run: Run, ids: Sequence[str] | None, started: int, status: str | None) -> Json:
+    """Return the metrics of an unfinished run; ``ids`` null: too young to name its audiences."""
+    metrics: Json = {"durationSummary": {"startedAtUTC": started}}
+    if ids is not None:
+        # Only the source side is known while nothing is written yet; the failed sample looks like that.
+        counts = _counts(run, ids, 0.0)
+        entities = [{"id": c.entity, "inputRecordCount": c.read} for c in counts]
+        read = sum(c.read for c in counts)
+        source = {"id": run.flow.source_connection_id, "inputRecordCount": read, "entitySummaries": entities}
+        metrics["recordSummary"] = {"inputRecordCount": read, "sourceSummaries": [source]}
+    if status is not None:
+        metrics["statusSummary"] = {"status": status}
+    return metrics
+
+
+def final_metrics(run: Run, ids: Sequence[str], started: int) -> tuple[Json, list[Json]]:
+    """Return metrics and activities of a run that has reached its outcome."""
+    phase = phase_of(run.outcome.status) if run.outcome.status is not None else "unknown"
+    if phase == "failed":
+        return _failed(run, ids, started)
+    if phase in {"success", "partial"}:
+        return _written(run, ids, started, partial=phase == "partial")
+    # A status no document knows, or none at all: nothing says such a run has completed.
+    return progress_metrics(run, ids, started, run.outcome.status), []
+
+
+def _error(run: Run, fallback: str) -> Json:
+    return {"code": run.outcome.code or _FAILED_CODE, "message": run.outcome.message or fallback}
+
+
+def _failed(run: Run, ids: Sequence[str], started: int) -> tuple[Json, list[Json]]:
+    error = _error(run, "Job aborted.")
+    nothing = {"inputRecordCount": 0, "skippedRecordCount": 0}
+    source = {
+        "id": run.flow.source_connection_id,
+        **nothing,
+        "entitySummaries": [{"id": entity, **nothing} for entity in ids],
+    }
+    status = {"status": run.outcome.status, "errors": [error]}
+    metrics: Json = {
+        "durationSummary": _duration(run, started),
+        "recordSummary": {"sourceSummaries": [source], "failedInfo": [error]},
+        "statusSummary": {**status, "activityRefs": [_XDM_ACTIVITY]},
+    }
+    activity = {
+        "id": _XDM_ACTIVITY,
+        "name": "Activation Batch XdmProcessor Activity",
+        "updatedAtUTC": 0,
+        "durationSummary": _duration(run, started),
+        "latencySummary": {},
+        "sizeSummary": {},
+        "recordSummary": {"failedInfo": [error]},
+        "fileSummary": {},
+        "statusSummary": {**status, "extensions": {}},
+    }
+    return metrics, [activity]
+
+
+def _written(run: Run, ids: Sequence[str], started: int, *, partial: bool) -> tuple[Json, list[Json]]:
+    counts = _counts(run, ids, 0.01 if partial else 0.0)
+    read, skipped = sum(c.read for c in counts), sum(c.skipped for c in counts)
+    failed, written = sum(c.failed for c in counts), sum(c.written for c in counts)
+    size, files = written * _BYTES_PER_RECORD, len(counts)
+    totals: Json = {
+        "inputRecordCount": read,
+        "createdRecordCount": written,
+        "outputRecordCount": written,
+        "skippedRecordCount": skipped,
+    }
+    details: Json = {}
+    if skipped:
+        details["skippedInfo"] = [{**_SKIPPED, "count": skipped}]
+    status: Json = {"status": run.outcome.status}
+    if partial or failed:
+        error = _error(run, "Some records failed.")
+        totals["failedRecordCount"] = failed
+        details["failedInfo"] = [{**error, "count": failed}]
+        status["errors"] = [error]
+    elif run.outcome.code or run.outcome.message:
+        # Errors can be listed on a successful run too.
+        status["errors"] = [_error(run, "")]
+    source = {
+        "id": run.flow.source_connection_id,
+        "inputRecordCount": read,
+        "skippedRecordCount": skipped,
+        "entitySummaries": [c.source for c in counts],
+    }
+    target = {
+        "id": run.flow.target_connection_id,
+        "createdRecordCount": written,
+        "outputRecordCount": written,
+        "entitySummaries": [c.target for c in counts],
+    }
+    bytes_, file_count = {"inputBytes": size, "outputBytes": size}, {"inputFileCount": files}
+    metrics: Json = {
+        "durationSummary": _duration(run, started),
+        "sizeSummary": bytes_,
+        "recordSummary": {**totals, "sourceSummaries": [source], "targetSummaries": [target], **details},
+        "fileSummary": {**file_count, "outputFileCount": files},
+        "statusSummary": {**status, "activityRefs": [_XDM_ACTIVITY]},
+    }
+    halfway = (started + (run.ends_ms or started)) // 2
+    xdm = {
+        "id": _XDM_ACTIVITY,
+        "name": "Activation Batch XdmProcessor Activity",
+        "updatedAtUTC": 0,
+        "durationSummary": {"startedAtUTC": started, "completedAtUTC": halfway},
+        "latencySummary": {},
+        "sizeSummary": dict(bytes_),
+        "recordSummary": {**totals, **details},
+        "fileSummary": {**file_count, "outputFileCount": files},
+        "statusSummary": {"status": "success", "extensions": {}},
+    }
+    publisher = {
+        "id": _PUBLISHER_ACTIVITY,
+        "name": "Activation Batch Publisher Activity",
+        "updatedAtUTC": 0,
+        "durationSummary": {"startedAtUTC": halfway, "completedAtUTC": run.ends_ms},
+        "latencySummary": {},
+        "sizeSummary": {"outputBytes": size},
+        "recordSummary": {"inputRecordCount": written, "outputRecordCount": written, "skippedRecordCount": 0},
+        "fileSummary": {"outputFileCount": files},
+        "statusSummary": {"status": run.outcome.status, "extensions": {}},
+    }
+    return metrics, [xdm, publisher]

@@ -1,0 +1,119 @@
+"""The IMS access token's life: when to renew it and how to ask for it. Nothing here sends anything.
+
+Follows Adobe Developer Console, "OAuth Server-to-Server": client credentials in the body of a POST,
+answered by a token that lives ``expires_in`` seconds and cannot be refreshed, only asked for again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from .connection import AepConnection
+from .errors import AepAuthError, AepTransientError, Verdict
+from .models import as_text
+
+TOKEN_PATH = "/ims/token/v3"
+CALL = "POST /ims/token/v3"
+RENEW_EARLY = 500.0
+"""Seconds before its end at which a token is renewed, or half its life if that is shorter."""
+
+_ADVICE = {
+    "invalid_client": "check Login (client id) and Password (client secret) of the connection",
+    "invalid_scope": "compare extra 'scopes' with the scopes shown in the Developer Console project",
+    "invalid_scopes": "compare extra 'scopes' with the scopes shown in the Developer Console project",
+}
+
+Key = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token and the moment (``time.monotonic``) from which it should be renewed."""
+
+    value: str = field(repr=False)
+    renew_at: float
+
+    def is_fresh(self) -> bool:
+        """Whether the token may still be used."""
+        return time.monotonic() < self.renew_at
+
+
+_tokens: dict[Key, Token] = {}
+"""Tokens of this process: one mint serves all hooks and triggers in it."""
+
+
+def key_of(connection: AepConnection) -> Key:
+    """Return what a token belongs to; a rotated secret gets a token of its own."""
+    return connection.ims_url, connection.client_id, connection.scopes, connection.client_secret
+
+
+def cached(connection: AepConnection, refused: str | None = None) -> str | None:
+    """Return a usable token, if there is one.
+
+    :param refused: a token that AEP has just refused; it is forgotten.
+    """
+    if connection.access_token:
+        return connection.access_token if refused != connection.access_token else None
+    token = _tokens.get(key_of(connection))
+    if token is None or token.value == refused or not token.is_fresh():
+        return None
+    return token.value
+
+
+def keep(connection: AepConnection, token: Token) -> None:
+    """Remember a freshly minted token for this process."""
+    _tokens[key_of(connection)] = token
+
+
+def forget_all() -> None:
+    """Forget all tokens (tests)."""
+    _tokens.clear()
+
+
+def mint_body(connection: AepConnection) -> bytes:
+    """Build the form body; the secret goes into the body because query strings get logged."""
+    if connection.access_token:
+        raise AepAuthError(
+            "AEP",
+            status=401,
+            text="the access token in the connection is refused",
+            advice="enter a new extra 'access_token', or remove it and enter a client secret",
+        )
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": connection.client_id,
+        "client_secret": connection.client_secret,
+        "scope": connection.scopes,
+    }
+    return urlencode(form).encode()
+
+
+def read_token(data: Mapping[str, object]) -> Token:
+    """Read IMS's answer; a lifetime above 10^6 is in milliseconds, as in the retired exchange."""
+    value = as_text(data.get("access_token"))
+    if not value or not value.isascii() or any(char.isspace() for char in value):
+        raise AepTransientError(CALL, status=200, text="the answer has no access_token")
+    raw = data.get("expires_in")
+    life = (
+        float(raw)
+        if isinstance(raw, int | float | str) and str(raw).replace(".", "", 1).isdigit()
+        else 3600.0
+    )
+    if life > 1_000_000:
+        life /= 1000
+    return Token(value, time.monotonic() + life - min(RENEW_EARLY, life / 2))
+
+
+def refused(verdict: Verdict) -> AepAuthError:
+    """Turn IMS's refusal into an error; its ``error`` field decides, not the HTTP status."""
+    return AepAuthError(
+        CALL,
+        status=verdict.status,
+        code=verdict.code,
+        text=verdict.text,
+        request_id=verdict.request_id,
+        advice=_ADVICE.get(verdict.code, "check the credential in the Adobe Developer Console"),
+    )

@@ -1,0 +1,199 @@
+"""The Airflow connection, read and checked: where AEP is, who we are, how to get there."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from .errors import AepConnectionConfigError
+
+CONN_TYPE = "adobe_experience_platform"
+DEFAULT_CONN_ID = "aep_default"
+DEFAULT_HOST = "https://platform.adobe.io"
+DEFAULT_IMS_URL = "https://ims-na1.adobelogin.com"
+DEFAULT_SANDBOX = "prod"
+DEFAULT_SCOPES = "openid,session,AdobeID,read_organizations,additional_info.projectedProductContext"
+DEFAULT_TIMEOUT = 60.0
+"""Seconds for one request: adobe.io itself cuts a request off after 60 s."""
+
+
+class AirflowConnection(Protocol):
+    """The parts of ``airflow.sdk.Connection`` that are read."""
+
+    conn_id: str
+    conn_type: str | None
+    host: str | None
+    schema: str | None
+    login: str | None
+    password: str | None
+    port: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AepConnection:
+    """A checked connection. Secrets are left out of ``repr``.
+
+    :param base_url: scheme, host and port of AEP; the only place that the bearer token is sent to.
+    :param timeout: seconds for one request, also the hard limit of the activation request.
+    :param access_token: used as it is instead of minting one, "" to mint.
+    """
+
+    conn_id: str
+    base_url: str
+    ims_url: str
+    client_id: str
+    org_id: str
+    sandbox_name: str
+    scopes: str
+    client_secret: str = field(repr=False)
+    access_token: str = field(default="", repr=False)
+    tenant: str = ""
+    timeout: float = DEFAULT_TIMEOUT
+    verify: bool | str = True
+    cert: str | tuple[str, str] | None = None
+    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    trust_env: bool = True
+
+    @classmethod
+    def parse(
+        cls, connection: AirflowConnection, extra: Mapping[str, object], sandbox_name: str | None = None
+    ) -> AepConnection:
+        """Read an Airflow connection.
+
+        :param connection: the connection.
+        :param extra: its ``extra`` as a dictionary.
+        :param sandbox_name: overrides the connection's sandbox.
+        :raises AepConnectionConfigError: naming every fault at once.
+        """
+        conn_id = connection.conn_id
+        if connection.conn_type != CONN_TYPE:
+            raise AepConnectionConfigError(
+                f"Connection {conn_id!r} has type {connection.conn_type!r}. Choose a connection of type "
+                f"{CONN_TYPE!r}, so that no other system's secret is ever sent to AEP."
+            )
+        faults: list[str] = []
+        allow_http = _as_bool(extra.get("allow_http", False))
+        ims_url = str(extra.get("ims_url") or DEFAULT_IMS_URL)
+        base_url = _checked_url(_host_url(connection), "Host", allow_http, faults)
+        ims_url = _checked_url(ims_url, "extra 'ims_url'", allow_http, faults)
+        org_id = str(extra.get("org_id") or "").strip()
+        client_id = (connection.login or "").strip()
+        secret = connection.password or ""
+        token = str(extra.get("access_token") or "").strip()
+        if not client_id:
+            faults.append("Login is empty: enter the client id (API key) of the Developer Console credential")
+        if not secret and not token:
+            faults.append("Password is empty: enter the client secret of the Developer Console credential")
+        if not org_id:
+            faults.append("extra 'org_id' is missing: enter the IMS organization id, such as ABC123@AdobeOrg")
+        sandbox = str(sandbox_name or extra.get("sandbox_name") or DEFAULT_SANDBOX).strip()
+        for label, value in (("Login", client_id), ("extra 'org_id'", org_id), ("sandbox name", sandbox)):
+            if not value.isascii() or any(char.isspace() or not char.isprintable() for char in value):
+                faults.append(
+                    f"{label} holds a space, a line break or another character that no header can carry"
+                )
+        for label, value in (("Password", secret), ("extra 'access_token'", token)):
+            if any(char in value for char in "\r\n"):
+                faults.append(f"{label} holds a line break: paste it again without")
+        if faults:
+            raise AepConnectionConfigError(
+                f"Connection {conn_id!r} cannot be used:\n" + "\n".join(f"  - {fault}" for fault in faults)
+            )
+        return cls(
+            conn_id=conn_id,
+            base_url=base_url,
+            ims_url=ims_url,
+            client_id=client_id,
+            client_secret=secret,
+            access_token=token,
+            org_id=org_id,
+            sandbox_name=sandbox,
+            scopes=str(extra.get("scopes") or DEFAULT_SCOPES),
+            tenant=str(extra.get("tenant") or ""),
+            timeout=_as_timeout(extra.get("timeout")),
+            verify=_as_verify(extra.get("verify", extra.get("verify_ssl", True))),
+            cert=_as_cert(extra.get("cert")),
+            proxies=_as_proxies(extra.get("proxies", extra.get("proxy"))),
+            trust_env=_as_bool(extra.get("trust_env", True)),
+        )
+
+    def headers(self, token: str) -> dict[str, str]:
+        """Return the headers that every AEP request carries (``x-sandbox-id`` is never one of them)."""
+        return {
+            "Authorization": f"Bearer {token}",
+            "x-api-key": self.client_id,
+            "x-gw-ims-org-id": self.org_id,
+            "x-sandbox-name": self.sandbox_name,
+        }
+
+
+def _host_url(connection: AirflowConnection) -> str:
+    host = (connection.host or DEFAULT_HOST).strip()
+    if "://" not in host:
+        scheme = connection.schema if connection.schema in ("http", "https") else "https"
+        host = f"{scheme}://{host}"
+    return f"{host.rstrip('/')}:{connection.port}" if connection.port else host
+
+
+def _checked_url(url: str, label: str, allow_http: bool, faults: list[str]) -> str:
+    """Return scheme, host and port of a base URL; say what is wrong with it otherwise."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+        parts = urlsplit("")
+    if not host or parts.scheme not in ("http", "https"):
+        faults.append(f"{label} is no web address: enter one such as {DEFAULT_HOST}")
+        return ""
+    if parts.username or parts.password or parts.query or parts.fragment or parts.path not in ("", "/"):
+        faults.append(f"{label} must hold scheme, host and port only, such as {DEFAULT_HOST}")
+        return ""
+    if parts.scheme == "http" and not allow_http and not _is_loopback(host):
+        faults.append(f"{label} uses http, which shows the token to everybody on the way: use https")
+        return ""
+    name = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{name}" + (f":{port}" if port else "")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _as_bool(value: object) -> bool:
+    return value.strip().lower() in ("1", "true", "yes", "on") if isinstance(value, str) else bool(value)
+
+
+def _as_timeout(value: object) -> float:
+    try:
+        seconds = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return DEFAULT_TIMEOUT
+    return seconds if 0 < seconds <= 600 else DEFAULT_TIMEOUT
+
+
+def _as_verify(value: object) -> bool | str:
+    """``verify`` is true, false or the path of a CA bundle."""
+    if isinstance(value, str) and value.strip().lower() not in ("true", "false", "1", "0", "yes", "no", ""):
+        return value
+    return _as_bool(value) if value != "" else True
+
+
+def _as_cert(value: object) -> str | tuple[str, str] | None:
+    if isinstance(value, list | tuple) and len(value) == 2:
+        return str(value[0]), str(value[1])
+    return value if isinstance(value, str) and value else None
+
+
+def _as_proxies(value: object) -> dict[str, str]:
+    if isinstance(value, str) and value:
+        return {"http": value, "https": value}
+    return {str(key): str(item) for key, item in value.items()} if isinstance(value, dict) else {}

@@ -1,0 +1,354 @@
+"""The two hooks: thin shells that carry requests, one with requests, one with aiohttp.
+
+They know how to send and how to wait, nothing of AEP: the rules are in :mod:`.transport` (retries,
+token, redirects), :mod:`.endpoints` (calls) and :mod:`.auth` (the token's life).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+import time
+import weakref
+from types import TracebackType
+from typing import Any, TypeVar
+
+import aiohttp
+import requests
+from airflow.providers.http.hooks.http import HttpHook
+from airflow.sdk import BaseHook
+from airflow.sdk.log import amask_secret, mask_secret
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError, SSLError
+
+from . import auth, endpoints
+from .connection import CONN_TYPE, DEFAULT_CONN_ID, AepConnection
+from .endpoints import Call
+from .errors import AepError
+from .transport import MAX_BODY, NeedToken, Received, Send, Sleep, TransportError, exchange, mint
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT = 10.0
+_mint_lock = threading.Lock()
+_async_mint_locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+class NoAuth(requests.auth.AuthBase):
+    """Adds nothing: the bearer token is a header of each request, never a property of the session.
+
+    HttpHook would otherwise send login and password (client id and secret) as Basic authentication.
+    """
+
+    def __init__(self, *_: object) -> None:
+        super().__init__()
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Return the request as it is."""
+        return request
+
+
+class AdobeExperiencePlatformHook(HttpHook):
+    """Call Adobe Experience Platform from a worker.
+
+    :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``.
+    :param sandbox_name: sandbox to work in; None takes the connection's.
+
+    Errors are :class:`~.errors.AepError`; transient trouble of reading calls is retried inside.
+    """
+
+    conn_name_attr = "aep_conn_id"
+    default_conn_name = DEFAULT_CONN_ID
+    conn_type = CONN_TYPE
+    hook_name = "Adobe Experience Platform"
+
+    def __init__(
+        self, aep_conn_id: str = DEFAULT_CONN_ID, sandbox_name: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(method="GET", http_conn_id=aep_conn_id, auth_type=NoAuth, **kwargs)
+        self.aep_conn_id = aep_conn_id
+        self.sandbox_name = sandbox_name
+        self._settings: AepConnection | None = None
+        self._session: requests.Session | None = None
+
+    @property
+    def settings(self) -> AepConnection:
+        """The checked connection (read once, never in ``__init__``)."""
+        if self._settings is None:
+            connection = self.get_connection(self.aep_conn_id)
+            self._settings = AepConnection.parse(connection, connection.extra_dejson, self.sandbox_name)
+        return self._settings
+
+    def get_conn(
+        self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None
+    ) -> requests.Session:
+        """Create a session with the connection's transport options; ``extra`` never becomes headers."""
+        session = requests.Session()
+        session.auth = NoAuth()
+        self.base_url = self.settings.base_url
+        self._base_url_initialized = True
+        session.proxies = dict(self.settings.proxies)
+        session.verify = self.settings.verify
+        session.cert = self.settings.cert
+        session.trust_env = self.settings.trust_env
+        session = self._configure_session_from_mount_adapters(session)
+        session.headers.update(headers or {})
+        return session
+
+    def call(self, call: Call[T]) -> T:
+        """Carry out a call of :mod:`.endpoints` and return what it returns."""
+        try:
+            request = next(call)
+            while True:
+                try:
+                    response = self._perform(exchange(self.settings, request))
+                except AepError as error:
+                    request = call.throw(error)
+                else:
+                    request = call.send(response)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    def _perform(self, effects: Any) -> Any:
+        try:
+            effect = next(effects)
+            while True:
+                try:
+                    result: object = None
+                    if isinstance(effect, Send):
+                        result = self._send(effect)
+                    elif isinstance(effect, Sleep):
+                        time.sleep(effect.seconds)
+                    elif isinstance(effect, NeedToken):
+                        result = self._token(effect.refused)
+                except TransportError as error:
+                    effect = effects.throw(error)
+                else:
+                    effect = effects.send(result)
+        except StopIteration as stop:
+            return stop.value
+
+    def _token(self, refused: str | None) -> str:
+        with _mint_lock:
+            token = auth.cached(self.settings, refused)
+            if token is None:
+                fresh: auth.Token = self._perform(mint(self.settings))
+                auth.keep(self.settings, fresh)
+                token = fresh.value
+            mask_secret(token)
+            return token
+
+    def _send(self, send: Send) -> Received:
+        if send.fresh_connection:
+            # A kept-alive connection may be reset although nothing is wrong; an activation cannot be repeated.
+            with self.get_conn() as session:
+                return self._send_with(session, send)
+        if self._session is None:
+            self._session = self.get_conn()
+        return self._send_with(self._session, send)
+
+    def _send_with(self, session: requests.Session, send: Send) -> Received:
+        limit = self.settings.timeout
+        end = time.monotonic() + limit
+        try:
+            with session.request(
+                send.method,
+                send.url,
+                params=list(send.params),
+                headers=dict(send.headers),
+                data=send.body,
+                timeout=(min(CONNECT_TIMEOUT, limit), limit),
+                allow_redirects=False,
+                stream=True,
+            ) as answer:
+                body = bytearray()
+                for chunk in answer.iter_content(65536):
+                    body += chunk
+                    if len(body) > MAX_BODY:
+                        raise TransportError(f"the answer is larger than {MAX_BODY} bytes", sent=True)
+                    if time.monotonic() > end:
+                        raise TransportError(f"no complete answer within {limit:g} s", sent=True)
+                headers = {key.lower(): value for key, value in answer.headers.items()}
+                return Received(answer.status_code, headers, bytes(body))
+        except requests.RequestException as error:
+            raise TransportError(_reason(error, limit), sent=_was_sent(error)) from None
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Mint a token and read one page of destination flows, for the form's *Test* button."""
+        try:
+            flows = self.call(endpoints.destination_flows())
+        except AepError as error:
+            return False, str(error)
+        settings = self.settings
+        return True, (
+            f"Connected to sandbox {settings.sandbox_name!r} of {settings.org_id}: "
+            f"{len(flows)} destination flow{'s' if len(flows) != 1 else ''}."
+        )
+
+
+class AdobeExperiencePlatformAsyncHook:
+    """Call Adobe Experience Platform from the triggerer; owns one aiohttp session.
+
+    Use it as ``async with AdobeExperiencePlatformAsyncHook(conn_id) as hook: await hook.call(...)``.
+
+    :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``.
+    :param sandbox_name: sandbox to work in; None takes the connection's.
+    """
+
+    def __init__(self, aep_conn_id: str = DEFAULT_CONN_ID, sandbox_name: str | None = None) -> None:
+        self.aep_conn_id = aep_conn_id
+        self.sandbox_name = sandbox_name
+        self._settings: AepConnection | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> AdobeExperiencePlatformAsyncHook:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the session."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def settings(self, *, again: bool = False) -> AepConnection:
+        """Return the checked connection, read without blocking the event loop.
+
+        :param again: read it anew: a rotated secret takes effect without a restart.
+        """
+        if self._settings is None or again:
+            connection = await BaseHook.aget_connection(self.aep_conn_id)
+            extra = await connection.aextra_dejson()
+            fresh = AepConnection.parse(connection, extra, self.sandbox_name)
+            if fresh != self._settings:
+                await self.close()
+            self._settings = fresh
+        return self._settings
+
+    async def call(self, call: Call[T]) -> T:
+        """Carry out a call of :mod:`.endpoints` and return what it returns."""
+        try:
+            request = next(call)
+            while True:
+                try:
+                    response = await self._perform(exchange(await self.settings(), request))
+                except AepError as error:
+                    request = call.throw(error)
+                else:
+                    request = call.send(response)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    async def _perform(self, effects: Any) -> Any:
+        try:
+            effect = next(effects)
+            while True:
+                try:
+                    result: object = None
+                    if isinstance(effect, Send):
+                        result = await self._send(effect)
+                    elif isinstance(effect, Sleep):
+                        await asyncio.sleep(effect.seconds)
+                    elif isinstance(effect, NeedToken):
+                        result = await self._token(effect.refused)
+                except TransportError as error:
+                    effect = effects.throw(error)
+                else:
+                    effect = effects.send(result)
+        except StopIteration as stop:
+            return stop.value
+
+    async def _token(self, refused: str | None) -> str:
+        lock = _async_mint_locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        async with lock:
+            token = auth.cached(await self.settings(), refused)
+            if token is None:
+                settings = await self.settings(again=True)
+                fresh: auth.Token = await self._perform(mint(settings))
+                auth.keep(settings, fresh)
+                token = fresh.value
+                await amask_secret(token)
+            return token
+
+    async def _send(self, send: Send) -> Received:
+        settings = await self.settings()
+        session = self._open(settings)
+        options: dict[str, Any] = {}
+        if settings.proxies:
+            options["proxy"] = settings.proxies.get(send.url.split(":", 1)[0])
+        timeout = aiohttp.ClientTimeout(
+            total=settings.timeout, sock_connect=min(CONNECT_TIMEOUT, settings.timeout)
+        )
+        try:
+            async with session.request(
+                send.method,
+                send.url,
+                params=list(send.params),
+                headers=dict(send.headers),
+                data=send.body,
+                timeout=timeout,
+                allow_redirects=False,
+                **options,
+            ) as answer:
+                body = bytearray()
+                async for chunk in answer.content.iter_chunked(65536):
+                    body += chunk
+                    if len(body) > MAX_BODY:
+                        raise TransportError(f"the answer is larger than {MAX_BODY} bytes", sent=True)
+                headers = {key.lower(): value for key, value in answer.headers.items()}
+                return Received(answer.status, headers, bytes(body))
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            sent = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+            raise TransportError(_reason(error, settings.timeout), sent=sent) from None
+
+    def _open(self, settings: AepConnection) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=8, ssl=_ssl(settings)), trust_env=settings.trust_env
+            )
+        return self._session
+
+
+def _ssl(settings: AepConnection) -> ssl.SSLContext | bool:
+    if settings.verify is False:
+        return False
+    if settings.verify is True and settings.cert is None:
+        return True
+    context = ssl.create_default_context(cafile=settings.verify if isinstance(settings.verify, str) else None)
+    if settings.cert is not None:
+        pair = (settings.cert,) if isinstance(settings.cert, str) else settings.cert
+        context.load_cert_chain(*pair)
+    return context
+
+
+def _was_sent(error: requests.RequestException) -> bool:
+    """Whether bytes of the request may have reached AEP; in doubt, yes."""
+    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
+        return False
+    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
+        return False
+    reason = getattr(error.args[0], "reason", error.args[0]) if error.args else None
+    if isinstance(reason, SSLError):
+        return "CERTIFICATE_VERIFY_FAILED" not in str(reason)
+    return not isinstance(reason, NewConnectionError | ConnectTimeoutError | ProxyError)
+
+
+def _reason(error: BaseException, timeout: float) -> str:
+    """Say in plain words what happened; never the URL's query or a header."""
+    if isinstance(error, requests.exceptions.Timeout | TimeoutError):
+        return f"no answer within {timeout:g} s"
+    reason = getattr(error.args[0], "reason", error.args[0]) if getattr(error, "args", None) else error
+    kind = type(reason).__name__
+    if "NewConnection" in kind or isinstance(error, aiohttp.ClientConnectorError):
+        return "connection refused or host not found"
+    if "SSL" in kind or "Certificate" in type(error).__name__:
+        return "the TLS certificate was not accepted"
+    return f"the connection broke ({type(error).__name__})"

@@ -1,0 +1,137 @@
+"""The task group that all DAGs of this project are made of, for use in any DAG.
+
+>>> with DAG("my_campaign", schedule=None):
+...     activation_pipeline(activation_info={"<flow id>": ["<audience id>"]})
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, cast
+
+from airflow.sdk import TaskGroup, TriggerRule
+
+from .connection import DEFAULT_CONN_ID
+from .delivery import DeliveryOperator
+from .operators import AdHocActivationOperator, LatestSegmentExportOperator
+from .plan import XCOM_NAMES, PlanJobsOperator
+from .planning import MAX_PAIRS_PER_JOB
+from .report import DeliveryReportOperator
+from .sensors import SegmentExportSensor
+
+PLAN, WAIT_EXPORT, LATEST = "plan_jobs", "wait_for_segment_export", "get_latest_export_job"
+ACTIVATE, WAIT_RUNS, REPORT = "activate", "wait_for_flow_runs", "report"
+RETRIES = 3
+RETRY_DELAY = timedelta(seconds=30)
+
+
+def activation_pipeline(
+    *,
+    activation_info: Any,
+    aep_conn_id: Any = DEFAULT_CONN_ID,
+    sandbox_name: Any = None,
+    api_version: Any = "v2",
+    max_audiences_per_job: Any = MAX_PAIRS_PER_JOB,
+    max_export_age_hours: Any = 36,
+    on_conflict: Any = "wait",
+    on_partial_success: Any = "fail",
+    dry_run: Any = False,
+    poll_interval: Any = 30,
+    export_timeout_minutes: Any = 240,
+    activation_timeout_minutes: Any = 180,
+    check_conf: bool = False,
+    deferrable: bool = True,
+    group_id: str = "delivery",
+    prefix_group_id: bool = False,
+    default_args: dict[str, Any] | None = None,
+) -> TaskGroup:
+    """Build the tasks of one delivery: plan, wait, find the export, activate, watch, report.
+
+    Every argument takes a value or something that Airflow resolves at run time (``dag.param("…")``, an
+    XComArg); they mean what the params of the DAG ``aep_adhoc_activation`` of the same name mean.
+
+    :param activation_info: {flow id: [audience id, …]}.
+    :param check_conf: refuse conf keys that are no params of the DAG.
+    :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
+    :param group_id: id of the task group; with ``prefix_group_id=True`` a DAG may hold several.
+    :param default_args: for the tasks; by default 3 retries, 30 seconds apart.
+
+    Returns the task group; its task ``report`` returns ``{"summary": {…}, "results": […]}``.
+    """
+    place = {"aep_conn_id": aep_conn_id, "sandbox_name": sandbox_name}
+    args = {"retries": RETRIES, "retry_delay": RETRY_DELAY, **(default_args or {})}
+    prefix = f"{group_id}." if prefix_group_id else ""
+    with TaskGroup(group_id, prefix_group_id=prefix_group_id, default_args=args) as group:  # type: ignore[arg-type]
+        later = [WAIT_EXPORT, LATEST, ACTIVATE, WAIT_RUNS, REPORT]
+        plan = PlanJobsOperator(
+            task_id=PLAN,
+            activation_info=activation_info,
+            api_version=api_version,
+            max_audiences_per_job=max_audiences_per_job,
+            max_export_age_hours=max_export_age_hours,
+            on_conflict=on_conflict,
+            on_partial_success=on_partial_success,
+            dry_run_only=dry_run,
+            poll_interval=poll_interval,
+            export_timeout_minutes=export_timeout_minutes,
+            activation_timeout_minutes=activation_timeout_minutes,
+            check_conf=check_conf,
+            skip_on_dry_run=[prefix + task for task in later],
+            **place,
+        )
+        names = cast("Any", plan.output)[XCOM_NAMES]
+        wait_export = SegmentExportSensor(
+            task_id=WAIT_EXPORT,
+            activation_info=plan.output,
+            on_conflict=on_conflict,
+            export_timeout_minutes=export_timeout_minutes,
+            poll_interval=poll_interval,
+            deferrable=deferrable,
+            **place,
+        )
+        latest = LatestSegmentExportOperator(
+            task_id=LATEST, max_export_age_hours=max_export_age_hours, **place
+        )
+        activate = AdHocActivationOperator.partial(
+            task_id=ACTIVATE,
+            api_version=api_version,
+            max_export_age_hours=max_export_age_hours,
+            on_conflict=on_conflict,
+            export_timeout_minutes=export_timeout_minutes,
+            poll_interval=poll_interval,
+            names=names,
+            # Failed runs are sent again by wait_for_flow_runs, which turns red and is cleared.
+            resend_failed=False,
+            deferrable=deferrable,
+            map_index_template="{{ task.job_title }}",
+            **place,
+        ).expand(job=plan.output)
+        watch = DeliveryOperator(
+            task_id=WAIT_RUNS,
+            jobs=plan.output,
+            submit_task_id=prefix + ACTIVATE,
+            api_version=api_version,
+            max_export_age_hours=max_export_age_hours,
+            on_conflict=on_conflict,
+            on_partial_success=on_partial_success,
+            export_timeout_minutes=export_timeout_minutes,
+            activation_timeout_minutes=activation_timeout_minutes,
+            poll_interval=poll_interval,
+            names=names,
+            deferrable=deferrable,
+            # Watches what was submitted although a job was refused; does not run if there is no plan.
+            trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
+            **place,
+        )
+        report = DeliveryReportOperator(
+            task_id=REPORT,
+            plan_task_id=prefix + PLAN,
+            submit_task_id=prefix + ACTIVATE,
+            watch_task_id=prefix + WAIT_RUNS,
+            task_ids=[prefix + task for task in [PLAN, *later] if task != REPORT],
+            # Always runs, and turns red itself if any task is red: a green leaf would hide the failure.
+            trigger_rule=TriggerRule.ALL_DONE,
+        )
+        wait_export >> latest >> activate >> watch >> report
+        plan >> report
+    return group

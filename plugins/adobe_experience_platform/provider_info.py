@@ -1,0 +1,98 @@
+"""What Airflow's provider manager is told: the connection type and its form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata (entry point ``apache_airflow_provider``)."""
+    return {
+        "package-name": "airflow-provider-adobe-experience-platform",
+        "name": "Adobe Experience Platform",
+        "description": "Deliver audiences to file destinations on demand, exactly once.",
+        "connection-types": [
+            {
+                "connection-type": "adobe_experience_platform",
+                "hook-class-name": "adobe_experience_platform.hook.AdobeExperiencePlatformHook",
+                "hook-name": "Adobe Experience Platform",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema", "port"],
+                    "relabeling": {
+                        "host": "Host (base URL)",
+                        "login": "Client ID (API key)",
+                        "password": "Client secret",
+                    },
+                    "placeholders": {
+                        "host": "https://platform.adobe.io",
+                        "login": "the Developer Console credential's client id",
+                        "password": "the Developer Console credential's client secret",
+                    },
+                },
+                "conn-fields": _FIELDS,
+            }
+        ],
+        "extra-links": ["adobe_experience_platform.links.DestinationLink"],
+        "config": {
+            "adobe_experience_platform": {
+                "description": "Options of the Adobe Experience Platform provider.",
+                "options": {
+                    "settle_margin_seconds": {
+                        "description": (
+                            "Seconds, on top of the request time-out, after which an activation whose answer was "
+                            "lost and that AEP does not list is taken not to have started."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": None,
+                        "default": "60",
+                    }
+                },
+            }
+        },
+    }
+
+
+def _field(label: str, description: str, **schema: Any) -> dict[str, Any]:
+    return {"label": label, "description": description, "schema": {"type": ["string", "null"], **schema}}
+
+
+_FIELDS: dict[str, Any] = {
+    "org_id": _field(
+        "IMS organization id", "Such as ABC123@AdobeOrg; shown in the Developer Console project."
+    ),
+    "sandbox_name": _field("Sandbox", "Lower-case name of the sandbox; prod if left empty.", default="prod"),
+    "scopes": _field(
+        "Scopes",
+        "Comma separated, as shown in the Developer Console project; left empty, the usual scopes of AEP.",
+    ),
+    "tenant": _field(
+        "Tenant",
+        "The word after @ in the address of AEP's web pages; only used for links into AEP.",
+    ),
+    "ims_url": _field(
+        "IMS URL",
+        "Where tokens are minted; leave empty for Adobe's own.",
+    ),
+    "access_token": _field(
+        "Access token",
+        "Used as it is instead of minting one with the client secret; for short tests only.",
+        format="password",
+    ),
+    "timeout": {
+        "label": "Time-out (seconds)",
+        "description": "For one request; 60 if left empty.",
+        "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 600},
+    },
+    "verify": _field("CA bundle", "Path of a CA bundle, or false to accept any certificate (tests only)."),
+    "proxies": {
+        "label": "Proxies",
+        "description": 'Such as {"https": "http://proxy:3128"}.',
+        "schema": {"type": ["object", "null"]},
+    },
+    "allow_http": {
+        "label": "Allow http",
+        "description": "Accept unencrypted addresses other than this machine's own (tests only).",
+        "schema": {"type": "boolean", "default": False},
+    },
+}

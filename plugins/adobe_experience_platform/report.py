@@ -1,0 +1,182 @@
+"""``report``: one table that a marketer can read, one small result, and a state that tells the truth."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from .models import RunStatus
+from .planning import Job, count
+from .results import NOT_SENT, UNKNOWN, Result, result_of, summarize, without_run
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+FAILED_STATES = ("failed", "upstream_failed")
+ROWS_SHOWN = 500
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> list[str]:
+    """Return a table as text lines, as wide as it needs to be.
+
+    :param right: columns that hold numbers.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for title in head:
+        grid.add_column(title, justify="right" if title in right else "left", no_wrap=True)
+    for row in rows:
+        grid.add_row(*(Text(cell) for cell in row))
+    out = io.StringIO()
+    Console(file=out, width=400, color_system=None, legacy_windows=False).print(grid)
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+class DeliveryReportOperator(BaseOperator):
+    """Print what became of every planned pair, push it, and be red if any task of the delivery is red.
+
+    Runs in any case (trigger rule ALL_DONE), so it alone must not decide the run's colour: a leaf that
+    succeeds turns a failed run green.
+
+    :param jobs: what ``plan_jobs`` returned. (templated)
+    :param names: id → name. (templated)
+    :param submit_task_id: the (mapped) task that submits.
+    :param watch_task_id: the task that watches the flow runs.
+    :param task_ids: all tasks of the delivery.
+
+    Returns ``{"summary": {…counts…}, "results": [{flow_id, audience_id, run_id, status, records_exported,
+    records_skipped, records_failed, started_at, completed_at, error_code, error, adopted}, …]}``.
+    """
+
+    def __init__(
+        self,
+        *,
+        plan_task_id: str,
+        submit_task_id: str,
+        watch_task_id: str,
+        task_ids: Sequence[str],
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("retries", 0)
+        super().__init__(**kwargs)
+        self.plan_task_id = plan_task_id
+        self.submit_task_id = submit_task_id
+        self.watch_task_id = watch_task_id
+        self.delivery_task_ids = list(task_ids)
+
+    def execute(self, context: Context) -> None:
+        """Collect, print, push, and only then judge."""
+        ti = context["ti"]
+        names = ti.xcom_pull(task_ids=self.plan_task_id, key="names") or {}
+        results = self._results(ti)
+        summary = summarize(results)
+        self._show(results, summary, names)
+        ti.xcom_push(key="return_value", value={"summary": summary, "results": results})
+        states = ti.get_task_states(
+            dag_id=ti.dag_id, task_ids=self.delivery_task_ids, run_ids=[ti.run_id]
+        ).get(ti.run_id, {})
+        red = sorted(task for task, state in states.items() if state in FAILED_STATES)
+        if red:
+            raise AirflowFailException(
+                f"This delivery is not complete: {', '.join(red[:20])} did not succeed. Their logs say why; clear only "
+                "the failed tasks to finish what is missing."
+            )
+
+    def _results(self, ti: Any) -> list[Result]:
+        """Take what the watching task has kept; where it kept nothing, say what is known of the submissions."""
+        from .operators import read_submission
+
+        kept = ti.xcom_pull(task_ids=self.watch_task_id, key="progress")
+        results: list[Result] = list(kept.get("results", [])) if isinstance(kept, dict) else []
+        covered = {(item["flow_id"], item["audience_id"]) for item in results}
+        jobs = [Job.from_json(item) for item in ti.xcom_pull(task_ids=self.plan_task_id) or []]
+        if not jobs:
+            return results
+        found = ti.xcom_pull(task_ids=self.submit_task_id, key="submission")
+        orders, missing = {}, {}
+        for item in found if isinstance(found, list) else [found]:
+            known, without = read_submission(item)
+            orders.update(known)
+            missing.update(without)
+        from .results import Delivery
+
+        for job in jobs:
+            for pair in job.pairs:
+                if pair in covered:
+                    continue
+                if pair in orders:
+                    results.append(result_of(Delivery(pair, orders[pair]), None, job.aliases, alone=False))
+                else:
+                    results.append(without_run(pair, missing.get(pair, NOT_SENT), ""))
+        return results
+
+    def _show(self, results: Sequence[Result], summary: Mapping[str, int], names: Mapping[str, str]) -> None:
+        if not results:
+            self.log.info("Nothing was delivered: there was no plan to carry out.")
+            return
+        right = ("Records", "Failed", "Duration")
+        head = ("Destination", "Audience", "Status", *right, "Flow run", "What AEP says")
+        for line in table(head, (row_of(result, names) for result in results[:ROWS_SHOWN]), right):
+            self.log.info("%s", line)
+        if len(results) > ROWS_SHOWN:
+            self.log.info("… and %d more, see the XCom return_value", len(results) - ROWS_SHOWN)
+        delivered = summary[RunStatus.SUCCESS] + summary[RunStatus.PARTIAL_SUCCESS]
+        self.log.info(
+            "%d of %s delivered, %s",
+            delivered,
+            count(summary["pairs"], "audience"),
+            count(summary["records_exported"], "record"),
+        )
+        for result in results:
+            if (
+                result["status"] in (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS)
+                and result["records_exported"] == 0
+            ):
+                self.log.warning(
+                    "EMPTY DELIVERY: %s → %s delivered 0 records. Is the audience empty in the latest snapshot?",
+                    names.get(result["audience_id"], result["audience_id"]),
+                    names.get(result["flow_id"], result["flow_id"]),
+                )
+        if summary[UNKNOWN]:
+            self.log.warning(
+                "%s unknown: look in AEP whether they were delivered before you send them again.",
+                count(summary[UNKNOWN], "delivery").replace("deliverys", "deliveries"),
+            )
+
+
+def row_of(result: Result, names: Mapping[str, str]) -> tuple[str, ...]:
+    """Return one row of the final table."""
+    status = result["status"].replace("_", " ") + (" (adopted)" if result["adopted"] else "")
+    said = f"[{result['error_code']}] {result['error']}" if result["error_code"] else result["error"]
+    return (
+        names.get(result["flow_id"]) or result["flow_id"],
+        names.get(result["audience_id"]) or result["audience_id"],
+        status,
+        _number(result["records_exported"]),
+        _number(result["records_failed"]),
+        _duration(result["started_at"], result["completed_at"]),
+        result["run_id"] or "-",
+        said or "",
+    )
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _duration(start: str | None, end: str | None) -> str:
+    if not start or not end:
+        return "-"
+    seconds = int((dt.datetime.fromisoformat(end) - dt.datetime.fromisoformat(start)).total_seconds())
+    minutes, seconds = divmod(max(seconds, 0), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,454 @@
+"""The exactly-once protocol: an activation is recorded before it is sent and never sent blindly again.
+
+AEP has no idempotency key. So a *record* (kept in a store that survives crashes, retries and clears)
+holds for every pair the run that delivers it, and an *intent* while a POST may be under way: AEP's own
+watermark per flow, the newest runs listed just before the POST. A pair without a run is first looked for
+among the runs that are newer than its watermark; only what AEP does not know is sent. AEP's times are
+compared with AEP's times only.
+
+The protocol is a generator of AEP calls, so that it can be driven by a hook or explored by a test.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from . import endpoints, exports
+from .endpoints import Call
+from .errors import (
+    AepCallError,
+    AepConflictError,
+    AepLostAnswerError,
+    AepNotFoundError,
+    AepRequestError,
+    AepSubmissionError,
+    Conflict,
+)
+from .models import ActivationOrder, FlowRun, Pair, RunStatus
+from .planning import Job
+from .record import Answer, Intent, Order, Record, Watermark
+
+KEY = "submission"
+LOST_LIMIT = 3
+"""Lost answers in a row after which the attempt gives up (the record stays, a retry goes on)."""
+WATERMARK_IDS = 1_000
+"""The most run ids that one intent keeps, so that a record of 80 pairs stays below 64 KB."""
+
+
+class Store(Protocol):
+    """Where the record is kept: ``task_state_store`` in Airflow, a dictionary in tests."""
+
+    def get(self, key: str) -> object:
+        """Return the stored JSON value, None if there is none."""
+
+    def set(self, key: str, value: dict[str, object]) -> None:
+        """Store a JSON value durably before returning."""
+
+
+class Log(Protocol):
+    """The part of a logger that tells the story of a submission."""
+
+    def info(self, event: Any, /, *args: Any) -> Any:
+        """Log a step."""
+
+    def warning(self, event: Any, /, *args: Any) -> Any:
+        """Log what an operator on call should see."""
+
+
+class OnConflict(enum.StrEnum):
+    """What to do when another ad-hoc run for the audience is in progress."""
+
+    WAIT = "wait"
+    ADOPT = "adopt"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Every pair has a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """The outcome of a POST is unknown: wait, look again, and only then decide.
+
+    :param unnamed: young runs that name no audience yet and may be ours.
+    """
+
+    unnamed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitFor:
+    """Something else must end first: a segment export, or another run for the same audience.
+
+    :param conflict: the other run's pair, which may belong to a flow that this job does not deliver to.
+    """
+
+    reason: str
+    conflict: Pair | None = None
+
+
+Step = Done | Settle | WaitFor
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What AEP knows of pairs without a run: found runs, and young ones that name no audience yet."""
+
+    found: Mapping[Pair, FlowRun]
+    unnamed: tuple[str, ...]
+    newer: frozenset[str]
+
+
+@dataclass(slots=True)
+class Submission:
+    """Submits one job exactly once.
+
+    :param job: what to deliver.
+    :param store: where the record is kept.
+    :param max_tries: ``ti.max_tries``; it rises only when a person clears the task.
+    :param api_version: ``v1`` (sends the export's id) or ``v2``.
+    :param max_export_age_hours: refuse an older snapshot; None accepts any.
+    :param export_id: version 1: the export to send; None takes the newest that succeeded.
+    """
+
+    job: Job
+    store: Store
+    max_tries: int
+    api_version: str = "v2"
+    on_conflict: OnConflict = OnConflict.WAIT
+    max_export_age_hours: float | None = None
+    export_id: str | None = None
+    key: str = KEY
+    log: Log = field(default_factory=lambda: logging.getLogger(__name__))
+    now: Callable[[], dt.datetime] = lambda: dt.datetime.now(tz=dt.UTC)
+    record: Record = field(init=False)
+    cleared: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        stored = self.store.get(self.key)
+        self.record = (
+            Record.from_json(stored) if isinstance(stored, dict) else Record(max_tries=self.max_tries)
+        )
+        for pair in self.job.pairs:
+            self.record.orders.setdefault(pair, None)
+        self.cleared = self.max_tries > self.record.max_tries
+
+    @property
+    def missing(self) -> list[Pair]:
+        """Pairs without a run."""
+        return [pair for pair in self.job.pairs if self.record.orders[pair] is None]
+
+    def begin(self, *, resend_failed: bool) -> Call[None]:
+        """Start an attempt; after a person's clear, failed runs are set aside to be sent again.
+
+        :param resend_failed: whether this task is the one that repairs failed runs.
+        """
+        self.record.lost = 0
+        if not self.cleared:
+            return
+        if resend_failed:
+            for pair, order in list(self.record.orders.items()):
+                if order is None:
+                    continue
+                try:
+                    run = yield from endpoints.run(order.run_id)
+                except AepNotFoundError:
+                    # A run that AEP no longer knows may have delivered: never send it again.
+                    continue
+                if run.status is RunStatus.FAILED:
+                    self.log.info(
+                        "Cleared by a person: %s failed in run %s and is sent again",
+                        name_of(pair),
+                        order.run_id,
+                    )
+                    self.record.orders[pair] = None
+                    self.record.failed_runs.append(order.run_id)
+        if self.record.intent is not None:
+            # AEP answered without these pairs; the person has decided that they are to be sent.
+            self.record.intent.answer = None
+        self.record.max_tries = self.max_tries
+        self._save()
+
+    def step(self, *, settled: bool = False) -> Call[Step]:
+        """Go on as far as possible.
+
+        :param settled: whether a wait after a lost answer is over.
+        :raises AepError: when AEP refuses, or a person must decide; the record says what is known.
+        """
+        while self.missing:
+            intent = self.record.intent
+            if intent is not None:
+                pause = yield from self._resolve(intent, settled)
+                if pause is not None:
+                    return pause
+                if not self.missing:
+                    break
+            waiting = yield from self._send()
+            settled = False
+            if waiting is not None:
+                return waiting
+        if self.record.intent is not None:
+            self.record.intent = None
+            self._save()
+        return Done()
+
+    def _resolve(self, intent: Intent, settled: bool) -> Call[Step | None]:
+        """Find out what became of a POST; None when the rest is known not to have started."""
+        look = yield from find(self.missing, self.job.aliases, intent.watermarks, ignore=self._known_runs())
+        self._adopt(look.found)
+        if not self.missing:
+            return None
+        if look.unnamed:
+            return Settle(look.unnamed)
+        answer = intent.answer
+        if answer is None:
+            if not settled:
+                return Settle(())
+            self.log.info(
+                "AEP knows no run for %d pairs of the lost activation: they are sent again", len(self.missing)
+            )
+            return None
+        if answer.kind == "incomplete":
+            raise AepSubmissionError(
+                f"AEP accepted the activation but named no run for {len(self.missing)} of {len(self.job.pairs)} "
+                f"pairs, and lists none: {_names(self.missing)}. Look in AEP whether they were delivered; clear this "
+                "task to send exactly these again."
+            )
+        self.record.intent = None
+        self._save()
+        if answer.kind == "refused":
+            raise AepSubmissionError(f"{answer.text} Not sent: {_names(self.missing)}.")
+        return None
+
+    def _send(self) -> Call[Step | None]:
+        """Check the export, write the intent, POST once, record the answer."""
+        state = exports.state_of(
+            (
+                yield from endpoints.profile_export_jobs(
+                    self.now() - exports.LOOK_BACK,
+                    newest_succeeded=self.api_version == "v1" or self.max_export_age_hours is not None,
+                )
+            ),
+            self.now(),
+        )
+        if state.in_progress:
+            return WaitFor(exports.describe(state.in_progress[0], self.now()))
+        export_id = None
+        if self.api_version == "v1" or self.max_export_age_hours is not None:
+            latest = exports.require_fresh(state, self.now(), self.max_export_age_hours)
+            export_id = (self.export_id or latest.id) if self.api_version == "v1" else None
+        pairs = self.missing
+        lost = self.record.intent
+        marks = yield from watermarks(dict.fromkeys(pair.flow_id for pair in pairs))
+        if lost is not None:
+            # A run of the lost POST that shows up late must still be recognised as ours.
+            marks = {**marks, **lost.watermarks}
+        intent = Intent(self.now().isoformat(timespec="seconds"), marks)
+        self.record.intent = intent
+        self._save()
+        try:
+            orders = yield from endpoints.activate(pairs, export_id=export_id)
+        except AepConflictError as error:
+            return (yield from self._conflict(intent, error))
+        except AepLostAnswerError as error:
+            self.record.lost += 1
+            self._save()
+            self.log.warning("%s. AEP is asked what became of it before anything is sent again.", error)
+            if self.record.lost >= LOST_LIMIT:
+                raise
+            return Settle(())
+        except AepRequestError as error:
+            intent.answer = Answer("refused", str(error))
+            self._save()
+            return None
+        except AepCallError:
+            # Not sent: connection refused, 401, 403, 404, or "not ready".
+            self.record.intent = lost
+            self._save()
+            raise
+        self._take(orders, pairs)
+        self.record.lost = 0
+        if self.missing:
+            intent.answer = Answer("incomplete", "")
+        else:
+            self.record.intent = None
+        self._save()
+        self.log.info("AEP accepted %d of %d pairs", len(pairs) - len(self.missing), len(pairs))
+        return None
+
+    def _take(self, orders: Iterable[ActivationOrder], pairs: list[Pair]) -> None:
+        """Record the runs of an answer, matched by audience id or by the imported audience's other id."""
+        ids = {(pair.flow_id, name): pair for pair in pairs for name in names_of(pair, self.job.aliases)}
+        for order in orders:
+            pair = ids.get((order.flow_id, order.audience_id))
+            if pair is None:
+                self.log.warning(
+                    "AEP's answer names %s on flow %s, which was not asked for",
+                    order.audience_id,
+                    order.flow_id,
+                )
+            elif self.record.orders[pair] is None:
+                self.record.orders[pair] = Order(order.run_id)
+
+    def _conflict(self, intent: Intent, error: AepConflictError) -> Call[Step | None]:
+        """Handle "Run already going on": ours is adopted, a foreign one is waited for, adopted or refused."""
+        intent.answer = Answer("conflict", str(error))
+        self._save()
+        conflict = error.conflict
+        pair = self._pair_of(conflict)
+        look = yield from find(self.missing, self.job.aliases, intent.watermarks, ignore=self._known_runs())
+        self._adopt(look.found)
+        if pair is not None and self.record.orders[pair] is None and conflict.run_id in look.newer:
+            self._adopt_run(pair, conflict.run_id)
+        if not self.missing or look.unnamed or look.found:
+            return None
+        running = yield from in_progress(self.missing, self.job.aliases, self.now() - exports.LOOK_BACK)
+        others = {other: run.id for other, run in running.items()}
+        if pair is not None:
+            others.setdefault(pair, conflict.run_id)
+        text = "; ".join(f"{name_of(other)} in run {run_id}" for other, run_id in others.items()) or str(
+            error
+        )
+        self.record.intent = None
+        adoptable = {other: run_id for other, run_id in others.items() if other in self.missing}
+        if self.on_conflict is OnConflict.ADOPT:
+            for other, run_id in adoptable.items():
+                self._adopt_run(other, run_id, save=False)
+        self._save()
+        if self.on_conflict is OnConflict.FAIL:
+            raise AepSubmissionError(
+                f"AEP is already delivering and on_conflict is 'fail', so nothing was sent: {text}. Start again when "
+                "it has ended, or choose on_conflict = wait."
+            )
+        if self.on_conflict is OnConflict.ADOPT and adoptable:
+            return None
+        # A run to another destination cannot be adopted, only waited for.
+        self.log.info("AEP is already delivering: %s", text)
+        return WaitFor(
+            f"a delivery already in progress: {text}", Pair(conflict.flow_id, conflict.audience_id)
+        )
+
+    def _pair_of(self, conflict: Conflict) -> Pair | None:
+        for pair in self.missing:
+            if conflict.flow_id == pair.flow_id and conflict.audience_id in names_of(pair, self.job.aliases):
+                return pair
+        return None
+
+    def _adopt(self, found: Mapping[Pair, FlowRun]) -> None:
+        for pair, run in found.items():
+            self._adopt_run(pair, run.id, save=False)
+        if found:
+            self._save()
+
+    def _adopt_run(self, pair: Pair, run_id: str, *, save: bool = True) -> None:
+        self.record.orders[pair] = Order(run_id, adopted=True)
+        self.log.info("Found %s in AEP's run %s: adopted, not sent again", name_of(pair), run_id)
+        if save:
+            self._save()
+
+    def _known_runs(self) -> set[str]:
+        ours = {order.run_id for order in self.record.orders.values() if order is not None}
+        return ours | set(self.record.failed_runs)
+
+    def _save(self) -> None:
+        self.store.set(self.key, self.record.to_json())
+
+
+def names_of(pair: Pair, aliases: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the ids that AEP may use for the pair's audience."""
+    other = aliases.get(pair.audience_id)
+    return (pair.audience_id, other) if other else (pair.audience_id,)
+
+
+def watermarks(flow_ids: Iterable[str]) -> Call[dict[str, Watermark]]:
+    """Note the newest runs of each flow, to tell later which runs are newer."""
+    marks: dict[str, Watermark] = {}
+    room = WATERMARK_IDS
+    for flow_id in flow_ids:
+        runs = yield from endpoints.runs_of_flow(flow_id, _has_whole_moment)
+        newest = max((run.created_at for run in runs if run.created_at is not None), default=None)
+        ids = [run.id for run in runs if run.created_at is None or run.created_at == newest]
+        if len(ids) > room and newest is not None:
+            # Too many to keep: only runs of a later millisecond will count as newer.
+            newest, ids = newest + dt.timedelta(milliseconds=1), []
+        room -= len(ids)
+        marks[flow_id] = Watermark(newest, tuple(ids))
+    return marks
+
+
+def _has_whole_moment(runs: list[FlowRun]) -> bool:
+    """Whether a newest-first list holds all runs of the newest moment: one POST makes many at once."""
+    first, last = runs[0].created_at, runs[-1].created_at
+    return first is not None and last is not None and last < first
+
+
+def find(
+    pairs: Iterable[Pair],
+    aliases: Mapping[str, str],
+    marks: Mapping[str, Watermark],
+    *,
+    ignore: Iterable[str] = (),
+) -> Call[Look]:
+    """Look for runs of these pairs that are newer than the watermarks."""
+    wanted = list(pairs)
+    skip = set(ignore)
+    found: dict[Pair, FlowRun] = {}
+    unnamed: list[str] = []
+    newer_ids: set[str] = set()
+    for flow_id in dict.fromkeys(pair.flow_id for pair in wanted):
+        mark = marks.get(flow_id, Watermark(None, ()))
+        runs = yield from endpoints.runs_of_flow(flow_id, mark.reached)
+        newer = [run for run in runs if mark.is_newer(run)]
+        newer_ids |= {run.id for run in newer}
+        # Oldest first: the run next to the POST is the likeliest to be ours. A run may hold several audiences.
+        for run in reversed([run for run in newer if run.id not in skip]):
+            for pair in wanted:
+                if pair.flow_id == flow_id and pair not in found and run.names(names_of(pair, aliases)):
+                    found[pair] = run
+            if not run.audiences:
+                unnamed.append(run.id)
+    return Look(found, tuple(unnamed), frozenset(newer_ids))
+
+
+def in_progress(
+    pairs: Iterable[Pair], aliases: Mapping[str, str], since: dt.datetime
+) -> Call[dict[Pair, FlowRun]]:
+    """Return for each pair a run in progress that concerns it; one that names no audience yet might."""
+    wanted = list(pairs)
+    concerned: dict[Pair, FlowRun] = {}
+    for flow_id in dict.fromkeys(pair.flow_id for pair in wanted):
+        runs = yield from endpoints.recent_runs_of_flow(flow_id, since)
+        concerned.update(concerns(runs, [pair for pair in wanted if pair.flow_id == flow_id], aliases))
+    return concerned
+
+
+def concerns(
+    runs: Iterable[FlowRun], pairs: Iterable[Pair], aliases: Mapping[str, str]
+) -> dict[Pair, FlowRun]:
+    """Return for each pair (of the runs' own flow) a run in progress that concerns it."""
+    running = [run for run in runs if not run.status.is_terminal]
+    concerned: dict[Pair, FlowRun] = {}
+    for pair in pairs:
+        named = next((run for run in running if run.names(names_of(pair, aliases))), None)
+        run = named or next((run for run in running if not run.audiences), None)
+        if run is not None:
+            concerned[pair] = run
+    return concerned
+
+
+def name_of(pair: Pair) -> str:
+    """Return a pair as logs and errors show it."""
+    return f"audience {pair.audience_id} → flow {pair.flow_id}"
+
+
+def _names(pairs: Iterable[Pair], limit: int = 20) -> str:
+    listed = [name_of(pair) for pair in pairs]
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return "; ".join(listed[:limit]) + more

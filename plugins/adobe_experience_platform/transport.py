@@ -1,0 +1,284 @@
+"""How a request is carried: retries, token renewal, redirects and limits, as a pure state machine.
+
+:func:`exchange` is a generator of effects (send this, sleep that long, give me a token); the two hooks
+in :mod:`.hook` perform them with requests and aiohttp. So both follow the same rules, which any test
+can explore without a socket.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urljoin, urlsplit
+
+from . import auth
+from .connection import AepConnection
+from .endpoints import Request, Response
+from .errors import (
+    AepAuthError,
+    AepCallError,
+    AepConflictError,
+    AepLostAnswerError,
+    AepNotFoundError,
+    AepNotReadyError,
+    AepRequestError,
+    AepTransientError,
+    Kind,
+    Verdict,
+    classify,
+)
+
+ATTEMPTS = 5
+BACKOFF_FIRST = 1.0
+BACKOFF_LAST = 20.0
+LONGEST_SLEEP = 60.0
+"""Seconds. AEP asking for a longer pause ends the call; the task's retry then waits as told."""
+MAX_BODY = 16 * 1024 * 1024
+"""Bytes. 100 flows or runs are well below; more is no answer of AEP's."""
+MAX_REDIRECTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Effect: send this and return a :class:`Received`, or throw :class:`TransportError` in."""
+
+    method: str
+    url: str
+    params: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+    fresh_connection: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Effect: wait this many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class NeedToken:
+    """Effect: return a token; ``refused`` is one that AEP has just refused."""
+
+    refused: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A raw HTTP answer, header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class TransportError(Exception):
+    """No complete answer.
+
+    :param sent: False only when the request provably never left (refused, no such host, TLS failed).
+    """
+
+    def __init__(self, reason: str, *, sent: bool) -> None:
+        super().__init__(reason)
+        self.sent = sent
+
+
+Effects = Generator[Send | Sleep | NeedToken, Received | str | None, Response]
+Mint = Generator[Send | Sleep, Received | None, auth.Token]
+
+
+def exchange(connection: AepConnection, request: Request) -> Effects:
+    """Carry one AEP request to its answer.
+
+    GETs are retried on connection trouble, 408, 429, 5xx and unreadable bodies. An activation is sent
+    once; only when it provably never left is it tried again.
+
+    :raises AepCallError: the subclass says what may be done.
+    """
+    attempt, redirects, renewed = 1, 0, False
+    token = yield from _token(None)
+    url = connection.base_url + request.path
+    while True:
+        headers = {"Accept": "application/json", **request.headers, **connection.headers(token)}
+        body = None
+        if request.json is not None:
+            headers["Content-Type"] = "application/json"
+            body = json.dumps(request.json).encode()
+        send = Send(
+            request.method, url, request.params if not redirects else (), headers, body, request.is_activation
+        )
+        try:
+            received = yield send
+        except TransportError as error:
+            failure = _no_answer(connection, request, error)
+            if (request.is_activation and error.sent) or attempt >= ATTEMPTS:
+                raise failure from None
+            yield Sleep(backoff(attempt))
+            attempt += 1
+            continue
+        assert isinstance(received, Received)
+        if 300 <= received.status < 400 and not request.is_activation:
+            url, redirects = _redirect(connection, request, url, received), redirects + 1
+            if redirects > MAX_REDIRECTS:
+                raise AepRequestError(request.name, status=received.status, text="too many redirects")
+            continue
+        verdict = classify(received.status, received.headers, received.body, activation=request.is_activation)
+        data = _json_object(received.body) if verdict.kind is Kind.OK else None
+        if data is not None:
+            return Response(data, verdict.request_id)
+        if verdict.kind is Kind.RENEW_TOKEN and not renewed:
+            token, renewed = (yield from _token(token)), True
+            continue
+        failure = _error(request, verdict)
+        pause = max(backoff(attempt), min(verdict.retry_after or 0.0, LONGEST_SLEEP + 1))
+        if request.is_activation or not failure.retriable or attempt >= ATTEMPTS or pause > LONGEST_SLEEP:
+            raise failure
+        yield Sleep(pause)
+        attempt += 1
+
+
+def mint(connection: AepConnection) -> Mint:
+    """Ask IMS for a token; transient trouble is retried, a refusal is final."""
+    attempt = 1
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+    while True:
+        failure: AepCallError
+        pause = backoff(attempt)
+        try:
+            received = yield Send(
+                "POST", connection.ims_url + auth.TOKEN_PATH, (), headers, auth.mint_body(connection)
+            )
+        except TransportError as error:
+            failure = AepTransientError(
+                auth.CALL,
+                text=str(error),
+                advice=f"is {connection.ims_url} (extra 'ims_url') reachable from here?",
+            )
+        else:
+            assert isinstance(received, Received)
+            verdict = classify(received.status, received.headers, received.body)
+            data = _json_object(received.body)
+            if verdict.kind is Kind.OK and data is not None:
+                return auth.read_token(data)
+            if verdict.kind not in (Kind.RETRY, Kind.OK):
+                raise auth.refused(verdict)
+            failure = _transient(auth.CALL, verdict)
+            pause = max(pause, verdict.retry_after or 0.0)
+        if attempt >= ATTEMPTS or pause > LONGEST_SLEEP:
+            raise failure
+        yield Sleep(pause)
+        attempt += 1
+
+
+def backoff(attempt: int) -> float:
+    """Return a jittered pause in seconds before the next attempt (full jitter, so that crowds spread)."""
+    return random.uniform(0.1, min(BACKOFF_LAST, BACKOFF_FIRST * 2.0 ** (attempt - 1)))
+
+
+def _token(refused: str | None) -> Generator[NeedToken, Received | str | None, str]:
+    token = yield NeedToken(refused)
+    assert isinstance(token, str)
+    return token
+
+
+def _json_object(body: bytes) -> Mapping[str, object] | None:
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _redirect(connection: AepConnection, request: Request, url: str, received: Received) -> str:
+    """Return where a GET is redirected to on the same host; the token goes nowhere else."""
+    target = urljoin(url, received.headers.get("location", ""))
+    try:
+        parts = urlsplit(target)
+        same = parts.port == urlsplit(connection.base_url).port
+        same = same and f"{parts.scheme}://{parts.hostname}" == "{0.scheme}://{0.hostname}".format(
+            urlsplit(connection.base_url)
+        )
+    except ValueError:
+        same = False
+    if not same or target == url:
+        raise AepRequestError(
+            request.name,
+            status=received.status,
+            text="redirect to another host was not followed, so that the token stays where it belongs",
+            advice="check Host of the connection",
+        )
+    return target
+
+
+def _no_answer(connection: AepConnection, request: Request, error: TransportError) -> AepCallError:
+    if request.is_activation and error.sent:
+        return AepLostAnswerError(request.name, text=f"{error}; the activation may or may not have started")
+    return AepTransientError(
+        request.name, text=str(error), advice=f"is {connection.base_url} reachable from this machine?"
+    )
+
+
+def _transient(call: str, verdict: Verdict) -> AepTransientError:
+    text = verdict.text if verdict.kind is not Kind.OK else "the body is no JSON object"
+    return AepTransientError(
+        call,
+        status=verdict.status,
+        code=verdict.code,
+        text=text,
+        request_id=verdict.request_id,
+        retry_after=verdict.retry_after,
+        advice="AEP is busy or in trouble; this is tried again" if verdict.kind is not Kind.OK else "",
+    )
+
+
+def _error(request: Request, verdict: Verdict) -> AepCallError:
+    """Turn a verdict other than success into the error that says what may be done."""
+    fields: dict[str, object] = {
+        "status": verdict.status,
+        "code": verdict.code,
+        "text": verdict.text,
+        "request_id": verdict.request_id,
+        "retry_after": verdict.retry_after,
+    }
+    if verdict.kind is Kind.CONFLICT and verdict.conflict is not None:
+        return AepConflictError(request.name, verdict.conflict, **fields)
+    if verdict.kind is Kind.NOT_READY:
+        return AepNotReadyError(request.name, **fields)  # type: ignore[arg-type]
+    if request.is_activation and verdict.kind in (Kind.UNKNOWN, Kind.OK):
+        return AepLostAnswerError(request.name, **fields)  # type: ignore[arg-type]
+    if verdict.kind in (Kind.RETRY, Kind.OK):
+        return _transient(request.name, verdict)
+    fields["advice"] = _advice(verdict)
+    if verdict.status in (401, 403):
+        return AepAuthError(request.name, **fields)  # type: ignore[arg-type]
+    if verdict.status == 404 or verdict.code.endswith("-404") or verdict.code in ("1439-400",):
+        return AepNotFoundError(request.name, **fields)  # type: ignore[arg-type]
+    return AepRequestError(request.name, **fields)  # type: ignore[arg-type]
+
+
+_GATEWAY_ADVICE = {
+    "401013": "the token was refused even when new: check client id and scopes",
+    "403000": "check Login (client id) of the connection",
+    "403003": "check Login (client id) of the connection",
+    "403025": "the credential is not entitled for this organization: check extra 'org_id'",
+    "403027": "check extra 'org_id', and add the credential to a product profile",
+    "2100-404": "check the sandbox name",
+    "2118-403": "add the credential to a role with access to this sandbox and its destinations",
+    "2120-403": "add the credential to a role with access to this sandbox and its destinations",
+}
+
+
+def _advice(verdict: Verdict) -> str:
+    if verdict.code in _GATEWAY_ADVICE:
+        return _GATEWAY_ADVICE[verdict.code]
+    if verdict.status == 403:
+        return (
+            "give the credential a role on this sandbox with View Destinations, Activate Destinations, "
+            "View Profiles and View Segments"
+        )
+    return {401: "check the credential of the connection", 404: "check the ids and the sandbox"}.get(
+        verdict.status, ""
+    )

@@ -1,0 +1,467 @@
+"""Triggers: they wait in the triggerer, share one poll, and fire one small event.
+
+Their arguments are stored in clear text, so they hold ids and times only. Events are logged whole by
+Airflow, so they hold a status and counts; results travel in the XCom ``progress``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from typing import Any
+
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+
+from . import polling, submission
+from .connection import DEFAULT_CONN_ID
+from .endpoints import Call
+from .errors import AepAuthError, AepConnectionConfigError, AepError, AepNotFoundError
+from .models import FlowRun, Pair, RunStatus
+from .planning import count, read_activation_info
+from .polling import Bulk, Group, Snapshot, Subscription
+from .record import Order, Record
+from .results import Delivery, Result, is_terminal, results_of
+
+EVENT_VERSION = 1
+FAILURES_ALLOWED = 20
+"""Failed polls in a row (each already retried inside) before a wait gives up."""
+REFUSALS_ALLOWED = 3
+"""The same for a refused credential, which seldom heals by itself."""
+NOT_FOUND_GRACE = 300.0
+"""Seconds that a run may be unknown to AEP after its order."""
+PROGRESS_PAUSE = 2.0
+LINES_PER_ROUND = 20
+
+
+def event(status: str, message: str = "", **fields: object) -> TriggerEvent:
+    """Build an event: ``done``, ``timeout`` or ``error``, a message for people, and counts."""
+    return TriggerEvent({"v": EVENT_VERSION, "status": status, "message": message, **fields})
+
+
+class _SharedPollTrigger(BaseEventTrigger):
+    """What the triggers have in common: arguments, the poll that is shared, deadline and failures.
+
+    :param aep_conn_id: Airflow connection.
+    :param sandbox_name: resolved sandbox; it is part of what makes two polls the same.
+    :param deadline: end of the wait, ISO 8601 with time zone.
+    :param poll_interval: longest pause between two polls, seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        aep_conn_id: str = DEFAULT_CONN_ID,
+        sandbox_name: str,
+        deadline: str,
+        poll_interval: float = 30.0,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.aep_conn_id = aep_conn_id
+        self.sandbox_name = sandbox_name
+        self.deadline = deadline
+        self.poll_interval = float(poll_interval)
+        self._ends_at = dt.datetime.fromisoformat(deadline)
+        self._failures = 0
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return class path and arguments."""
+        return f"{type(self).__module__}.{type(self).__qualname__}", {
+            "aep_conn_id": self.aep_conn_id,
+            "sandbox_name": self.sandbox_name,
+            "deadline": self.deadline,
+            "poll_interval": self.poll_interval,
+            **self._arguments(),
+        }
+
+    def _arguments(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def shared_stream_key(self) -> Hashable:
+        """Return what makes polls the same: class, connection and sandbox, never the interval."""
+        return self._key(self.aep_conn_id, self.sandbox_name)
+
+    @classmethod
+    def _key(cls, aep_conn_id: str, sandbox_name: str) -> Hashable:
+        return f"{cls.__module__}.{cls.__qualname__}", aep_conn_id, sandbox_name
+
+    @classmethod
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Snapshot]:
+        """Poll AEP for all subscribers; runs for as long as there are any."""
+        from .hook import AdobeExperiencePlatformAsyncHook
+
+        conn_id, sandbox = kwargs["aep_conn_id"], kwargs["sandbox_name"]
+        bulk = Bulk()
+        async with AdobeExperiencePlatformAsyncHook(conn_id, sandbox) as hook:
+
+            async def read(group: Group) -> Snapshot:
+                return await cls._read(hook, group, bulk)
+
+            async for snapshot in polling.rounds(cls._key(conn_id, sandbox), read):
+                yield snapshot
+
+    @classmethod
+    async def _read(cls, hook: Any, group: Group, bulk: Bulk) -> Snapshot:
+        raise NotImplementedError
+
+    async def filter_shared_stream(
+        self, shared_stream: AsyncIterator[Snapshot]
+    ) -> AsyncIterator[TriggerEvent]:
+        """Turn the shared snapshots into this task's one event."""
+        subscription = Subscription(self._wanted(), self.poll_interval, self._ends_at)
+        with polling.group(self.shared_stream_key()).joined(subscription):
+            async for snapshot in shared_stream:
+                found = (
+                    self._failed(snapshot.error)
+                    if snapshot.error
+                    else await self._consider(snapshot, subscription)
+                )
+                if found is None and dt.datetime.now(tz=dt.UTC) >= self._ends_at:
+                    found = event("timeout", self._unfinished())
+                if found is not None:
+                    yield found
+                    return
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait with a poll of one's own, where no triggerer shares it (``dag.test``)."""
+        stream = type(self).open_shared_stream(self.serialize()[1])
+        async for found in self.filter_shared_stream(stream):
+            yield found
+            return
+
+    def _wanted(self) -> set[str]:
+        raise NotImplementedError
+
+    async def _consider(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
+        raise NotImplementedError
+
+    def _unfinished(self) -> str:
+        raise NotImplementedError
+
+    def _failed(self, error: Exception) -> TriggerEvent | None:
+        """Count a failed poll; a wait ends only after many in a row."""
+        self._failures += 1
+        final = isinstance(error, AepAuthError | AepConnectionConfigError)
+        allowed = REFUSALS_ALLOWED if final else FAILURES_ALLOWED
+        if self._failures == 1 or self._failures == allowed:
+            known = isinstance(error, AepError)
+            self.log.warning(
+                "AEP could not be asked (%d of %d in a row): %s",
+                self._failures,
+                allowed,
+                error if known else type(error).__name__,
+                exc_info=None if known else error,
+            )
+        if self._failures < allowed:
+            return None
+        return event(
+            "error", f"AEP could not be asked {allowed} times in a row. Last: {error}", retriable=not final
+        )
+
+    def _recovered(self) -> None:
+        if self._failures:
+            self.log.info("AEP answers again after %d failed polls", self._failures)
+            self._failures = 0
+
+    async def on_kill(self) -> None:
+        """Say what goes on in AEP: a delivery cannot be cancelled there."""
+        if note := self._kill_note():
+            self.log.warning("%s", note)
+
+    def _kill_note(self) -> str:
+        return ""
+
+
+class SegmentExportTrigger(_SharedPollTrigger):
+    """Fires when no profile export is in progress and no run in progress concerns the given audiences.
+
+    :param activation_info: if given, {flow id: [audience id, …]} whose runs in progress are waited for too.
+    :param aliases: audience id → external id, for imported audiences.
+    :param least_seconds: wait at least this long, however clear the way looks.
+
+    Event: ``{"status": "done" | "timeout" | "error", "message": str}``.
+    """
+
+    def __init__(
+        self,
+        *,
+        activation_info: Mapping[str, Sequence[str]] | None = None,
+        aliases: Mapping[str, str] | None = None,
+        least_seconds: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.activation_info = {flow: list(audiences) for flow, audiences in (activation_info or {}).items()}
+        self.aliases = dict(aliases or {})
+        self.least_seconds = float(least_seconds)
+        self._pairs = read_activation_info(self.activation_info)[0] if self.activation_info else []
+        self._seen: list[str] | None = None
+        self._stuck: set[str] = set()
+        self._since = time.monotonic()
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "activation_info": self.activation_info,
+            "aliases": self.aliases,
+            "least_seconds": self.least_seconds,
+        }
+
+    def _wanted(self) -> set[str]:
+        return {pair.flow_id for pair in self._pairs}
+
+    @classmethod
+    async def _read(cls, hook: Any, group: Group, bulk: Bulk) -> Snapshot:
+        snapshot: Snapshot = await hook.call(polling.export_call(group.wanted(), dt.datetime.now(tz=dt.UTC)))
+        return snapshot
+
+    async def _consider(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
+        self._recovered()
+        if not self._wanted() <= set(snapshot.flow_runs):
+            return None  # the round began before this task joined
+        waiting, stuck = polling.blockers(snapshot, self._pairs, self.aliases, dt.datetime.now(tz=dt.UTC))
+        for line in [item for item in stuck if item.split(" (")[0] not in self._stuck]:
+            self._stuck.add(line.split(" (")[0])
+            self.log.warning(
+                "Not waiting for %s: it has been in progress for over 24 h and looks stuck", line
+            )
+        if not waiting and time.monotonic() - self._since < self.least_seconds:
+            return None
+        if not waiting:
+            self.log.info(
+                "Nothing is in progress any more, after %d s of waiting", time.monotonic() - self._since
+            )
+            return event("done")
+        if waiting != self._seen:
+            self._seen = waiting
+            self.log.info("Waiting for %s", "; ".join(waiting[:LINES_PER_ROUND]))
+        return None
+
+    def _unfinished(self) -> str:
+        return "; ".join((self._seen or ["AEP's first answer"])[:LINES_PER_ROUND])
+
+
+class FlowRunTrigger(_SharedPollTrigger):
+    """Fires when every given flow run has ended, and keeps the XCom ``progress`` up to date meanwhile.
+
+    :param orders: [[flow id, audience id, run id, adopted], …].
+    :param aliases: audience id → external id, for imported audiences.
+    :param names: id → name, for the log.
+
+    Event: ``{"status": "done" | "timeout" | "error", "message": str, "counts": {status: number}}``.
+    """
+
+    def __init__(
+        self,
+        *,
+        orders: Sequence[Sequence[Any]],
+        aliases: Mapping[str, str] | None = None,
+        names: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.orders = [list(order) for order in orders]
+        self.aliases = dict(aliases or {})
+        self.names = dict(names or {})
+        self._deliveries = [Delivery(Pair(o[0], o[1]), Order(o[2], bool(o[3]))) for o in self.orders]
+        self._runs: dict[str, FlowRun | AepError] = {}
+        self._since = time.monotonic()
+        self._written: tuple[float, list[Result]] = (0.0, [])
+
+    def _arguments(self) -> dict[str, Any]:
+        return {"orders": self.orders, "aliases": self.aliases, "names": self.names}
+
+    def _wanted(self) -> set[str]:
+        return {delivery.order.run_id for delivery in self._deliveries}
+
+    @classmethod
+    async def _read(cls, hook: Any, group: Group, bulk: Bulk) -> Snapshot:
+        return await polling.read_runs(hook, group.wanted(), bulk)
+
+    async def _consider(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
+        news: list[str] = []
+        failed: list[AepError] = []
+        for run_id in list(subscription.wanted):
+            run = snapshot.runs.get(run_id)
+            if run is None:
+                continue
+            if isinstance(run, AepError):
+                if self._is_lost(run):
+                    self._runs[run_id] = run
+                    subscription.wanted.discard(run_id)
+                else:
+                    failed.append(run)
+                continue
+            before = self._runs.get(run_id)
+            if not isinstance(before, FlowRun) or before.status is not run.status:
+                news.append(run_id)
+            self._runs[run_id] = run
+            if run.status.is_terminal:
+                subscription.wanted.discard(run_id)
+        if failed and len(failed) == len(subscription.wanted) and not isinstance(failed[0], AepNotFoundError):
+            return self._failed(failed[0])
+        self._recovered()
+        results = results_of(self._deliveries, self._runs, self.aliases)
+        self._tell(news, results)
+        await self._write_progress(results, last=not subscription.wanted)
+        if subscription.wanted:
+            return None
+        counts: dict[str, int] = {}
+        for result in results:
+            counts[result["status"]] = counts.get(result["status"], 0) + 1
+        return event("done", counts=counts)
+
+    def _is_lost(self, error: AepError) -> bool:
+        """Whether AEP has not known a run for so long that it never will."""
+        return isinstance(error, AepNotFoundError) and time.monotonic() - self._since > NOT_FOUND_GRACE
+
+    def _tell(self, news: Sequence[str], results: Sequence[Result]) -> None:
+        changed = [result for result in results if result["run_id"] in news]
+        for result in (
+            changed if len(changed) <= LINES_PER_ROUND else [r for r in changed if r["status"] == "failed"]
+        ):
+            self.log.info("%s", line_of(result, self.names))
+        if changed:
+            ended = sum(is_terminal(result) for result in results)
+            self.log.info(
+                "%d of %s ended", ended, count(len(results), "delivery").replace("deliverys", "deliveries")
+            )
+
+    async def _write_progress(self, results: list[Result], *, last: bool) -> None:
+        """Keep the XCom ``progress`` up to date; it decorates the UI, so failing to write it is no failure."""
+        at, before = self._written
+        if results == before or self.task_instance is None:
+            return
+        if not last and time.monotonic() - at < max(PROGRESS_PAUSE, len(results) / 100):
+            return
+        from airflow.sdk.execution_time.xcom import XCom
+
+        ti = self.task_instance
+        try:
+            await XCom.aset(
+                "progress",
+                {"ended": sum(map(is_terminal, results)), "of": len(results), "results": results},
+                dag_id=ti.dag_id,
+                task_id=ti.task_id,
+                run_id=ti.run_id,
+                map_index=ti.map_index,
+            )
+        except Exception as error:  # the poll must outlive any trouble of the metadata database
+            self.log.warning("The XCom 'progress' could not be written: %s", type(error).__name__)
+            return
+        self._written = (time.monotonic(), results)
+
+    def _unfinished(self) -> str:
+        open_runs = [r for r in results_of(self._deliveries, self._runs, self.aliases) if not is_terminal(r)]
+        return "; ".join(line_of(result, self.names) for result in open_runs[:LINES_PER_ROUND])
+
+    def _kill_note(self) -> str:
+        going_on = [r for r in results_of(self._deliveries, self._runs, self.aliases) if not is_terminal(r)]
+        if not going_on:
+            return ""
+        runs = ", ".join(str(result["run_id"]) for result in going_on[:LINES_PER_ROUND])
+        return (
+            f"This task no longer watches {count(len(going_on), 'flow run')}, but AEP cannot cancel them: they go on "
+            f"and deliver. Run ids: {runs}"
+        )
+
+
+class LostSubmissionTrigger(_SharedPollTrigger):
+    """Fires when it is known what became of an activation whose answer was lost.
+
+    AEP may list a run late, so "AEP knows nothing" is concluded only after ``settle_seconds`` of this
+    trigger's own clock (a restart begins anew, which is the safe side).
+
+    :param record: the submission's record, as stored.
+    :param aliases: audience id → external id, for imported audiences.
+    :param settle_seconds: how long a run may take to show up.
+
+    Event: ``{"status": "done" | "timeout" | "error", "message": str}``.
+    """
+
+    def __init__(
+        self,
+        *,
+        record: Mapping[str, Any],
+        settle_seconds: float,
+        aliases: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.record = dict(record)
+        self.settle_seconds = float(settle_seconds)
+        self.aliases = dict(aliases or {})
+        self._since = time.monotonic()
+        self._unnamed: tuple[str, ...] = ()
+
+    def _arguments(self) -> dict[str, Any]:
+        return {"record": self.record, "settle_seconds": self.settle_seconds, "aliases": self.aliases}
+
+    def shared_stream_key(self) -> None:
+        """Return nothing to share: what is looked for belongs to one submission."""
+        return
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look for the lost activation until it is found or cannot appear any more."""
+        from .hook import AdobeExperiencePlatformAsyncHook
+
+        async with AdobeExperiencePlatformAsyncHook(self.aep_conn_id, self.sandbox_name) as hook:
+            while True:
+                found = await self._round(hook)
+                if found is None and dt.datetime.now(tz=dt.UTC) >= self._ends_at:
+                    found = event("timeout", "runs that name no audience: " + ", ".join(self._unnamed))
+                if found is not None:
+                    yield found
+                    return
+                await asyncio.sleep(polling.next_pause(time.monotonic() - self._since, self.poll_interval))
+
+    async def _round(self, hook: Any) -> TriggerEvent | None:
+        try:
+            look: submission.Look = await hook.call(self._look())
+        except Exception as error:  # counted and judged like the failed rounds of a shared poll
+            return self._failed(error)
+        self._recovered()
+        return self._judge(look)
+
+    def _look(self) -> Call[submission.Look]:
+        record = Record.from_json(self.record)
+        missing = [pair for pair, order in record.orders.items() if order is None]
+        marks = record.intent.watermarks if record.intent else {}
+        known = {order.run_id for order in record.orders.values() if order} | set(record.failed_runs)
+        look = yield from submission.find(missing, self.aliases, marks, ignore=known)
+        self._all_found = len(look.found) == len(missing)
+        return look
+
+    def _judge(self, look: submission.Look) -> TriggerEvent | None:
+        if look.unnamed != self._unnamed and look.unnamed:
+            self.log.info("AEP lists young runs that name no audience yet: %s", ", ".join(look.unnamed))
+        self._unnamed = look.unnamed
+        if self._all_found:
+            self.log.info("The lost activation was found in AEP")
+            return event("done")
+        if time.monotonic() - self._since < self.settle_seconds or look.unnamed:
+            return None
+        return event("done")
+
+
+def line_of(result: Result, names: Mapping[str, str]) -> str:
+    """Return one log line about a pair: names beside ids, status, records, error."""
+    flow = named(result["flow_id"], names)
+    audience = named(result["audience_id"], names)
+    parts = [f"{audience} → {flow}: {result['status'].replace('_', ' ')}"]
+    if result["records_exported"] is not None and result["status"] != RunStatus.IN_PROGRESS:
+        parts.append(f"{result['records_exported']:,} records")
+    if result["records_failed"]:
+        parts.append(f"{result['records_failed']:,} failed")
+    if result["error_code"] or result["error"]:
+        parts.append(
+            f"[{result['error_code']}] {result['error']}" if result["error_code"] else result["error"]
+        )
+    if result["run_id"]:
+        parts.append(f"run {result['run_id']}" + (" (adopted)" if result["adopted"] else ""))
+    return ", ".join(parts)
+
+
+def named(ident: str, names: Mapping[str, str]) -> str:
+    """Return ``'Name' (id)``, or the id alone."""
+    return f"{names[ident]!r} ({ident})" if names.get(ident) else ident

@@ -1,0 +1,62 @@
+"""What every test runs in: an Airflow home of its own, made before anything imports Airflow."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tools.simulator_process import SimulatorProcess
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-tests-"))
+
+for _name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
+    del os.environ[_name]
+os.environ.update(
+    AIRFLOW_HOME=str(AIRFLOW_HOME),
+    AIRFLOW__CORE__DAGS_FOLDER=str(REPOSITORY / "dags"),
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__PLUGINS_FOLDER=str(REPOSITORY / "plugins"),
+    AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{AIRFLOW_HOME / 'airflow.db'}",
+    NO_PROXY="*",
+)
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> None:
+    """Make Airflow's tables: for tests that run tasks in this process (`dag.test`)."""
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+@pytest.fixture(scope="session")
+def simulator_process() -> Iterator[SimulatorProcess]:
+    """Run one simulated AEP for all tests; use `simulator`, which starts each test afresh."""
+    with SimulatorProcess(speed=600) as process:
+        yield process
+
+
+@pytest.fixture
+def simulator(simulator_process: SimulatorProcess) -> SimulatorProcess:
+    """Give the simulated AEP, reset to its first state."""
+    simulator_process.reset()
+    return simulator_process
+
+
+@pytest.fixture
+def aep_connection(simulator: SimulatorProcess, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Point the connection `aep_default` at the simulated AEP, for code that runs in this process."""
+    import json
+
+    monkeypatch.setenv("AIRFLOW_CONN_AEP_DEFAULT", json.dumps(simulator.connection()))
+    return "aep_default"

@@ -1,0 +1,1 @@
+"""What `make` runs: the environment, a local Airflow, the demo."""

@@ -1,0 +1,42 @@
+"""Everything the demo needs, on this machine: the simulated AEP, and an Airflow connected to it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from tools.local_airflow import LocalAirflow
+from tools.simulator_process import SimulatorProcess
+
+CONNECTION_ID = "aep_default"
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The running pair."""
+
+    airflow: LocalAirflow
+    simulator: SimulatorProcess
+
+
+@contextmanager
+def local_stack(home: Path | None = None, port: int | None = None) -> Iterator[Stack]:
+    """Run both until the block ends, however it ends: by Ctrl-C and SIGTERM too.
+
+    :param home: AIRFLOW_HOME (default: a temporary one)
+    :param port: of Airflow's API server and UI (default: a free one)
+    """
+    signal.signal(signal.SIGTERM, _exit)
+    with SimulatorProcess() as simulator:
+        airflow = LocalAirflow(home, port=port, connections={CONNECTION_ID: simulator.connection()})
+        with airflow:
+            yield Stack(airflow, simulator)
+
+
+def _exit(signum: int, frame: FrameType | None) -> None:
+    sys.exit(128 + signum)
