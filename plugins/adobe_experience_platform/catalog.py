@@ -34,9 +34,7 @@ class CatalogOperator(AepTask):
 
     template_fields: Sequence[str] = ("aep_conn_id", "sandbox_name")
 
-    def __init__(
-        self, *, aep_conn_id: str = DEFAULT_CONN_ID, sandbox_name: str | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, *, aep_conn_id: str = DEFAULT_CONN_ID, sandbox_name: str | None = None, **kwargs: Any) -> None:
         kwargs.setdefault("retry_policy", AepRetryPolicy())
         super().__init__(**kwargs)
         self.aep_conn_id = aep_conn_id
@@ -55,9 +53,7 @@ class CatalogOperator(AepTask):
         return {"flows": listed, "activation_info": ready}
 
     def _show(self, flows: Sequence[dict[str, Any]], ready: dict[str, list[str]]) -> None:
-        self.log.info(
-            "%s in sandbox %s", count(len(flows), "destination flow"), self.hook.settings.sandbox_name
-        )
+        self.log.info("%s in sandbox %s", count(len(flows), "destination flow"), self.hook.settings.sandbox_name)
         rows = [
             (
                 flow["name"] if first else "",
@@ -84,7 +80,8 @@ class CatalogOperator(AepTask):
         )
         for line in table(head, rows):
             self.log.info("%s", line)
-        self.log.info("To paste into activation_info (keep what you need):\n%s", json.dumps(ready, indent=2))
+        lines = [f"  {json.dumps(flow_id)}: {json.dumps(audiences)}" for flow_id, audiences in ready.items()]
+        self.log.info("To paste into activation_info (keep what you need):\n{\n%s\n}", ",\n".join(lines))
 
 
 _NONE = {"name": "(no audience)", "schedule": "", "ready": False, "reason": "", "audience_id": ""}

@@ -92,9 +92,7 @@ class AepConnection:
         sandbox = str(sandbox_name or extra.get("sandbox_name") or DEFAULT_SANDBOX).strip()
         for label, value in (("Login", client_id), ("extra 'org_id'", org_id), ("sandbox name", sandbox)):
             if not value.isascii() or any(char.isspace() or not char.isprintable() for char in value):
-                faults.append(
-                    f"{label} holds a space, a line break or another character that no header can carry"
-                )
+                faults.append(f"{label} holds a space, a line break or another character that no header can carry")
         for label, value in (("Password", secret), ("extra 'access_token'", token)):
             if any(char in value for char in "\r\n"):
                 faults.append(f"{label} holds a line break: paste it again without")

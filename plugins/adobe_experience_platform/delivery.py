@@ -169,11 +169,7 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
             self.hook.call(submission.begin(resend_failed=True))
         deliveries, _ = self._state(context, jobs)
         results = self._read_results(deliveries, self._aliases(jobs))
-        failed = {
-            Pair(item["flow_id"], item["audience_id"])
-            for item in results
-            if item["status"] == RunStatus.FAILED
-        }
+        failed = {Pair(item["flow_id"], item["audience_id"]) for item in results if item["status"] == RunStatus.FAILED}
         for job in jobs:
             again = [pair for pair in job.pairs if pair in failed]
             if again:

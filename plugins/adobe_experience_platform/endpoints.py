@@ -92,11 +92,7 @@ def _follow(request: Request, link: str) -> Request | None:
         following = dict(parse_qsl(urlsplit(link).query))
     except ValueError:
         return None
-    fresh = {
-        key: value
-        for key, value in following.items()
-        if key in ("offset", "continuationToken", "start", "page")
-    }
+    fresh = {key: value for key, value in following.items() if key in ("offset", "continuationToken", "start", "page")}
     if not fresh:
         return None
     params = tuple((key, value) for key, value in request.params if key not in fresh) + tuple(fresh.items())
@@ -143,9 +139,7 @@ def profile_export_jobs(since: dt.datetime, *, newest_succeeded: bool = False) -
     request = Request("GET /export/jobs", "GET", EXPORT_JOBS, (("limit", str(PAGE_SIZE)),))
     jobs = yield from _list(request, "records", ExportJob.from_json, enough)
     epoch = dt.datetime.fromtimestamp(0, tz=dt.UTC)
-    return sorted(
-        (job for job in jobs if job.is_profile), key=lambda job: job.created_at or epoch, reverse=True
-    )
+    return sorted((job for job in jobs if job.is_profile), key=lambda job: job.created_at or epoch, reverse=True)
 
 
 def flow(flow_id: str) -> Call[DestinationFlow]:
@@ -173,9 +167,7 @@ def run(run_id: str) -> Call[FlowRun]:
 def runs_by_id(run_ids: Sequence[str]) -> Call[dict[str, FlowRun]]:
     """Read up to 100 runs in one request; runs that AEP leaves out are missing in the result."""
     wanted = set(run_ids)
-    request = Request(
-        "GET /runs", "GET", RUNS, (("property", "id==" + ",".join(run_ids)), ("limit", str(PAGE_SIZE)))
-    )
+    request = Request("GET /runs", "GET", RUNS, (("property", "id==" + ",".join(run_ids)), ("limit", str(PAGE_SIZE))))
     response = yield request
     runs = [FlowRun.from_json(item) for item in _items(request, response, "items")]
     return {item.id: item for item in runs if item.id in wanted}

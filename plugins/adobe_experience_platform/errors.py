@@ -149,7 +149,7 @@ class Kind(enum.Enum):
 
     OK = "ok"
     RETRY = "retry"
-    RENEW_TOKEN = "renew token"
+    RENEW_TOKEN = "renew token"  # noqa: S105 - a word, no secret
     CONFLICT = "conflict"
     NOT_READY = "not ready"
     NOT_SENT = "not sent"
@@ -231,9 +231,7 @@ def describe(data: object, body: bytes = b"") -> tuple[str, str]:
     detailed = report.get("detailed-message") if isinstance(report, dict) else None
     texts = [data.get(key) for key in ("message", "errorMessage", "detail", "title", "error_description")]
     text = next((str(item) for item in [*texts, detailed] if isinstance(item, str | int) and str(item)), "")
-    code = next(
-        (data[key] for key in ("error_code", "errorCode", "code", "error", "type") if data.get(key)), ""
-    )
+    code = next((data[key] for key in ("error_code", "errorCode", "code", "error", "type") if data.get(key)), "")
     if isinstance(code, dict | list):
         code = ""
     return one_line(str(code).rsplit("/errors/", 1)[-1]), one_line(text or body.decode("utf-8", "replace"))

@@ -31,9 +31,7 @@ T = TypeVar("T")
 
 CONNECT_TIMEOUT = 10.0
 _mint_lock = threading.Lock()
-_async_mint_locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
-    weakref.WeakKeyDictionary()
-)
+_async_mint_locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
 
 
 class NoAuth(requests.auth.AuthBase):
@@ -64,9 +62,7 @@ class AdobeExperiencePlatformHook(HttpHook):
     conn_type = CONN_TYPE
     hook_name = "Adobe Experience Platform"
 
-    def __init__(
-        self, aep_conn_id: str = DEFAULT_CONN_ID, sandbox_name: str | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, aep_conn_id: str = DEFAULT_CONN_ID, sandbox_name: str | None = None, **kwargs: Any) -> None:
         super().__init__(method="GET", http_conn_id=aep_conn_id, auth_type=NoAuth, **kwargs)
         self.aep_conn_id = aep_conn_id
         self.sandbox_name = sandbox_name
@@ -284,9 +280,7 @@ class AdobeExperiencePlatformAsyncHook:
         options: dict[str, Any] = {}
         if settings.proxies:
             options["proxy"] = settings.proxies.get(send.url.split(":", 1)[0])
-        timeout = aiohttp.ClientTimeout(
-            total=settings.timeout, sock_connect=min(CONNECT_TIMEOUT, settings.timeout)
-        )
+        timeout = aiohttp.ClientTimeout(total=settings.timeout, sock_connect=min(CONNECT_TIMEOUT, settings.timeout))
         try:
             async with session.request(
                 send.method,

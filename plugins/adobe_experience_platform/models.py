@@ -131,9 +131,7 @@ class ExportJob:
             raw_status=one_line(raw, 40) or "(no status)",
             schema_name=as_text(as_dict(data.get("schema")).get("name")),
             created_at=as_time(data.get("creationTime")),
-            finished_at=(as_time(total.get("endTimeInMs")) or as_time(data.get("updateTime")))
-            if ended
-            else None,
+            finished_at=(as_time(total.get("endTimeInMs")) or as_time(data.get("updateTime"))) if ended else None,
             records=as_count(metrics.get("totalExportedProfileCounter")),
         )
 
@@ -188,6 +186,9 @@ class Counts(NamedTuple):
     failed: int | None
 
 
+UNTOLD = Counts(None, None, None)
+
+
 @dataclass(frozen=True, slots=True)
 class FlowRun:
     """A run of a destination flow (``GET /runs/{id}``): one delivery on its way or done.
@@ -206,7 +207,7 @@ class FlowRun:
     started_at: dt.datetime | None
     completed_at: dt.datetime | None
     audiences: Mapping[str, Counts] = field(default_factory=dict)
-    total: Counts = Counts(None, None, None)
+    total: Counts = UNTOLD
     error_code: str = ""
     error_text: str = ""
 
@@ -244,11 +245,11 @@ class FlowRun:
         :param audience_ids: the audience's own id and its system id.
         :param alone: whether the run delivers this audience only; then the run's totals are its counters.
         """
-        for audience in audience_ids:
-            if audience in self.audiences:
-                own = self.audiences[audience]
-                return self.total if alone and own.exported is None else own
-        return self.total if alone else Counts(None, None, None)
+        own = next((self.audiences[audience] for audience in audience_ids if audience in self.audiences), UNTOLD)
+        if not alone:
+            return own
+        pairs = zip(own, self.total, strict=True)
+        return Counts(*(mine if mine is not None else whole for mine, whole in pairs))
 
 
 def _counts(target: Mapping[str, object], source: Mapping[str, object]) -> Counts:
@@ -353,9 +354,7 @@ class DestinationFlow:
             for transformation in as_dicts(data.get("transformations"))
         ]
         audiences = [
-            MappedAudience.from_json(as_dict(selector.get("value")))
-            for each in lists
-            for selector in as_dicts(each)
+            MappedAudience.from_json(as_dict(selector.get("value"))) for each in lists for selector in as_dicts(each)
         ]
         return cls(
             id=as_text(data.get("id")),

@@ -56,9 +56,7 @@ class LatestSegmentExportOperator(AepTask):
     def execute(self, context: Context) -> str:
         """Read the list of exports, newest first."""
         moment = now()
-        jobs = self.hook.call(
-            endpoints.profile_export_jobs(moment - exports.LOOK_BACK, newest_succeeded=True)
-        )
+        jobs = self.hook.call(endpoints.profile_export_jobs(moment - exports.LOOK_BACK, newest_succeeded=True))
         state = exports.state_of(jobs, moment)
         latest = exports.require_fresh(state, moment, self.max_export_age_hours)
         for job in state.failed_since:
@@ -193,8 +191,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
                 context, self._watch(context, deliveries, submission.job.aliases, look_first=look_first)
             )
         return [
-            {**item.pair._asdict(), "run_id": item.order.run_id, "adopted": item.order.adopted}
-            for item in deliveries
+            {**item.pair._asdict(), "run_id": item.order.run_id, "adopted": item.order.adopted} for item in deliveries
         ]
 
     def _submission(self, context: Context) -> Submission:
@@ -205,9 +202,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         if self.on_conflict not in list(OnConflict):
             faults.append(f"on_conflict {self.on_conflict!r} is unknown: choose wait, adopt or fail")
         if len(job.pairs) > MAX_PAIRS_PER_JOB:
-            faults.append(
-                f"{len(job.pairs)} pairs are more than the {MAX_PAIRS_PER_JOB} that AEP takes in one job"
-            )
+            faults.append(f"{len(job.pairs)} pairs are more than the {MAX_PAIRS_PER_JOB} that AEP takes in one job")
         if faults:
             raise AepInputError(faults)
         submission: Submission
@@ -251,16 +246,12 @@ def deliveries_in(submission: Submission) -> list[Delivery]:
 def push_submission(context: Context, submission: Submission) -> None:
     """Tell later tasks what is known, in the XCom ``submission``: runs, and why a pair has none."""
     record = submission.record
-    is_open = record.intent is not None and (
-        record.intent.answer is None or record.intent.answer.kind == "incomplete"
-    )
+    is_open = record.intent is not None and (record.intent.answer is None or record.intent.answer.kind == "incomplete")
     context["ti"].xcom_push(
         key=XCOM_SUBMISSION,
         value={
             "job": submission.job.number,
-            "orders": [
-                [*item.pair, item.order.run_id, item.order.adopted] for item in deliveries_in(submission)
-            ],
+            "orders": [[*item.pair, item.order.run_id, item.order.adopted] for item in deliveries_in(submission)],
             "missing": [list(pair) for pair in submission.missing],
             "missing_is": UNKNOWN if is_open else NOT_SENT,
         },
@@ -271,7 +262,5 @@ def read_submission(value: object) -> tuple[dict[Pair, Order], dict[Pair, str]]:
     """Read an XCom ``submission``: (pair → order, pair without a run → ``not_sent`` or ``unknown``)."""
     data = value if isinstance(value, dict) else {}
     orders = {Pair(item[0], item[1]): Order(item[2], bool(item[3])) for item in data.get("orders", [])}
-    missing = {
-        Pair(item[0], item[1]): str(data.get("missing_is", UNKNOWN)) for item in data.get("missing", [])
-    }
+    missing = {Pair(item[0], item[1]): str(data.get("missing_is", UNKNOWN)) for item in data.get("missing", [])}
     return orders, missing

@@ -89,9 +89,7 @@ def activation_pipeline(
             deferrable=deferrable,
             **place,
         )
-        latest = LatestSegmentExportOperator(
-            task_id=LATEST, max_export_age_hours=max_export_age_hours, **place
-        )
+        latest = LatestSegmentExportOperator(task_id=LATEST, max_export_age_hours=max_export_age_hours, **place)
         activate = AdHocActivationOperator.partial(
             task_id=ACTIVATE,
             api_version=api_version,

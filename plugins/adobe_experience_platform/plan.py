@@ -45,11 +45,11 @@ class PlanJobsOperator(AepTask):
     :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``. (templated)
     :param sandbox_name: sandbox; None takes the connection's. (templated)
     :param api_version: ``v2`` or ``v1``. (templated)
-    :param max_audiences_per_job: 1–80, counted as (flow, audience) pairs. (templated)
+    :param max_audiences_per_job: 1 to 80, counted as (flow, audience) pairs. (templated)
     :param max_export_age_hours: a number or None. (templated)
     :param on_conflict: ``wait``, ``adopt`` or ``fail``. (templated)
     :param on_partial_success: ``fail`` or ``accept``. (templated)
-    :param dry_run_only: (the DAG's ``dry_run``) stop after the plan: nothing is sent, later tasks are skipped. (templated)
+    :param dry_run_only: (param ``dry_run``) stop after the plan, send nothing, skip later tasks. (templated)
     :param poll_interval: seconds. (templated)
     :param export_timeout_minutes: minutes. (templated)
     :param activation_timeout_minutes: minutes. (templated)
@@ -214,9 +214,7 @@ class PlanJobsOperator(AepTask):
             store.set("jobs", {"count": len(jobs)})
         return jobs
 
-    def _show(
-        self, pairs: Sequence[Pair], jobs: Sequence[Job], names: Mapping[str, str], findings: Findings
-    ) -> None:
+    def _show(self, pairs: Sequence[Pair], jobs: Sequence[Job], names: Mapping[str, str], findings: Findings) -> None:
         """Print what will happen, with names beside ids."""
         settings = self.hook.settings
         self.log.info(

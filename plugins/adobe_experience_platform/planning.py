@@ -54,9 +54,7 @@ class Job:
         aliases = data.get("aliases") or {}
         number, of = data.get("job", 1), data.get("of", 1)
         if not isinstance(aliases, dict) or not isinstance(number, int) or not isinstance(of, int):
-            raise AepInputError(
-                ["a job needs the form {'activation_info': {…}, 'aliases': {…}, 'job': 1, 'of': 1}"]
-            )
+            raise AepInputError(["a job needs the form {'activation_info': {…}, 'aliases': {…}, 'job': 1, 'of': 1}"])
         return cls(number, of, pairs, {str(key): str(value) for key, value in aliases.items()})
 
     @property
@@ -89,9 +87,7 @@ def read_activation_info(value: object) -> tuple[list[Pair], list[str]]:
         kind = "missing" if value is None else f"a {type(value).__name__}"
         return [], [f"activation_info is {kind}: enter a JSON object such as {_EXAMPLE}"]
     if not value:
-        return [], [
-            f"activation_info is empty: enter at least one flow with one audience, such as {_EXAMPLE}"
-        ]
+        return [], [f"activation_info is empty: enter at least one flow with one audience, such as {_EXAMPLE}"]
     pairs: list[Pair] = []
     faults: list[str] = []
     for flow_id, audiences in value.items():
@@ -149,11 +145,7 @@ def split(pairs: Iterable[Pair], limit: int) -> list[tuple[Pair, ...]]:
     faults = [
         f"audience {audience} goes to {len(group)} flows, but one job takes {limit} and an audience must not be in "
         f"two jobs at once: raise max_audiences_per_job to {len(group)}"
-        + (
-            ""
-            if len(group) <= MAX_PAIRS_PER_JOB
-            else f" (AEP allows {MAX_PAIRS_PER_JOB}), or use several runs"
-        )
+        + ("" if len(group) <= MAX_PAIRS_PER_JOB else f" (AEP allows {MAX_PAIRS_PER_JOB}), or use several runs")
         for audience, group in by_audience.items()
         if len(group) > limit
     ]

@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from . import endpoints, exports, submission
+from . import endpoints, exports, lookup
 from .endpoints import PAGE_SIZE, Call
 from .errors import AepCallError, AepError, AepNotFoundError, AepRequestError
 from .models import ExportJob, FlowRun, Pair
@@ -107,9 +107,7 @@ class Group:
 
     def wanted(self) -> list[str]:
         """Return what the subscribers want, each once."""
-        return list(
-            dict.fromkeys(itertools.chain.from_iterable(s.wanted for s in self.subscriptions.values()))
-        )
+        return list(dict.fromkeys(itertools.chain.from_iterable(s.wanted for s in self.subscriptions.values())))
 
     async def pause(self, at_least: float) -> None:
         """Wait for the next round: the most impatient subscriber or a newcomer decides."""
@@ -124,9 +122,7 @@ class Group:
         await asyncio.sleep(min(NEWCOMER_GAP, seconds or NEWCOMER_GAP))
 
 
-_groups: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, Group]] = (
-    weakref.WeakKeyDictionary()
-)
+_groups: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, Group]] = weakref.WeakKeyDictionary()
 """Groups are small and never removed: a poll that ends while another begins must find the same one."""
 
 
@@ -150,7 +146,7 @@ async def rounds(key: Hashable, read: Callable[[Group], Awaitable[Snapshot]]) ->
         asked_to_wait = 0.0
         try:
             snapshot = await read(here)
-        except Exception as error:  # any error of a round belongs to its subscribers, who count and judge it
+        except Exception as error:  # noqa: BLE001 - every error belongs to the subscribers, who count and judge it
             snapshot = Snapshot(error=error)
             asked_to_wait = (error.retry_after or 0.0) if isinstance(error, AepError) else 0.0
         yield snapshot
@@ -169,9 +165,7 @@ async def read_runs(hook: AdobeExperiencePlatformAsyncHook, run_ids: Sequence[st
     found: dict[str, FlowRun | AepError] = {}
     if len(run_ids) > 1 and not bulk.refused:
         chunks = [run_ids[start : start + PAGE_SIZE] for start in range(0, len(run_ids), PAGE_SIZE)]
-        for result in await asyncio.gather(
-            *(_outcome(hook, endpoints.runs_by_id(chunk)) for chunk in chunks)
-        ):
+        for result in await asyncio.gather(*(_outcome(hook, endpoints.runs_by_id(chunk)) for chunk in chunks)):
             if isinstance(result, AepError):
                 bulk.refused = bulk.refused or isinstance(result, AepRequestError | AepNotFoundError)
                 if not bulk.refused:
@@ -180,11 +174,7 @@ async def read_runs(hook: AdobeExperiencePlatformAsyncHook, run_ids: Sequence[st
                 found.update(result)
     rest = [run_id for run_id in run_ids if run_id not in found]
     results = await asyncio.gather(*(_outcome(hook, endpoints.run(run_id)) for run_id in rest))
-    failed = [
-        result
-        for result in results
-        if isinstance(result, AepError) and not isinstance(result, AepNotFoundError)
-    ]
+    failed = [result for result in results if isinstance(result, AepError) and not isinstance(result, AepNotFoundError)]
     if failed and len(failed) == len(run_ids):
         raise failed[0]
     return Snapshot(runs={**found, **dict(zip(rest, results, strict=True))})
@@ -238,7 +228,7 @@ def blockers(
     for flow_id, runs in snapshot.flow_runs.items():
         own = [pair for pair in pairs if pair.flow_id == flow_id]
         concerned: dict[str, int] = {}
-        for run in submission.concerns(runs, own, aliases).values():
+        for run in lookup.concerns(runs, own, aliases).values():
             concerned[run.id] = concerned.get(run.id, 0) + 1
         waiting += [f"flow run {run_id} of flow {flow_id}" for run_id in concerned]
     return waiting, stuck

@@ -105,9 +105,7 @@ def _check_flow(flow: DestinationFlow, flow_id: str, findings: Findings) -> None
     if not flow.state:
         findings.warnings.append(f"{label} does not tell whether it is enabled")
     elif flow.state.lower() != "enabled":
-        findings.faults.append(
-            Fault(label, f"is {flow.state}, not enabled", "enable it under Destinations > Browse")
-        )
+        findings.faults.append(Fault(label, f"is {flow.state}, not enabled", "enable it under Destinations > Browse"))
     if flow.is_destination is False:
         findings.faults.append(Fault(label, "is no destination flow", "choose one from the aep_catalog DAG"))
     elif flow.is_destination is None:
@@ -150,9 +148,7 @@ def _check_audience(
         findings.warnings.append(f"{label} does not tell when it was mapped; AEP wants an hour since")
     elif now - audience.mapped_at < FIRST_HOUR:
         ready = audience.mapped_at + FIRST_HOUR
-        findings.faults.append(
-            Fault(label, "was mapped less than an hour ago", f"start again after {ready:%H:%M} UTC")
-        )
+        findings.faults.append(Fault(label, "was mapped less than an hour ago", f"start again after {ready:%H:%M} UTC"))
 
 
 def _check_schedule(audience: MappedAudience, label: str, now: dt.datetime, findings: Findings) -> None:

@@ -58,9 +58,7 @@ def _field(label: str, description: str, **schema: Any) -> dict[str, Any]:
 
 
 _FIELDS: dict[str, Any] = {
-    "org_id": _field(
-        "IMS organization id", "Such as ABC123@AdobeOrg; shown in the Developer Console project."
-    ),
+    "org_id": _field("IMS organization id", "Such as ABC123@AdobeOrg; shown in the Developer Console project."),
     "sandbox_name": _field("Sandbox", "Lower-case name of the sandbox; prod if left empty.", default="prod"),
     "scopes": _field(
         "Scopes",

@@ -103,8 +103,7 @@ class Record:
             data["intent"] = {
                 "at": self.intent.at,
                 "watermarks": {
-                    flow_id: [_millis(mark.newest), *mark.ids]
-                    for flow_id, mark in self.intent.watermarks.items()
+                    flow_id: [_millis(mark.newest), *mark.ids] for flow_id, mark in self.intent.watermarks.items()
                 },
                 "answer": [self.intent.answer.kind, self.intent.answer.text] if self.intent.answer else None,
             }

@@ -81,9 +81,9 @@ class DeliveryReportOperator(BaseOperator):
         summary = summarize(results)
         self._show(results, summary, names)
         ti.xcom_push(key="return_value", value={"summary": summary, "results": results})
-        states = ti.get_task_states(
-            dag_id=ti.dag_id, task_ids=self.delivery_task_ids, run_ids=[ti.run_id]
-        ).get(ti.run_id, {})
+        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=self.delivery_task_ids, run_ids=[ti.run_id]).get(
+            ti.run_id, {}
+        )
         red = sorted(task for task, state in states.items() if state in FAILED_STATES)
         if red:
             raise AirflowFailException(
@@ -137,10 +137,7 @@ class DeliveryReportOperator(BaseOperator):
             count(summary["records_exported"], "record"),
         )
         for result in results:
-            if (
-                result["status"] in (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS)
-                and result["records_exported"] == 0
-            ):
+            if result["status"] in (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS) and result["records_exported"] == 0:
                 self.log.warning(
                     "EMPTY DELIVERY: %s → %s delivered 0 records. Is the audience empty in the latest snapshot?",
                     names.get(result["audience_id"], result["audience_id"]),

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from .errors import AepError
+from .lookup import names_of
 from .models import FlowRun, Pair, RunStatus
 from .record import Order
-from .submission import names_of
 
 NOT_SENT = "not_sent"
 UNKNOWN = "unknown"
@@ -41,9 +41,7 @@ class Delivery:
     order: Order
 
 
-def result_of(
-    delivery: Delivery, run: FlowRun | AepError | None, aliases: Mapping[str, str], *, alone: bool
-) -> Result:
+def result_of(delivery: Delivery, run: FlowRun | AepError | None, aliases: Mapping[str, str], *, alone: bool) -> Result:
     """Describe one pair's outcome.
 
     :param run: the run, the error of reading it, or None when it was not read yet.
@@ -53,9 +51,7 @@ def result_of(
         status = UNKNOWN if isinstance(run, AepError) else RunStatus.IN_PROGRESS.value
         return _result(delivery.pair, delivery.order, status, error=str(run) if run else "")
     counts = run.counts_for(names_of(delivery.pair, aliases), alone=alone)
-    result = _result(
-        delivery.pair, delivery.order, run.status.value, error=run.error_text, code=run.error_code
-    )
+    result = _result(delivery.pair, delivery.order, run.status.value, error=run.error_text, code=run.error_code)
     if run.status is RunStatus.IN_PROGRESS:
         counts = counts._replace(failed=None)
     result["records_exported"], result["records_skipped"], result["records_failed"] = counts
@@ -119,3 +115,24 @@ def _result(pair: Pair, order: Order | None, status: str, *, error: str = "", co
 
 def _iso(moment: dt.datetime | None) -> str | None:
     return moment.isoformat(timespec="seconds") if moment else None
+
+
+def line_of(result: Result, names: Mapping[str, str]) -> str:
+    """Return one log line about a pair: names beside ids, status, records, error."""
+    flow = named(result["flow_id"], names)
+    audience = named(result["audience_id"], names)
+    parts = [f"{audience} → {flow}: {result['status'].replace('_', ' ')}"]
+    if result["records_exported"] is not None and result["status"] != RunStatus.IN_PROGRESS:
+        parts.append(f"{result['records_exported']:,} records")
+    if result["records_failed"]:
+        parts.append(f"{result['records_failed']:,} failed")
+    if result["error_code"] or result["error"]:
+        parts.append(f"[{result['error_code']}] {result['error']}" if result["error_code"] else result["error"])
+    if result["run_id"]:
+        parts.append(f"run {result['run_id']}" + (" (adopted)" if result["adopted"] else ""))
+    return ", ".join(parts)
+
+
+def named(ident: str, names: Mapping[str, str]) -> str:
+    """Return ``'Name' (id)``, or the id alone."""
+    return f"{names[ident]!r} ({ident})" if names.get(ident) else ident

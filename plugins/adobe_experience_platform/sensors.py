@@ -14,8 +14,8 @@ from .errors import AepDeadlineError, AepInputError
 from .links import DestinationLink
 from .models import Pair
 from .planning import Job, parse_activation_info
-from .retry import AepRetryPolicy
 from .results import is_terminal
+from .retry import AepRetryPolicy
 from .tasks import AepTask, WatchingTask, deadline_of, deliveries_of, info_of, now, read_event
 
 if TYPE_CHECKING:
@@ -111,16 +111,12 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         waiting, stuck = polling.blockers(snapshot, pairs, aliases, now())
         for line in [item for item in stuck if item not in self._stuck]:
             self._stuck = [*self._stuck, line]
-            self.log.warning(
-                "Not waiting for %s: it has been in progress for over 24 h and looks stuck", line
-            )
+            self.log.warning("Not waiting for %s: it has been in progress for over 24 h and looks stuck", line)
         text = "; ".join(waiting[:20])
         if waiting and text != self._waiting:
             self.log.info("Waiting for %s", text)
         if not waiting:
-            self.log.info(
-                "No segment export%s is in progress", " and no delivery of these audiences" if pairs else ""
-            )
+            self.log.info("No segment export%s is in progress", " and no delivery of these audiences" if pairs else "")
         self._waiting = text
         return not waiting
 
@@ -210,16 +206,12 @@ class FlowRunSensor(WatchingTask, BaseSensorOperator):
             self.poke_interval = float(self.poll_interval)
             self.timeout = max((deadline - now()).total_seconds(), 0) + self.poke_interval
             return super().execute(context)
-        return self._verdict(
-            context, self._watch(context, deliveries, {}, look_first=context["ti"].try_number > 1)
-        )
+        return self._verdict(context, self._watch(context, deliveries, {}, look_first=context["ti"].try_number > 1))
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Ask AEP once, for sensors that do not use the triggerer."""
         results = self._read_results(deliveries_of(self.orders), {})
-        if all(map(is_terminal, results)) or now() >= deadline_of(
-            context, "watch", self.activation_timeout_minutes
-        ):
+        if all(map(is_terminal, results)) or now() >= deadline_of(context, "watch", self.activation_timeout_minutes):
             return PokeReturnValue(is_done=True, xcom_value=self._verdict(context, results))
         return False
 

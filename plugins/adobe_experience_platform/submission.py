@@ -29,15 +29,14 @@ from .errors import (
     AepSubmissionError,
     Conflict,
 )
+from .lookup import find, in_progress, names_of, watermarks
 from .models import ActivationOrder, FlowRun, Pair, RunStatus
 from .planning import Job
-from .record import Answer, Intent, Order, Record, Watermark
+from .record import Answer, Intent, Order, Record
 
 KEY = "submission"
 LOST_LIMIT = 3
 """Lost answers in a row after which the attempt gives up (the record stays, a retry goes on)."""
-WATERMARK_IDS = 1_000
-"""The most run ids that one intent keeps, so that a record of 80 pairs stays below 64 KB."""
 
 
 class Store(Protocol):
@@ -97,15 +96,6 @@ class WaitFor:
 Step = Done | Settle | WaitFor
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What AEP knows of pairs without a run: found runs, and young ones that name no audience yet."""
-
-    found: Mapping[Pair, FlowRun]
-    unnamed: tuple[str, ...]
-    newer: frozenset[str]
-
-
 @dataclass(slots=True)
 class Submission:
     """Submits one job exactly once.
@@ -133,9 +123,7 @@ class Submission:
 
     def __post_init__(self) -> None:
         stored = self.store.get(self.key)
-        self.record = (
-            Record.from_json(stored) if isinstance(stored, dict) else Record(max_tries=self.max_tries)
-        )
+        self.record = Record.from_json(stored) if isinstance(stored, dict) else Record(max_tries=self.max_tries)
         for pair in self.job.pairs:
             self.record.orders.setdefault(pair, None)
         self.cleared = self.max_tries > self.record.max_tries
@@ -313,9 +301,7 @@ class Submission:
         others = {other: run.id for other, run in running.items()}
         if pair is not None:
             others.setdefault(pair, conflict.run_id)
-        text = "; ".join(f"{name_of(other)} in run {run_id}" for other, run_id in others.items()) or str(
-            error
-        )
+        text = "; ".join(f"{name_of(other)} in run {run_id}" for other, run_id in others.items()) or str(error)
         self.record.intent = None
         adoptable = {other: run_id for other, run_id in others.items() if other in self.missing}
         if self.on_conflict is OnConflict.ADOPT:
@@ -331,9 +317,7 @@ class Submission:
             return None
         # A run to another destination cannot be adopted, only waited for.
         self.log.info("AEP is already delivering: %s", text)
-        return WaitFor(
-            f"a delivery already in progress: {text}", Pair(conflict.flow_id, conflict.audience_id)
-        )
+        return WaitFor(f"a delivery already in progress: {text}", Pair(conflict.flow_id, conflict.audience_id))
 
     def _pair_of(self, conflict: Conflict) -> Pair | None:
         for pair in self.missing:
@@ -359,88 +343,6 @@ class Submission:
 
     def _save(self) -> None:
         self.store.set(self.key, self.record.to_json())
-
-
-def names_of(pair: Pair, aliases: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the ids that AEP may use for the pair's audience."""
-    other = aliases.get(pair.audience_id)
-    return (pair.audience_id, other) if other else (pair.audience_id,)
-
-
-def watermarks(flow_ids: Iterable[str]) -> Call[dict[str, Watermark]]:
-    """Note the newest runs of each flow, to tell later which runs are newer."""
-    marks: dict[str, Watermark] = {}
-    room = WATERMARK_IDS
-    for flow_id in flow_ids:
-        runs = yield from endpoints.runs_of_flow(flow_id, _has_whole_moment)
-        newest = max((run.created_at for run in runs if run.created_at is not None), default=None)
-        ids = [run.id for run in runs if run.created_at is None or run.created_at == newest]
-        if len(ids) > room and newest is not None:
-            # Too many to keep: only runs of a later millisecond will count as newer.
-            newest, ids = newest + dt.timedelta(milliseconds=1), []
-        room -= len(ids)
-        marks[flow_id] = Watermark(newest, tuple(ids))
-    return marks
-
-
-def _has_whole_moment(runs: list[FlowRun]) -> bool:
-    """Whether a newest-first list holds all runs of the newest moment: one POST makes many at once."""
-    first, last = runs[0].created_at, runs[-1].created_at
-    return first is not None and last is not None and last < first
-
-
-def find(
-    pairs: Iterable[Pair],
-    aliases: Mapping[str, str],
-    marks: Mapping[str, Watermark],
-    *,
-    ignore: Iterable[str] = (),
-) -> Call[Look]:
-    """Look for runs of these pairs that are newer than the watermarks."""
-    wanted = list(pairs)
-    skip = set(ignore)
-    found: dict[Pair, FlowRun] = {}
-    unnamed: list[str] = []
-    newer_ids: set[str] = set()
-    for flow_id in dict.fromkeys(pair.flow_id for pair in wanted):
-        mark = marks.get(flow_id, Watermark(None, ()))
-        runs = yield from endpoints.runs_of_flow(flow_id, mark.reached)
-        newer = [run for run in runs if mark.is_newer(run)]
-        newer_ids |= {run.id for run in newer}
-        # Oldest first: the run next to the POST is the likeliest to be ours. A run may hold several audiences.
-        for run in reversed([run for run in newer if run.id not in skip]):
-            for pair in wanted:
-                if pair.flow_id == flow_id and pair not in found and run.names(names_of(pair, aliases)):
-                    found[pair] = run
-            if not run.audiences:
-                unnamed.append(run.id)
-    return Look(found, tuple(unnamed), frozenset(newer_ids))
-
-
-def in_progress(
-    pairs: Iterable[Pair], aliases: Mapping[str, str], since: dt.datetime
-) -> Call[dict[Pair, FlowRun]]:
-    """Return for each pair a run in progress that concerns it; one that names no audience yet might."""
-    wanted = list(pairs)
-    concerned: dict[Pair, FlowRun] = {}
-    for flow_id in dict.fromkeys(pair.flow_id for pair in wanted):
-        runs = yield from endpoints.recent_runs_of_flow(flow_id, since)
-        concerned.update(concerns(runs, [pair for pair in wanted if pair.flow_id == flow_id], aliases))
-    return concerned
-
-
-def concerns(
-    runs: Iterable[FlowRun], pairs: Iterable[Pair], aliases: Mapping[str, str]
-) -> dict[Pair, FlowRun]:
-    """Return for each pair (of the runs' own flow) a run in progress that concerns it."""
-    running = [run for run in runs if not run.status.is_terminal]
-    concerned: dict[Pair, FlowRun] = {}
-    for pair in pairs:
-        named = next((run for run in running if run.names(names_of(pair, aliases))), None)
-        run = named or next((run for run in running if not run.audiences), None)
-        if run is not None:
-            concerned[pair] = run
-    return concerned
 
 
 def name_of(pair: Pair) -> str:

@@ -15,9 +15,10 @@ from .errors import AepDeadlineError, AepDeliveryError, AepError, AepInputError,
 from .models import Pair, RunStatus
 from .planning import check_id, count
 from .record import Order
-from .results import NOT_SENT, UNKNOWN, Delivery, Result, is_terminal, results_of, summarize
+from .results import NOT_SENT, UNKNOWN, Delivery, Result, is_terminal, line_of, results_of, summarize
+from .shared_poll import EVENT_VERSION
 from .submission import Done, Settle, Submission, WaitFor
-from .triggers import EVENT_VERSION, FlowRunTrigger, LostSubmissionTrigger, SegmentExportTrigger, line_of
+from .triggers import FlowRunTrigger, LostSubmissionTrigger, SegmentExportTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -29,6 +30,10 @@ BACKSTOP = dt.timedelta(seconds=90)
 CONFLICT_PAUSE = 30.0
 """Seconds before an activation that AEP has refused because of another run is tried again, at least."""
 SHOWN = 50
+CLEAR_ON_SUCCESS = (
+    "Airflow's option [state_store] clear_on_success is on: it would erase the record that keeps a cleared task from "
+    "delivering twice. Set it to False"
+)
 PHASE = "phase"
 """Store key: what a submitting task waits for, so that its resumption knows; it survives a lost event."""
 
@@ -39,16 +44,9 @@ class TaskStore:
     :param after_set: called with every value that was stored.
     """
 
-    def __init__(
-        self, context: Context, after_set: Callable[[str, dict[str, object]], None] | None = None
-    ) -> None:
+    def __init__(self, context: Context, after_set: Callable[[str, dict[str, object]], None] | None = None) -> None:
         if conf.getboolean("state_store", "clear_on_success", fallback=False):
-            raise AepInputError(
-                [
-                    "Airflow's option [state_store] clear_on_success is on: it would erase the record that keeps a "
-                    "cleared task from delivering twice. Set it to False"
-                ]
-            )
+            raise AepInputError([CLEAR_ON_SUCCESS])
         self._store: Any = context["task_state_store"]
         self._after_set = after_set
 
@@ -142,14 +140,10 @@ def read_event(event: object) -> tuple[str, str]:
     :raises AepError: for an error event or one that this version does not know.
     """
     if not isinstance(event, dict) or event.get("v") != EVENT_VERSION:
-        raise AepTransientError(
-            "the wait", text=f"the trigger sent an unknown event of type {type(event).__name__}"
-        )
+        raise AepTransientError("the wait", text=f"the trigger sent an unknown event of type {type(event).__name__}")
     status, message = str(event.get("status")), str(event.get("message", ""))
     if status == "error":
-        error = (
-            AepTransientError("the wait", text=message) if event.get("retriable", True) else AepError(message)
-        )
+        error = AepTransientError("the wait", text=message) if event.get("retriable", True) else AepError(message)
         raise error
     if status not in ("done", "timeout"):
         raise AepTransientError("the wait", text=f"the trigger sent an unknown status {status[:40]!r}")
@@ -221,18 +215,12 @@ class SubmittingTask(AepTask):
             self._defer_until(trigger, max(deadline, now() + dt.timedelta(seconds=seconds)))
         time.sleep(seconds)
 
-    def _wait_for(
-        self, context: Context, submission: Submission, step: WaitFor, deadline: dt.datetime
-    ) -> None:
+    def _wait_for(self, context: Context, submission: Submission, step: WaitFor, deadline: dt.datetime) -> None:
         self.log.info("Before anything is sent, this must end: %s", step.reason)
         pairs = list(submission.missing) if submission.on_conflict == "wait" else []
         # AEP has just refused: even if its lists show nothing, asking again at once would be refused again.
         least = 0.0 if step.conflict is None else min(float(self.poll_interval), CONFLICT_PAUSE)
-        if (
-            step.conflict is not None
-            and not check_id(step.conflict.flow_id, "")
-            and step.conflict not in pairs
-        ):
+        if step.conflict is not None and not check_id(step.conflict.flow_id, "") and step.conflict not in pairs:
             pairs.append(step.conflict)
         info = info_of(pairs)
         if self.deferrable:
@@ -293,24 +281,16 @@ class WatchingTask(AepTask):
         trigger = FlowRunTrigger(
             orders=[[*item.pair, item.order.run_id, item.order.adopted] for item in deliveries],
             aliases=aliases,
-            names={
-                key: value
-                for key, value in self.names.items()
-                if any(key in item.pair for item in deliveries)
-            },
+            names={key: value for key, value in self.names.items() if any(key in item.pair for item in deliveries)},
             **self._trigger_arguments(deadline),
         )
         runs = len({item.order.run_id for item in deliveries})
-        self.log.info(
-            "Waiting for %s to end, until %s UTC", count(runs, "flow run"), f"{deadline:%Y-%m-%d %H:%M}"
-        )
+        self.log.info("Waiting for %s to end, until %s UTC", count(runs, "flow run"), f"{deadline:%Y-%m-%d %H:%M}")
         self._defer_until(trigger, deadline)
         raise AssertionError("defer() does not return")
 
     def _read_results(self, deliveries: Sequence[Delivery], aliases: Mapping[str, str]) -> list[Result]:
-        runs = self.hook.call(
-            polling.runs_call(list(dict.fromkeys(item.order.run_id for item in deliveries)))
-        )
+        runs = self.hook.call(polling.runs_call(list(dict.fromkeys(item.order.run_id for item in deliveries))))
         return results_of(deliveries, runs, aliases)
 
     def _watched(
@@ -333,9 +313,7 @@ class WatchingTask(AepTask):
         """
         summary = summarize(results)
         ended = sum(map(is_terminal, results))
-        context["ti"].xcom_push(
-            key="progress", value={"ended": ended, "of": len(results), "results": list(results)}
-        )
+        context["ti"].xcom_push(key="progress", value={"ended": ended, "of": len(results), "results": list(results)})
         bad = [item for item in results if not self._is_delivered(item)]
         if bad:
             lines = [line_of(item, self.names) for item in bad[:SHOWN]]
@@ -365,9 +343,7 @@ def _advice(bad: Sequence[Result]) -> str:
             "is never sent twice."
         )
     if RunStatus.PARTIAL_SUCCESS in statuses:
-        advice.append(
-            "Partly delivered audiences are not sent again by this run: start a new run if they should be."
-        )
+        advice.append("Partly delivered audiences are not sent again by this run: start a new run if they should be.")
     if RunStatus.IN_PROGRESS in statuses:
         advice.append("What is in progress goes on in AEP: clear this task to keep watching it.")
     if UNKNOWN in statuses:

@@ -11,6 +11,7 @@ import json
 import random
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from . import auth
@@ -86,8 +87,9 @@ class TransportError(Exception):
         self.sent = sent
 
 
-Effects = Generator[Send | Sleep | NeedToken, Received | str | None, Response]
-Mint = Generator[Send | Sleep, Received | None, auth.Token]
+Effects = Generator[Send | Sleep | NeedToken, Any, Response]
+Mint = Generator[Send | Sleep, Any, auth.Token]
+"""What is sent back depends on the effect: a Received for Send, a token for NeedToken, None for Sleep."""
 
 
 def exchange(connection: AepConnection, request: Request) -> Effects:
@@ -107,11 +109,9 @@ def exchange(connection: AepConnection, request: Request) -> Effects:
         if request.json is not None:
             headers["Content-Type"] = "application/json"
             body = json.dumps(request.json).encode()
-        send = Send(
-            request.method, url, request.params if not redirects else (), headers, body, request.is_activation
-        )
+        send = Send(request.method, url, request.params if not redirects else (), headers, body, request.is_activation)
         try:
-            received = yield send
+            received: Received = yield send
         except TransportError as error:
             failure = _no_answer(connection, request, error)
             if (request.is_activation and error.sent) or attempt >= ATTEMPTS:
@@ -119,7 +119,6 @@ def exchange(connection: AepConnection, request: Request) -> Effects:
             yield Sleep(backoff(attempt))
             attempt += 1
             continue
-        assert isinstance(received, Received)
         if 300 <= received.status < 400 and not request.is_activation:
             url, redirects = _redirect(connection, request, url, received), redirects + 1
             if redirects > MAX_REDIRECTS:
@@ -148,7 +147,7 @@ def mint(connection: AepConnection) -> Mint:
         failure: AepCallError
         pause = backoff(attempt)
         try:
-            received = yield Send(
+            received: Received = yield Send(
                 "POST", connection.ims_url + auth.TOKEN_PATH, (), headers, auth.mint_body(connection)
             )
         except TransportError as error:
@@ -158,7 +157,6 @@ def mint(connection: AepConnection) -> Mint:
                 advice=f"is {connection.ims_url} (extra 'ims_url') reachable from here?",
             )
         else:
-            assert isinstance(received, Received)
             verdict = classify(received.status, received.headers, received.body)
             data = _json_object(received.body)
             if verdict.kind is Kind.OK and data is not None:
@@ -175,12 +173,11 @@ def mint(connection: AepConnection) -> Mint:
 
 def backoff(attempt: int) -> float:
     """Return a jittered pause in seconds before the next attempt (full jitter, so that crowds spread)."""
-    return random.uniform(0.1, min(BACKOFF_LAST, BACKOFF_FIRST * 2.0 ** (attempt - 1)))
+    return random.uniform(0.1, min(BACKOFF_LAST, BACKOFF_FIRST * 2.0 ** (attempt - 1)))  # noqa: S311 - jitter
 
 
-def _token(refused: str | None) -> Generator[NeedToken, Received | str | None, str]:
-    token = yield NeedToken(refused)
-    assert isinstance(token, str)
+def _token(refused: str | None) -> Generator[NeedToken, Any, str]:
+    token: str = yield NeedToken(refused)
     return token
 
 
@@ -279,6 +276,4 @@ def _advice(verdict: Verdict) -> str:
             "give the credential a role on this sandbox with View Destinations, Activate Destinations, "
             "View Profiles and View Segments"
         )
-    return {401: "check the credential of the connection", 404: "check the ids and the sandbox"}.get(
-        verdict.status, ""
-    )
+    return {401: "check the credential of the connection", 404: "check the ids and the sandbox"}.get(verdict.status, "")

@@ -9,171 +9,29 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
-from . import polling, submission
-from .connection import DEFAULT_CONN_ID
+from . import polling
 from .endpoints import Call
-from .errors import AepAuthError, AepConnectionConfigError, AepError, AepNotFoundError
-from .models import FlowRun, Pair, RunStatus
+from .errors import AepError, AepNotFoundError
+from .lookup import Look, find
+from .models import FlowRun, Pair
 from .planning import count, read_activation_info
 from .polling import Bulk, Group, Snapshot, Subscription
 from .record import Order, Record
-from .results import Delivery, Result, is_terminal, results_of
+from .results import Delivery, Result, is_terminal, line_of, results_of
+from .shared_poll import SharedPollTrigger, event
 
-EVENT_VERSION = 1
-FAILURES_ALLOWED = 20
-"""Failed polls in a row (each already retried inside) before a wait gives up."""
-REFUSALS_ALLOWED = 3
-"""The same for a refused credential, which seldom heals by itself."""
 NOT_FOUND_GRACE = 300.0
 """Seconds that a run may be unknown to AEP after its order."""
 PROGRESS_PAUSE = 2.0
 LINES_PER_ROUND = 20
 
 
-def event(status: str, message: str = "", **fields: object) -> TriggerEvent:
-    """Build an event: ``done``, ``timeout`` or ``error``, a message for people, and counts."""
-    return TriggerEvent({"v": EVENT_VERSION, "status": status, "message": message, **fields})
-
-
-class _SharedPollTrigger(BaseEventTrigger):
-    """What the triggers have in common: arguments, the poll that is shared, deadline and failures.
-
-    :param aep_conn_id: Airflow connection.
-    :param sandbox_name: resolved sandbox; it is part of what makes two polls the same.
-    :param deadline: end of the wait, ISO 8601 with time zone.
-    :param poll_interval: longest pause between two polls, seconds.
-    """
-
-    def __init__(
-        self,
-        *,
-        aep_conn_id: str = DEFAULT_CONN_ID,
-        sandbox_name: str,
-        deadline: str,
-        poll_interval: float = 30.0,
-    ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.aep_conn_id = aep_conn_id
-        self.sandbox_name = sandbox_name
-        self.deadline = deadline
-        self.poll_interval = float(poll_interval)
-        self._ends_at = dt.datetime.fromisoformat(deadline)
-        self._failures = 0
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return class path and arguments."""
-        return f"{type(self).__module__}.{type(self).__qualname__}", {
-            "aep_conn_id": self.aep_conn_id,
-            "sandbox_name": self.sandbox_name,
-            "deadline": self.deadline,
-            "poll_interval": self.poll_interval,
-            **self._arguments(),
-        }
-
-    def _arguments(self) -> dict[str, Any]:
-        raise NotImplementedError
-
-    def shared_stream_key(self) -> Hashable:
-        """Return what makes polls the same: class, connection and sandbox, never the interval."""
-        return self._key(self.aep_conn_id, self.sandbox_name)
-
-    @classmethod
-    def _key(cls, aep_conn_id: str, sandbox_name: str) -> Hashable:
-        return f"{cls.__module__}.{cls.__qualname__}", aep_conn_id, sandbox_name
-
-    @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Snapshot]:
-        """Poll AEP for all subscribers; runs for as long as there are any."""
-        from .hook import AdobeExperiencePlatformAsyncHook
-
-        conn_id, sandbox = kwargs["aep_conn_id"], kwargs["sandbox_name"]
-        bulk = Bulk()
-        async with AdobeExperiencePlatformAsyncHook(conn_id, sandbox) as hook:
-
-            async def read(group: Group) -> Snapshot:
-                return await cls._read(hook, group, bulk)
-
-            async for snapshot in polling.rounds(cls._key(conn_id, sandbox), read):
-                yield snapshot
-
-    @classmethod
-    async def _read(cls, hook: Any, group: Group, bulk: Bulk) -> Snapshot:
-        raise NotImplementedError
-
-    async def filter_shared_stream(
-        self, shared_stream: AsyncIterator[Snapshot]
-    ) -> AsyncIterator[TriggerEvent]:
-        """Turn the shared snapshots into this task's one event."""
-        subscription = Subscription(self._wanted(), self.poll_interval, self._ends_at)
-        with polling.group(self.shared_stream_key()).joined(subscription):
-            async for snapshot in shared_stream:
-                found = (
-                    self._failed(snapshot.error)
-                    if snapshot.error
-                    else await self._consider(snapshot, subscription)
-                )
-                if found is None and dt.datetime.now(tz=dt.UTC) >= self._ends_at:
-                    found = event("timeout", self._unfinished())
-                if found is not None:
-                    yield found
-                    return
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait with a poll of one's own, where no triggerer shares it (``dag.test``)."""
-        stream = type(self).open_shared_stream(self.serialize()[1])
-        async for found in self.filter_shared_stream(stream):
-            yield found
-            return
-
-    def _wanted(self) -> set[str]:
-        raise NotImplementedError
-
-    async def _consider(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
-        raise NotImplementedError
-
-    def _unfinished(self) -> str:
-        raise NotImplementedError
-
-    def _failed(self, error: Exception) -> TriggerEvent | None:
-        """Count a failed poll; a wait ends only after many in a row."""
-        self._failures += 1
-        final = isinstance(error, AepAuthError | AepConnectionConfigError)
-        allowed = REFUSALS_ALLOWED if final else FAILURES_ALLOWED
-        if self._failures == 1 or self._failures == allowed:
-            known = isinstance(error, AepError)
-            self.log.warning(
-                "AEP could not be asked (%d of %d in a row): %s",
-                self._failures,
-                allowed,
-                error if known else type(error).__name__,
-                exc_info=None if known else error,
-            )
-        if self._failures < allowed:
-            return None
-        return event(
-            "error", f"AEP could not be asked {allowed} times in a row. Last: {error}", retriable=not final
-        )
-
-    def _recovered(self) -> None:
-        if self._failures:
-            self.log.info("AEP answers again after %d failed polls", self._failures)
-            self._failures = 0
-
-    async def on_kill(self) -> None:
-        """Say what goes on in AEP: a delivery cannot be cancelled there."""
-        if note := self._kill_note():
-            self.log.warning("%s", note)
-
-    def _kill_note(self) -> str:
-        return ""
-
-
-class SegmentExportTrigger(_SharedPollTrigger):
+class SegmentExportTrigger(SharedPollTrigger):
     """Fires when no profile export is in progress and no run in progress concerns the given audiences.
 
     :param activation_info: if given, {flow id: [audience id, …]} whose runs in progress are waited for too.
@@ -222,15 +80,11 @@ class SegmentExportTrigger(_SharedPollTrigger):
         waiting, stuck = polling.blockers(snapshot, self._pairs, self.aliases, dt.datetime.now(tz=dt.UTC))
         for line in [item for item in stuck if item.split(" (")[0] not in self._stuck]:
             self._stuck.add(line.split(" (")[0])
-            self.log.warning(
-                "Not waiting for %s: it has been in progress for over 24 h and looks stuck", line
-            )
+            self.log.warning("Not waiting for %s: it has been in progress for over 24 h and looks stuck", line)
         if not waiting and time.monotonic() - self._since < self.least_seconds:
             return None
         if not waiting:
-            self.log.info(
-                "Nothing is in progress any more, after %d s of waiting", time.monotonic() - self._since
-            )
+            self.log.info("Nothing is in progress any more, after %d s of waiting", time.monotonic() - self._since)
             return event("done")
         if waiting != self._seen:
             self._seen = waiting
@@ -241,7 +95,7 @@ class SegmentExportTrigger(_SharedPollTrigger):
         return "; ".join((self._seen or ["AEP's first answer"])[:LINES_PER_ROUND])
 
 
-class FlowRunTrigger(_SharedPollTrigger):
+class FlowRunTrigger(SharedPollTrigger):
     """Fires when every given flow run has ended, and keeps the XCom ``progress`` up to date meanwhile.
 
     :param orders: [[flow id, audience id, run id, adopted], …].
@@ -317,15 +171,11 @@ class FlowRunTrigger(_SharedPollTrigger):
 
     def _tell(self, news: Sequence[str], results: Sequence[Result]) -> None:
         changed = [result for result in results if result["run_id"] in news]
-        for result in (
-            changed if len(changed) <= LINES_PER_ROUND else [r for r in changed if r["status"] == "failed"]
-        ):
+        for result in changed if len(changed) <= LINES_PER_ROUND else [r for r in changed if r["status"] == "failed"]:
             self.log.info("%s", line_of(result, self.names))
-        if changed:
+        if news:
             ended = sum(is_terminal(result) for result in results)
-            self.log.info(
-                "%d of %s ended", ended, count(len(results), "delivery").replace("deliverys", "deliveries")
-            )
+            self.log.info("%d of %s ended", ended, count(len(results), "delivery").replace("deliverys", "deliveries"))
 
     async def _write_progress(self, results: list[Result], *, last: bool) -> None:
         """Keep the XCom ``progress`` up to date; it decorates the UI, so failing to write it is no failure."""
@@ -346,7 +196,7 @@ class FlowRunTrigger(_SharedPollTrigger):
                 run_id=ti.run_id,
                 map_index=ti.map_index,
             )
-        except Exception as error:  # the poll must outlive any trouble of the metadata database
+        except Exception as error:  # noqa: BLE001 - the wait must outlive trouble of the metadata database
             self.log.warning("The XCom 'progress' could not be written: %s", type(error).__name__)
             return
         self._written = (time.monotonic(), results)
@@ -366,7 +216,7 @@ class FlowRunTrigger(_SharedPollTrigger):
         )
 
 
-class LostSubmissionTrigger(_SharedPollTrigger):
+class LostSubmissionTrigger(SharedPollTrigger):
     """Fires when it is known what became of an activation whose answer was lost.
 
     AEP may list a run late, so "AEP knows nothing" is concluded only after ``settle_seconds`` of this
@@ -417,22 +267,22 @@ class LostSubmissionTrigger(_SharedPollTrigger):
 
     async def _round(self, hook: Any) -> TriggerEvent | None:
         try:
-            look: submission.Look = await hook.call(self._look())
-        except Exception as error:  # counted and judged like the failed rounds of a shared poll
+            look: Look = await hook.call(self._look())
+        except Exception as error:  # noqa: BLE001 - counted and judged like a failed round of a shared poll
             return self._failed(error)
         self._recovered()
         return self._judge(look)
 
-    def _look(self) -> Call[submission.Look]:
+    def _look(self) -> Call[Look]:
         record = Record.from_json(self.record)
         missing = [pair for pair, order in record.orders.items() if order is None]
         marks = record.intent.watermarks if record.intent else {}
         known = {order.run_id for order in record.orders.values() if order} | set(record.failed_runs)
-        look = yield from submission.find(missing, self.aliases, marks, ignore=known)
+        look = yield from find(missing, self.aliases, marks, ignore=known)
         self._all_found = len(look.found) == len(missing)
         return look
 
-    def _judge(self, look: submission.Look) -> TriggerEvent | None:
+    def _judge(self, look: Look) -> TriggerEvent | None:
         if look.unnamed != self._unnamed and look.unnamed:
             self.log.info("AEP lists young runs that name no audience yet: %s", ", ".join(look.unnamed))
         self._unnamed = look.unnamed
@@ -442,26 +292,3 @@ class LostSubmissionTrigger(_SharedPollTrigger):
         if time.monotonic() - self._since < self.settle_seconds or look.unnamed:
             return None
         return event("done")
-
-
-def line_of(result: Result, names: Mapping[str, str]) -> str:
-    """Return one log line about a pair: names beside ids, status, records, error."""
-    flow = named(result["flow_id"], names)
-    audience = named(result["audience_id"], names)
-    parts = [f"{audience} → {flow}: {result['status'].replace('_', ' ')}"]
-    if result["records_exported"] is not None and result["status"] != RunStatus.IN_PROGRESS:
-        parts.append(f"{result['records_exported']:,} records")
-    if result["records_failed"]:
-        parts.append(f"{result['records_failed']:,} failed")
-    if result["error_code"] or result["error"]:
-        parts.append(
-            f"[{result['error_code']}] {result['error']}" if result["error_code"] else result["error"]
-        )
-    if result["run_id"]:
-        parts.append(f"run {result['run_id']}" + (" (adopted)" if result["adopted"] else ""))
-    return ", ".join(parts)
-
-
-def named(ident: str, names: Mapping[str, str]) -> str:
-    """Return ``'Name' (id)``, or the id alone."""
-    return f"{names[ident]!r} ({ident})" if names.get(ident) else ident

@@ -1,0 +1,150 @@
+"""What all triggers share: one poll per triggerer, a deadline, patience with failures, one small event."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Hashable
+from typing import Any
+
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+
+from . import polling
+from .connection import DEFAULT_CONN_ID
+from .errors import AepAuthError, AepConnectionConfigError, AepError
+from .polling import Bulk, Group, Snapshot, Subscription
+
+EVENT_VERSION = 1
+FAILURES_ALLOWED = 20
+"""Failed polls in a row (each already retried inside) before a wait gives up."""
+REFUSALS_ALLOWED = 3
+"""The same for a refused credential, which seldom heals by itself."""
+
+
+def event(status: str, message: str = "", **fields: object) -> TriggerEvent:
+    """Build an event: ``done``, ``timeout`` or ``error``, a message for people, and counts."""
+    return TriggerEvent({"v": EVENT_VERSION, "status": status, "message": message, **fields})
+
+
+class SharedPollTrigger(BaseEventTrigger):
+    """What the triggers have in common: arguments, the poll that is shared, deadline and failures.
+
+    :param aep_conn_id: Airflow connection.
+    :param sandbox_name: resolved sandbox; it is part of what makes two polls the same.
+    :param deadline: end of the wait, ISO 8601 with time zone.
+    :param poll_interval: longest pause between two polls, seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        aep_conn_id: str = DEFAULT_CONN_ID,
+        sandbox_name: str,
+        deadline: str,
+        poll_interval: float = 30.0,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.aep_conn_id = aep_conn_id
+        self.sandbox_name = sandbox_name
+        self.deadline = deadline
+        self.poll_interval = float(poll_interval)
+        self._ends_at = dt.datetime.fromisoformat(deadline)
+        self._failures = 0
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return class path and arguments."""
+        return f"{type(self).__module__}.{type(self).__qualname__}", {
+            "aep_conn_id": self.aep_conn_id,
+            "sandbox_name": self.sandbox_name,
+            "deadline": self.deadline,
+            "poll_interval": self.poll_interval,
+            **self._arguments(),
+        }
+
+    def _arguments(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def shared_stream_key(self) -> Hashable:
+        """Return what makes polls the same: class, connection and sandbox, never the interval."""
+        return self._key(self.aep_conn_id, self.sandbox_name)
+
+    @classmethod
+    def _key(cls, aep_conn_id: str, sandbox_name: str) -> Hashable:
+        return f"{cls.__module__}.{cls.__qualname__}", aep_conn_id, sandbox_name
+
+    @classmethod
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Snapshot]:
+        """Poll AEP for all subscribers; runs for as long as there are any."""
+        from .hook import AdobeExperiencePlatformAsyncHook
+
+        conn_id, sandbox = kwargs["aep_conn_id"], kwargs["sandbox_name"]
+        bulk = Bulk()
+        async with AdobeExperiencePlatformAsyncHook(conn_id, sandbox) as hook:
+
+            async def read(group: Group) -> Snapshot:
+                return await cls._read(hook, group, bulk)
+
+            async for snapshot in polling.rounds(cls._key(conn_id, sandbox), read):
+                yield snapshot
+
+    @classmethod
+    async def _read(cls, hook: Any, group: Group, bulk: Bulk) -> Snapshot:
+        raise NotImplementedError
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
+        """Turn the shared snapshots into this task's one event."""
+        subscription = Subscription(self._wanted(), self.poll_interval, self._ends_at)
+        with polling.group(self.shared_stream_key()).joined(subscription):
+            async for snapshot in shared_stream:
+                found = self._failed(snapshot.error) if snapshot.error else await self._consider(snapshot, subscription)
+                if found is None and dt.datetime.now(tz=dt.UTC) >= self._ends_at:
+                    found = event("timeout", self._unfinished())
+                if found is not None:
+                    yield found
+                    return
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait with a poll of one's own, where no triggerer shares it (``dag.test``)."""
+        stream = type(self).open_shared_stream(self.serialize()[1])
+        async for found in self.filter_shared_stream(stream):
+            yield found
+            return
+
+    def _wanted(self) -> set[str]:
+        raise NotImplementedError
+
+    async def _consider(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
+        raise NotImplementedError
+
+    def _unfinished(self) -> str:
+        raise NotImplementedError
+
+    def _failed(self, error: Exception) -> TriggerEvent | None:
+        """Count a failed poll; a wait ends only after many in a row."""
+        self._failures += 1
+        final = isinstance(error, AepAuthError | AepConnectionConfigError)
+        allowed = REFUSALS_ALLOWED if final else FAILURES_ALLOWED
+        if self._failures == 1 or self._failures == allowed:
+            known = isinstance(error, AepError)
+            self.log.warning(
+                "AEP could not be asked (%d of %d in a row): %s",
+                self._failures,
+                allowed,
+                error if known else type(error).__name__,
+                exc_info=None if known else error,
+            )
+        if self._failures < allowed:
+            return None
+        return event("error", f"AEP could not be asked {allowed} times in a row. Last: {error}", retriable=not final)
+
+    def _recovered(self) -> None:
+        if self._failures:
+            self.log.info("AEP answers again after %d failed polls", self._failures)
+            self._failures = 0
+
+    async def on_kill(self) -> None:
+        """Say what goes on in AEP: a delivery cannot be cancelled there."""
+        if note := self._kill_note():
+            self.log.warning("%s", note)
+
+    def _kill_note(self) -> str:
+        return ""
