@@ -78,9 +78,7 @@ class AirflowClient:
         while missing := set(dag_ids) - self.dags().keys():
             errors = self.import_errors()
             if errors or time.monotonic() > deadline:
-                raise MissingDagError(
-                    f"no DAG {sorted(missing)}; import errors: {json.dumps(errors, indent=1)}"
-                )
+                raise MissingDagError(f"no DAG {sorted(missing)}; import errors: {json.dumps(errors, indent=1)}")
             time.sleep(_POLL_SECONDS)
 
     def import_errors(self) -> dict[str, str]:
@@ -94,9 +92,7 @@ class AirflowClient:
 
     # -- runs
 
-    def trigger_dag(
-        self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None
-    ) -> str:
+    def trigger_dag(self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None) -> str:
         """Unpause a DAG, start a run of it now, and return the run's id."""
         self.set_paused(dag_id, False)
         body = {"conf": dict(conf or {}), "dag_run_id": run_id, "logical_date": None}
@@ -155,9 +151,7 @@ class AirflowClient:
         """Return {task id, or task id[map index]: state}."""
         return {_name(instance): instance["state"] for instance in self.task_instances(dag_id, run_id)}
 
-    def wait_task(
-        self, dag_id: str, run_id: str, task: str, *states: str, timeout: float = 60.0
-    ) -> str | None:
+    def wait_task(self, dag_id: str, run_id: str, task: str, *states: str, timeout: float = 60.0) -> str | None:
         """Wait until a task (`id` or `id[map index]`) is in one of the states, and return which."""
         deadline = time.monotonic() + timeout
         while (state := self.task_states(dag_id, run_id).get(task)) not in states:
@@ -166,9 +160,7 @@ class AirflowClient:
             time.sleep(_POLL_SECONDS)
         return state
 
-    def task_log(
-        self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1, map_index: int = -1
-    ) -> str:
+    def task_log(self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1, map_index: int = -1) -> str:
         """Return a try's log as text, that of its trigger included."""
         path = f"{_task_path(dag_id, run_id, task_id)}/logs/{try_number}"
         answer = self._call("GET", path, params={"map_index": map_index, "full_content": True})
@@ -183,9 +175,7 @@ class AirflowClient:
                 lines.extend(_traceback(record["error_detail"]))
         return "\n".join(lines)
 
-    def xcom(
-        self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", *, map_index: int = -1
-    ) -> Any:
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", *, map_index: int = -1) -> Any:
         """Return an XCom's value, None when there is none."""
         path = f"{_task_path(dag_id, run_id, task_id)}/xcomEntries/{key}"
         try:

@@ -49,9 +49,7 @@ def main() -> int:
     """Make the environment, or say what is missing."""
     parser = argparse.ArgumentParser(description="Make the project's environment in .venv.")
     parser.add_argument("--dev", action="store_true", help="also install what tests and linters need")
-    parser.add_argument(
-        "--resolve", action="store_true", help="write requirements*.txt from requirements*.in"
-    )
+    parser.add_argument("--resolve", action="store_true", help="write requirements*.txt from requirements*.in")
     parser.add_argument("--upgrade", action="store_true", help="with --resolve: take the newest versions")
     options = parser.parse_args()
     try:

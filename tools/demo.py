@@ -55,9 +55,7 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    console.print(
-        "\nEach audience arrived exactly once. To look around in Airflow's UI: make up", style="green"
-    )
+    console.print("\nEach audience arrived exactly once. To look around in Airflow's UI: make up", style="green")
     return 0
 
 

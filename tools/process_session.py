@@ -32,9 +32,7 @@ class ProcessSession:
     :param cwd: its working directory
     """
 
-    def __init__(
-        self, name: str, command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path
-    ) -> None:
+    def __init__(self, name: str, command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path) -> None:
         self.name = name
         self.log = log
         with log.open("ab") as output:

@@ -202,5 +202,6 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
             on_conflict=OnConflict(self.on_conflict),
             max_export_age_hours=self.max_export_age_hours,
             key=REPAIR.format(job.number),
+            names=self.names or {},
             log=self.log,
         )

@@ -219,6 +219,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
             on_conflict=OnConflict(self.on_conflict),
             max_export_age_hours=self.max_export_age_hours,
             export_id=str(self.export_job_id) if self.export_job_id else None,
+            names=self.names or {},
             log=self.log,
         )
         return submission

@@ -68,6 +68,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def named(ident: str, names: Mapping[str, str]) -> str:
+    """Return ``'Name' (id)``, or the id alone."""
+    return f"{names[ident]!r} ({ident})" if names.get(ident) else ident
+
+
 def check_id(value: object, what: str) -> str | None:
     """Return what is wrong with an id, None if nothing: only characters that ids in AEP have."""
     if not isinstance(value, str):

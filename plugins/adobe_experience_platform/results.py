@@ -10,6 +10,7 @@ from typing import TypedDict
 from .errors import AepError
 from .lookup import names_of
 from .models import FlowRun, Pair, RunStatus
+from .planning import named
 from .record import Order
 
 NOT_SENT = "not_sent"
@@ -131,8 +132,3 @@ def line_of(result: Result, names: Mapping[str, str]) -> str:
     if result["run_id"]:
         parts.append(f"run {result['run_id']}" + (" (adopted)" if result["adopted"] else ""))
     return ", ".join(parts)
-
-
-def named(ident: str, names: Mapping[str, str]) -> str:
-    """Return ``'Name' (id)``, or the id alone."""
-    return f"{names[ident]!r} ({ident})" if names.get(ident) else ident

@@ -191,7 +191,7 @@ class FlowRunSensor(WatchingTask, BaseSensorOperator):
         self.on_partial_success = on_partial_success
         self.activation_timeout_minutes = activation_timeout_minutes
         self.poll_interval = poll_interval
-        self.names = names or {}
+        self.names = names
         self.deferrable = deferrable
 
     def execute(self, context: Context) -> Any:

@@ -31,7 +31,7 @@ from .errors import (
 )
 from .lookup import find, in_progress, names_of, watermarks
 from .models import ActivationOrder, FlowRun, Pair, RunStatus
-from .planning import Job
+from .planning import Job, named
 from .record import Answer, Intent, Order, Record
 
 KEY = "submission"
@@ -105,6 +105,7 @@ class Submission:
     :param max_tries: ``ti.max_tries``; it rises only when a person clears the task.
     :param api_version: ``v1`` (sends the export's id) or ``v2``.
     :param max_export_age_hours: refuse an older snapshot; None accepts any.
+    :param names: id → name, to show names beside ids.
     :param export_id: version 1: the export to send; None takes the newest that succeeded.
     """
 
@@ -116,6 +117,7 @@ class Submission:
     max_export_age_hours: float | None = None
     export_id: str | None = None
     key: str = KEY
+    names: Mapping[str, str] = field(default_factory=dict)
     log: Log = field(default_factory=lambda: logging.getLogger(__name__))
     now: Callable[[], dt.datetime] = lambda: dt.datetime.now(tz=dt.UTC)
     record: Record = field(init=False)
@@ -153,7 +155,7 @@ class Submission:
                 if run.status is RunStatus.FAILED:
                     self.log.info(
                         "Cleared by a person: %s failed in run %s and is sent again",
-                        name_of(pair),
+                        self._name(pair),
                         order.run_id,
                     )
                     self.record.orders[pair] = None
@@ -206,13 +208,13 @@ class Submission:
         if answer.kind == "incomplete":
             raise AepSubmissionError(
                 f"AEP accepted the activation but named no run for {len(self.missing)} of {len(self.job.pairs)} "
-                f"pairs, and lists none: {_names(self.missing)}. Look in AEP whether they were delivered; clear this "
-                "task to send exactly these again."
+                f"pairs, and lists none: {self._names(self.missing)}. Look in AEP whether they were delivered; clear "
+                "this task to send exactly these again."
             )
         self.record.intent = None
         self._save()
         if answer.kind == "refused":
-            raise AepSubmissionError(f"{answer.text} Not sent: {_names(self.missing)}.")
+            raise AepSubmissionError(f"{answer.text} Not sent: {self._names(self.missing)}.")
         return None
 
     def _send(self) -> Call[Step | None]:
@@ -251,7 +253,7 @@ class Submission:
             self.log.warning("%s. AEP is asked what became of it before anything is sent again.", error)
             if self.record.lost >= LOST_LIMIT:
                 raise
-            return Settle(())
+            return None
         except AepRequestError as error:
             intent.answer = Answer("refused", str(error))
             self._save()
@@ -301,7 +303,7 @@ class Submission:
         others = {other: run.id for other, run in running.items()}
         if pair is not None:
             others.setdefault(pair, conflict.run_id)
-        text = "; ".join(f"{name_of(other)} in run {run_id}" for other, run_id in others.items()) or str(error)
+        text = "; ".join(f"{self._name(other)} in run {run_id}" for other, run_id in others.items()) or error.text
         self.record.intent = None
         adoptable = {other: run_id for other, run_id in others.items() if other in self.missing}
         if self.on_conflict is OnConflict.ADOPT:
@@ -333,7 +335,7 @@ class Submission:
 
     def _adopt_run(self, pair: Pair, run_id: str, *, save: bool = True) -> None:
         self.record.orders[pair] = Order(run_id, adopted=True)
-        self.log.info("Found %s in AEP's run %s: adopted, not sent again", name_of(pair), run_id)
+        self.log.info("Found %s in AEP's run %s: adopted, not sent again", self._name(pair), run_id)
         if save:
             self._save()
 
@@ -344,13 +346,10 @@ class Submission:
     def _save(self) -> None:
         self.store.set(self.key, self.record.to_json())
 
+    def _name(self, pair: Pair) -> str:
+        return f"audience {named(pair.audience_id, self.names)} → flow {named(pair.flow_id, self.names)}"
 
-def name_of(pair: Pair) -> str:
-    """Return a pair as logs and errors show it."""
-    return f"audience {pair.audience_id} → flow {pair.flow_id}"
-
-
-def _names(pairs: Iterable[Pair], limit: int = 20) -> str:
-    listed = [name_of(pair) for pair in pairs]
-    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
-    return "; ".join(listed[:limit]) + more
+    def _names(self, pairs: Iterable[Pair], limit: int = 20) -> str:
+        listed = [self._name(pair) for pair in pairs]
+        more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+        return "; ".join(listed[:limit]) + more

@@ -256,7 +256,7 @@ class WatchingTask(AepTask):
 
     activation_timeout_minutes: float
     on_partial_success: str
-    names: Mapping[str, str]
+    names: Mapping[str, str] | None
 
     def _watch(
         self,
@@ -278,10 +278,13 @@ class WatchingTask(AepTask):
                 results = self._read_results(deliveries, aliases)
             if not self.deferrable or all(map(is_terminal, results)):
                 return results
+        shown = {ident for item in deliveries for ident in item.pair}
         trigger = FlowRunTrigger(
             orders=[[*item.pair, item.order.run_id, item.order.adopted] for item in deliveries],
             aliases=aliases,
-            names={key: value for key, value in self.names.items() if any(key in item.pair for item in deliveries)},
+            names={
+                key: value for key, value in (self.names or {}).items() if any(key in item.pair for item in deliveries)
+            },
             **self._trigger_arguments(deadline),
         )
         runs = len({item.order.run_id for item in deliveries})
@@ -316,7 +319,7 @@ class WatchingTask(AepTask):
         context["ti"].xcom_push(key="progress", value={"ended": ended, "of": len(results), "results": list(results)})
         bad = [item for item in results if not self._is_delivered(item)]
         if bad:
-            lines = [line_of(item, self.names) for item in bad[:SHOWN]]
+            lines = [line_of(item, self.names or {}) for item in bad[:SHOWN]]
             lines += [f"and {len(bad) - SHOWN:,} more"] if len(bad) > SHOWN else []
             raise AepDeliveryError(
                 f"{len(bad)} of {len(results)} deliveries did not succeed:\n"

@@ -42,9 +42,7 @@ def test_clears_only_what_failed(client: AirflowClient, smoke: str) -> None:
     assert tries["wait"] == 1
 
 
-def test_a_deferred_task_outlives_its_triggerer(
-    airflow: LocalAirflow, client: AirflowClient, smoke: str
-) -> None:
+def test_a_deferred_task_outlives_its_triggerer(airflow: LocalAirflow, client: AirflowClient, smoke: str) -> None:
     run_id = client.trigger_dag(smoke, {"seconds": 2})
     client.wait_task(smoke, run_id, "wait", "deferred")
 

@@ -101,9 +101,7 @@ def test_can_be_parsed_by_the_python_it_refuses() -> None:
     ast.parse(source, feature_version=(3, 6))
 
 
-def test_says_what_to_install_when_python_has_no_venv(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_says_what_to_install_when_python_has_no_venv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stripped = tmp_path / "python"  # Debian's python3 without python3-venv
     stripped.write_text('#!/bin/sh\necho "No module named ensurepip" >&2\nexit 1\n')
     stripped.chmod(0o755)

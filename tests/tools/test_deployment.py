@@ -50,9 +50,7 @@ def test_no_secret_has_a_default(services: dict[str, Any]) -> None:
 
 
 def test_the_image_is_of_the_airflow_that_is_tested() -> None:
-    base = re.search(
-        r"^FROM \S+?:slim-([\d.]+)-python([\d.]+)$", (REPOSITORY / "Dockerfile").read_text(), re.MULTILINE
-    )
+    base = re.search(r"^FROM \S+?:slim-([\d.]+)-python([\d.]+)$", (REPOSITORY / "Dockerfile").read_text(), re.MULTILINE)
 
     assert base
     assert base[1] == pins("requirements.txt")["apache-airflow"]

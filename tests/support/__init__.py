@@ -1,0 +1,1 @@
+"""What tests of several folders share: made-up AEP parts, a driver for calls, an AEP in memory."""
