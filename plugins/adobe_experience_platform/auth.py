@@ -97,7 +97,7 @@ def read_token(data: Mapping[str, object]) -> Token:
     if not value or not value.isascii() or any(char.isspace() for char in value):
         raise AepTransientError(CALL, status=200, text="the answer has no access_token")
     raw = data.get("expires_in")
-    life = float(raw) if isinstance(raw, int | float | str) and str(raw).replace(".", "", 1).isdigit() else 3600.0
+    life = float(raw) if isinstance(raw, int | float | str) and str(raw).replace(".", "", 1).isdecimal() else 3600.0
     if life > 1_000_000:
         life /= 1000
     return Token(value, time.monotonic() + life - min(RENEW_EARLY, life / 2))

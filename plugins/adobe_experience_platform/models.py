@@ -53,7 +53,7 @@ def as_text(value: object) -> str:
 
 def as_count(value: object) -> int | None:
     """Return a counter, or None when it is absent or negative (AEP writes -1 for "unknown")."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
         return None
     return int(value)
 

@@ -282,9 +282,7 @@ class WatchingTask(AepTask):
         trigger = FlowRunTrigger(
             orders=[[*item.pair, item.order.run_id, item.order.adopted] for item in deliveries],
             aliases=aliases,
-            names={
-                key: value for key, value in (self.names or {}).items() if any(key in item.pair for item in deliveries)
-            },
+            names={ident: name for ident, name in (self.names or {}).items() if ident in shown},
             **self._trigger_arguments(deadline),
         )
         runs = len({item.order.run_id for item in deliveries})
