@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .errors import AepInputError
+from .errors import AepError, AepInputError
 from .links import DestinationLink
 from .models import Pair, RunStatus
 from .operators import read_submission
@@ -14,7 +14,7 @@ from .record import Order
 from .results import NOT_SENT, UNKNOWN, Delivery, Result, without_run
 from .retry import AepRetryPolicy
 from .submission import OnConflict, Submission
-from .tasks import PHASE, SubmittingTask, TaskStore, WatchingTask, read_event
+from .tasks import PHASE, WATCHING, SubmittingTask, TaskStore, WatchingTask, phase_of, read_event
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -105,20 +105,26 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
     def execute_complete(self, context: Context, event: object = None) -> Any:
         """Go on after a wait: of a repair, or for the flow runs."""
         jobs = self._jobs()
-        phase = TaskStore(context).get(PHASE)
-        settling = str(phase.get("settling", "")) if isinstance(phase, dict) else ""
-        if any(submission.missing for submission in self._repairs(context, jobs)):
+        phase = phase_of(context)
+        if not phase.get("watching"):
             read_event(event)
-            return self._go_on(context, jobs, settled=settling)
+            return self._go_on(context, jobs, settled=str(phase.get("settling", "")))
         deliveries, without = self._state(context, jobs)
         results = self._watched(context, deliveries, self._aliases(jobs), event)
         return self._verdict(context, [*results, *without])
 
     def _go_on(self, context: Context, jobs: Sequence[Job], *, settled: str = "") -> Any:
-        self._submit(context, self._repairs(context, jobs), settled=settled)
+        try:
+            self._submit(context, self._repairs(context, jobs), settled=settled)
+        except AepError as error:
+            if error.retriable:
+                raise
+            # What was sent is watched all the same; the pairs that could not be sent again stay failed.
+            self.log.error("What failed could not be sent again: %s", error)
         deliveries, without = self._state(context, jobs)
         for result in without:
             self.log.warning("%s → %s: %s", result["audience_id"], result["flow_id"], result["error"])
+        TaskStore(context).set(PHASE, WATCHING)
         look_first = context["ti"].try_number > 1
         results = self._watch(context, deliveries, self._aliases(jobs), look_first=look_first)
         return self._verdict(context, [*results, *without])

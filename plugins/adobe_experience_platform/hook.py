@@ -18,13 +18,14 @@ import aiohttp
 import requests
 from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import amask_secret, mask_secret
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError, SSLError
 
 from . import auth, endpoints
 from .connection import CONN_TYPE, DEFAULT_CONN_ID, AepConnection
 from .endpoints import Call
-from .errors import AepError
+from .errors import AepConnectionConfigError, AepError
 from .transport import MAX_BODY, NeedToken, Received, Send, Sleep, TransportError, exchange, mint
 
 T = TypeVar("T")
@@ -73,7 +74,13 @@ class AdobeExperiencePlatformHook(HttpHook):
     def settings(self) -> AepConnection:
         """The checked connection (read once, never in ``__init__``)."""
         if self._settings is None:
-            connection = self.get_connection(self.aep_conn_id)
+            try:
+                connection = self.get_connection(self.aep_conn_id)
+            except AirflowNotFoundException:
+                raise AepConnectionConfigError(
+                    f"Connection {self.aep_conn_id!r} does not exist: create one of type {CONN_TYPE!r} under Admin > "
+                    "Connections, or choose another."
+                ) from None
             self._settings = AepConnection.parse(connection, connection.extra_dejson, self.sandbox_name)
         return self._settings
 
@@ -134,7 +141,7 @@ class AdobeExperiencePlatformHook(HttpHook):
                 fresh: auth.Token = self._perform(mint(self.settings))
                 auth.keep(self.settings, fresh)
                 token = fresh.value
-            mask_secret(token)
+                mask_secret(token)
             return token
 
     def _send(self, send: Send) -> Received:

@@ -15,7 +15,7 @@ from .record import Order
 from .results import NOT_SENT, UNKNOWN, Delivery
 from .retry import AepRetryPolicy
 from .submission import KEY, OnConflict, Submission
-from .tasks import PHASE, AepTask, SubmittingTask, TaskStore, WatchingTask, now, read_event
+from .tasks import PHASE, WATCHING, AepTask, SubmittingTask, TaskStore, WatchingTask, now, phase_of, read_event
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -174,11 +174,10 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
     def execute_complete(self, context: Context, event: object = None) -> Any:
         """Go on after a wait: for an export, a conflict, a lost answer, or the flow runs."""
         submission = self._submission(context)
-        phase = TaskStore(context).get(PHASE)
-        settling = str(phase.get("settling", "")) if isinstance(phase, dict) else ""
-        if submission.missing:
+        phase = phase_of(context)
+        if not phase.get("watching"):
             read_event(event)
-            return self._go_on(context, submission, settled=settling)
+            return self._go_on(context, submission, settled=str(phase.get("settling", "")))
         deliveries = deliveries_in(submission)
         return self._verdict(context, self._watched(context, deliveries, submission.job.aliases, event))
 
@@ -186,6 +185,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         self._submit(context, [submission], settled=settled)
         deliveries = deliveries_in(submission)
         if self.wait_for_completion:
+            TaskStore(context).set(PHASE, WATCHING)
             look_first = context["ti"].try_number > 1
             return self._verdict(
                 context, self._watch(context, deliveries, submission.job.aliases, look_first=look_first)

@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from . import preflight
 from .connection import DEFAULT_CONN_ID
-from .errors import AepCallError, AepInputError, one_line
+from .errors import AepError, AepInputError, one_line
 from .models import Pair
 from .planning import (
     API_VERSIONS,
@@ -190,10 +190,10 @@ class PlanJobsOperator(AepTask):
         if pairs and usable and sandbox_ok:
             try:
                 findings = preflight.inspect(pairs, self.hook.call, now())
-            except AepCallError as error:
+            except AepError as error:
                 if not faults:
                     raise
-                faults.append(f"besides, AEP could not be asked about the flows: {error}")
+                faults.append(f"besides, the flows could not be looked up: {error}")
         return findings
 
     def _jobs(self, context: Context, groups: Sequence[tuple[Pair, ...]], findings: Findings) -> list[Job]:

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from .models import RunStatus
 from .planning import Job, count
-from .results import NOT_SENT, UNKNOWN, Result, result_of, summarize, without_run
+from .results import NOT_SENT, UNKNOWN, Delivery, Result, submitted_only, summarize, without_run
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -107,14 +107,12 @@ class DeliveryReportOperator(BaseOperator):
             known, without = read_submission(item)
             orders.update(known)
             missing.update(without)
-        from .results import Delivery
-
         for job in jobs:
             for pair in job.pairs:
                 if pair in covered:
                     continue
                 if pair in orders:
-                    results.append(result_of(Delivery(pair, orders[pair]), None, job.aliases, alone=False))
+                    results.append(submitted_only(Delivery(pair, orders[pair])))
                 else:
                     results.append(without_run(pair, missing.get(pair, NOT_SENT), ""))
         return results

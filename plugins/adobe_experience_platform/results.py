@@ -61,6 +61,11 @@ def result_of(delivery: Delivery, run: FlowRun | AepError | None, aliases: Mappi
     return result
 
 
+def submitted_only(delivery: Delivery) -> Result:
+    """Describe a pair whose run nobody watched."""
+    return _result(delivery.pair, delivery.order, UNKNOWN, error="submitted, but its run was not watched to its end")
+
+
 def without_run(pair: Pair, status: str, error: str) -> Result:
     """Describe a pair that no run is known for."""
     return _result(pair, None, status, error=error)

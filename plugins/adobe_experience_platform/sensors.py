@@ -10,7 +10,7 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from . import polling
 from .connection import DEFAULT_CONN_ID
-from .errors import AepDeadlineError, AepInputError
+from .errors import AepDeadlineError, AepInputError, AepTransientError
 from .links import DestinationLink
 from .models import Pair
 from .planning import Job, parse_activation_info
@@ -76,7 +76,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Look once; wait only if something is in progress."""
         deadline = deadline_of(context, "export", self.export_timeout_minutes)
-        if self._is_clear():
+        if self._looks_clear():
             return None
         if self.deferrable:
             pairs, aliases = self._pairs()
@@ -87,7 +87,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
 
     def poke(self, context: Context) -> bool:
         """Ask AEP once, for sensors that do not use the triggerer."""
-        if self._is_clear():
+        if self._looks_clear():
             return True
         if now() >= deadline_of(context, "export", self.export_timeout_minutes):
             raise self._too_late(self._waiting)
@@ -103,6 +103,15 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
 
     _waiting: str = ""
     _stuck: Sequence[str] = ()
+
+    def _looks_clear(self) -> bool:
+        """Ask AEP once; trouble on the way is no reason to end a wait."""
+        try:
+            return self._is_clear()
+        except AepTransientError as error:
+            self.log.warning("%s", error)
+            self._waiting = self._waiting or f"AEP's answer ({error.call})"
+            return False
 
     def _is_clear(self) -> bool:
         pairs, aliases = self._pairs()
@@ -210,7 +219,11 @@ class FlowRunSensor(WatchingTask, BaseSensorOperator):
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Ask AEP once, for sensors that do not use the triggerer."""
-        results = self._read_results(deliveries_of(self.orders), {})
+        try:
+            results = self._read_results(deliveries_of(self.orders), {})
+        except AepTransientError as error:
+            self.log.warning("%s", error)
+            return False
         if all(map(is_terminal, results)) or now() >= deadline_of(context, "watch", self.activation_timeout_minutes):
             return PokeReturnValue(is_done=True, xcom_value=self._verdict(context, results))
         return False

@@ -77,9 +77,11 @@ class Settle:
     """The outcome of a POST is unknown: wait, look again, and only then decide.
 
     :param unnamed: young runs that name no audience yet and may be ours.
+    :param at_least: seconds that AEP asked to wait.
     """
 
     unnamed: tuple[str, ...]
+    at_least: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ class Submission:
     now: Callable[[], dt.datetime] = lambda: dt.datetime.now(tz=dt.UTC)
     record: Record = field(init=False)
     cleared: bool = field(init=False, default=False)
+    _asked_to_wait: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         stored = self.store.get(self.key)
@@ -196,11 +199,11 @@ class Submission:
         if not self.missing:
             return None
         if look.unnamed:
-            return Settle(look.unnamed)
+            return Settle(look.unnamed, self._asked_to_wait)
         answer = intent.answer
         if answer is None:
             if not settled:
-                return Settle(())
+                return Settle((), self._asked_to_wait)
             self.log.info(
                 "AEP knows no run for %d pairs of the lost activation: they are sent again", len(self.missing)
             )
@@ -249,6 +252,7 @@ class Submission:
             return (yield from self._conflict(intent, error))
         except AepLostAnswerError as error:
             self.record.lost += 1
+            self._asked_to_wait = error.retry_after or 0.0
             self._save()
             self.log.warning("%s. AEP is asked what became of it before anything is sent again.", error)
             if self.record.lost >= LOST_LIMIT:

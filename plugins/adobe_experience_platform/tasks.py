@@ -16,6 +16,7 @@ from .models import Pair, RunStatus
 from .planning import check_id, count
 from .record import Order
 from .results import NOT_SENT, UNKNOWN, Delivery, Result, is_terminal, line_of, results_of, summarize
+from .retry import LONGEST_DELAY
 from .shared_poll import EVENT_VERSION
 from .submission import Done, Settle, Submission, WaitFor
 from .triggers import FlowRunTrigger, LostSubmissionTrigger, SegmentExportTrigger
@@ -36,6 +37,7 @@ CLEAR_ON_SUCCESS = (
 )
 PHASE = "phase"
 """Store key: what a submitting task waits for, so that its resumption knows; it survives a lost event."""
+WATCHING: dict[str, object] = {"watching": True}
 
 
 class TaskStore:
@@ -192,13 +194,13 @@ class SubmittingTask(AepTask):
                         "report; clear this task to go on."
                     )
                 if isinstance(step, Settle):
-                    self._settle(context, submission, deadline)
+                    self._settle(context, submission, step, deadline)
                     is_settled = True
                 else:
                     self._wait_for(context, submission, step, deadline)
 
-    def _settle(self, context: Context, submission: Submission, deadline: dt.datetime) -> None:
-        seconds = settle_seconds(self.hook.settings.timeout)
+    def _settle(self, context: Context, submission: Submission, step: Settle, deadline: dt.datetime) -> None:
+        seconds = max(settle_seconds(self.hook.settings.timeout), min(step.at_least, LONGEST_DELAY))
         self.log.info(
             "It is not known whether the last activation started. AEP is watched for its runs for up to %d s "
             "before anything is sent again.",
@@ -243,6 +245,12 @@ def info_of(pairs: Iterable[Pair]) -> dict[str, list[str]]:
     return info
 
 
+def phase_of(context: Context) -> dict[str, object]:
+    """Return what a task that has submitted was waiting for when it deferred."""
+    phase = TaskStore(context).get(PHASE)
+    return phase if isinstance(phase, dict) else {}
+
+
 def settle_seconds(timeout: float) -> float:
     """Return how long after a lost answer a run may still show up: the POST's hard limit and a margin.
 
@@ -270,14 +278,20 @@ class WatchingTask(AepTask):
         deadline = deadline_of(context, "watch", self.activation_timeout_minutes)
         if not deliveries:
             return []
-        if look_first or not self.deferrable:
-            results = self._read_results(deliveries, aliases)
-            since = time.monotonic()
-            while not self.deferrable and not all(map(is_terminal, results)) and now() < deadline:
-                time.sleep(polling.next_pause(time.monotonic() - since, float(self.poll_interval)))
+        since = time.monotonic()
+        while look_first or not self.deferrable:
+            try:
                 results = self._read_results(deliveries, aliases)
-            if not self.deferrable or all(map(is_terminal, results)):
+            except AepTransientError as error:
+                if not self.deferrable and now() >= deadline:
+                    raise
+                self.log.warning("%s", error)
+                results = []
+            if results and (all(map(is_terminal, results)) or (not self.deferrable and now() >= deadline)):
                 return results
+            if self.deferrable:
+                break
+            time.sleep(polling.next_pause(time.monotonic() - since, float(self.poll_interval)))
         shown = {ident for item in deliveries for ident in item.pair}
         trigger = FlowRunTrigger(
             orders=[[*item.pair, item.order.run_id, item.order.adopted] for item in deliveries],
@@ -346,7 +360,10 @@ def _advice(bad: Sequence[Result]) -> str:
     if RunStatus.PARTIAL_SUCCESS in statuses:
         advice.append("Partly delivered audiences are not sent again by this run: start a new run if they should be.")
     if RunStatus.IN_PROGRESS in statuses:
-        advice.append("What is in progress goes on in AEP: clear this task to keep watching it.")
+        advice.append(
+            "What is in progress did not end within activation_timeout_minutes and goes on in AEP: clear this task to "
+            "keep watching it."
+        )
     if UNKNOWN in statuses:
         advice.append("What is unknown must be looked up in AEP before it is sent again.")
     return " ".join(advice)
