@@ -139,4 +139,18 @@ with DAG(
         ),
     },
 ) as dag:
-    activation_pipeline(check_conf=True, **{name: dag.param(name) for name in dag.params})
+    activation_pipeline(
+        activation_info=dag.param("activation_info"),
+        sandbox_name=dag.param("sandbox_name"),
+        api_version=dag.param("api_version"),
+        max_audiences_per_job=dag.param("max_audiences_per_job"),
+        max_export_age_hours=dag.param("max_export_age_hours"),
+        on_conflict=dag.param("on_conflict"),
+        on_partial_success=dag.param("on_partial_success"),
+        dry_run=dag.param("dry_run"),
+        poll_interval=dag.param("poll_interval"),
+        export_timeout_minutes=dag.param("export_timeout_minutes"),
+        activation_timeout_minutes=dag.param("activation_timeout_minutes"),
+        aep_conn_id=dag.param("aep_conn_id"),
+        check_conf=True,
+    )

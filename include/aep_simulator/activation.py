@@ -18,9 +18,7 @@ from .errors import ApiError, Service
 from .gateway import Call, json_answer
 from .world import World
 
-_VERSION = re.compile(
-    r"application/vnd\.adobe\.adhoc\.activation\+json\s*;\s*version\s*=\s*\"?(\d+)\"?", re.IGNORECASE
-)
+_VERSION = re.compile(r"application/vnd\.adobe\.adhoc\.activation\+json\s*;\s*version\s*=\s*\"?(\d+)\"?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +145,7 @@ def _check_pairs(call: Call, pairs: list[Pair]) -> tuple[list[Pair], ApiError | 
     if busy:
         pair, run = busy[0]
         word = world.settings.audience_word
-        texts.append(
-            f"Run already going on for {word} {pair.audience.id} for order {run.flow.id} with run id {run.id}"
-        )
+        texts.append(f"Run already going on for {word} {pair.audience.id} for order {run.flow.id} with run id {run.id}")
     refused = [*unmapped, *fresh, *(pair for pair, _ in busy)]
     return refused, _bad(texts[0]) if texts else None
 

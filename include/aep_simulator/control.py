@@ -125,9 +125,7 @@ class Control:
                     "count": len(runs),
                     "run_ids": [run.id for run in runs],
                     "successful": sum(
-                        run.ended(now)
-                        and run.outcome.status is not None
-                        and phase_of(run.outcome.status) == "success"
+                        run.ended(now) and run.outcome.status is not None and phase_of(run.outcome.status) == "success"
                         for run in runs
                     ),
                 }

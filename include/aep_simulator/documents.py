@@ -124,9 +124,7 @@ def flow_body(flow: Flow, sandbox: Sandbox, org_id: str) -> Json:
         "transformations": [
             {
                 "name": "GeneralTransform",
-                "params": {
-                    "segmentSelectors": {"selectors": [_selector(m, flow) for m in flow.mappings.values()]}
-                },
+                "params": {"segmentSelectors": {"selectors": [_selector(m, flow) for m in flow.mappings.values()]}},
             }
         ],
         "runs": f"/runs?property=flowId=={flow.id}",

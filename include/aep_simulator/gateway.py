@@ -49,10 +49,8 @@ def guarded(simulator: Simulator, service: Service, handler: Handler) -> Endpoin
         body = await request.body()
         world = simulator.world
         token = _check_headers(request, world)
-        if service is Service.SANDBOXES:
-            sandbox = ""
-        else:
-            sandbox = _check_sandbox(request, world, service, token.credential)
+        unboxed = service is Service.SANDBOXES
+        sandbox = "" if unboxed else _check_sandbox(request, world, service, token.credential)
         if body:
             _check_content_type(request, service)
         return handler(Call(request, body, world, service, sandbox, exchange_of(request)))

@@ -59,9 +59,7 @@ class Journal:
     def open(self, scope: Mapping[str, Any], body: bytes, at: float, tokens: TokenBook) -> Exchange:
         """Note a request."""
         self._count += 1
-        headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
-        }
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         if "authorization" in headers:
             headers["authorization"] = _safe_authorization(headers["authorization"], tokens)
         query = _safe_pairs(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))

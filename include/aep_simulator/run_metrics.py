@@ -47,9 +47,7 @@ def _counts(run: Run, ids: Sequence[str], default_failed_share: float) -> list[_
     for audience, entity in zip(run.audiences, ids, strict=True):
         total = audience.size
         skipped = total // 500 if outcome.records_skipped is None else outcome.records_skipped
-        failed = (
-            int(total * default_failed_share) if outcome.records_failed is None else outcome.records_failed
-        )
+        failed = int(total * default_failed_share) if outcome.records_failed is None else outcome.records_failed
         written = max(total - skipped - failed, 0) if outcome.records is None else outcome.records
         if outcome.records == 0 and outcome.records_skipped is None:
             skipped = 0

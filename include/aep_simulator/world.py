@@ -141,9 +141,7 @@ class World:
             raise ValueError(f"there is an export job {job_id} already")
         first = seed.status if seed.status in EXPORT_RUNNING else "PROCESSING"
         segments = tuple(seed.segments)
-        job = ExportJob(
-            job_id, seed.sandbox, seed.schema_name, created_ms, ends_ms, first, end, segments, seed.raw
-        )
+        job = ExportJob(job_id, seed.sandbox, seed.schema_name, created_ms, ends_ms, first, end, segments, seed.raw)
         self._jobs.append(job)
         return job
 
@@ -152,9 +150,7 @@ class World:
         if not self.settings.daily_export:
             return
         scheduled = [
-            job
-            for job in self._jobs
-            if job.sandbox == sandbox and job.schema == PROFILE_SCHEMA and job.scheduled
+            job for job in self._jobs if job.sandbox == sandbox and job.schema == PROFILE_SCHEMA and job.scheduled
         ]
         due = max((job.created_ms for job in scheduled), default=self.clock.ms()) + DAY_MS
         while due <= self.clock.ms():

@@ -13,7 +13,7 @@ from .models import DestinationFlow, MappedAudience, Pair
 from .planning import count
 from .report import table
 from .retry import AepRetryPolicy
-from .tasks import AepTask, now
+from .tasks import AepTask, Resolvable, now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,7 +34,9 @@ class CatalogOperator(AepTask):
 
     template_fields: Sequence[str] = ("aep_conn_id", "sandbox_name")
 
-    def __init__(self, *, aep_conn_id: str = DEFAULT_CONN_ID, sandbox_name: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, aep_conn_id: Resolvable = DEFAULT_CONN_ID, sandbox_name: Resolvable = None, **kwargs: Any
+    ) -> None:
         kwargs.setdefault("retry_policy", AepRetryPolicy())
         super().__init__(**kwargs)
         self.aep_conn_id = aep_conn_id

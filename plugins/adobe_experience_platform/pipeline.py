@@ -18,6 +18,7 @@ from .plan import XCOM_NAMES, PlanJobsOperator
 from .planning import MAX_PAIRS_PER_JOB
 from .report import DeliveryReportOperator
 from .sensors import SegmentExportSensor
+from .tasks import Resolvable
 
 PLAN, WAIT_EXPORT, LATEST = "plan_jobs", "wait_for_segment_export", "get_latest_export_job"
 ACTIVATE, WAIT_RUNS, REPORT = "activate", "wait_for_flow_runs", "report"
@@ -27,18 +28,18 @@ RETRY_DELAY = timedelta(seconds=30)
 
 def activation_pipeline(
     *,
-    activation_info: Any,
-    aep_conn_id: Any = DEFAULT_CONN_ID,
-    sandbox_name: Any = None,
-    api_version: Any = "v2",
-    max_audiences_per_job: Any = MAX_PAIRS_PER_JOB,
-    max_export_age_hours: Any = 36,
-    on_conflict: Any = "wait",
-    on_partial_success: Any = "fail",
-    dry_run: Any = False,
-    poll_interval: Any = 30,
-    export_timeout_minutes: Any = 240,
-    activation_timeout_minutes: Any = 180,
+    activation_info: Resolvable,
+    aep_conn_id: Resolvable = DEFAULT_CONN_ID,
+    sandbox_name: Resolvable = None,
+    api_version: Resolvable = "v2",
+    max_audiences_per_job: Resolvable = MAX_PAIRS_PER_JOB,
+    max_export_age_hours: Resolvable = 36,
+    on_conflict: Resolvable = "wait",
+    on_partial_success: Resolvable = "fail",
+    dry_run: Resolvable = False,
+    poll_interval: Resolvable = 30,
+    export_timeout_minutes: Resolvable = 240,
+    activation_timeout_minutes: Resolvable = 180,
     check_conf: bool = False,
     deferrable: bool = True,
     group_id: str = "delivery",

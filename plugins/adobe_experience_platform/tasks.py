@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from .hook import AdobeExperiencePlatformHook
 
+Resolvable = Any
+"""A value, or what Airflow resolves to it at run time: a template, an XComArg, ``dag.param(…)``."""
+
 BACKSTOP = dt.timedelta(seconds=90)
 """Airflow's own deferral time-out comes this much after the trigger's precise one."""
 CONFLICT_PAUSE = 30.0

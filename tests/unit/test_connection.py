@@ -267,12 +267,9 @@ def test_json_form(monkeypatch, extra_as):
     assert (read.client_id, read.client_secret, read.org_id) == ("client-1", "p8e/secret+=", "ORG@AdobeOrg")
 
 
-@pytest.mark.parametrize("scheme", ["adobe-experience-platform", "adobe_experience_platform"])
-def test_uri_form_with_plain_parameters(monkeypatch, scheme):
+def test_uri_form_with_plain_parameters(monkeypatch):
     secret, org = quote("p8e/secret+=", safe=""), quote("ORG@AdobeOrg", safe="")
-    if scheme == "adobe_experience_platform":
-        pytest.skip("urlsplit knows no scheme with an underscore; Airflow writes hyphens into URIs")
-    uri = f"{scheme}://client-1:{secret}@platform.adobe.io/?org_id={org}&sandbox_name=dev"
+    uri = f"adobe-experience-platform://client-1:{secret}@platform.adobe.io/?org_id={org}&sandbox_name=dev"
     read = read_from_environment(monkeypatch, uri)
     assert (read.base_url, read.sandbox_name) == ("https://platform.adobe.io", "dev")
     assert (read.client_id, read.client_secret, read.org_id) == ("client-1", "p8e/secret+=", "ORG@AdobeOrg")

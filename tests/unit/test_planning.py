@@ -151,12 +151,12 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("ident", HOSTILE, ids=ascii)
+@pytest.mark.parametrize("ident", HOSTILE, ids=lambda ident: ascii(ident)[:40])
 def test_an_id_with_a_character_that_no_id_has_is_refused_safely(ident):
     fault = check_id(ident, "audience id")
     assert fault is not None
     assert fault.isprintable()
-    assert fault.isascii()
+    assert fault.replace("…", "").isascii()
     assert len(fault) < 250
     assert read_activation_info({ident: ["a"], "f": [ident]})[0] == []
     assert len(read_activation_info({ident: ["a"], "f": [ident]})[1]) == 2
