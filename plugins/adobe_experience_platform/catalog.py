@@ -12,11 +12,11 @@ from .connection import DEFAULT_CONN_ID
 from .models import DestinationFlow, MappedAudience, Pair
 from .planning import count
 from .report import table
-from .retry import AepRetryPolicy
+from .retry import AEP_RETRY_POLICY
 from .tasks import AepTask, Resolvable, now
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, RetryPolicy
 
 
 class CatalogOperator(AepTask):
@@ -35,10 +35,14 @@ class CatalogOperator(AepTask):
     template_fields: Sequence[str] = ("aep_conn_id", "sandbox_name")
 
     def __init__(
-        self, *, aep_conn_id: Resolvable = DEFAULT_CONN_ID, sandbox_name: Resolvable = None, **kwargs: Any
+        self,
+        *,
+        aep_conn_id: Resolvable = DEFAULT_CONN_ID,
+        sandbox_name: Resolvable = None,
+        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
+        **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("retry_policy", AepRetryPolicy())
-        super().__init__(**kwargs)
+        super().__init__(retry_policy=retry_policy, **kwargs)
         self.aep_conn_id = aep_conn_id
         self.sandbox_name = sandbox_name
 

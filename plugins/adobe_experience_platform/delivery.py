@@ -12,12 +12,12 @@ from .operators import read_submission
 from .planning import Job, count
 from .record import Order
 from .results import NOT_SENT, UNKNOWN, Delivery, Result, without_run
-from .retry import AepRetryPolicy
+from .retry import AEP_RETRY_POLICY
 from .submission import OnConflict, Submission
 from .tasks import PHASE, WATCHING, SubmittingTask, TaskStore, WatchingTask, phase_of, read_event
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, RetryPolicy
 
 REPAIR = "repair_{}"
 
@@ -71,10 +71,10 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         poll_interval: float = 30,
         names: Any = None,
         deferrable: bool = True,
+        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("retry_policy", AepRetryPolicy())
-        super().__init__(**kwargs)
+        super().__init__(retry_policy=retry_policy, **kwargs)
         self.jobs = jobs
         self.submit_task_id = submit_task_id
         self.aep_conn_id = aep_conn_id

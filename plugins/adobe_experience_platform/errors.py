@@ -198,7 +198,7 @@ def classify(
         return Verdict(Kind.OK, status, request_id=headers.get("x-request-id", ""))
     data = _load(body)
     code, text = describe(data, body)
-    found = _CONFLICT.search(text)
+    found = conflict_in(text)
     if status == 401:
         kind = Kind.RENEW_TOKEN
     elif activation and status == 400:
@@ -219,8 +219,14 @@ def classify(
         text=text,
         request_id=headers.get("x-request-id", ""),
         retry_after=NOT_READY_PAUSE if kind is Kind.NOT_READY and pause is None else pause,
-        conflict=Conflict(found["flow"], found["audience"], found["run"]) if found else None,
+        conflict=found,
     )
+
+
+def conflict_in(text: str) -> Conflict | None:
+    """Return the run in progress that AEP's words name, None if they name none."""
+    found = _CONFLICT.search(text)
+    return Conflict(found["flow"], found["audience"], found["run"]) if found else None
 
 
 def describe(data: object, body: bytes = b"") -> tuple[str, str]:

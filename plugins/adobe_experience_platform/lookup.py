@@ -17,10 +17,17 @@ WATERMARK_IDS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What AEP knows of pairs without a run: found runs, and young ones that name no audience yet."""
+    """What AEP knows of pairs without a run.
+
+    :param found: runs that name them.
+    :param unnamed: young runs that name no audience yet.
+    :param nameless: runs that have ended and name no audience: they never will.
+    :param newer: all runs that are newer than the watermark.
+    """
 
     found: Mapping[Pair, FlowRun]
     unnamed: tuple[str, ...]
+    nameless: tuple[str, ...]
     newer: frozenset[str]
 
 
@@ -58,12 +65,19 @@ def find(
     marks: Mapping[str, Watermark],
     *,
     ignore: Iterable[str] = (),
+    known: Iterable[str] = (),
 ) -> Call[Look]:
-    """Look for runs of these pairs that are newer than the watermarks."""
+    """Look for runs of these pairs that are newer than the watermarks.
+
+    :param ignore: ids of runs that do not count.
+    :param known: ids of runs that deliver other pairs of ours. AEP may give several pairs one run, so they may be
+        found too, but only while they go on is it open whom they will name.
+    """
     wanted = list(pairs)
-    skip = set(ignore)
+    skip, others = set(ignore), set(known)
     found: dict[Pair, FlowRun] = {}
     unnamed: list[str] = []
+    nameless: list[str] = []
     newer_ids: set[str] = set()
     for flow_id in dict.fromkeys(pair.flow_id for pair in wanted):
         mark = marks.get(flow_id, Watermark(None, ()))
@@ -75,9 +89,11 @@ def find(
             for pair in wanted:
                 if pair.flow_id == flow_id and pair not in found and run.names(names_of(pair, aliases)):
                     found[pair] = run
-            if not run.audiences:
+            if not run.audiences and not run.status.is_terminal:
                 unnamed.append(run.id)
-    return Look(found, tuple(unnamed), frozenset(newer_ids))
+            elif not run.audiences and run.id not in others:
+                nameless.append(run.id)
+    return Look(found, tuple(unnamed), tuple(nameless), frozenset(newer_ids))
 
 
 def in_progress(pairs: Iterable[Pair], aliases: Mapping[str, str], since: dt.datetime) -> Call[dict[Pair, FlowRun]]:

@@ -13,12 +13,12 @@ from .models import Pair
 from .planning import API_VERSIONS, MAX_PAIRS_PER_JOB, Job, count
 from .record import Order
 from .results import NOT_SENT, UNKNOWN, Delivery
-from .retry import AepRetryPolicy
+from .retry import AEP_RETRY_POLICY
 from .submission import KEY, OnConflict, Submission
 from .tasks import PHASE, WATCHING, AepTask, SubmittingTask, TaskStore, WatchingTask, now, phase_of, read_event
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, RetryPolicy
 
 XCOM_SUBMISSION = "submission"
 
@@ -45,10 +45,10 @@ class LatestSegmentExportOperator(AepTask):
         aep_conn_id: str = DEFAULT_CONN_ID,
         sandbox_name: str | None = None,
         max_export_age_hours: float | None = 36,
+        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("retry_policy", AepRetryPolicy())
-        super().__init__(**kwargs)
+        super().__init__(retry_policy=retry_policy, **kwargs)
         self.aep_conn_id = aep_conn_id
         self.sandbox_name = sandbox_name
         self.max_export_age_hours = max_export_age_hours
@@ -137,10 +137,10 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         resend_failed: bool = True,
         names: Any = None,
         deferrable: bool = True,
+        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("retry_policy", AepRetryPolicy())
-        super().__init__(**kwargs)
+        super().__init__(retry_policy=retry_policy, **kwargs)
         self.activation_info = activation_info
         self.job = job
         self.aep_conn_id = aep_conn_id
@@ -247,14 +247,13 @@ def deliveries_in(submission: Submission) -> list[Delivery]:
 def push_submission(context: Context, submission: Submission) -> None:
     """Tell later tasks what is known, in the XCom ``submission``: runs, and why a pair has none."""
     record = submission.record
-    is_open = record.intent is not None and (record.intent.answer is None or record.intent.answer.kind == "incomplete")
     context["ti"].xcom_push(
         key=XCOM_SUBMISSION,
         value={
             "job": submission.job.number,
             "orders": [[*item.pair, item.order.run_id, item.order.adopted] for item in deliveries_in(submission)],
             "missing": [list(pair) for pair in submission.missing],
-            "missing_is": UNKNOWN if is_open else NOT_SENT,
+            "missing_is": UNKNOWN if record.intent is not None else NOT_SENT,
         },
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, cast
 
-from airflow.sdk import TaskGroup, TriggerRule
+from airflow.sdk import BaseOperator, TaskGroup, TriggerRule, XComArg
 
 from .connection import DEFAULT_CONN_ID
 from .delivery import DeliveryOperator
@@ -22,8 +22,18 @@ from .tasks import Resolvable
 
 PLAN, WAIT_EXPORT, LATEST = "plan_jobs", "wait_for_segment_export", "get_latest_export_job"
 ACTIVATE, WAIT_RUNS, REPORT = "activate", "wait_for_flow_runs", "report"
+TASKS = (PLAN, WAIT_EXPORT, LATEST, ACTIVATE, WAIT_RUNS, REPORT)
 RETRIES = 3
 RETRY_DELAY = timedelta(seconds=30)
+
+
+class ActivationTaskGroup(TaskGroup):
+    """The tasks of one delivery; ``output`` is what its task ``report`` returns."""
+
+    @property
+    def output(self) -> XComArg:
+        """Return ``{"summary": {…}, "results": […]}`` for a task of your own, as an operator's ``output`` does."""
+        return XComArg(cast("BaseOperator", self.get_child_by_label(REPORT)))
 
 
 def activation_pipeline(
@@ -45,7 +55,7 @@ def activation_pipeline(
     group_id: str = "delivery",
     prefix_group_id: bool = False,
     default_args: dict[str, Any] | None = None,
-) -> TaskGroup:
+) -> ActivationTaskGroup:
     """Build the tasks of one delivery: plan, wait, find the export, activate, watch, report.
 
     Every argument takes a value or something that Airflow resolves at run time (``dag.param("…")``, an
@@ -55,15 +65,19 @@ def activation_pipeline(
     :param check_conf: refuse conf keys that are no params of the DAG.
     :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
     :param group_id: id of the task group; with ``prefix_group_id=True`` a DAG may hold several.
-    :param default_args: for the tasks; by default 3 retries, 30 seconds apart.
+    :param default_args: for the tasks, over those of the DAG; where neither says so, 3 retries, 30 seconds apart.
 
-    Returns the task group; its task ``report`` returns ``{"summary": {…}, "results": […]}``.
+    Returns the task group. Its ``output`` is what ``report`` returns, ``{"summary": {…}, "results": […]}``: a task that
+    takes it runs when everything was delivered.
     """
     place = {"aep_conn_id": aep_conn_id, "sandbox_name": sandbox_name}
-    args = {"retries": RETRIES, "retry_delay": RETRY_DELAY, **(default_args or {})}
-    prefix = f"{group_id}." if prefix_group_id else ""
-    with TaskGroup(group_id, prefix_group_id=prefix_group_id, default_args=args) as group:  # type: ignore[arg-type]
-        later = [WAIT_EXPORT, LATEST, ACTIVATE, WAIT_RUNS, REPORT]
+    group = ActivationTaskGroup(group_id=group_id, prefix_group_id=prefix_group_id)
+    # A DAG of somebody's own may say how its tasks are retried, for all of them.
+    outer = {**group.dag.default_args, **group.default_args}
+    group.default_args = {"retries": RETRIES, "retry_delay": RETRY_DELAY, **outer, **(default_args or {})}
+    with group:
+        # With their prefixes, if any: the group may lie in another one.
+        ids = {task: str(TaskGroup.child_id(group, task)) for task in TASKS}
         plan = PlanJobsOperator(
             task_id=PLAN,
             activation_info=activation_info,
@@ -77,7 +91,7 @@ def activation_pipeline(
             export_timeout_minutes=export_timeout_minutes,
             activation_timeout_minutes=activation_timeout_minutes,
             check_conf=check_conf,
-            skip_on_dry_run=[prefix + task for task in later],
+            skip_on_dry_run=[ids[task] for task in TASKS if task != PLAN],
             **place,
         )
         names = cast("Any", plan.output)[XCOM_NAMES]
@@ -108,7 +122,7 @@ def activation_pipeline(
         watch = DeliveryOperator(
             task_id=WAIT_RUNS,
             jobs=plan.output,
-            submit_task_id=prefix + ACTIVATE,
+            submit_task_id=ids[ACTIVATE],
             api_version=api_version,
             max_export_age_hours=max_export_age_hours,
             on_conflict=on_conflict,
@@ -124,10 +138,10 @@ def activation_pipeline(
         )
         report = DeliveryReportOperator(
             task_id=REPORT,
-            plan_task_id=prefix + PLAN,
-            submit_task_id=prefix + ACTIVATE,
-            watch_task_id=prefix + WAIT_RUNS,
-            task_ids=[prefix + task for task in [PLAN, *later] if task != REPORT],
+            plan_task_id=ids[PLAN],
+            submit_task_id=ids[ACTIVATE],
+            watch_task_id=ids[WAIT_RUNS],
+            task_ids=[ids[task] for task in TASKS if task != REPORT],
             # Always runs, and turns red itself if any task is red: a green leaf would hide the failure.
             trigger_rule=TriggerRule.ALL_DONE,
         )

@@ -23,12 +23,12 @@ from .planning import (
 )
 from .preflight import Findings
 from .report import table
-from .retry import AepRetryPolicy
+from .retry import AEP_RETRY_POLICY
 from .submission import OnConflict
 from .tasks import AepTask, TaskStore, now
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, RetryPolicy
 
 XCOM_NAMES = "names"
 AIRFLOW_CONF_KEYS = frozenset({"openlineage"})
@@ -93,10 +93,10 @@ class PlanJobsOperator(AepTask):
         activation_timeout_minutes: float = 180,
         check_conf: bool = True,
         skip_on_dry_run: Collection[str] = (),
+        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("retry_policy", AepRetryPolicy())
-        super().__init__(**kwargs)
+        super().__init__(retry_policy=retry_policy, **kwargs)
         # What a run's conf holds is only known at run time, whatever the annotations above promise.
         self.activation_info = activation_info
         self.aep_conn_id: Any = aep_conn_id

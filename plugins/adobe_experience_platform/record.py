@@ -73,7 +73,8 @@ class Record:
     :param orders: pair → its run, None while it has none.
     :param intent: set while a POST's outcome is not wholly known.
     :param max_tries: ``ti.max_tries`` that this record has seen.
-    :param failed_runs: runs that failed and were sent again after a person's clear.
+    :param failed_runs: runs that count no more: they failed, or a person decided that they are not ours.
+    :param doubtful: runs that may be ours and will never tell; a person's clear decides that they are not.
     :param lost: lost answers in a row.
     """
 
@@ -81,6 +82,7 @@ class Record:
     orders: dict[Pair, Order | None] = field(default_factory=dict)
     intent: Intent | None = None
     failed_runs: list[str] = field(default_factory=list)
+    doubtful: list[str] = field(default_factory=list)
     lost: int = 0
 
     def to_json(self) -> dict[str, object]:
@@ -97,6 +99,7 @@ class Record:
             "adopted": adopted,
             "max_tries": self.max_tries,
             "failed_runs": self.failed_runs,
+            "doubtful": self.doubtful,
             "lost": self.lost,
         }
         if self.intent is not None:
@@ -127,12 +130,13 @@ class Record:
             for audience_id, run_id in as_dict(audiences).items():
                 is_adopted = isinstance(marked, list) and audience_id in marked
                 orders[Pair(flow_id, audience_id)] = Order(str(run_id), is_adopted) if run_id else None
-        failed, tries, lost = data.get("failed_runs"), data.get("max_tries"), data.get("lost")
+        tries, lost = data.get("max_tries"), data.get("lost")
         return cls(
             max_tries=tries if isinstance(tries, int) else 0,
             orders=orders,
             intent=_intent(as_dict(data.get("intent"))),
-            failed_runs=[str(item) for item in failed] if isinstance(failed, list) else [],
+            failed_runs=_texts(data.get("failed_runs")),
+            doubtful=_texts(data.get("doubtful")),
             lost=lost if isinstance(lost, int) else 0,
         )
 
@@ -148,6 +152,10 @@ def _intent(data: Mapping[str, object]) -> Intent | None:
     answer = data.get("answer")
     known = Answer(str(answer[0]), str(answer[1])) if isinstance(answer, list) and len(answer) == 2 else None
     return Intent(str(data.get("at")), marks, known)
+
+
+def _texts(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
 
 
 def _millis(moment: dt.datetime | None) -> int | None:

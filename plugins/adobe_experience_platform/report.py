@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from .models import RunStatus
 from .planning import Job, count
@@ -76,14 +76,16 @@ class DeliveryReportOperator(BaseOperator):
     def execute(self, context: Context) -> None:
         """Collect, print, push, and only then judge."""
         ti = context["ti"]
+        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=self.delivery_task_ids, run_ids=[ti.run_id]).get(
+            ti.run_id, {}
+        )
+        if states.get(self.plan_task_id) == "skipped":
+            raise AirflowSkipException("A task before this delivery has skipped it: there is nothing to report.")
         names = ti.xcom_pull(task_ids=self.plan_task_id, key="names") or {}
         results = self._results(ti)
         summary = summarize(results)
         self._show(results, summary, names)
         ti.xcom_push(key="return_value", value={"summary": summary, "results": results})
-        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=self.delivery_task_ids, run_ids=[ti.run_id]).get(
-            ti.run_id, {}
-        )
         red = sorted(task for task, state in states.items() if state in FAILED_STATES)
         if red:
             raise AirflowFailException(

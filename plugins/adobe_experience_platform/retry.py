@@ -19,7 +19,8 @@ LONGEST_DELAY = 3600.0
 class AepRetryPolicy(RetryPolicy):
     """Fail at once on what cannot heal, wait as told on 429 and 503, else leave it to the task's settings.
 
-    The default of every operator and sensor of this package; pass another ``retry_policy`` to replace it.
+    The default of every operator and sensor of this package; another ``retry_policy``, as an argument or in
+    ``default_args``, replaces it.
     """
 
     def evaluate(
@@ -34,3 +35,8 @@ class AepRetryPolicy(RetryPolicy):
             delay = timedelta(seconds=min(exception.retry_after, LONGEST_DELAY))
             return RetryDecision.retry(delay=delay, reason=f"AEP asked to wait {delay.total_seconds():g} s")
         return RetryDecision.default()
+
+
+AEP_RETRY_POLICY = AepRetryPolicy()
+"""A default in the operators' signatures: only there does Airflow find it for a mapped task, and only a named
+argument is taken from a DAG's ``default_args``."""

@@ -15,11 +15,11 @@ from .links import DestinationLink
 from .models import Pair
 from .planning import Job, parse_activation_info
 from .results import is_terminal
-from .retry import AepRetryPolicy
+from .retry import AEP_RETRY_POLICY
 from .tasks import AepTask, WatchingTask, deadline_of, deliveries_of, info_of, now, read_event
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, RetryPolicy
 
 
 class SegmentExportSensor(AepTask, BaseSensorOperator):
@@ -35,7 +35,11 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
     :param on_conflict: ``wait`` waits for flow runs too; ``adopt`` and ``fail`` do not. (templated)
     :param export_timeout_minutes: how long to wait, minutes; default 240. (templated)
     :param poll_interval: longest pause between two polls, seconds; default 30. (templated)
-    :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
+    :param deferrable: wait in the triggerer (default); if False, as Airflow's ``mode`` says (``poke`` holds a worker
+        slot, ``reschedule`` does not).
+
+    Airflow's own ``timeout`` and ``poke_interval``, if given, stand for ``export_timeout_minutes`` and
+    ``poll_interval``.
 
     Returns nothing. Raises :class:`~.errors.AepDeadlineError` naming what it waited for and how long.
 
@@ -61,29 +65,29 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         export_timeout_minutes: float = 240,
         poll_interval: float = 30,
         deferrable: bool = True,
+        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("retry_policy", AepRetryPolicy())
-        super().__init__(**kwargs)
+        super().__init__(retry_policy=retry_policy, **kwargs)
         self.aep_conn_id = aep_conn_id
         self.sandbox_name = sandbox_name
         self.activation_info = activation_info
         self.on_conflict = on_conflict
-        self.export_timeout_minutes = export_timeout_minutes
-        self.poll_interval = poll_interval
+        self.export_timeout_minutes = self.timeout / 60 if "timeout" in kwargs else export_timeout_minutes
+        self.poll_interval = self.poke_interval if "poke_interval" in kwargs else poll_interval
         self.deferrable = deferrable
 
     def execute(self, context: Context) -> Any:
         """Look once; wait only if something is in progress."""
         deadline = deadline_of(context, "export", self.export_timeout_minutes)
+        if not self.deferrable:
+            self.poke_interval, self.timeout = poke_settings(self.poll_interval, self.export_timeout_minutes)
+            return super().execute(context)
         if self._looks_clear():
             return None
-        if self.deferrable:
-            pairs, aliases = self._pairs()
-            self._defer_until(self._export_trigger(deadline, info_of(pairs), aliases), deadline)
-        self.poke_interval = float(self.poll_interval)
-        self.timeout = max((deadline - now()).total_seconds(), 0)
-        return super().execute(context)
+        pairs, aliases = self._pairs()
+        self._defer_until(self._export_trigger(deadline, info_of(pairs), aliases), deadline)
+        raise AssertionError("defer() does not return")
 
     def poke(self, context: Context) -> bool:
         """Ask AEP once, for sensors that do not use the triggerer."""
@@ -158,7 +162,11 @@ class FlowRunSensor(WatchingTask, BaseSensorOperator):
     :param activation_timeout_minutes: how long to wait, minutes; default 180. (templated)
     :param poll_interval: longest pause between two polls, seconds; default 30. (templated)
     :param names: id → name, to show names beside ids; optional. (templated)
-    :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
+    :param deferrable: wait in the triggerer (default); if False, as Airflow's ``mode`` says (``poke`` holds a worker
+        slot, ``reschedule`` does not).
+
+    Airflow's own ``timeout`` and ``poke_interval``, if given, stand for ``activation_timeout_minutes`` and
+    ``poll_interval``.
 
     Returns ``{"summary": {…counts…}, "results": [{flow_id, audience_id, run_id, status, …}]}``; the XCom
     ``progress`` holds the same while it waits.
@@ -190,16 +198,16 @@ class FlowRunSensor(WatchingTask, BaseSensorOperator):
         poll_interval: float = 30,
         names: Any = None,
         deferrable: bool = True,
+        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("retry_policy", AepRetryPolicy())
-        super().__init__(**kwargs)
+        super().__init__(retry_policy=retry_policy, **kwargs)
         self.orders = orders
         self.aep_conn_id = aep_conn_id
         self.sandbox_name = sandbox_name
         self.on_partial_success = on_partial_success
-        self.activation_timeout_minutes = activation_timeout_minutes
-        self.poll_interval = poll_interval
+        self.activation_timeout_minutes = self.timeout / 60 if "timeout" in kwargs else activation_timeout_minutes
+        self.poll_interval = self.poke_interval if "poke_interval" in kwargs else poll_interval
         self.names = names
         self.deferrable = deferrable
 
@@ -211,9 +219,8 @@ class FlowRunSensor(WatchingTask, BaseSensorOperator):
                 ["orders is empty: pass what AdHocActivationOperator returns"], intro="Nothing to watch."
             )
         if not self.deferrable:
-            deadline = deadline_of(context, "watch", self.activation_timeout_minutes)
-            self.poke_interval = float(self.poll_interval)
-            self.timeout = max((deadline - now()).total_seconds(), 0) + self.poke_interval
+            deadline_of(context, "watch", self.activation_timeout_minutes)  # it begins now, not with the first answer
+            self.poke_interval, self.timeout = poke_settings(self.poll_interval, self.activation_timeout_minutes)
             return super().execute(context)
         return self._verdict(context, self._watch(context, deliveries, {}, look_first=context["ti"].try_number > 1))
 
@@ -231,3 +238,12 @@ class FlowRunSensor(WatchingTask, BaseSensorOperator):
     def execute_complete(self, context: Context, event: object = None) -> Any:
         """Judge the runs after the trigger; when the time is over, AEP is asked once more."""
         return self._verdict(context, self._watched(context, deliveries_of(self.orders or []), {}, event))
+
+
+def poke_settings(poll_interval: float, minutes: float) -> tuple[float, float]:
+    """Return Airflow's ``poke_interval`` and ``timeout`` for a sensor that does not use the triggerer.
+
+    The time-out is but a backstop behind the deadline that ``poke`` knows: Airflow counts it from the first look
+    of all, also after a reschedule, so it must not shrink with the time that is left.
+    """
+    return float(poll_interval), float(minutes) * 60 + 2 * float(poll_interval)

@@ -16,7 +16,7 @@ import enum
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from . import endpoints, exports
 from .endpoints import Call
@@ -25,9 +25,11 @@ from .errors import (
     AepConflictError,
     AepLostAnswerError,
     AepNotFoundError,
+    AepNotReadyError,
     AepRequestError,
     AepSubmissionError,
     Conflict,
+    conflict_in,
 )
 from .lookup import find, in_progress, names_of, watermarks
 from .models import ActivationOrder, FlowRun, Pair, RunStatus
@@ -125,6 +127,7 @@ class Submission:
     record: Record = field(init=False)
     cleared: bool = field(init=False, default=False)
     _asked_to_wait: float = field(init=False, default=0.0)
+    _refused_whole: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         stored = self.store.get(self.key)
@@ -163,6 +166,8 @@ class Submission:
                     )
                     self.record.orders[pair] = None
                     self.record.failed_runs.append(order.run_id)
+        self.record.failed_runs += self.record.doubtful
+        self.record.doubtful = []
         if self.record.intent is not None:
             # AEP answered without these pairs; the person has decided that they are to be sent.
             self.record.intent.answer = None
@@ -184,7 +189,7 @@ class Submission:
                 if not self.missing:
                     break
             waiting = yield from self._send()
-            settled = False
+            settled = self._refused_whole
             if waiting is not None:
                 return waiting
         if self.record.intent is not None:
@@ -194,16 +199,30 @@ class Submission:
 
     def _resolve(self, intent: Intent, settled: bool) -> Call[Step | None]:
         """Find out what became of a POST; None when the rest is known not to have started."""
-        look = yield from find(self.missing, self.job.aliases, intent.watermarks, ignore=self._known_runs())
+        answer = intent.answer
+        conflict = conflict_in(answer.text) if answer is not None and answer.kind == "conflict" else None
+        refused = self._pair_of(conflict) if conflict is not None else None
+        look = yield from find(
+            self.missing,
+            self.job.aliases,
+            intent.watermarks,
+            ignore=self.record.failed_runs,
+            known=[order.run_id for order in self.record.orders.values() if order is not None],
+        )
         self._adopt(look.found)
+        if conflict is not None and refused in self.missing and conflict.run_id in look.newer:
+            # AEP itself says whose run this is, before the run does.
+            self._adopt_run(refused, conflict.run_id)
         if not self.missing:
             return None
         if look.unnamed:
             return Settle(look.unnamed, self._asked_to_wait)
-        answer = intent.answer
+        if not settled and (answer is None or answer.kind != "incomplete"):
+            # Runs may be listed late, also those of a POST that was refused for some of its pairs only.
+            return Settle((), self._asked_to_wait)
+        if look.nameless and not self._refused_whole and (answer is None or answer.kind != "incomplete"):
+            self._cannot_tell(look.nameless)
         if answer is None:
-            if not settled:
-                return Settle((), self._asked_to_wait)
             self.log.info(
                 "AEP knows no run for %d pairs of the lost activation: they are sent again", len(self.missing)
             )
@@ -218,10 +237,23 @@ class Submission:
         self._save()
         if answer.kind == "refused":
             raise AepSubmissionError(f"{answer.text} Not sent: {self._names(self.missing)}.")
+        if conflict is not None and (refused is None or refused in self.missing):
+            return (yield from self._give_way(conflict))
         return None
+
+    def _cannot_tell(self, run_ids: tuple[str, ...]) -> NoReturn:
+        """Leave to a person what no rule can decide; clearing the task is the decision that they are not ours."""
+        self.record.doubtful = list(run_ids)
+        self._save()
+        raise AepSubmissionError(
+            f"It is not known what the activation started, and AEP lists runs that ended without naming any audience: "
+            f"{', '.join(run_ids)}. They may have delivered {self._names(self.missing)}. Look in AEP; if they did "
+            "not, clear this task to send exactly these again."
+        )
 
     def _send(self) -> Call[Step | None]:
         """Check the export, write the intent, POST once, record the answer."""
+        self._refused_whole = False
         state = exports.state_of(
             (
                 yield from endpoints.profile_export_jobs(
@@ -249,7 +281,8 @@ class Submission:
         try:
             orders = yield from endpoints.activate(pairs, export_id=export_id)
         except AepConflictError as error:
-            return (yield from self._conflict(intent, error))
+            self._refused(intent, "conflict", error, pairs)
+            return None
         except AepLostAnswerError as error:
             self.record.lost += 1
             self._asked_to_wait = error.retry_after or 0.0
@@ -259,11 +292,13 @@ class Submission:
                 raise
             return None
         except AepRequestError as error:
-            intent.answer = Answer("refused", str(error))
-            self._save()
+            self._refused(intent, "refused", error, pairs)
             return None
-        except AepCallError:
-            # Not sent: connection refused, 401, 403, 404, or "not ready".
+        except AepCallError as error:
+            if isinstance(error, AepNotReadyError) and len(pairs) > 1:
+                self._refused(intent, "not_ready", error, pairs)
+                raise
+            # Not sent: connection refused, 401, 403, 404, or the only flow is "not ready".
             self.record.intent = lost
             self._save()
             raise
@@ -291,33 +326,33 @@ class Submission:
             elif self.record.orders[pair] is None:
                 self.record.orders[pair] = Order(order.run_id)
 
-    def _conflict(self, intent: Intent, error: AepConflictError) -> Call[Step | None]:
-        """Handle "Run already going on": ours is adopted, a foreign one is waited for, adopted or refused."""
-        intent.answer = Answer("conflict", str(error))
+    def _refused(self, intent: Intent, kind: str, error: AepCallError, pairs: list[Pair]) -> None:
+        """Record a 400. Whether it concerns the whole POST is not documented; only a pair alone is certain."""
+        intent.answer = Answer(kind, str(error))
+        self._refused_whole = len(pairs) == 1
         self._save()
-        conflict = error.conflict
-        pair = self._pair_of(conflict)
-        look = yield from find(self.missing, self.job.aliases, intent.watermarks, ignore=self._known_runs())
-        self._adopt(look.found)
-        if pair is not None and self.record.orders[pair] is None and conflict.run_id in look.newer:
-            self._adopt_run(pair, conflict.run_id)
-        if not self.missing or look.unnamed or look.found:
-            return None
+
+    def _give_way(self, conflict: Conflict) -> Call[Step | None]:
+        """Handle somebody else's run that is in progress: it is waited for, adopted, or the reason to stop."""
         running = yield from in_progress(self.missing, self.job.aliases, self.now() - exports.LOOK_BACK)
         others = {other: run.id for other, run in running.items()}
+        # A run that names no audience yet may hold up a pair, but it must not pass for its delivery.
+        adoptable = {other: run.id for other, run in running.items() if run.names(names_of(other, self.job.aliases))}
+        pair = self._pair_of(conflict)
         if pair is not None:
-            others.setdefault(pair, conflict.run_id)
-        text = "; ".join(f"{self._name(other)} in run {run_id}" for other, run_id in others.items()) or error.text
+            others[pair] = adoptable[pair] = conflict.run_id
+        text = "; ".join(f"{self._name(other)} in run {run_id}" for other, run_id in others.items()) or (
+            f"audience {conflict.audience_id} → flow {conflict.flow_id} in run {conflict.run_id}"
+        )
         self.record.intent = None
-        adoptable = {other: run_id for other, run_id in others.items() if other in self.missing}
         if self.on_conflict is OnConflict.ADOPT:
             for other, run_id in adoptable.items():
                 self._adopt_run(other, run_id, save=False)
         self._save()
         if self.on_conflict is OnConflict.FAIL:
             raise AepSubmissionError(
-                f"AEP is already delivering and on_conflict is 'fail', so nothing was sent: {text}. Start again when "
-                "it has ended, or choose on_conflict = wait."
+                f"AEP is already delivering and on_conflict is 'fail', so nothing more was sent: {text}. Start again "
+                "when it has ended, or choose on_conflict = wait."
             )
         if self.on_conflict is OnConflict.ADOPT and adoptable:
             return None
@@ -342,10 +377,6 @@ class Submission:
         self.log.info("Found %s in AEP's run %s: adopted, not sent again", self._name(pair), run_id)
         if save:
             self._save()
-
-    def _known_runs(self) -> set[str]:
-        ours = {order.run_id for order in self.record.orders.values() if order is not None}
-        return ours | set(self.record.failed_runs)
 
     def _save(self) -> None:
         self.store.set(self.key, self.record.to_json())

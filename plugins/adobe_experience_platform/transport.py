@@ -191,8 +191,9 @@ def _json_object(body: bytes) -> Mapping[str, object] | None:
 
 def _redirect(connection: AepConnection, request: Request, url: str, received: Received) -> str:
     """Return where a GET is redirected to on the same host; the token goes nowhere else."""
-    target = urljoin(url, received.headers.get("location", ""))
+    target = url
     try:
+        target = urljoin(url, received.headers.get("location", ""))
         parts = urlsplit(target)
         same = parts.port == urlsplit(connection.base_url).port
         same = same and f"{parts.scheme}://{parts.hostname}" == "{0.scheme}://{0.hostname}".format(

@@ -1,38 +1,73 @@
-"""One real Airflow for all live tests: its components as processes, connected to the simulated AEP."""
+"""One real Airflow for all live tests: its components as processes, connected to simulated AEPs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.support.aep import LocalAep
+from tests.support.stage import Stage
 from tools.airflow_client import AirflowClient
 from tools.local_airflow import COMPONENTS, LocalAirflow
-from tools.simulator_process import SimulatorProcess
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent.parent
+AEPS = ("aep_default", *(f"aep_{number}" for number in range(2, 9)))
+TIMEOUT = 4
+SETTLE_MARGIN = 3
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.live)
-    items.sort(key=lambda item: item.path.is_relative_to(HERE))  # what is quick to fail comes first
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> tuple[bool, bool, bool]:
+    """Put first what is quick to fail, then what runs together, and last what looks at all that was left."""
+    live = item.path.is_relative_to(HERE)
+    alone = not hasattr(getattr(item, "function", None), "scenario")
+    return live, live and alone, item.path.name == "test_secrets.py"
 
 
 @pytest.fixture(scope="session")
-def live_airflow(simulator_process: SimulatorProcess) -> Iterator[LocalAirflow]:
+def aeps() -> Iterator[dict[str, LocalAep]]:
+    """Run the simulated AEPs: connection id → AEP."""
+    with ExitStack() as stack:
+        yield {conn_id: stack.enter_context(LocalAep(speed=600)) for conn_id in AEPS}
+
+
+@pytest.fixture(scope="session")
+def live_airflow(aeps: dict[str, LocalAep]) -> Iterator[LocalAirflow]:
     """Run Airflow once for the whole session; tests use `airflow`, which repairs what the last one broke."""
+    connections = {conn_id: aep.connection() for conn_id, aep in aeps.items()}
+    for connection in connections.values():
+        connection["extra"]["timeout"] = TIMEOUT
     airflow = LocalAirflow(
         dags_folders=[REPOSITORY / "dags", HERE / "dags_smoke"],
-        connections={"aep_default": simulator_process.connection()},
-        # Airflow's own deferral time-outs, swept this often, are part of what is tested.
-        config={"scheduler.trigger_timeout_check_interval": "1"},
+        connections=connections,
+        config={
+            # Airflow's own deferral time-outs, swept this often, are part of what is tested.
+            "scheduler.trigger_timeout_check_interval": "1",
+            "adobe_experience_platform.settle_margin_seconds": str(SETTLE_MARGIN),
+        },
     )
     with airflow:
         yield airflow
+
+
+@pytest.fixture(scope="session")
+def stage(request: pytest.FixtureRequest, live_airflow: LocalAirflow, aeps: dict[str, LocalAep]) -> Iterator[Stage]:
+    """Play all scenarios that are going to be asked for, see `tests.support.stage`."""
+    stage = Stage(live_airflow, aeps)
+    functions = (getattr(item, "function", None) for item in request.session.items)
+    stage.begin(function.scenario for function in functions if hasattr(function, "scenario"))
+    yield stage
+    stage.close()
 
 
 @pytest.fixture

@@ -1,0 +1,87 @@
+"""A simulated AEP on a thread of the tests, and the small world that most tests play in."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+from include.aep_simulator.server import running
+from include.aep_simulator.simulator import Simulator
+from tools.simulator_process import SimulatorProcess
+
+ADHOC = "/data/core/activation/disflowprovider/adhocrun"
+FLOWS = "/data/foundation/flowservice/flows"
+JOBS = "/data/core/ups/export/jobs"
+RUNS = "/data/foundation/flowservice/runs"
+TOKEN = "/ims/token/v3"
+ACCEPT_V2 = "application/vnd.adobe.adhoc.activation+json; version=2"
+
+CROWD = [f"town-{number:02}" for number in range(100)]
+
+SEED: dict[str, Any] = {
+    "settings": {"run_variation": 0, "daily_export": False},
+    "audiences": [
+        {"id": "gold", "name": "Gold customers", "size": 1000},
+        {"id": "silver", "name": "Silver customers", "size": 2000},
+        {"id": "bronze", "name": "Bronze customers", "size": 3000},
+        {"id": "nobody", "name": "Nobody yet", "size": 0},
+        {"id": "partner", "name": "Partners", "external_id": "partner-77", "size": 10},
+        {"id": "expired", "name": "Black Friday shoppers", "size": 5},
+        {"id": "loose", "name": "Not mapped"},
+        *({"id": name, "name": name.title(), "size": 1} for name in CROWD),
+    ],
+    "flows": [
+        {
+            "id": "mail",
+            "name": "Mail",
+            "audiences": ["gold", "silver", "bronze", "nobody", "partner", {"id": "expired", "start": -40, "end": -2}],
+        },
+        {"id": "shop", "name": "Shop", "audiences": ["gold", "silver", "bronze"]},
+        {"id": "north", "name": "North", "audiences": CROWD[:60]},
+        {"id": "south", "name": "South", "audiences": CROWD[40:]},
+        {"id": "off", "name": "Switched off", "state": "disabled", "audiences": ["gold"]},
+    ],
+    "export_jobs": [{"id": 722, "age": "3h"}],
+}
+"""Flows with audiences; the newest profile export is 722. 100 audiences go to north and south, 20 to both."""
+
+
+class LocalAep(SimulatorProcess):
+    """The simulated AEP on a thread: quick to start, and the tokens it minted can be looked at.
+
+    :param speed: how many times faster than the real AEP it works
+    """
+
+    def __init__(self, *, speed: float = 600) -> None:
+        super().__init__(speed=speed)
+        self._simulator = Simulator(settings={"speed": speed})
+        self._stack = ExitStack()
+        self._tokens: set[str] = set()
+
+    def start(self) -> None:
+        self.base_url = self._stack.enter_context(running(self._simulator))
+
+    def stop(self) -> None:
+        self._stack.close()
+        super().stop()
+
+    def reset(self, seed: Any = None) -> None:
+        self._tokens |= self.tokens()
+        super().reset(seed)
+
+    def tokens(self) -> set[str]:
+        """Return every access token that was ever minted."""
+        return self._tokens | set(self._simulator.world.tokens._tokens)
+
+    def requests(self, *, path: str = "*", method: str | None = None) -> list[dict[str, Any]]:
+        """Return the requests it got, oldest first, of a path (glob) and a method."""
+        found = self._simulator.journal.all(path=path, method=method)
+        return [exchange.report() for exchange in found]
+
+    def posts(self) -> list[dict[str, Any]]:
+        """Return the activations it received."""
+        return self.requests(method="POST", path=ADHOC)
+
+    def delivered(self) -> dict[tuple[str, str], int]:
+        """Return how often each pair was activated."""
+        return {(item["flow_id"], item["audience_id"]): item["count"] for item in self.deliveries()}

@@ -1,0 +1,186 @@
+"""Live scenarios that run at the same time: each plays against an AEP of its own, all in one Airflow.
+
+A real run takes ten seconds or more, most of it waiting; a retry waits for half a minute. So the tests
+that are marked :func:`together` all begin when the first of them is asked for its result.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import psutil
+
+from tests.support.aep import SEED, LocalAep
+from tools.airflow_client import AirflowApiError, AirflowClient
+from tools.local_airflow import LocalAirflow
+
+DAG = "aep_adhoc_activation"
+TASKS = ("plan_jobs", "wait_for_segment_export", "get_latest_export_job", "activate", "wait_for_flow_runs", "report")
+RUN_SECONDS = 180.0
+
+Info = Mapping[str, Sequence[str]]
+_one_writer = threading.Lock()
+
+
+class Run:
+    """One run of the on-demand DAG."""
+
+    def __init__(self, airflow: LocalAirflow, client: AirflowClient, run_id: str) -> None:
+        self.airflow = airflow
+        self.client = client
+        self.run_id = run_id
+
+    def wait(self) -> str:
+        """Wait for the end and return the state."""
+        return self.client.wait_run(DAG, self.run_id, timeout=RUN_SECONDS, interval=0.7)
+
+    def wait_task(self, task: str, *states: str) -> None:
+        """Wait until a task (``id`` or ``id[map index]``) is in one of the states."""
+        self.client.wait_task(DAG, self.run_id, task, *states, timeout=RUN_SECONDS)
+
+    def states(self) -> dict[str, str | None]:
+        """Return {task id, or task id[map index]: state}."""
+        return self.client.task_states(DAG, self.run_id)
+
+    def tries(self) -> dict[str, int]:
+        """Return {task id, or task id[map index]: number of the try}."""
+        return {name: instance["try_number"] for name, instance in self._instances().items()}
+
+    def log(self, task_id: str, *, map_index: int = -1) -> str:
+        """Return the logs of all tries of a task."""
+        name = task_id if map_index < 0 else f"{task_id}[{map_index}]"
+        tries = range(1, self.tries()[name] + 1)
+        return "\n".join(
+            self.client.task_log(DAG, self.run_id, task_id, try_number=number, map_index=map_index) for number in tries
+        )
+
+    def report(self) -> dict[str, Any]:
+        """Return what ``report`` returned."""
+        report: dict[str, Any] = self.client.xcom(DAG, self.run_id, "report")
+        return report
+
+    def statuses(self) -> dict[tuple[str, str], str]:
+        """Return {pair: status} of the report."""
+        return {(item["flow_id"], item["audience_id"]): item["status"] for item in self.report()["results"]}
+
+    def clear_failed(self) -> list[str]:
+        """Clear only the failed tasks, and return their names."""
+        return sorted(self.client.clear(DAG, self.run_id, only_failed=True))
+
+    def mark_failed(self, task_id: str) -> None:
+        """Mark a task as failed, as a person does."""
+        self.client.set_task_state(DAG, self.run_id, task_id, "failed")
+
+    def kill(self, task: str) -> None:
+        """Kill the process of a running task, as a crash of its machine would."""
+        pid = self._instances()[task]["pid"]
+        assert psutil.Process() in psutil.Process(pid).parents()
+        os.kill(pid, signal.SIGKILL)
+
+    def _instances(self) -> dict[str, dict[str, Any]]:
+        instances = {}
+        for instance in self.client.task_instances(DAG, self.run_id):
+            index = instance["map_index"]
+            instances[instance["task_id"] + (f"[{index}]" if index >= 0 else "")] = instance
+        return instances
+
+
+class Scene:
+    """What one scenario plays with: an AEP of its own and a client of the shared Airflow."""
+
+    def __init__(self, name: str, airflow: LocalAirflow, aep: LocalAep, conn_id: str) -> None:
+        self.name = name
+        self.airflow = airflow
+        self.aep = aep
+        self.conn_id = conn_id
+        self.client = AirflowClient(airflow.url, "admin", airflow.passwords["admin"])
+
+    def start(self, info: Info, *, suffix: str = "", **conf: Any) -> Run:
+        """Start a run of the on-demand DAG."""
+        conf = {"activation_info": info, "aep_conn_id": self.conn_id, "poll_interval": 2, **conf}
+        with _one_writer:
+            return Run(self.airflow, self.client, self._trigger(conf, self.name + suffix))
+
+    def _trigger(self, conf: Mapping[str, Any], run_id: str) -> str:
+        self.client.wait_dags(DAG)
+        for _ in range(10):
+            try:
+                return self.client.trigger_dag(DAG, conf, run_id=run_id)
+            except AirflowApiError as error:
+                if error.status != 500:  # SQLite was locked, by the scheduler for instance
+                    raise
+                time.sleep(0.5)
+        raise AssertionError(f"run {run_id} could not be started")
+
+    @staticmethod
+    def until(check: Callable[[], Any], seconds: float = 90.0) -> Any:
+        """Wait until something is true, and return it."""
+        deadline = time.monotonic() + seconds
+        while not (found := check()):
+            assert time.monotonic() < deadline, "it did not happen in time"
+            time.sleep(0.1)
+        return found
+
+
+Scenario = Callable[[Scene], None]
+
+
+def together(scenario: Scenario) -> Callable[..., None]:
+    """Make a test of a scenario that runs at the same time as the others."""
+
+    def test(stage: Stage) -> None:
+        stage.result(scenario)
+
+    test.__name__, test.__doc__ = scenario.__name__, scenario.__doc__
+    test.scenario = scenario  # type: ignore[attr-defined]
+    return test
+
+
+class Stage:
+    """Plays scenarios, as many at a time as there are simulated AEPs.
+
+    :param aeps: connection id → simulated AEP
+    """
+
+    def __init__(self, airflow: LocalAirflow, aeps: Mapping[str, LocalAep]) -> None:
+        self._airflow = airflow
+        self._free: queue.SimpleQueue[tuple[str, LocalAep]] = queue.SimpleQueue()
+        for entry in aeps.items():
+            self._free.put(entry)
+        self._pool = ThreadPoolExecutor(len(aeps))
+        self._played: dict[Scenario, Future[None]] = {}
+
+    def begin(self, scenarios: Iterable[Scenario]) -> None:
+        """Start all scenarios."""
+        for scenario in scenarios:
+            self._played[scenario] = self._pool.submit(self._play, scenario)
+
+    def result(self, scenario: Scenario) -> None:
+        """Wait for the end of a scenario; raises what it raised."""
+        self._played[scenario].result()
+
+    def scene(self, name: str) -> Scene:
+        """Set up a scene, for a test that has Airflow to itself."""
+        conn_id, aep = self._free.get()
+        self._free.put((conn_id, aep))
+        aep.reset(SEED)
+        return Scene(name, self._airflow, aep, conn_id)
+
+    def close(self) -> None:
+        """Let what has begun come to its end, and start nothing more."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _play(self, scenario: Scenario) -> None:
+        conn_id, aep = self._free.get()
+        try:
+            aep.reset(SEED)
+            scenario(Scene(scenario.__name__, self._airflow, aep, conn_id))
+        finally:
+            self._free.put((conn_id, aep))
