@@ -14,6 +14,7 @@ AUDIENCES = {
     "subscribers": "439a96de-1866-5d4d-873b-c43eec1b5478",
     "openers": "92f818d8-4931-5e33-98db-fb2b69a42859",
 }
+GROUPS = list(AUDIENCES)
 
 
 @dag(
@@ -24,7 +25,7 @@ AUDIENCES = {
     default_args={"owner": "marketing-operations"},
     tags=["aep-example"],
 )
-def newsletter(groups: list[str] = ["subscribers", "openers"], dry_run: bool = False) -> None:  # noqa: B006 - a param
+def newsletter(groups: list[str] = GROUPS, dry_run: bool = False) -> None:
     """### A delivery as a part of something larger
 
     `choose` decides what is delivered (nothing: the rest is skipped), `delivery` delivers it exactly once, and

@@ -126,7 +126,7 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
             self.log.warning("%s → %s: %s", result["audience_id"], result["flow_id"], result["error"])
         TaskStore(context).set(PHASE, WATCHING)
         look_first = context["ti"].try_number > 1
-        results = self._watch(context, deliveries, self._aliases(jobs), look_first=look_first)
+        results = self._watch(context, deliveries, self._aliases(jobs), look_first=look_first, ends_task=not without)
         return self._verdict(context, [*results, *without])
 
     def _jobs(self) -> list[Job]:

@@ -17,6 +17,7 @@ from .operators import AdHocActivationOperator, LatestSegmentExportOperator
 from .plan import XCOM_NAMES, PlanJobsOperator
 from .planning import MAX_PAIRS_PER_JOB
 from .report import DeliveryReportOperator
+from .retry import AepRetryPolicy
 from .sensors import SegmentExportSensor
 from .tasks import Resolvable
 
@@ -115,6 +116,7 @@ def activation_pipeline(
             names=names,
             # Failed runs are sent again by wait_for_flow_runs, which turns red and is cleared.
             resend_failed=False,
+            retry_policy=AepRetryPolicy(),
             deferrable=deferrable,
             map_index_template="{{ task.job_title }}",
             **place,

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from .models import RunStatus
 from .planning import Job, count
-from .results import NOT_SENT, UNKNOWN, Delivery, Result, submitted_only, summarize, without_run
+from .results import NOT_SENT, UNKNOWN, Delivery, Result, deliveries, submitted_only, summarize, without_run
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -146,7 +146,7 @@ class DeliveryReportOperator(BaseOperator):
         if summary[UNKNOWN]:
             self.log.warning(
                 "%s unknown: look in AEP whether they were delivered before you send them again.",
-                count(summary[UNKNOWN], "delivery").replace("deliverys", "deliveries"),
+                deliveries(summary[UNKNOWN]),
             )
 
 

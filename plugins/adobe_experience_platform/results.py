@@ -89,6 +89,18 @@ def is_terminal(result: Result) -> bool:
     return result["status"] in (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS, RunStatus.FAILED)
 
 
+def is_delivered(result: Result, *, accept_partial: bool) -> bool:
+    """Whether the pair was delivered, as far as the run's policy says so."""
+    if result["status"] == RunStatus.PARTIAL_SUCCESS:
+        return accept_partial
+    return result["status"] == RunStatus.SUCCESS
+
+
+def deliveries(number: int) -> str:
+    """Return ``1 delivery`` or ``2 deliveries``."""
+    return f"{number:,} deliver{'y' if number == 1 else 'ies'}"
+
+
 def summarize(results: Iterable[Result]) -> dict[str, int]:
     """Count pairs by status and add up their records."""
     counts = {"pairs": 0, **{status.value: 0 for status in RunStatus}, NOT_SENT: 0, UNKNOWN: 0, "adopted": 0}

@@ -86,7 +86,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         if self._looks_clear():
             return None
         pairs, aliases = self._pairs()
-        self._defer_until(self._export_trigger(deadline, info_of(pairs), aliases), deadline)
+        self._defer_until(self._export_trigger(deadline, info_of(pairs), aliases, ends_task=True), deadline)
         raise AssertionError("defer() does not return")
 
     def poke(self, context: Context) -> bool:

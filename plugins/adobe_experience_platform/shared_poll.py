@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import time
 from collections.abc import AsyncIterator, Hashable
 from typing import Any
 
-from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from airflow.sdk import conf
+from airflow.triggers.base import BaseEventTrigger, TaskSuccessEvent, TriggerEvent
 
 from . import polling
 from .connection import DEFAULT_CONN_ID
@@ -18,6 +21,15 @@ FAILURES_ALLOWED = 20
 """Failed polls in a row (each already retried inside) before a wait gives up."""
 REFUSALS_ALLOWED = 3
 """The same for a refused credential, which seldom heals by itself."""
+
+
+def resume_pause() -> float:
+    """Return the seconds that a deferral lasts at least before its task is resumed on a worker.
+
+    Airflow's supervisor may notice the end of a task's process only after ``min_heartbeat_interval``. A task
+    that was resumed before then is taken for killed by the scheduler, and retried for nothing.
+    """
+    return conf.getint("workers", "min_heartbeat_interval", fallback=5) + 1.0
 
 
 def event(status: str, message: str = "", **fields: object) -> TriggerEvent:
@@ -49,6 +61,7 @@ class SharedPollTrigger(BaseEventTrigger):
         self.poll_interval = float(poll_interval)
         self._ends_at = dt.datetime.fromisoformat(deadline)
         self._failures = 0
+        self._since = time.monotonic()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments."""
@@ -99,8 +112,14 @@ class SharedPollTrigger(BaseEventTrigger):
                 if found is None and dt.datetime.now(tz=dt.UTC) >= self._ends_at:
                     found = event("timeout", self._unfinished())
                 if found is not None:
+                    await self._hold_back(found)
                     yield found
                     return
+
+    async def _hold_back(self, found: TriggerEvent) -> None:
+        """Resume a task no earlier than Airflow can take it; ending it in the triggerer needs no pause."""
+        if self.trigger_id is not None and not isinstance(found, TaskSuccessEvent):
+            await asyncio.sleep(max(0.0, self._since + resume_pause() - time.monotonic()))
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait with a poll of one's own, where no triggerer shares it (``dag.test``)."""

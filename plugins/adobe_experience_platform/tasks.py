@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, conf
+from airflow.sdk.api.datamodels._generated import TaskInstanceState
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
 
 from . import links, polling
@@ -15,7 +16,18 @@ from .errors import AepDeadlineError, AepDeliveryError, AepError, AepInputError,
 from .models import Pair, RunStatus
 from .planning import check_id, count
 from .record import Order
-from .results import NOT_SENT, UNKNOWN, Delivery, Result, is_terminal, line_of, results_of, summarize
+from .results import (
+    NOT_SENT,
+    UNKNOWN,
+    Delivery,
+    Result,
+    deliveries,
+    is_delivered,
+    is_terminal,
+    line_of,
+    results_of,
+    summarize,
+)
 from .retry import LONGEST_DELAY
 from .shared_poll import EVENT_VERSION
 from .submission import Done, Settle, Submission, WaitFor
@@ -122,11 +134,10 @@ class AepTask(BaseOperator):
         deadline: dt.datetime,
         info: Mapping[str, Sequence[str]],
         aliases: Mapping[str, str],
-        least: float = 0.0,
+        **kwargs: Any,
     ) -> SegmentExportTrigger:
-        return SegmentExportTrigger(
-            activation_info=info, aliases=aliases, least_seconds=least, **self._trigger_arguments(deadline)
-        )
+        place = self._trigger_arguments(deadline)
+        return SegmentExportTrigger(activation_info=info, aliases=aliases, **kwargs, **place)
 
     def _push_link(self, context: Context, flow_id: str) -> None:
         settings = self.hook.settings
@@ -144,6 +155,8 @@ def read_event(event: object) -> tuple[str, str]:
 
     :raises AepError: for an error event or one that this version does not know.
     """
+    if event == TaskInstanceState.SUCCESS:
+        return "done", ""  # the trigger ended the task; only ``dag.test`` resumes it all the same
     if not isinstance(event, dict) or event.get("v") != EVENT_VERSION:
         raise AepTransientError("the wait", text=f"the trigger sent an unknown event of type {type(event).__name__}")
     status, message = str(event.get("status")), str(event.get("message", ""))
@@ -230,7 +243,9 @@ class SubmittingTask(AepTask):
         info = info_of(pairs)
         if self.deferrable:
             TaskStore(context).set(PHASE, {"settling": ""})
-            self._defer_until(self._export_trigger(deadline, info, submission.job.aliases, least), deadline)
+            self._defer_until(
+                self._export_trigger(deadline, info, submission.job.aliases, least_seconds=least), deadline
+            )
         time.sleep(least)
         since = time.monotonic()
         while now() < deadline:
@@ -276,8 +291,13 @@ class WatchingTask(AepTask):
         aliases: Mapping[str, str],
         *,
         look_first: bool,
+        ends_task: bool = True,
     ) -> list[Result]:
-        """Return the results of runs that have ended, or defer until they have."""
+        """Return the results of runs that have ended, or defer until they have.
+
+        :param look_first: ask AEP before deferring: after a retry or a clear all may be over.
+        :param ends_task: whether the task is over when these runs delivered.
+        """
         deadline = deadline_of(context, "watch", self.activation_timeout_minutes)
         if not deliveries:
             return []
@@ -300,6 +320,8 @@ class WatchingTask(AepTask):
             orders=[[*item.pair, item.order.run_id, item.order.adopted] for item in deliveries],
             aliases=aliases,
             names={ident: name for ident, name in (self.names or {}).items() if ident in shown},
+            ends_task=ends_task,
+            accept_partial=self.on_partial_success == "accept",
             **self._trigger_arguments(deadline),
         )
         runs = len({item.order.run_id for item in deliveries})
@@ -332,7 +354,8 @@ class WatchingTask(AepTask):
         summary = summarize(results)
         ended = sum(map(is_terminal, results))
         context["ti"].xcom_push(key="progress", value={"ended": ended, "of": len(results), "results": list(results)})
-        bad = [item for item in results if not self._is_delivered(item)]
+        accept = self.on_partial_success == "accept"
+        bad = [item for item in results if not is_delivered(item, accept_partial=accept)]
         if bad:
             lines = [line_of(item, self.names or {}) for item in bad[:SHOWN]]
             lines += [f"and {len(bad) - SHOWN:,} more"] if len(bad) > SHOWN else []
@@ -342,13 +365,8 @@ class WatchingTask(AepTask):
                 + "\n"
                 + _advice(bad)
             )
-        self.log.info("All %s ended well", count(len(results), "delivery").replace("deliverys", "deliveries"))
+        self.log.info("All %s ended well", deliveries(len(results)))
         return {"summary": summary, "results": list(results)}
-
-    def _is_delivered(self, result: Result) -> bool:
-        if result["status"] == RunStatus.PARTIAL_SUCCESS:
-            return self.on_partial_success == "accept"
-        return result["status"] == RunStatus.SUCCESS
 
 
 def _advice(bad: Sequence[Result]) -> str:

@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from airflow.triggers.base import TriggerEvent
+from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from . import polling
 from .endpoints import Call
@@ -22,7 +22,7 @@ from .models import FlowRun, Pair
 from .planning import count, read_activation_info
 from .polling import Bulk, Group, Snapshot, Subscription
 from .record import Order, Record
-from .results import Delivery, Result, is_terminal, line_of, results_of
+from .results import Delivery, Result, deliveries, is_delivered, is_terminal, line_of, results_of, summarize
 from .shared_poll import SharedPollTrigger, event
 
 NOT_FOUND_GRACE = 300.0
@@ -37,6 +37,7 @@ class SegmentExportTrigger(SharedPollTrigger):
     :param activation_info: if given, {flow id: [audience id, …]} whose runs in progress are waited for too.
     :param aliases: audience id → external id, for imported audiences.
     :param least_seconds: wait at least this long, however clear the way looks.
+    :param ends_task: whether the task is over when the way is clear; it then ends without a worker.
 
     Event: ``{"status": "done" | "timeout" | "error", "message": str}``.
     """
@@ -47,22 +48,24 @@ class SegmentExportTrigger(SharedPollTrigger):
         activation_info: Mapping[str, Sequence[str]] | None = None,
         aliases: Mapping[str, str] | None = None,
         least_seconds: float = 0.0,
+        ends_task: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.activation_info = {flow: list(audiences) for flow, audiences in (activation_info or {}).items()}
         self.aliases = dict(aliases or {})
         self.least_seconds = float(least_seconds)
+        self.ends_task = ends_task
         self._pairs = read_activation_info(self.activation_info)[0] if self.activation_info else []
         self._seen: list[str] | None = None
         self._stuck: set[str] = set()
-        self._since = time.monotonic()
 
     def _arguments(self) -> dict[str, Any]:
         return {
             "activation_info": self.activation_info,
             "aliases": self.aliases,
             "least_seconds": self.least_seconds,
+            "ends_task": self.ends_task,
         }
 
     def _wanted(self) -> set[str]:
@@ -85,7 +88,7 @@ class SegmentExportTrigger(SharedPollTrigger):
             return None
         if not waiting:
             self.log.info("Nothing is in progress any more, after %d s of waiting", time.monotonic() - self._since)
-            return event("done")
+            return TaskSuccessEvent() if self.ends_task else event("done")
         if waiting != self._seen:
             self._seen = waiting
             self.log.info("Waiting for %s", "; ".join(waiting[:LINES_PER_ROUND]))
@@ -101,6 +104,8 @@ class FlowRunTrigger(SharedPollTrigger):
     :param orders: [[flow id, audience id, run id, adopted], …].
     :param aliases: audience id → external id, for imported audiences.
     :param names: id → name, for the log.
+    :param ends_task: whether the task is over when every run delivered; it then ends without a worker.
+    :param accept_partial: whether partial success counts as delivered.
 
     Event: ``{"status": "done" | "timeout" | "error", "message": str, "counts": {status: number}}``.
     """
@@ -111,6 +116,8 @@ class FlowRunTrigger(SharedPollTrigger):
         orders: Sequence[Sequence[Any]],
         aliases: Mapping[str, str] | None = None,
         names: Mapping[str, str] | None = None,
+        ends_task: bool = False,
+        accept_partial: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -118,12 +125,19 @@ class FlowRunTrigger(SharedPollTrigger):
         self.aliases = dict(aliases or {})
         self.names = dict(names or {})
         self._deliveries = [Delivery(Pair(o[0], o[1]), Order(o[2], bool(o[3]))) for o in self.orders]
+        self.ends_task = ends_task
+        self.accept_partial = accept_partial
         self._runs: dict[str, FlowRun | AepError] = {}
-        self._since = time.monotonic()
         self._written: tuple[float, list[Result]] = (0.0, [])
 
     def _arguments(self) -> dict[str, Any]:
-        return {"orders": self.orders, "aliases": self.aliases, "names": self.names}
+        return {
+            "orders": self.orders,
+            "aliases": self.aliases,
+            "names": self.names,
+            "ends_task": self.ends_task,
+            "accept_partial": self.accept_partial,
+        }
 
     def _wanted(self) -> set[str]:
         return {delivery.order.run_id for delivery in self._deliveries}
@@ -160,10 +174,13 @@ class FlowRunTrigger(SharedPollTrigger):
         await self._write_progress(results, last=not subscription.wanted)
         if subscription.wanted:
             return None
-        counts: dict[str, int] = {}
-        for result in results:
-            counts[result["status"]] = counts.get(result["status"], 0) + 1
-        return event("done", counts=counts)
+        summary = summarize(results)
+        delivered = all(is_delivered(result, accept_partial=self.accept_partial) for result in results)
+        if self.ends_task and delivered and self._written[1] == results:
+            self.log.info("All %s ended well", deliveries(len(results)))
+            value: Any = {"summary": summary, "results": results}
+            return TaskSuccessEvent(xcoms={"return_value": value})
+        return event("done", counts={status: number for status, number in summary.items() if number})
 
     def _is_lost(self, error: AepError) -> bool:
         """Whether AEP has not known a run for so long that it never will."""
@@ -175,7 +192,7 @@ class FlowRunTrigger(SharedPollTrigger):
             self.log.info("%s", line_of(result, self.names))
         if news:
             ended = sum(is_terminal(result) for result in results)
-            self.log.info("%d of %s ended", ended, count(len(results), "delivery").replace("deliverys", "deliveries"))
+            self.log.info("%d of %s ended", ended, deliveries(len(results)))
 
     async def _write_progress(self, results: list[Result], *, last: bool) -> None:
         """Keep the XCom ``progress`` up to date; it decorates the UI, so failing to write it is no failure."""
@@ -241,7 +258,6 @@ class LostSubmissionTrigger(SharedPollTrigger):
         self.record = dict(record)
         self.settle_seconds = float(settle_seconds)
         self.aliases = dict(aliases or {})
-        self._since = time.monotonic()
         self._unnamed: tuple[str, ...] = ()
 
     def _arguments(self) -> dict[str, Any]:
@@ -261,6 +277,7 @@ class LostSubmissionTrigger(SharedPollTrigger):
                 if found is None and dt.datetime.now(tz=dt.UTC) >= self._ends_at:
                     found = event("timeout", "runs that name no audience: " + ", ".join(self._unnamed))
                 if found is not None:
+                    await self._hold_back(found)
                     yield found
                     return
                 await asyncio.sleep(polling.next_pause(time.monotonic() - self._since, self.poll_interval))

@@ -1,0 +1,193 @@
+"""The examples do what they say, and stand alone."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.models.taskreschedule import TaskReschedule
+from airflow.utils.session import create_session
+
+from tests.examples.conftest import EXAMPLES, Run
+from tools.simulator_process import SimulatorProcess
+
+FILES = sorted(EXAMPLES.glob("*.py"))
+POST = "*/adhocrun"
+
+
+@pytest.fixture
+def quick(examples: DagBag) -> None:
+    """Look more often than the examples do: in a real AEP a minute is little."""
+    for dag in examples.dags.values():
+        for task in dag.tasks:
+            if getattr(task, "mode", "") == "reschedule":
+                task.poll_interval = 0.3
+
+
+def test_all_can_be_imported(examples: DagBag) -> None:
+    assert examples.import_errors == {}
+    assert len(examples.dags) == 6
+
+
+def test_each_says_what_it_is_for(examples: DagBag) -> None:
+    for dag in examples.dags.values():
+        assert dag.doc_md, dag.dag_id
+        assert dag.owner == "marketing-operations"
+        assert dag.tags == {"aep-example"}
+        assert not dag.catchup
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_can_be_copied_anywhere(path: Path) -> None:
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in getattr(node, "names", ()) if isinstance(node, ast.Import)]
+        )
+    }
+
+    assert imported <= {"__future__", "typing", "airflow", "adobe_experience_platform"}
+    assert f"`{path.name}`" in (EXAMPLES / "README.md").read_text()
+
+
+@pytest.mark.usefixtures("quick")
+def test_sensors_wait_deferred_and_rescheduled(example: Run, simulator: SimulatorProcess) -> None:
+    simulator.start_export_job(duration=2)
+
+    finished = example("example_aep_sensor_alone")
+
+    assert finished.states == dict.fromkeys(("wait_in_the_triggerer", "wait_in_reschedule_mode", "go_on"), "success")
+    assert "PROCESSING" not in simulator.state()["export_jobs"]
+    assert rescheduled(finished.run.id, "wait_in_reschedule_mode") > 0
+    assert simulator.deliveries() == []
+
+
+def test_one_operator_delivers(example: Run, simulator: SimulatorProcess) -> None:
+    finished = example("example_aep_operator_alone")
+
+    assert finished.states == {"deliver": "success"}
+    result = finished.result("deliver")
+    assert result["summary"]["success"] == 1
+    assert delivered(simulator) == [(item["flow_id"], item["audience_id"], 1) for item in result["results"]]
+
+
+def test_one_operator_delivers_what_a_run_asks_for(example: Run, simulator: SimulatorProcess) -> None:
+    flow = next(flow for flow in simulator.state()["flows"] if flow["name"] == "Regional leaflets S3")
+    audience = flow["audiences"][3]["id"]
+
+    example("example_aep_operator_alone", activation_info={flow["id"]: [audience]})
+
+    assert delivered(simulator) == [(flow["id"], audience, 1)]
+
+
+def test_the_export_of_one_task_is_sent_by_the_next(example: Run, simulator: SimulatorProcess) -> None:
+    finished = example("example_aep_operators_in_a_row")
+
+    assert finished.states == dict.fromkeys(("find_export", "submit", "watch"), "success")
+    (post,) = simulator.requests(path=POST)
+    assert post["json"]["exportIds"] == [finished.result("find_export")]
+    assert "version=2" not in post["headers"].get("accept", "")
+    assert finished.result("watch")["summary"]["success"] == 1
+    assert [item["run_id"] for item in finished.result("watch")["results"]] == simulator.deliveries()[0]["run_ids"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_delivers_without_a_triggerer(example: Run, simulator: SimulatorProcess) -> None:
+    simulator.add_outcomes({"status": "success", "seconds": 1.5})
+
+    finished = example("example_aep_operators_without_triggerer")
+
+    assert finished.states == {"submit": "success", "watch": "success"}
+    assert rescheduled(finished.run.id, "watch") > 0
+    assert [(item["count"], item["successful"]) for item in simulator.deliveries()] == [(1, 1)]
+
+
+class TestPipelineInALargerDag:
+    ID = "example_aep_pipeline_in_a_larger_dag"
+
+    def test_what_one_task_chooses_is_delivered_and_the_last_reads_the_report(
+        self, example: Run, simulator: SimulatorProcess
+    ) -> None:
+        finished = example(self.ID)
+
+        assert set(finished.states.values()) == {"success"}
+        assert [item["count"] for item in simulator.deliveries()] == [1, 1]
+        assert finished.result("tell").splitlines()[0] == "2 of 2 delivered"
+
+    def test_a_dry_run_sends_nothing_and_skips_what_follows(self, example: Run, simulator: SimulatorProcess) -> None:
+        finished = example(self.ID, groups=["openers"], dry_run=True)
+
+        assert finished.state == "success"
+        ran = {"choose": "success", "plan_jobs": "success"}
+        assert finished.states == {**dict.fromkeys(finished.states, "skipped"), **ran}
+        assert simulator.requests(path=POST) == []
+
+    def test_nothing_to_deliver_skips_the_delivery(self, example: Run, simulator: SimulatorProcess) -> None:
+        finished = example(self.ID, groups=[])
+
+        assert finished.state == "success"
+        assert set(finished.states.values()) == {"skipped"}
+        assert simulator.requests() == []
+
+    def test_a_failed_delivery_is_red_and_ends_the_dag(self, example: Run, simulator: SimulatorProcess) -> None:
+        simulator.add_outcomes({"status": "failed", "code": "ACTIVATION_BATCH-0001-FAILED", "message": "Disk full."})
+
+        finished = example(self.ID)
+
+        assert finished.state == "failed"
+        red = {"wait_for_flow_runs": "failed", "report": "failed", "tell": "upstream_failed"}
+        assert finished.states.items() >= red.items()
+        assert finished.result("report")["summary"]["failed"] == 1
+
+
+class TestSeveralSandboxes:
+    ID = "example_aep_several_sandboxes"
+
+    def test_delivers_from_each_over_its_own_connection(self, example: Run, simulator: SimulatorProcess) -> None:
+        finished = example(self.ID)
+
+        assert set(finished.states.values()) == {"success"}
+        assert sandboxes(simulator) == ["dev", "prod"]
+        for group in ("development", "production"):
+            assert finished.result(f"{group}.report")["summary"]["success"] == 1
+
+    def test_a_failed_rehearsal_keeps_production_from_being_sent(
+        self, example: Run, simulator: SimulatorProcess
+    ) -> None:
+        simulator.add_outcomes({"status": "failed", "message": "Disk full."})
+
+        finished = example(self.ID)
+
+        assert finished.state == "failed"
+        assert sandboxes(simulator) == ["dev"]
+        assert finished.states["production.plan_jobs"] == "upstream_failed"
+
+
+def delivered(simulator: SimulatorProcess) -> list[tuple[str, str, int]]:
+    return [(item["flow_id"], item["audience_id"], item["successful"]) for item in simulator.deliveries()]
+
+
+def sandboxes(simulator: SimulatorProcess) -> list[Any]:
+    return [request["headers"]["x-sandbox-name"] for request in simulator.requests(path=POST)]
+
+
+def rescheduled(run_id: int, task_id: str) -> int:
+    """Return how often a task gave its slot back."""
+    from airflow.models.taskinstance import TaskInstance
+    from sqlalchemy import func, select
+
+    query = (
+        select(func.count())
+        .select_from(TaskReschedule)
+        .join(TaskInstance, TaskInstance.id == TaskReschedule.ti_id)
+        .join(TaskInstance.dag_run)
+        .where(TaskInstance.task_id == task_id, TaskInstance.dag_run.property.mapper.class_.id == run_id)
+    )
+    with create_session() as session:
+        return int(session.scalar(query) or 0)
