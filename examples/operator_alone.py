@@ -23,7 +23,7 @@ OWNER = {"owner": "marketing-operations", "retries": 3}
     tags=["aep-example"],
 )
 def deliver_with_one_task(activation_info: dict[str, list[str]] = NEWSLETTER) -> None:
-    """### One task that delivers
+    """One task that delivers.
 
     It submits exactly once, whatever happens to the task, then watches the flow runs to their end. What the
     DAG function takes are the params of a run.
@@ -45,7 +45,7 @@ def deliver_with_one_task(activation_info: dict[str, list[str]] = NEWSLETTER) ->
     tags=["aep-example"],
 )
 def deliver_a_named_export(activation_info: dict[str, list[str]] = FLASH_SALE) -> None:
-    """### Find the export, submit, watch
+    """Find the export, submit, watch.
 
     Version 1 of the activation API sends the id of the segment export: the output of one task is the input of
     the next. Other tasks can run between the submission and its end.
@@ -69,7 +69,7 @@ def deliver_a_named_export(activation_info: dict[str, list[str]] = FLASH_SALE) -
     tags=["aep-example"],
 )
 def deliver_without_a_triggerer(activation_info: dict[str, list[str]] = LOYALTY) -> None:
-    """### The same in an Airflow without a triggerer
+    """The same in an Airflow without a triggerer.
 
     `deferrable=False` waits in the worker; the sensor in reschedule mode gives its slot back between two looks.
     """

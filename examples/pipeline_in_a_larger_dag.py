@@ -26,13 +26,13 @@ GROUPS = list(AUDIENCES)
     tags=["aep-example"],
 )
 def newsletter(groups: list[str] = GROUPS, dry_run: bool = False) -> None:
-    """### A delivery as a part of something larger
+    """A delivery as a part of something larger.
 
     `choose` decides what is delivered (nothing: the rest is skipped), `delivery` delivers it exactly once, and
     `tell` runs when everything was delivered.
     """
 
-    @task
+    @task(multiple_outputs=False)
     def choose(groups: list[str]) -> dict[str, list[str]]:
         """Return {destination flow: [audience, …]}."""
         if not groups:

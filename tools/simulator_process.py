@@ -145,7 +145,7 @@ class SimulatorProcess:
         """Let every access token be refused from now on."""
         self.control("POST", "expire-tokens")
 
-    def control(self, method: str, path: str, body: object = None, **params: str) -> Any:
+    def control(self, method: str, path: str, body: object = None, /, **params: str) -> Any:
         """Make any control call and return its JSON answer."""
         answer = self._http.request(
             method, f"{self.base_url}/_simulator/{path}", json=body, params=params, timeout=_REQUEST_SECONDS

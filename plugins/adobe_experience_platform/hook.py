@@ -77,10 +77,7 @@ class AdobeExperiencePlatformHook(HttpHook):
             try:
                 connection = self.get_connection(self.aep_conn_id)
             except AirflowNotFoundException:
-                raise AepConnectionConfigError(
-                    f"Connection {self.aep_conn_id!r} does not exist: create one of type {CONN_TYPE!r} under Admin > "
-                    "Connections, or choose another."
-                ) from None
+                raise _no_connection(self.aep_conn_id) from None
             self._settings = AepConnection.parse(connection, connection.extra_dejson, self.sandbox_name)
         return self._settings
 
@@ -163,6 +160,8 @@ class AdobeExperiencePlatformHook(HttpHook):
                 params=list(send.params),
                 headers=dict(send.headers),
                 data=send.body,
+                # Here, not on the session alone: requests lets the environment's proxies win over a session's.
+                proxies=dict(self.settings.proxies),
                 timeout=(min(CONNECT_TIMEOUT, limit), limit),
                 allow_redirects=False,
                 stream=True,
@@ -227,7 +226,10 @@ class AdobeExperiencePlatformAsyncHook:
         :param again: read it anew: a rotated secret takes effect without a restart.
         """
         if self._settings is None or again:
-            connection = await BaseHook.aget_connection(self.aep_conn_id)
+            try:
+                connection = await BaseHook.aget_connection(self.aep_conn_id)
+            except AirflowNotFoundException:
+                raise _no_connection(self.aep_conn_id) from None
             extra = await connection.aextra_dejson()
             fresh = AepConnection.parse(connection, extra, self.sandbox_name)
             if fresh != self._settings:
@@ -285,8 +287,8 @@ class AdobeExperiencePlatformAsyncHook:
         settings = await self.settings()
         session = self._open(settings)
         options: dict[str, Any] = {}
-        if settings.proxies:
-            options["proxy"] = settings.proxies.get(send.url.split(":", 1)[0])
+        if proxy := _proxy(settings, send.url):
+            options["proxy"] = proxy
         timeout = aiohttp.ClientTimeout(total=settings.timeout, sock_connect=min(CONNECT_TIMEOUT, settings.timeout))
         try:
             async with session.request(
@@ -312,10 +314,25 @@ class AdobeExperiencePlatformAsyncHook:
 
     def _open(self, settings: AepConnection) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=8, ssl=_ssl(settings)), trust_env=settings.trust_env
-            )
+            # Not aiohttp's own trust_env: it would add the credentials of a .netrc file to our requests.
+            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=8, ssl=_ssl(settings)))
         return self._session
+
+
+def _no_connection(conn_id: str) -> AepConnectionConfigError:
+    return AepConnectionConfigError(
+        f"Connection {conn_id!r} does not exist: create one of type {CONN_TYPE!r} under Admin > Connections, or choose "
+        "another."
+    )
+
+
+def _proxy(settings: AepConnection, url: str) -> str | None:
+    """Return the proxy for a URL: the connection's own, else that of the environment if it is trusted."""
+    scheme = url.split(":", 1)[0]
+    if scheme in settings.proxies or not settings.trust_env:
+        return settings.proxies.get(scheme)
+    found = requests.utils.get_environ_proxies(url)
+    return found.get(scheme) or found.get("all")
 
 
 def _ssl(settings: AepConnection) -> ssl.SSLContext | bool:

@@ -66,7 +66,6 @@ class DeliveryReportOperator(BaseOperator):
         task_ids: Sequence[str],
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("retries", 0)
         super().__init__(**kwargs)
         self.plan_task_id = plan_task_id
         self.submit_task_id = submit_task_id

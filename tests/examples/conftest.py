@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.dag_processing.bundles.manager import DagBundlesManager
 from airflow.dag_processing.dagbag import DagBag
 from airflow.models.dagrun import DagRun
+from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.xcom import XComModel
 from airflow.sdk import DAG
+from airflow.serialization.definitions.dag import SerializedDAG
+from airflow.serialization.serialized_objects import LazyDeserializedDAG
+from airflow.utils.session import create_session
 
 from adobe_experience_platform import auth
 from tools.simulator_process import SimulatorProcess
@@ -40,8 +45,6 @@ class Finished:
 
     def result(self, task_id: str, key: str = "return_value") -> Any:
         """Return what a task pushed."""
-        from airflow.utils.session import create_session
-
         with create_session() as session:
             found = session.scalars(
                 XComModel.get_many(run_id=self.run.run_id, dag_ids=self.run.dag_id, task_ids=task_id, key=key)
@@ -70,10 +73,21 @@ def examples() -> DagBag:
 
 
 @pytest.fixture
-def run() -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs a DAG in this process to its end."""
+    # `dag.test` reads all files of the DAG's bundle first: this one has none.
+    bundle = {
+        "name": "own-dags",
+        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+        "kwargs": {"path": str(tmp_path)},
+    }
+    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([bundle]))
 
     def run(dag: DAG, **conf: Any) -> Finished:
+        DagBundlesManager().sync_bundles_to_db()
+        serialized = LazyDeserializedDAG.from_dag(dag)
+        SerializedDAG.bulk_write_to_db("own-dags", None, [serialized])
+        SerializedDagModel.write_dag(serialized, bundle_name="own-dags")
         return Finished(dag.test(run_conf=conf))
 
     return run

@@ -57,14 +57,25 @@ def test_each_can_be_copied_anywhere(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_sensors_wait_deferred_and_rescheduled(example: Run, simulator: SimulatorProcess) -> None:
-    simulator.start_export_job(duration=2)
+@pytest.mark.parametrize(("task_id", "way"), [("wait_in_the_triggerer", "deferred"), ("wait_in_reschedule_mode", "")])
+def test_a_sensor_waits_for_the_export(
+    examples: DagBag, run: Run, simulator: SimulatorProcess, task_id: str, way: str
+) -> None:
+    simulator.start_export_job(duration=1.5)
+    alone = examples.dags["example_aep_sensor_alone"].partial_subset(task_id)
 
+    finished = run(alone)
+
+    assert finished.states == {task_id: "success"}
+    assert "PROCESSING" not in simulator.state()["export_jobs"]
+    assert len(simulator.requests(path="*/export/jobs")) > 1
+    assert bool(rescheduled(finished.run.id, task_id)) == (way != "deferred")
+
+
+def test_tasks_of_ones_own_go_on_after_the_sensors(example: Run, simulator: SimulatorProcess) -> None:
     finished = example("example_aep_sensor_alone")
 
     assert finished.states == dict.fromkeys(("wait_in_the_triggerer", "wait_in_reschedule_mode", "go_on"), "success")
-    assert "PROCESSING" not in simulator.state()["export_jobs"]
-    assert rescheduled(finished.run.id, "wait_in_reschedule_mode") > 0
     assert simulator.deliveries() == []
 
 

@@ -87,7 +87,7 @@ class FakeRun:
         return self.ends_at is not None and at >= self.ends_at
 
 
-@dataclass(slots=True)
+@dataclass
 class MemoryAep:
     """The model.
 
@@ -118,7 +118,7 @@ class MemoryAep:
     posts: list[str] = field(default_factory=list)
     bad: set[str] = field(default_factory=set)
     exporting: bool = False
-    export_id: int = 722
+    newest_export: int = 722
     connection: AepConnection = field(default_factory=settings)
     crashes: Crashes = field(default_factory=Crashes)
     now: float = 1000.0
@@ -205,8 +205,8 @@ class MemoryAep:
     def _exports(self) -> list[dict[str, object]]:
         ms = round((START + dt.timedelta(seconds=self.now)).timestamp() * 1000)
         schema = {"name": "_xdm.context.profile"}
-        done = {"id": self.export_id, "status": "SUCCEEDED", "schema": schema, "creationTime": ms - 3_600_000}
-        running = {"id": self.export_id + 1, "status": "PROCESSING", "schema": schema, "creationTime": ms - 60_000}
+        done = {"id": self.newest_export, "status": "SUCCEEDED", "schema": schema, "creationTime": ms - 3_600_000}
+        running = {"id": self.newest_export + 1, "status": "PROCESSING", "schema": schema, "creationTime": ms - 60_000}
         return [running, done] if self.exporting else [done]
 
     def _listed(self, flow_id: str) -> list[FakeRun]:
@@ -301,7 +301,7 @@ class MemoryAep:
     def _judge(self, pair: Pair) -> None:
         for run in self.ours(pair):
             failed = run.ended(self.now) and run.ending == "failed"
-            if not failed or not any(moment >= (run.ends_at or 0) for moment in self.clears):
+            if not failed or not any(moment >= run.created for moment in self.clears):
                 self.breaches.append(f"{pair} was delivered by {run.id} ({run.ending}) and is sent again")
 
     def _add(

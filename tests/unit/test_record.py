@@ -36,6 +36,7 @@ RECORDS = st.builds(
         | st.builds(Answer, st.sampled_from(["incomplete", "conflict", "refused"]), st.text(max_size=30)),
     ),
     failed_runs=st.lists(WORDS, max_size=4),
+    doubtful=st.lists(WORDS, max_size=4),
     lost=st.integers(0, 3),
 )
 
@@ -58,6 +59,7 @@ def test_a_record_of_another_version_is_refused_and_nothing_is_sent(version):
         {"orders": {"f": None}},
         {"adopted": []},
         {"failed_runs": None},
+        {"doubtful": "x"},
         {"max_tries": "x"},
         {"lost": None},
         {"intent": {"at": "x"}},
@@ -101,6 +103,7 @@ def test_a_record_holds_ids_and_times_only():
         "adopted": {"f": ["a"]},
         "max_tries": 3,
         "failed_runs": ["r0"],
+        "doubtful": [],
         "lost": 0,
         "intent": {
             "at": "2026-03-10T12:00:00+00:00",

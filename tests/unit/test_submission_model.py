@@ -71,17 +71,25 @@ class Delivery(RuleBasedStateMachine):
             late=SETTLE - aep["lag"] - 1,
             **aep,
         )
-        self.store = MemoryStore(self.crashes, after_set=self.note_watermark)
+        self.store = MemoryStore(self.crashes, after_set=self.note)
         self.job = Job(1, 1, pairs, ALIASES)
         self.on_conflict, self.skew = on_conflict, skew
         self.max_tries = 3
         self.phase = "start"
         self.marked_at = 0.0
         self.had_intent = False
+        self.adopted = set()
         self.submission = self.fresh()
 
-    def note_watermark(self, record):
-        """Note when the watermark in force was taken: when an intent appears where there was none."""
+    def note(self, record):
+        """Check what was adopted, and note when a watermark was taken: when an intent appears."""
+        for flow_id, audiences in record["adopted"].items():
+            for audience in audiences:
+                run_id = record["orders"][flow_id][audience]
+                (run,) = [run for run in self.aep.runs if run.id == run_id]
+                if not run.ours and run_id not in self.adopted and self.on_conflict is not OnConflict.ADOPT:
+                    assert run.listed_at >= self.marked_at, f"{run} was there before our POST"
+                self.adopted.add(run_id)
         if "intent" in record and not self.had_intent:
             self.marked_at = self.aep.now
         self.had_intent = "intent" in record
@@ -129,8 +137,6 @@ class Delivery(RuleBasedStateMachine):
             assert run.has(pair), f"{pair} is called delivered by {run}"
             if not run.ours:
                 assert order.adopted, f"{run} is called ours"
-                if self.on_conflict is not OnConflict.ADOPT:
-                    assert run.listed_at >= self.marked_at, f"{run} was there before our POST"
 
     # -- the task
 

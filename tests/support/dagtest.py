@@ -1,0 +1,82 @@
+"""Runs DAGs in this process: real task runner, state store, XComs and serialization, no scheduler."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from airflow.sdk import DAG
+
+
+class Played:
+    """A DAG run that was played, and what its tasks left behind.
+
+    :param lines: what the tasks logged.
+    """
+
+    def __init__(self, run: Any, lines: list[str]) -> None:
+        self._run = run
+        self.log = "\n".join(lines)
+
+    @property
+    def state(self) -> str:
+        """The run's state."""
+        return str(self._run.state.value)
+
+    def states(self) -> dict[str, str | None]:
+        """Return {task id, or task id[map index]: state}."""
+        return {
+            ti.task_id + (f"[{ti.map_index}]" if ti.map_index >= 0 else ""): ti.state and str(ti.state.value)
+            for ti in self._run.get_task_instances()
+        }
+
+    def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
+        """Return an XCom's value, None when there is none."""
+        from airflow.models.xcom import XComModel
+        from airflow.utils.session import create_session
+
+        with create_session() as session:
+            query = XComModel.get_many(
+                run_id=self._run.run_id,
+                key=key,
+                task_ids=task_id,
+                dag_ids=self._run.dag_id,
+                map_indexes=map_index,
+            )
+            found = session.scalars(query).first()
+            return None if found is None else XComModel.deserialize_value(found)
+
+
+def play(dag: DAG, conf: dict[str, Any] | None = None) -> Played:
+    """Run a DAG once, whatever comes of it."""
+    with captured() as lines:
+        run = dag.test(run_conf=conf, logical_date=dt.datetime.now(tz=dt.UTC))
+    return Played(run, lines)
+
+
+@contextmanager
+def captured() -> Iterator[list[str]]:
+    """Collect what is logged, through structlog or the standard library."""
+    import structlog
+
+    lines: list[str] = []
+    with structlog.testing.capture_logs() as entries:
+        handler = _Collector(lines)
+        logging.getLogger().addHandler(handler)
+        try:
+            yield lines
+        finally:
+            logging.getLogger().removeHandler(handler)
+            lines += [str(entry.get("event")) for entry in entries]
+
+
+class _Collector(logging.Handler):
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(record.getMessage())
