@@ -116,11 +116,13 @@ def _audience(flow: DestinationFlow, audience: MappedAudience, moment: dt.dateti
         return flow
 
     faults = preflight.inspect([Pair(flow.id, audience.platform_id)], known, moment).faults
+    # The plan only warns of this, as a flow need not tell; what is offered for pasting should be certain.
+    reasons = [fault.what for fault in faults] or ([] if audience.is_file_export else ["looks like no file export"])
     until = f" until {audience.end_date}" if audience.end_date else ""
     return {
         "audience_id": audience.platform_id,
         "name": audience.name or "(no name)",
         "schedule": f"{audience.frequency.lower().replace('_', ' ')}{until}".strip(),
-        "ready": not faults,
-        "reason": "no, it " + faults[0].what if faults else "",
+        "ready": not reasons,
+        "reason": "no, it " + reasons[0] if reasons else "",
     }

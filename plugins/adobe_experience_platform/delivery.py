@@ -154,7 +154,7 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
                     text = (
                         "it is not known whether AEP started it"
                         if status == UNKNOWN
-                        else f"no activation was accepted for it, see task {self.submit_task_id}"
+                        else "no activation was sent or accepted for it; the first failed task says why"
                     )
                     without.append(without_run(pair, status, text))
         return deliveries, without

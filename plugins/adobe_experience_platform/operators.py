@@ -59,6 +59,8 @@ class LatestSegmentExportOperator(AepTask):
         jobs = self.hook.call(endpoints.profile_export_jobs(moment - exports.LOOK_BACK, newest_succeeded=True))
         state = exports.state_of(jobs, moment)
         latest = exports.require_fresh(state, moment, self.max_export_age_hours)
+        if latest.snapshot_at is None:
+            self.log.warning("AEP does not tell when segment export job %s ran, so its age is unknown", latest.id)
         for job in state.failed_since:
             self.log.warning(
                 "%s FAILED after the newest that succeeded: the delivery uses the older snapshot of job %s",

@@ -115,6 +115,7 @@ class PlanJobsOperator(AepTask):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Validate, look up, plan."""
+        self.sandbox_name = self.sandbox_name or None
         pairs, faults = read_activation_info(self.activation_info)
         faults = [*self._conf_faults(context), *faults, *self._setting_faults()]
         findings = self._look_up(pairs, faults)

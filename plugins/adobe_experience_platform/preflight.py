@@ -148,7 +148,9 @@ def _check_audience(
         findings.warnings.append(f"{label} does not tell when it was mapped; AEP wants an hour since")
     elif now - audience.mapped_at < FIRST_HOUR:
         ready = audience.mapped_at + FIRST_HOUR
-        findings.faults.append(Fault(label, "was mapped less than an hour ago", f"start again after {ready:%H:%M} UTC"))
+        findings.faults.append(
+            Fault(label, "was mapped less than an hour ago", f"start again after {ready:%Y-%m-%d %H:%M} UTC")
+        )
 
 
 def _check_schedule(audience: MappedAudience, label: str, now: dt.datetime, findings: Findings) -> None:

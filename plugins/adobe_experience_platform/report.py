@@ -47,11 +47,10 @@ class DeliveryReportOperator(BaseOperator):
     Runs in any case (trigger rule ALL_DONE), so it alone must not decide the run's colour: a leaf that
     succeeds turns a failed run green.
 
-    :param jobs: what ``plan_jobs`` returned. (templated)
-    :param names: id → name. (templated)
+    :param plan_task_id: the task that plans.
     :param submit_task_id: the (mapped) task that submits.
     :param watch_task_id: the task that watches the flow runs.
-    :param task_ids: all tasks of the delivery.
+    :param task_ids: all other tasks of the delivery, in the order in which they run.
 
     Returns ``{"summary": {…counts…}, "results": [{flow_id, audience_id, run_id, status, records_exported,
     records_skipped, records_failed, started_at, completed_at, error_code, error, adopted}, …]}``.
@@ -85,12 +84,24 @@ class DeliveryReportOperator(BaseOperator):
         summary = summarize(results)
         self._show(results, summary, names)
         ti.xcom_push(key="return_value", value={"summary": summary, "results": results})
-        red = sorted(task for task, state in states.items() if state in FAILED_STATES)
-        if red:
-            raise AirflowFailException(
-                f"This delivery is not complete: {', '.join(red[:20])} did not succeed. Their logs say why; clear only "
-                "the failed tasks to finish what is missing."
+        if any(state in FAILED_STATES for state in states.values()):
+            raise AirflowFailException(self._verdict(states))
+
+    def _verdict(self, states: Mapping[str, str]) -> str:
+        """Name the tasks to look at, the first that failed first; mapped ones come as ``activate_0``."""
+        order = {task: number for number, task in enumerate(self.delivery_task_ids)}
+        failed = [task for task, state in states.items() if state == "failed"]
+        failed.sort(key=lambda task: (order.get(task, order.get(task.rsplit("_", 1)[0], 0)), task))
+        if states.get(self.plan_task_id) == "failed":
+            return (
+                f"Nothing was sent: {self.plan_task_id} failed, its log says why. What a run was asked for cannot be "
+                "changed: if the input is at fault, start a new run."
             )
+        named_tasks = ", ".join(failed[:20]) or "a task before them"
+        return (
+            f"This delivery is not complete: {named_tasks} failed. Their logs say why, the first one first; clear only "
+            "the failed tasks to finish what is missing."
+        )
 
     def _results(self, ti: Any) -> list[Result]:
         """Take what the watching task has kept; where it kept nothing, say what is known of the submissions."""
@@ -128,11 +139,12 @@ class DeliveryReportOperator(BaseOperator):
             self.log.info("%s", line)
         if len(results) > ROWS_SHOWN:
             self.log.info("… and %d more, see the XCom return_value", len(results) - ROWS_SHOWN)
-        delivered = summary[RunStatus.SUCCESS] + summary[RunStatus.PARTIAL_SUCCESS]
+        partly = f", {summary[RunStatus.PARTIAL_SUCCESS]} only partly" if summary[RunStatus.PARTIAL_SUCCESS] else ""
         self.log.info(
-            "%d of %s delivered, %s",
-            delivered,
+            "%d of %s delivered%s, %s",
+            summary[RunStatus.SUCCESS],
             count(summary["pairs"], "audience"),
+            partly,
             count(summary["records_exported"], "record"),
         )
         for result in results:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.sdk import RetryDecision, RetryPolicy
 
@@ -40,13 +40,3 @@ class AepRetryPolicy(RetryPolicy):
 AEP_RETRY_POLICY = AepRetryPolicy()
 """A default in the operators' signatures: only there does Airflow find it for a mapped task, and only a named
 argument is taken from a DAG's ``default_args``."""
-
-
-def with_retry_policy(kwargs: dict[str, Any]) -> None:
-    """Give an operator's keyword arguments this policy unless they name one.
-
-    A mapped operator passes ``retry_policy=None``, so a default argument would not do; and what decides is the
-    mapped operator's own ``partial(retry_policy=…)``, see :func:`.pipeline.activation_pipeline`.
-    """
-    if kwargs.get("retry_policy") is None:
-        kwargs["retry_policy"] = AepRetryPolicy()

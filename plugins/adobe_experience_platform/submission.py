@@ -33,7 +33,7 @@ from .errors import (
 )
 from .lookup import find, in_progress, names_of, watermarks
 from .models import ActivationOrder, FlowRun, Pair, RunStatus
-from .planning import Job, named
+from .planning import Job, count, named
 from .record import Answer, Intent, Order, Record
 
 KEY = "submission"
@@ -224,7 +224,7 @@ class Submission:
             self._cannot_tell(look.nameless)
         if answer is None:
             self.log.info(
-                "AEP knows no run for %d pairs of the lost activation: they are sent again", len(self.missing)
+                "AEP knows no run for %s of the lost activation: sending again", count(len(self.missing), "pair")
             )
             return None
         if answer.kind == "incomplete":
@@ -309,7 +309,7 @@ class Submission:
         else:
             self.record.intent = None
         self._save()
-        self.log.info("AEP accepted %d of %d pairs", len(pairs) - len(self.missing), len(pairs))
+        self.log.info("AEP accepted %d of %s", len(pairs) - len(self.missing), count(len(pairs), "pair"))
         return None
 
     def _take(self, orders: Iterable[ActivationOrder], pairs: list[Pair]) -> None:

@@ -218,8 +218,8 @@ class SubmittingTask(AepTask):
     def _settle(self, context: Context, submission: Submission, step: Settle, deadline: dt.datetime) -> None:
         seconds = max(settle_seconds(self.hook.settings.timeout), min(step.at_least, LONGEST_DELAY))
         self.log.info(
-            "It is not known whether the last activation started. AEP is watched for its runs for up to %d s "
-            "before anything is sent again.",
+            "It is not wholly known what the last activation started. AEP is watched for its runs for up to %d s "
+            "before anything else is done.",
             seconds,
         )
         trigger = LostSubmissionTrigger(
