@@ -51,6 +51,10 @@ def result_of(delivery: Delivery, run: FlowRun | AepError | None, aliases: Mappi
     if not isinstance(run, FlowRun):
         status = UNKNOWN if isinstance(run, AepError) else RunStatus.IN_PROGRESS.value
         return _result(delivery.pair, delivery.order, status, error=str(run) if run else "")
+    if not delivery.pair.flow_id:
+        # Only the run's id was given: the run itself says what it delivers.
+        pair = Pair(run.flow_id, next(iter(run.audiences), ""))
+        delivery = Delivery(pair, delivery.order)
     counts = run.counts_for(names_of(delivery.pair, aliases), alone=alone)
     result = _result(delivery.pair, delivery.order, run.status.value, error=run.error_text, code=run.error_code)
     if run.status is RunStatus.IN_PROGRESS:

@@ -218,6 +218,8 @@ class FlowRunSensor(WatchingTask, BaseSensorOperator):
             raise AepInputError(
                 ["orders is empty: pass what AdHocActivationOperator returns"], intro="Nothing to watch."
             )
+        if flow_id := deliveries[0].pair.flow_id:
+            self._push_link(context, flow_id)
         if not self.deferrable:
             deadline_of(context, "watch", self.activation_timeout_minutes)  # it begins now, not with the first answer
             self.poke_interval, self.timeout = poke_settings(self.poll_interval, self.activation_timeout_minutes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,12 +25,12 @@ class Played:
     @property
     def state(self) -> str:
         """The run's state."""
-        return str(self._run.state.value)
+        return str(self._run.state)
 
     def states(self) -> dict[str, str | None]:
         """Return {task id, or task id[map index]: state}."""
         return {
-            ti.task_id + (f"[{ti.map_index}]" if ti.map_index >= 0 else ""): ti.state and str(ti.state.value)
+            ti.task_id + (f"[{ti.map_index}]" if ti.map_index >= 0 else ""): ti.state and str(ti.state)
             for ti in self._run.get_task_instances()
         }
 
@@ -47,7 +48,7 @@ class Played:
                 map_indexes=map_index,
             )
             found = session.scalars(query).first()
-            return None if found is None else XComModel.deserialize_value(found)
+            return None if found is None else found.value
 
 
 def play(dag: DAG, conf: dict[str, Any] | None = None) -> Played:
@@ -63,7 +64,7 @@ def captured() -> Iterator[list[str]]:
     import structlog
 
     lines: list[str] = []
-    with structlog.testing.capture_logs() as entries:
+    with structlog.testing.capture_logs(processors=[_with_error]) as entries:
         handler = _Collector(lines)
         logging.getLogger().addHandler(handler)
         try:
@@ -71,6 +72,14 @@ def captured() -> Iterator[list[str]]:
         finally:
             logging.getLogger().removeHandler(handler)
             lines += [str(entry.get("event")) for entry in entries]
+
+
+def _with_error(_logger: object, _method: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """Put the text of the error that is being handled beside what was logged about it."""
+    error = sys.exc_info()[1]
+    if entry.get("exc_info") and error is not None:
+        entry["event"] = f"{entry['event']}: {type(error).__name__}: {error}"
+    return entry
 
 
 class _Collector(logging.Handler):

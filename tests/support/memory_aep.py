@@ -159,7 +159,9 @@ class MemoryAep:
                 self._start(pairs)
         self.now = end
 
-    def foreign(self, flow_id: str, *audiences: str, seconds: float | None = 600.0, lag: float | None = None) -> FakeRun:
+    def foreign(
+        self, flow_id: str, *audiences: str, seconds: float | None = 600.0, lag: float | None = None
+    ) -> FakeRun:
         """Start somebody else's run."""
         return self._add(flow_id, audiences, ours=False, seconds=seconds, lag=lag)
 
@@ -305,7 +307,13 @@ class MemoryAep:
                 self.breaches.append(f"{pair} was delivered by {run.id} ({run.ending}) and is sent again")
 
     def _add(
-        self, flow_id: str, audiences: tuple[str, ...], *, ours: bool, seconds: float | None = -1.0, lag: float | None = None
+        self,
+        flow_id: str,
+        audiences: tuple[str, ...],
+        *,
+        ours: bool,
+        seconds: float | None = -1.0,
+        lag: float | None = None,
     ) -> FakeRun:
         takes = self.run_seconds if seconds == -1.0 else seconds
         run = FakeRun(

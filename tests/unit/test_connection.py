@@ -154,7 +154,9 @@ def test_hosts_that_are_refused(host, said, where):
     assert "user:pw" not in text
 
 
-@pytest.mark.parametrize(("value", "allowed"), [(True, True), ("true", True), ("1", True), (False, False), ("no", False)])
+@pytest.mark.parametrize(
+    ("value", "allowed"), [(True, True), ("true", True), ("1", True), (False, False), ("no", False)]
+)
 def test_http_elsewhere_needs_an_explicit_word(value, allowed):
     if allowed:
         assert parse({"allow_http": value}, host="http://aep.example").base_url == "http://aep.example"

@@ -178,7 +178,9 @@ def test_an_answer_of_another_form_is_unreadable(body):
         answer(endpoints.run("r1"), body)
 
 
-@pytest.mark.parametrize(("ident", "path"), [("a/b", "a%2Fb"), ("../a", "..%2Fa"), ("a?b#c", "a%3Fb%23c"), ("a b", "a%20b")])
+@pytest.mark.parametrize(
+    ("ident", "path"), [("a/b", "a%2Fb"), ("../a", "..%2Fa"), ("a?b#c", "a%3Fb%23c"), ("a b", "a%20b")]
+)
 @pytest.mark.parametrize(("call", "base"), [(endpoints.flow, endpoints.FLOWS), (endpoints.run, endpoints.RUNS)])
 def test_an_id_stays_one_part_of_the_path(call, base, ident, path):
     assert next(call(ident)).path == f"{base}/{path}"

@@ -214,9 +214,7 @@ def test_an_error_says_call_status_code_text_request_and_advice():
     error = AepCallError(
         "GET /flows/{id}", status=403, code="403025", text="Profile is not valid", request_id="r1", advice="check"
     )
-    assert str(error) == (
-        "GET /flows/{id} failed with HTTP 403 [403025]: Profile is not valid (request id r1) → check"
-    )
+    assert str(error) == ("GET /flows/{id} failed with HTTP 403 [403025]: Profile is not valid (request id r1) → check")
     assert str(AepCallError("GET /flows/{id}")) == "GET /flows/{id} failed."
 
 

@@ -89,7 +89,9 @@ def test_an_export_that_is_too_old_is_refused(hours, limit, age):
 
 
 def test_the_refusal_names_the_newer_export_that_failed():
-    with pytest.raises(AepExportError, match=r"A newer one failed: segment export job 8 \(FAILED, created 2 h 0 min ago\)"):
+    with pytest.raises(
+        AepExportError, match=r"A newer one failed: segment export job 8 \(FAILED, created 2 h 0 min ago\)"
+    ):
         require_fresh(state_of([job(8, "FAILED", 2), job(7, hours=40)], NOW), NOW, 36)
 
 

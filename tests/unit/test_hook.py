@@ -350,7 +350,7 @@ def test_a_rotated_secret_takes_effect_where_a_hook_lives_long(aep, connect):
 @pytest.mark.parametrize("wrong", [{"password": "wrong-secret-p8e"}, {"login": "nobody"}])
 def test_a_wrong_credential_says_so_at_once(aep, connect, make, wrong):
     connect(**wrong)
-    with pytest.raises(AepAuthError, match="invalid_client.*check Login") as caught:
+    with pytest.raises(AepAuthError, match=r"invalid_client.*check Login") as caught:
         make().call(export_jobs())
     assert "wrong-secret" not in str(caught.value)
     assert len(aep.requests("/ims/*")) == 1
@@ -415,7 +415,7 @@ def test_no_answer_in_time_is_an_error(aep, connect, make, monkeypatch):
     connect({"timeout": 0.3})
     hook = make()
     aep.fault("wait_release", JOBS, times=None)
-    with pytest.raises(AepTransientError, match="no answer within 0.3 s"):
+    with pytest.raises(AepTransientError, match=r"no answer within 0\.3 s"):
         hook.call(export_jobs())
     assert len(aep.requests(JOBS)) == 2
 

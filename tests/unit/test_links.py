@@ -20,8 +20,10 @@ def test_without_a_tenant_or_flow_there_is_no_link(tenant, flow_id):
 
 
 def test_no_part_breaks_out_of_its_place():
-    url = destination_url("a/../b", "p q", "f#x?y\"><script>")
-    assert url.startswith("https://experience.adobe.com/#/@a%2F..%2Fb/sname:p%20q/platform/destination/browse/f%23x%3Fy")
+    url = destination_url("a/../b", "p q", 'f#x?y"><script>')
+    assert url.startswith(
+        "https://experience.adobe.com/#/@a%2F..%2Fb/sname:p%20q/platform/destination/browse/f%23x%3Fy"
+    )
     assert "<" not in url
     assert '"' not in url
 

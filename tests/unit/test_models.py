@@ -462,7 +462,9 @@ def test_no_branch_whatever_breaks_a_parser(one, two, three, four):
     summary = {"status": one, "errors": two}
     metrics = {"recordSummary": records, "statusSummary": summary, "durationSummary": three, "totalTime": four}
     FlowRun.from_json({"id": four, "flowId": three, "createdAt": two, "metrics": metrics})
-    ExportJob.from_json({"id": one, "status": two, "metrics": {"totalExportedProfileCounter": three, "totalTime": four}})
+    ExportJob.from_json(
+        {"id": one, "status": two, "metrics": {"totalExportedProfileCounter": three, "totalTime": four}}
+    )
     DestinationFlow.from_json({"id": one, "transformations": two, "inheritedAttributes": three, "lastRunDetails": four})
     MappedAudience.from_json({"id": one, "schedule": two, "createTime": three, "name": four})
     ActivationOrder.from_json({"segment": one, "order": two, "statusURL": three})

@@ -22,9 +22,7 @@ from adobe_experience_platform.planning import (
     split,
 )
 
-PAIRS = st.lists(
-    st.builds(Pair, st.sampled_from("fghijk"), st.sampled_from("abcdefghijkl")), unique=True, max_size=72
-)
+PAIRS = st.lists(st.builds(Pair, st.sampled_from("fghijk"), st.sampled_from("abcdefghijkl")), unique=True, max_size=72)
 
 
 # -- splitting
@@ -81,7 +79,7 @@ def test_no_pairs_need_no_job():
 
 
 def test_an_audience_beyond_aeps_own_limit_needs_several_runs():
-    with pytest.raises(AepInputError, match="AEP allows 80.*several runs"):
+    with pytest.raises(AepInputError, match=r"AEP allows 80.*several runs"):
         split([Pair(f"f{number}", "a") for number in range(81)], 80)
 
 

@@ -43,9 +43,7 @@ def test_pauses_grow_with_the_wait(waited, interval, pause):
     assert next_pause(waited, interval) == pytest.approx(pause)
 
 
-@pytest.mark.parametrize(
-    ("left", "low", "high"), [(3600, 2, 2), (1, 0.8, 1), (0.01, 0.1, 0.1), (0, 2, 2), (-5, 2, 2)]
-)
+@pytest.mark.parametrize(("left", "low", "high"), [(3600, 2, 2), (1, 0.8, 1), (0.01, 0.1, 0.1), (0, 2, 2), (-5, 2, 2)])
 def test_the_last_poll_is_at_the_deadline_and_none_hurries_after_it(left, low, high):
     assert low - 0.01 <= Subscription(set(), 30, soon(left)).pause() <= high + 0.01
 
@@ -85,11 +83,9 @@ def test_one_round_serves_everybody_and_an_error_does_not_end_the_stream(monkeyp
 
     async def scene():
         here = group("key")
-        seen = []
         with here.joined(Subscription({"r1"}, 0.01, soon())), here.joined(Subscription({"r2"}, 0.01, soon())):
             stream = rounds("key", read)
-            for _ in range(4):
-                seen.append(await anext(stream))
+            seen = [await anext(stream) for _ in range(4)]
             await stream.aclose()
         return seen
 

@@ -71,8 +71,14 @@ def test_a_sound_plan_has_no_findings_but_names():
             flow_json("f", selector("a", schedule={"startDate": "2026-01-01", "endDate": "2026-03-09"})),
             "has a schedule that ended on 2026-03-09",
         ),
-        (flow_json("f", selector("a", createTime=seconds_ago(3599))), "less than an hour ago: start again after 12:00"),
-        (flow_json("f", selector("a", createTime=seconds_ago(0))), "less than an hour ago: start again after 13:00"),
+        (
+            flow_json("f", selector("a", createTime=seconds_ago(3599))),
+            "less than an hour ago: start again after 2026-03-10 12:00 UTC",
+        ),
+        (
+            flow_json("f", selector("a", createTime=seconds_ago(0))),
+            "less than an hour ago: start again after 2026-03-10 13:00 UTC",
+        ),
     ],
 )
 def test_reasons_not_to_send(flow, said):
@@ -156,7 +162,14 @@ def test_all_faults_of_all_flows_are_found_at_once():
     }
     pairs = [("f1", "a"), ("gone", "a"), ("f1", "zz"), ("f2", "b"), ("gone2", "a")]
     texts = [str(fault) for fault in inspect(flows, pairs).faults]
-    for said in ("is disabled", "less than an hour", "audience zz is not mapped", "from 2027", "flow gone ", "flow gone2 "):
+    for said in (
+        "is disabled",
+        "less than an hour",
+        "audience zz is not mapped",
+        "from 2027",
+        "flow gone ",
+        "flow gone2 ",
+    ):
         assert sum(said in text for text in texts) == 1, said
     assert len(texts) == 6
 

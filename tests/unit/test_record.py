@@ -24,7 +24,9 @@ WORDS = st.text("abc-123", min_size=1, max_size=6)
 RECORDS = st.builds(
     Record,
     max_tries=st.integers(0, 99),
-    orders=st.dictionaries(st.builds(Pair, WORDS, WORDS), st.none() | st.builds(Order, WORDS, st.booleans()), max_size=8),
+    orders=st.dictionaries(
+        st.builds(Pair, WORDS, WORDS), st.none() | st.builds(Order, WORDS, st.booleans()), max_size=8
+    ),
     intent=st.none()
     | st.builds(
         Intent,

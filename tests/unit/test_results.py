@@ -149,7 +149,10 @@ def test_the_summary_counts_every_status_and_adds_up_records():
             result_of(delivery(), run(a=(7808223, 0)), {}, alone=True),
             "'Gold' (a) → 'S3' (flow-1): success, 7,808,223 records, run r1",
         ),
-        (result_of(delivery(), run(a=(0, 0)), {}, alone=True), "'Gold' (a) → 'S3' (flow-1): success, 0 records, run r1"),
+        (
+            result_of(delivery(), run(a=(0, 0)), {}, alone=True),
+            "'Gold' (a) → 'S3' (flow-1): success, 0 records, run r1",
+        ),
         (
             result_of(delivery(adopted=True), run("failed"), {}, alone=True),
             "'Gold' (a) → 'S3' (flow-1): failed, [C-1] Job aborted., run r1 (adopted)",

@@ -180,7 +180,9 @@ class Delivery(RuleBasedStateMachine):
             self.aep.posts.append(post)
 
     @rule(
-        where=st.sampled_from([("f1", ("a",)), ("f1", ("b",)), ("f1", ("a", "b")), ("f2", ("a",)), ("f3", ("a",)), ("f1", ("z",))]),
+        where=st.sampled_from(
+            [("f1", ("a",)), ("f1", ("b",)), ("f1", ("a", "b")), ("f2", ("a",)), ("f3", ("a",)), ("f1", ("z",))]
+        ),
         seconds=st.sampled_from([None, 5.0, 600.0]),
         lag=st.sampled_from([0.0, 50.0]),
     )

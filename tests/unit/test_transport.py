@@ -84,7 +84,7 @@ class Wire:
 
 @pytest.fixture(autouse=True)
 def plain_backoff(monkeypatch):
-    """Make pauses certain: 1 s before the second attempt, 2 s before the third …"""
+    """Make pauses certain: 1 s before the second attempt, 2 s before the third."""
     monkeypatch.setattr(transport, "backoff", float)
 
 
