@@ -24,9 +24,14 @@ unexport PYTHONDONTWRITEBYTECODE
 RUN = .venv/bin/python
 # The paths that `make test` is about; any of pytest's arguments will do.
 TESTS ?=
+# What `make chaos` does: the same seed draws the same kills.
+SEED ?= 7
+KILLS ?= 25
+RACES ?= 20
+EXAMPLES ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint format requirements clean env env-dev
+.PHONY: help demo up test chaos lint format requirements clean env env-dev
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +44,9 @@ up: env ## The same to look around in: Airflow's UI and the simulated AEP, until
 
 test: env-dev ## Run the tests (a part of them: make test TESTS="tests/unit -k planning")
 	@$(RUN) -m pytest $(TESTS)
+
+chaos: env-dev ## Kill parts of a real Airflow and count what arrives (SEED=7 KILLS=25 RACES=20 EXAMPLES=20000)
+	@$(RUN) -m tools.chaos --seed $(SEED) --kills $(KILLS) --races $(RACES) --examples $(EXAMPLES)
 
 lint: env-dev ## Check style and types
 	@$(RUN) -m ruff check .

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from .connection import AepConnection
+from .connection import AepConnection, fits_a_header
 from .errors import AepAuthError, AepTransientError, Verdict
 from .models import as_text
 
@@ -94,13 +94,26 @@ def mint_body(connection: AepConnection) -> bytes:
 def read_token(data: Mapping[str, object]) -> Token:
     """Read IMS's answer; a lifetime above 10^6 is in milliseconds, as in the retired exchange."""
     value = as_text(data.get("access_token"))
-    if not value or not value.isascii() or any(char.isspace() for char in value):
-        raise AepTransientError(CALL, status=200, text="the answer has no access_token")
-    raw = data.get("expires_in")
-    life = float(raw) if isinstance(raw, int | float | str) and str(raw).replace(".", "", 1).isdecimal() else 3600.0
+    if not fits_a_header(value):
+        raise AepTransientError(
+            CALL,
+            status=200,
+            text="the answer has no access_token",
+            advice="check that extra 'ims_url' names Adobe's IMS",
+        )
+    life = _seconds(data.get("expires_in"))
+    return Token(value, time.monotonic() + life - min(RENEW_EARLY, life / 2))
+
+
+def _seconds(expires_in: object) -> float:
+    """Return a token's life; what cannot be read is an hour, above 10^6 it is in milliseconds."""
+    try:
+        life = float(as_text(expires_in) or 3600)
+    except (ValueError, OverflowError):
+        return 3600.0
     if life > 1_000_000:
         life /= 1000
-    return Token(value, time.monotonic() + life - min(RENEW_EARLY, life / 2))
+    return life if 0 <= life <= 1_000_000 else 3600.0
 
 
 def refused(verdict: Verdict) -> AepAuthError:
@@ -111,5 +124,11 @@ def refused(verdict: Verdict) -> AepAuthError:
         code=verdict.code,
         text=verdict.text,
         request_id=verdict.request_id,
-        advice=_ADVICE.get(verdict.code, "check the credential in the Adobe Developer Console"),
+        advice=_ADVICE.get(verdict.code) or _elsewhere(verdict.status),
     )
+
+
+def _elsewhere(status: int) -> str:
+    if 300 <= status < 400 or status in (404, 405):
+        return "check that extra 'ims_url' names Adobe's IMS; redirects of it are not followed"
+    return "check the credential in the Adobe Developer Console"

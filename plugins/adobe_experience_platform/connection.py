@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from .errors import AepConnectionConfigError
+from .errors import AepConnectionConfigError, one_line, shown
+from .models import as_text
 
 CONN_TYPE = "adobe_experience_platform"
 DEFAULT_CONN_ID = "aep_default"
@@ -18,6 +20,9 @@ DEFAULT_SANDBOX = "prod"
 DEFAULT_SCOPES = "openid,session,AdobeID,read_organizations,additional_info.projectedProductContext"
 DEFAULT_TIMEOUT = 60.0
 """Seconds for one request: adobe.io itself cuts a request off after 60 s."""
+
+_CONN_ID = re.compile(r"[A-Za-z0-9_#!().:/\\-]{1,250}")
+_HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]+")
 
 
 class AirflowConnection(Protocol):
@@ -76,26 +81,29 @@ class AepConnection:
             )
         faults: list[str] = []
         allow_http = _as_bool(extra.get("allow_http", False))
-        ims_url = str(extra.get("ims_url") or DEFAULT_IMS_URL)
+        ims_url = as_text(extra.get("ims_url")) or DEFAULT_IMS_URL
         base_url = _checked_url(_host_url(connection), "Host", allow_http, faults)
         ims_url = _checked_url(ims_url, "extra 'ims_url'", allow_http, faults)
-        org_id = str(extra.get("org_id") or "").strip()
+        org_id = as_text(extra.get("org_id"))
         client_id = (connection.login or "").strip()
         secret = connection.password or ""
-        token = str(extra.get("access_token") or "").strip()
+        token = as_text(extra.get("access_token"))
+        scopes = as_text(extra.get("scopes")) or DEFAULT_SCOPES
         if not client_id:
             faults.append("Login is empty: enter the client id (API key) of the Developer Console credential")
         if not secret and not token:
             faults.append("Password is empty: enter the client secret of the Developer Console credential")
         if not org_id:
             faults.append("extra 'org_id' is missing: enter the IMS organization id, such as ABC123@AdobeOrg")
-        sandbox = str(sandbox_name or extra.get("sandbox_name") or DEFAULT_SANDBOX).strip()
+        sandbox = as_text(sandbox_name) or as_text(extra.get("sandbox_name")) or DEFAULT_SANDBOX
         for label, value in (("Login", client_id), ("extra 'org_id'", org_id), ("sandbox name", sandbox)):
-            if not value.isascii() or any(char.isspace() or not char.isprintable() for char in value):
+            if value and not fits_a_header(value):
                 faults.append(f"{label} holds a space, a line break or another character that no header can carry")
-        for label, value in (("Password", secret), ("extra 'access_token'", token)):
+        for label, value in (("Password", secret), ("extra 'access_token'", token), ("extra 'scopes'", scopes)):
             if any(char in value for char in "\r\n"):
                 faults.append(f"{label} holds a line break: paste it again without")
+            elif not value.isprintable() or (value is token and token and not fits_a_header(token)):
+                faults.append(f"{label} holds a character that cannot be sent: paste it again without")
         if faults:
             raise AepConnectionConfigError(
                 f"Connection {conn_id!r} cannot be used:\n" + "\n".join(f"  - {fault}" for fault in faults)
@@ -109,8 +117,8 @@ class AepConnection:
             access_token=token,
             org_id=org_id,
             sandbox_name=sandbox,
-            scopes=str(extra.get("scopes") or DEFAULT_SCOPES),
-            tenant=str(extra.get("tenant") or ""),
+            scopes=scopes,
+            tenant=one_line(as_text(extra.get("tenant"))),
             timeout=_as_timeout(extra.get("timeout")),
             verify=_as_verify(extra.get("verify", extra.get("verify_ssl", True))),
             cert=_as_cert(extra.get("cert")),
@@ -126,6 +134,25 @@ class AepConnection:
             "x-gw-ims-org-id": self.org_id,
             "x-sandbox-name": self.sandbox_name,
         }
+
+
+def check_conn_id(conn_id: object) -> None:
+    """Refuse what is no connection id before anybody is asked for it: it comes from a run's parameters.
+
+    Airflow puts it into the path of a URL as it is, so it must not lead anywhere else.
+
+    :raises AepConnectionConfigError: if Airflow itself would not take it as an id.
+    """
+    sound = isinstance(conn_id, str) and _CONN_ID.fullmatch(conn_id)
+    if not sound or any(part in ("", ".", "..") for part in re.split(r"[/\\]", str(conn_id))):
+        raise AepConnectionConfigError(
+            f"{shown(conn_id)} is no connection id: enter the id of a connection of type {CONN_TYPE!r}"
+        )
+
+
+def fits_a_header(value: str) -> bool:
+    """Whether a text can be sent as (part of) a header: visible ASCII only."""
+    return bool(value) and value.isascii() and value.isprintable() and " " not in value
 
 
 def _host_url(connection: AirflowConnection) -> str:
@@ -144,7 +171,7 @@ def _checked_url(url: str, label: str, allow_http: bool, faults: list[str]) -> s
     except ValueError:
         host, port = None, None
         parts = urlsplit("")
-    if not host or parts.scheme not in ("http", "https"):
+    if not host or parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):
         faults.append(f"{label} is no web address: enter one such as {DEFAULT_HOST}")
         return ""
     if parts.username or parts.password or parts.query or parts.fragment or parts.path not in ("", "/"):
@@ -173,7 +200,7 @@ def _as_bool(value: object) -> bool:
 def _as_timeout(value: object) -> float:
     try:
         seconds = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return DEFAULT_TIMEOUT
     return seconds if 0 < seconds <= 600 else DEFAULT_TIMEOUT
 
@@ -187,11 +214,11 @@ def _as_verify(value: object) -> bool | str:
 
 def _as_cert(value: object) -> str | tuple[str, str] | None:
     if isinstance(value, list | tuple) and len(value) == 2:
-        return str(value[0]), str(value[1])
+        return as_text(value[0]), as_text(value[1])
     return value if isinstance(value, str) and value else None
 
 
 def _as_proxies(value: object) -> dict[str, str]:
     if isinstance(value, str) and value:
         return {"http": value, "https": value}
-    return {str(key): str(item) for key, item in value.items()} if isinstance(value, dict) else {}
+    return {str(key): as_text(item) for key, item in value.items()} if isinstance(value, dict) else {}

@@ -97,7 +97,9 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         store = TaskStore(context)
         seen = store.get("attempt")
         tries = context["ti"].max_tries
-        if isinstance(seen, dict) and tries > int(seen.get("max_tries", 0)):
+        # A first try that died before it could note this had the task's own number of retries.
+        before = int(seen["max_tries"]) if isinstance(seen, dict) else self.retries or 0
+        if tries > before:
             self._repair(context, jobs)
         store.set("attempt", {"max_tries": tries})
         return self._go_on(context, jobs)

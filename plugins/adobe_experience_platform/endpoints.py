@@ -10,10 +10,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from .errors import AepNotFoundError, AepTransientError
+from .errors import AepInputError, AepNotFoundError, AepTransientError, one_line, shown
 from .models import (
     ActivationOrder,
     DestinationFlow,
@@ -26,8 +26,14 @@ from .models import (
     as_text,
 )
 
+
+class _HasId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
 T = TypeVar("T")
-Item = TypeVar("Item")
+Item = TypeVar("Item", bound=_HasId)
 
 EXPORT_JOBS = "/data/core/ups/export/jobs"
 ADHOC_RUN = "/data/core/activation/disflowprovider/adhocrun"
@@ -81,15 +87,35 @@ def _unreadable(request: Request, response: Response, what: str) -> AepTransient
 
 
 def _items(request: Request, response: Response, key: str) -> list[Mapping[str, object]]:
-    if not isinstance(response.data.get(key), list):
+    """Return the objects of a list; one that cannot be read whole is no list: what it hides may be our run."""
+    found = response.data.get(key)
+    if not isinstance(found, list):
         raise _unreadable(request, response, f"list {key!r}")
-    return as_dicts(response.data[key])
+    if not all(isinstance(item, dict) for item in found):
+        raise _unreadable(request, response, f"list {key!r} of objects")
+    return found
+
+
+def _parsed(
+    request: Request, response: Response, key: str, parse: Callable[[Mapping[str, object]], Item]
+) -> list[Item]:
+    items = [parse(item) for item in _items(request, response, key)]
+    if not all(item.id for item in items):
+        raise _unreadable(request, response, f"'id' for each entry of its list {key!r}")
+    return items
+
+
+def _path_of(collection: str, ident: str) -> str:
+    """Return the path of one thing; its id cannot lead anywhere else."""
+    if ident in ("", ".", ".."):
+        raise AepInputError([f"{shown(ident)} is no id of AEP"])
+    return f"{collection}/{quote(ident, safe='', errors='replace')}"
 
 
 def _follow(request: Request, link: str) -> Request | None:
     """Take the parameters of a "next" link, never its host or path: links are relative or foreign."""
     try:
-        following = dict(parse_qsl(urlsplit(link).query))
+        following = dict(parse_qsl(urlsplit(one_line(link, 4000)).query))
     except ValueError:
         return None
     fresh = {key: value for key, value in following.items() if key in ("offset", "continuationToken", "start", "page")}
@@ -112,9 +138,9 @@ def _list(
     while page is not None and page.params not in seen and len(seen) < MAX_PAGES:
         seen.add(page.params)
         response = yield page
-        raw = _items(page, response, key)
-        found += [parse(item) for item in raw]
-        if not raw or enough(found):
+        items = _parsed(page, response, key, parse)
+        found += items
+        if not items or enough(found):
             break
         # Segmentation links as ``link.next`` (text), the Flow Service as ``_links.next.href``.
         following = as_dict(as_dict(response.data.get("_links")).get("next")).get("href")
@@ -144,7 +170,7 @@ def profile_export_jobs(since: dt.datetime, *, newest_succeeded: bool = False) -
 
 def flow(flow_id: str) -> Call[DestinationFlow]:
     """Read one flow; raises :class:`AepNotFoundError` for an unknown id."""
-    request = Request("GET /flows/{id}", "GET", f"{FLOWS}/{quote(flow_id, safe='')}")
+    request = Request("GET /flows/{id}", "GET", _path_of(FLOWS, flow_id))
     response = yield request
     return DestinationFlow.from_json(_single(request, response, flow_id))
 
@@ -159,7 +185,7 @@ def destination_flows() -> Call[list[DestinationFlow]]:
 
 def run(run_id: str) -> Call[FlowRun]:
     """Read one flow run; raises :class:`AepNotFoundError` while AEP does not know it (yet)."""
-    request = Request("GET /runs/{id}", "GET", f"{RUNS}/{quote(run_id, safe='')}")
+    request = Request("GET /runs/{id}", "GET", _path_of(RUNS, run_id))
     response = yield request
     return FlowRun.from_json(_single(request, response, run_id))
 
@@ -169,7 +195,7 @@ def runs_by_id(run_ids: Sequence[str]) -> Call[dict[str, FlowRun]]:
     wanted = set(run_ids)
     request = Request("GET /runs", "GET", RUNS, (("property", "id==" + ",".join(run_ids)), ("limit", str(PAGE_SIZE))))
     response = yield request
-    runs = [FlowRun.from_json(item) for item in _items(request, response, "items")]
+    runs = _parsed(request, response, "items", FlowRun.from_json)
     return {item.id: item for item in runs if item.id in wanted}
 
 
@@ -184,7 +210,7 @@ def runs_of_flow(
         (("property", f"flowId=={flow_id}"), ("orderby", "-createdAt"), ("limit", str(limit))),
     )
     runs = yield from _list(request, "items", FlowRun.from_json, enough)
-    own = [item for item in runs if item.id and item.flow_id in (flow_id, "")]
+    own = [item for item in runs if item.flow_id in (flow_id, "")]
     epoch = dt.datetime.fromtimestamp(0, tz=dt.UTC)
     return sorted(own, key=lambda item: item.created_at or epoch, reverse=True)
 

@@ -11,6 +11,7 @@ import email.utils
 import enum
 import json
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from typing import NamedTuple
 from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout
 
 _TEXT_LIMIT = 500
+_CODE_LIMIT = 100
 _CONFLICT = re.compile(
     r"Run already going on for (?:audience|segment)\s+(?P<audience>\S+)\s+for order\s+(?P<flow>\S+)"
     r"\s+with run id\s+(?P<run>[A-Za-z0-9][A-Za-z0-9._:~-]*)",
@@ -194,8 +196,9 @@ def classify(
     :param activation: whether the request was ``POST /adhocrun``, which must never be sent blindly twice.
     :param now: epoch seconds, to read a ``Retry-After`` given as a date.
     """
+    request_id = request_id_of(headers)
     if 200 <= status < 300:
-        return Verdict(Kind.OK, status, request_id=headers.get("x-request-id", ""))
+        return Verdict(Kind.OK, status, request_id=request_id)
     data = _load(body)
     code, text = describe(data, body)
     found = conflict_in(text)
@@ -217,10 +220,15 @@ def classify(
         status=status,
         code=code,
         text=text,
-        request_id=headers.get("x-request-id", ""),
+        request_id=request_id,
         retry_after=NOT_READY_PAUSE if kind is Kind.NOT_READY and pause is None else pause,
         conflict=found,
     )
+
+
+def request_id_of(headers: Mapping[str, str]) -> str:
+    """Return AEP's id of a request, by which its support finds it."""
+    return one_line(headers.get("x-request-id", ""), _CODE_LIMIT)
 
 
 def conflict_in(text: str) -> Conflict | None:
@@ -232,7 +240,7 @@ def conflict_in(text: str) -> Conflict | None:
 def describe(data: object, body: bytes = b"") -> tuple[str, str]:
     """Return (code, text) of an error body of any of AEP's shapes, text made safe for one log line."""
     if not isinstance(data, dict):
-        return "", one_line(body.decode("utf-8", "replace"))
+        return "", _raw(body)
     report = data.get("report")
     detailed = report.get("detailed-message") if isinstance(report, dict) else None
     texts = [data.get(key) for key in ("message", "errorMessage", "detail", "title", "error_description")]
@@ -240,13 +248,31 @@ def describe(data: object, body: bytes = b"") -> tuple[str, str]:
     code = next((data[key] for key in ("error_code", "errorCode", "code", "error", "type") if data.get(key)), "")
     if isinstance(code, dict | list):
         code = ""
-    return one_line(str(code).rsplit("/errors/", 1)[-1]), one_line(text or body.decode("utf-8", "replace"))
+    return one_line(str(code).rsplit("/errors/", 1)[-1], _CODE_LIMIT), one_line(text) or _raw(body)
+
+
+def _raw(body: bytes) -> str:
+    return one_line(body[: _TEXT_LIMIT * 20].decode("utf-8", "replace"))
 
 
 def one_line(text: str, limit: int = _TEXT_LIMIT) -> str:
     """Make foreign text safe for one log line: no control characters, no endless bodies."""
-    clean = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+    begin = text[: limit * 20]  # a body may have millions of characters, and the event loop waits meanwhile
+    clean = " ".join("".join(char if char.isprintable() else " " for char in begin).split())
+    cut = len(clean) > limit or len(begin) < len(text)
+    return clean[: limit - 1] + "…" if cut else clean
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 100
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """Show a foreign value of any type in one line of ASCII, however large or deep it is."""
+    try:
+        return one_line(ascii(value) if isinstance(value, str) else _SHORT.repr(value), limit)
+    except ValueError:  # an integer of thousands of digits
+        return f"(a huge {type(value).__name__})"
 
 
 def _load(body: bytes) -> object:
@@ -265,14 +291,15 @@ def _retry_after(headers: Mapping[str, str], data: object, now: float | None) ->
         except ValueError:
             pass
         try:
-            moment = email.utils.parsedate_to_datetime(value)
-        except (ValueError, TypeError, IndexError):
+            moment = email.utils.parsedate_to_datetime(value).timestamp()
+        except (ValueError, TypeError, IndexError, OverflowError, OSError):
             return None
         start = dt.datetime.now(tz=dt.UTC).timestamp() if now is None else now
-        return max(0.0, moment.timestamp() - start)
+        return max(0.0, moment - start)
     if isinstance(data, dict):
         try:
-            return max(0.0, float(data["retryAfterMs"]) / 1000)
-        except (KeyError, TypeError, ValueError):
+            pause = float(data["retryAfterMs"]) / 1000
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
+        return max(0.0, pause) if pause < float("inf") else None
     return None

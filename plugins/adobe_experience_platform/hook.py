@@ -11,6 +11,8 @@ import ssl
 import threading
 import time
 import weakref
+from collections.abc import Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -20,12 +22,14 @@ from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import amask_secret, mask_secret
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError, SSLError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError, ReadTimeoutError, SSLError
+from urllib3.util import Timeout
 
 from . import auth, endpoints
-from .connection import CONN_TYPE, DEFAULT_CONN_ID, AepConnection
+from .connection import CONN_TYPE, DEFAULT_CONN_ID, AepConnection, check_conn_id
 from .endpoints import Call
 from .errors import AepConnectionConfigError, AepError
+from .timed_adapter import TimedAdapter
 from .transport import MAX_BODY, NeedToken, Received, Send, Sleep, TransportError, exchange, mint
 
 T = TypeVar("T")
@@ -74,6 +78,7 @@ class AdobeExperiencePlatformHook(HttpHook):
     def settings(self) -> AepConnection:
         """The checked connection (read once, never in ``__init__``)."""
         if self._settings is None:
+            check_conn_id(self.aep_conn_id)
             try:
                 connection = self.get_connection(self.aep_conn_id)
             except AirflowNotFoundException:
@@ -93,7 +98,13 @@ class AdobeExperiencePlatformHook(HttpHook):
         session.verify = self.settings.verify
         session.cert = self.settings.cert
         session.trust_env = self.settings.trust_env
-        session = self._configure_session_from_mount_adapters(session)
+        if self.adapter is None:
+            # One for each session: a shared one would share its kept-alive connections too.
+            adapter = TimedAdapter(getattr(self.keep_alive_adapter, "socket_options", None))
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, adapter)
+        else:
+            session = self._configure_session_from_mount_adapters(session)
         session.headers.update(headers or {})
         return session
 
@@ -152,7 +163,7 @@ class AdobeExperiencePlatformHook(HttpHook):
 
     def _send_with(self, session: requests.Session, send: Send) -> Received:
         limit = self.settings.timeout
-        end = time.monotonic() + limit
+        begun: Received | None = None
         try:
             with session.request(
                 send.method,
@@ -162,21 +173,21 @@ class AdobeExperiencePlatformHook(HttpHook):
                 data=send.body,
                 # Here, not on the session alone: requests lets the environment's proxies win over a session's.
                 proxies=dict(self.settings.proxies),
-                timeout=(min(CONNECT_TIMEOUT, limit), limit),
+                timeout=Timeout(connect=min(CONNECT_TIMEOUT, limit), total=limit),  # type: ignore[arg-type]
                 allow_redirects=False,
                 stream=True,
             ) as answer:
+                begun = _begun(answer.status_code, answer.headers)
                 body = bytearray()
                 for chunk in answer.iter_content(65536):
                     body += chunk
-                    if len(body) > MAX_BODY:
-                        raise TransportError(f"the answer is larger than {MAX_BODY} bytes", sent=True)
-                    if time.monotonic() > end:
-                        raise TransportError(f"no complete answer within {limit:g} s", sent=True)
-                headers = {key.lower(): value for key, value in answer.headers.items()}
-                return Received(answer.status_code, headers, bytes(body))
-        except requests.RequestException as error:
-            raise TransportError(_reason(error, limit), sent=_was_sent(error)) from None
+                    _check_size(body, begun)
+                return replace(begun, body=bytes(body))
+        except (requests.RequestException, UnicodeError) as error:
+            sent = begun is not None or _was_sent(error)
+            raise TransportError(_reason(error, limit, begun), sent=sent, begun=begun) from None
+        except OSError:  # requests has not found the files of 'verify' or 'cert', before it has sent anything
+            raise _no_certificates(self.settings) from None
 
     def test_connection(self) -> tuple[bool, str]:
         """Mint a token and read one page of destination flows, for the form's *Test* button."""
@@ -226,6 +237,7 @@ class AdobeExperiencePlatformAsyncHook:
         :param again: read it anew: a rotated secret takes effect without a restart.
         """
         if self._settings is None or again:
+            check_conn_id(self.aep_conn_id)
             try:
                 connection = await BaseHook.aget_connection(self.aep_conn_id)
             except AirflowNotFoundException:
@@ -290,6 +302,7 @@ class AdobeExperiencePlatformAsyncHook:
         if proxy := _proxy(settings, send.url):
             options["proxy"] = proxy
         timeout = aiohttp.ClientTimeout(total=settings.timeout, sock_connect=min(CONNECT_TIMEOUT, settings.timeout))
+        begun: Received | None = None
         try:
             async with session.request(
                 send.method,
@@ -301,22 +314,37 @@ class AdobeExperiencePlatformAsyncHook:
                 allow_redirects=False,
                 **options,
             ) as answer:
+                begun = _begun(answer.status, answer.headers)
                 body = bytearray()
                 async for chunk in answer.content.iter_chunked(65536):
                     body += chunk
-                    if len(body) > MAX_BODY:
-                        raise TransportError(f"the answer is larger than {MAX_BODY} bytes", sent=True)
-                headers = {key.lower(): value for key, value in answer.headers.items()}
-                return Received(answer.status, headers, bytes(body))
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                    _check_size(body, begun)
+                return replace(begun, body=bytes(body))
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             sent = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-            raise TransportError(_reason(error, settings.timeout), sent=sent) from None
+            raise TransportError(_reason(error, settings.timeout, begun), sent=sent, begun=begun) from None
 
     def _open(self, settings: AepConnection) -> aiohttp.ClientSession:
         if self._session is None:
             # Not aiohttp's own trust_env: it would add the credentials of a .netrc file to our requests.
             self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=8, ssl=_ssl(settings)))
         return self._session
+
+
+def _begun(status: int, headers: Mapping[str, str]) -> Received:
+    return Received(status, {key.lower(): value for key, value in headers.items()}, b"")
+
+
+def _check_size(body: bytearray, begun: Received) -> None:
+    if len(body) > MAX_BODY:
+        raise TransportError(f"the answer is larger than {MAX_BODY} bytes", sent=True, begun=begun)
+
+
+def _no_certificates(settings: AepConnection) -> AepConnectionConfigError:
+    return AepConnectionConfigError(
+        f"Connection {settings.conn_id!r} cannot be used: extra 'verify' or 'cert' names a file that cannot be read as "
+        "certificates"
+    )
 
 
 def _no_connection(conn_id: str) -> AepConnectionConfigError:
@@ -340,15 +368,20 @@ def _ssl(settings: AepConnection) -> ssl.SSLContext | bool:
         return False
     if settings.verify is True and settings.cert is None:
         return True
-    context = ssl.create_default_context(cafile=settings.verify if isinstance(settings.verify, str) else None)
-    if settings.cert is not None:
-        pair = (settings.cert,) if isinstance(settings.cert, str) else settings.cert
-        context.load_cert_chain(*pair)
+    try:
+        context = ssl.create_default_context(cafile=settings.verify if isinstance(settings.verify, str) else None)
+        if settings.cert is not None:
+            pair = (settings.cert,) if isinstance(settings.cert, str) else settings.cert
+            context.load_cert_chain(*pair)
+    except (OSError, ValueError):
+        raise _no_certificates(settings) from None
     return context
 
 
-def _was_sent(error: requests.RequestException) -> bool:
+def _was_sent(error: requests.RequestException | UnicodeError) -> bool:
     """Whether bytes of the request may have reached AEP; in doubt, yes."""
+    if isinstance(error, UnicodeError):
+        return False
     if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
         return False
     if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
@@ -359,11 +392,11 @@ def _was_sent(error: requests.RequestException) -> bool:
     return not isinstance(reason, NewConnectionError | ConnectTimeoutError | ProxyError)
 
 
-def _reason(error: BaseException, timeout: float) -> str:
+def _reason(error: BaseException, timeout: float, begun: Received | None) -> str:
     """Say in plain words what happened; never the URL's query or a header."""
-    if isinstance(error, requests.exceptions.Timeout | TimeoutError):
-        return f"no answer within {timeout:g} s"
     reason = getattr(error.args[0], "reason", error.args[0]) if getattr(error, "args", None) else error
+    if isinstance(error, requests.exceptions.Timeout | TimeoutError) or isinstance(reason, ReadTimeoutError):
+        return f"no {'complete ' if begun else ''}answer within {timeout:g} s"
     kind = type(reason).__name__
     if "NewConnection" in kind or isinstance(error, aiohttp.ClientConnectorError):
         return "connection refused or host not found"

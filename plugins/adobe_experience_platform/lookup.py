@@ -65,16 +65,13 @@ def find(
     marks: Mapping[str, Watermark],
     *,
     ignore: Iterable[str] = (),
-    known: Iterable[str] = (),
 ) -> Call[Look]:
     """Look for runs of these pairs that are newer than the watermarks.
 
-    :param ignore: ids of runs that do not count.
-    :param known: ids of runs that deliver other pairs of ours. AEP may give several pairs one run, so they may be
-        found too, but only while they go on is it open whom they will name.
+    :param ignore: ids of runs that do not count. A run of another pair of ours does: AEP may let pairs share a run.
     """
     wanted = list(pairs)
-    skip, others = set(ignore), set(known)
+    skip = set(ignore)
     found: dict[Pair, FlowRun] = {}
     unnamed: list[str] = []
     nameless: list[str] = []
@@ -89,10 +86,8 @@ def find(
             for pair in wanted:
                 if pair.flow_id == flow_id and pair not in found and run.names(names_of(pair, aliases)):
                     found[pair] = run
-            if not run.audiences and not run.status.is_terminal:
-                unnamed.append(run.id)
-            elif not run.audiences and run.id not in others:
-                nameless.append(run.id)
+            if not run.audiences:
+                (nameless if run.status.is_terminal else unnamed).append(run.id)
     return Look(found, tuple(unnamed), tuple(nameless), frozenset(newer_ids))
 
 

@@ -46,14 +46,19 @@ def as_text(value: object) -> str:
     """Return a JSON string or number as text; ids are integers in one API and strings in the next."""
     if isinstance(value, str):
         return value.strip()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e40:
+        return ""
+    return str(int(value)) if value == int(value) else str(value)
+
+
+def as_id(value: object) -> str:
+    """Return an id as text that may be shown; a broken one becomes an id that AEP does not know."""
+    return one_line(as_text(value), 255)
 
 
 def as_count(value: object) -> int | None:
-    """Return a counter, or None when it is absent or negative (AEP writes -1 for "unknown")."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+    """Return a counter, or None when it is absent, negative (AEP writes -1 for "unknown") or no such number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**63:
         return None
     return int(value)
 
@@ -126,7 +131,7 @@ class ExportJob:
         status = _EXPORT_STATUS.get(raw.lower(), ExportStatus.IN_PROGRESS)
         ended = status is not ExportStatus.IN_PROGRESS
         return cls(
-            id=as_text(data.get("id")),
+            id=as_id(data.get("id")),
             status=status,
             raw_status=one_line(raw, 40) or "(no status)",
             schema_name=as_text(as_dict(data.get("schema")).get("name")),
@@ -222,8 +227,8 @@ class FlowRun:
         status = RunStatus.fold(raw)
         code, text = _first_error(summary, records) if status.is_terminal else ("", "")
         return cls(
-            id=as_text(data.get("id")),
-            flow_id=as_text(data.get("flowId")),
+            id=as_id(data.get("id")),
+            flow_id=as_id(data.get("flowId")),
             status=status,
             raw_status=one_line(raw, 40) or "(no status)",
             created_at=as_time(data.get("createdAt")),
@@ -266,7 +271,7 @@ def _entities(records: Mapping[str, object], side: str) -> Iterator[tuple[str, M
         for entity in as_dicts(summary.get("entitySummaries")):
             name = as_text(entity.get("id"))
             if name.startswith(ENTITY_PREFIX):
-                yield name[len(ENTITY_PREFIX) :], entity
+                yield as_id(name[len(ENTITY_PREFIX) :]), entity
 
 
 def _audience_counts(records: Mapping[str, object]) -> dict[str, Counts]:
@@ -309,10 +314,10 @@ class MappedAudience:
         """Parse ``segmentSelectors.selectors[].value``."""
         schedule = as_dict(data.get("schedule"))
         return cls(
-            id=as_text(data.get("id")),
-            system_id=as_text(data.get("systemSegmentId")),
+            id=as_id(data.get("id")),
+            system_id=as_id(data.get("systemSegmentId")),
             name=one_line(as_text(data.get("name")), 120),
-            frequency=as_text(schedule.get("frequency")),
+            frequency=one_line(as_text(schedule.get("frequency")), 40),
             start_date=as_date(schedule.get("startDate")),
             end_date=as_date(schedule.get("endDate")),
             mapped_at=as_time(data.get("createTime")),
@@ -357,13 +362,13 @@ class DestinationFlow:
             MappedAudience.from_json(as_dict(selector.get("value"))) for each in lists for selector in as_dicts(each)
         ]
         return cls(
-            id=as_text(data.get("id")),
+            id=as_id(data.get("id")),
             name=one_line(as_text(data.get("name")), 120),
-            state=as_text(data.get("state")),
+            state=one_line(as_text(data.get("state")), 40),
             is_destination=told if isinstance(told, bool) else None,
             audiences=tuple(audience for audience in audiences if audience.platform_id),
             tells_audiences=any(isinstance(each, list) for each in lists),
-            last_run_state=as_text(last.get("state")),
+            last_run_state=one_line(as_text(last.get("state")), 40),
             last_run_at=as_time(last.get("completedAtUTC")) or as_time(last.get("startedAtUTC")),
         )
 
@@ -387,8 +392,8 @@ class ActivationOrder:
         Only the run id is taken out of ``statusURL``: its host is never called.
         """
         order = cls(
-            as_text(data.get("order")),
-            as_text(data.get("segment")),
+            as_id(data.get("order")),
+            as_id(data.get("segment")),
             run_id_of(as_text(data.get("statusURL"))),
         )
         return order if order.flow_id and order.audience_id and order.run_id else None

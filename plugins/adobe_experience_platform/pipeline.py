@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator, TaskGroup, TriggerRule, XComArg
+from airflow.sdk.definitions._internal.mixins import ResolveMixin
+from airflow.sdk.definitions.param import DagParam
 
 from .connection import DEFAULT_CONN_ID
 from .delivery import DeliveryOperator
@@ -17,15 +20,45 @@ from .operators import AdHocActivationOperator, LatestSegmentExportOperator
 from .plan import XCOM_NAMES, PlanJobsOperator
 from .planning import MAX_PAIRS_PER_JOB
 from .report import DeliveryReportOperator
-from .retry import AepRetryPolicy
 from .sensors import SegmentExportSensor
 from .tasks import Resolvable
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 PLAN, WAIT_EXPORT, LATEST = "plan_jobs", "wait_for_segment_export", "get_latest_export_job"
 ACTIVATE, WAIT_RUNS, REPORT = "activate", "wait_for_flow_runs", "report"
 TASKS = (PLAN, WAIT_EXPORT, LATEST, ACTIVATE, WAIT_RUNS, REPORT)
 RETRIES = 3
 RETRY_DELAY = timedelta(seconds=30)
+
+
+class StableParam(ResolveMixin):
+    """A ``dag.param(…)`` that reads the same at every parse.
+
+    Airflow writes a DagParam among the arguments of a mapped task with its memory address, so that each parse
+    would make a new version of the DAG.
+    """
+
+    def __init__(self, param: DagParam) -> None:
+        self._param = param
+
+    def iter_references(self) -> Iterable[tuple[Any, str]]:
+        """Return no task: a param depends on none."""
+        return ()
+
+    def resolve(self, context: Context) -> Any:
+        """Return the param's value in this run."""
+        return self._param.resolve(context)
+
+    def __repr__(self) -> str:
+        """Return what the serialized DAG shows."""
+        return f"params[{self._param.serialize()['name']!r}]"
+
+
+def stable(value: Resolvable) -> Resolvable:
+    """Make a value fit for the arguments of a mapped task."""
+    return StableParam(value) if isinstance(value, DagParam) else value
 
 
 class ActivationTaskGroup(TaskGroup):
@@ -108,18 +141,17 @@ def activation_pipeline(
         latest = LatestSegmentExportOperator(task_id=LATEST, max_export_age_hours=max_export_age_hours, **place)
         activate = AdHocActivationOperator.partial(
             task_id=ACTIVATE,
-            api_version=api_version,
-            max_export_age_hours=max_export_age_hours,
-            on_conflict=on_conflict,
-            export_timeout_minutes=export_timeout_minutes,
-            poll_interval=poll_interval,
+            api_version=stable(api_version),
+            max_export_age_hours=stable(max_export_age_hours),
+            on_conflict=stable(on_conflict),
+            export_timeout_minutes=stable(export_timeout_minutes),
+            poll_interval=stable(poll_interval),
             names=names,
             # Failed runs are sent again by wait_for_flow_runs, which turns red and is cleared.
             resend_failed=False,
-            retry_policy=AepRetryPolicy(),
             deferrable=deferrable,
             map_index_template="{{ task.job_title }}",
-            **place,
+            **{name: stable(value) for name, value in place.items()},
         ).expand(job=plan.output)
         watch = DeliveryOperator(
             task_id=WAIT_RUNS,

@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from . import preflight
 from .connection import DEFAULT_CONN_ID
-from .errors import AepError, AepInputError, one_line
+from .errors import AepError, AepInputError, shown
 from .models import Pair
 from .planning import (
     API_VERSIONS,
@@ -145,7 +145,7 @@ class PlanJobsOperator(AepTask):
         known = set(self.dag.params) | AIRFLOW_CONF_KEYS
         listed = ", ".join(sorted(self.dag.params)) or "none"
         return [
-            f"conf key {one_line(ascii(key), 60)} is unknown: correct or remove it (this DAG's params: {listed})"
+            f"conf key {shown(key)} is unknown: correct or remove it (this DAG's params: {listed})"
             for key in conf
             if key not in known
         ]
@@ -160,7 +160,7 @@ class PlanJobsOperator(AepTask):
         ]
         for name, value, allowed in choices:
             if value not in allowed:
-                faults.append(f"{name} is {one_line(repr(value), 60)}: choose {' or '.join(allowed)}")
+                faults.append(f"{name} is {shown(value)}: choose {' or '.join(allowed)}")
         numbers: list[tuple[str, Any, float, float, bool]] = [
             ("max_audiences_per_job", self.max_audiences_per_job, 1, MAX_PAIRS_PER_JOB, False),
             ("max_export_age_hours", self.max_export_age_hours, 0, 24 * 365, True),
@@ -172,11 +172,11 @@ class PlanJobsOperator(AepTask):
             if value is None and optional:
                 continue
             if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-                faults.append(f"{name} is {one_line(repr(value), 60)}: enter a number from {least} to {most}")
+                faults.append(f"{name} is {shown(value)}: enter a number from {least} to {most}")
         if isinstance(self.max_audiences_per_job, float) and not self.max_audiences_per_job.is_integer():
             faults.append(f"max_audiences_per_job is {self.max_audiences_per_job}: enter a whole number")
         if not isinstance(self.dry_run_only, bool):
-            faults.append(f"dry_run is {one_line(repr(self.dry_run_only), 60)}: choose true or false")
+            faults.append(f"dry_run is {shown(self.dry_run_only)}: choose true or false")
         if self.sandbox_name is not None and (fault := check_id(self.sandbox_name, "sandbox_name")):
             faults.append(fault)
         if not isinstance(self.aep_conn_id, str) or not self.aep_conn_id:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .errors import AepInputError, one_line
+from .errors import AepInputError, shown
 from .models import Pair
 
 MAX_PAIRS_PER_JOB = 80
@@ -45,17 +45,22 @@ class Job:
         return {"job": self.number, "of": self.of, "activation_info": info, "aliases": dict(self.aliases)}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, object]) -> Job:
+    def from_json(cls, data: object) -> Job:
         """Read a job from an XCom or from a user's own DAG; only ``activation_info`` is required.
 
         :raises AepInputError: if it is malformed.
         """
+        form = AepInputError(["a job needs the form {'activation_info': {…}, 'aliases': {…}, 'job': 1, 'of': 1}"])
+        if not isinstance(data, Mapping):
+            raise form
         pairs = parse_activation_info(data.get("activation_info"))
         aliases = data.get("aliases") or {}
         number, of = data.get("job", 1), data.get("of", 1)
         if not isinstance(aliases, dict) or not isinstance(number, int) or not isinstance(of, int):
-            raise AepInputError(["a job needs the form {'activation_info': {…}, 'aliases': {…}, 'job': 1, 'of': 1}"])
-        return cls(number, of, pairs, {str(key): str(value) for key, value in aliases.items()})
+            raise form
+        if not all(isinstance(text, str) for item in aliases.items() for text in item):
+            raise form
+        return cls(number, of, pairs, dict(aliases))
 
     @property
     def title(self) -> str:
@@ -76,11 +81,11 @@ def named(ident: str, names: Mapping[str, str]) -> str:
 def check_id(value: object, what: str) -> str | None:
     """Return what is wrong with an id, None if nothing: only characters that ids in AEP have."""
     if not isinstance(value, str):
-        return f"{what} {one_line(repr(value), 60)} is not text: put it in quotes"
+        return f"{what} {shown(value)} is not text: put it in quotes"
     if not value:
         return f"{what} is empty"
     if not _ID.match(value):
-        return f"{what} {one_line(ascii(value), 80)} is no id of AEP: copy it again, without spaces or punctuation"
+        return f"{what} {shown(value, 80)} is no id of AEP: copy it again, without spaces or punctuation"
     return None
 
 

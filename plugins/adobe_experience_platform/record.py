@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .errors import AepSubmissionError
+from .errors import AepSubmissionError, shown
 from .models import FlowRun, Pair, as_dict
 
 VERSION = 1
@@ -76,6 +76,7 @@ class Record:
     :param failed_runs: runs that count no more: they failed, or a person decided that they are not ours.
     :param doubtful: runs that may be ours and will never tell; a person's clear decides that they are not.
     :param lost: lost answers in a row.
+    :param unsure: whether an earlier POST of ours may have started runs that we do not know.
     """
 
     max_tries: int
@@ -84,6 +85,7 @@ class Record:
     failed_runs: list[str] = field(default_factory=list)
     doubtful: list[str] = field(default_factory=list)
     lost: int = 0
+    unsure: bool = False
 
     def to_json(self) -> dict[str, object]:
         """Return the record as JSON."""
@@ -102,6 +104,8 @@ class Record:
             "doubtful": self.doubtful,
             "lost": self.lost,
         }
+        if self.unsure:
+            data["unsure"] = True
         if self.intent is not None:
             data["intent"] = {
                 "at": self.intent.at,
@@ -120,8 +124,13 @@ class Record:
         """
         if data.get("v") != VERSION:
             raise AepSubmissionError(
-                f"The record of this delivery has version {data.get('v')!r}, this package knows {VERSION}. Run the "
-                "package version that wrote it; nothing was sent."
+                f"The record of this delivery has version {shown(data.get('v'))}, this package knows {VERSION}. Run "
+                "the package version that wrote it; nothing was sent."
+            )
+        if not isinstance(data.get("intent"), dict | None):
+            raise AepSubmissionError(
+                "The record of this delivery is damaged: it may hide an activation that was sent. Look in AEP what was "
+                "delivered and start a new run with the rest; nothing was sent."
             )
         adopted = as_dict(data.get("adopted"))
         orders: dict[Pair, Order | None] = {}
@@ -129,7 +138,7 @@ class Record:
             marked = adopted.get(flow_id)
             for audience_id, run_id in as_dict(audiences).items():
                 is_adopted = isinstance(marked, list) and audience_id in marked
-                orders[Pair(flow_id, audience_id)] = Order(str(run_id), is_adopted) if run_id else None
+                orders[Pair(flow_id, audience_id)] = Order(_text(run_id), is_adopted) if run_id else None
         tries, lost = data.get("max_tries"), data.get("lost")
         return cls(
             max_tries=tries if isinstance(tries, int) else 0,
@@ -138,6 +147,7 @@ class Record:
             failed_runs=_texts(data.get("failed_runs")),
             doubtful=_texts(data.get("doubtful")),
             lost=lost if isinstance(lost, int) else 0,
+            unsure=bool(data.get("unsure")),
         )
 
 
@@ -145,17 +155,21 @@ def _intent(data: Mapping[str, object]) -> Intent | None:
     if not data:
         return None
     marks = {
-        flow_id: Watermark(_moment(mark[0]), tuple(str(item) for item in mark[1:]))
+        flow_id: Watermark(_moment(mark[0]), tuple(map(_text, mark[1:])))
         for flow_id, mark in as_dict(data.get("watermarks")).items()
         if isinstance(mark, list) and mark
     }
     answer = data.get("answer")
-    known = Answer(str(answer[0]), str(answer[1])) if isinstance(answer, list) and len(answer) == 2 else None
-    return Intent(str(data.get("at")), marks, known)
+    known = Answer(_text(answer[0]), _text(answer[1])) if isinstance(answer, list) and len(answer) == 2 else None
+    return Intent(_text(data.get("at")), marks, known)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else shown(value)
 
 
 def _texts(value: object) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list) else []
+    return list(map(_text, value)) if isinstance(value, list) else []
 
 
 def _millis(moment: dt.datetime | None) -> int | None:
@@ -163,4 +177,7 @@ def _millis(moment: dt.datetime | None) -> int | None:
 
 
 def _moment(value: object) -> dt.datetime | None:
-    return dt.datetime.fromtimestamp(value / 1000, tz=dt.UTC) if isinstance(value, int | float) else None
+    try:
+        return dt.datetime.fromtimestamp(value / 1000, tz=dt.UTC) if isinstance(value, int | float) else None
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from .errors import one_line
 from .models import RunStatus
 from .planning import Job, count
 from .results import NOT_SENT, UNKNOWN, Delivery, Result, deliveries, submitted_only, summarize, without_run
@@ -35,7 +36,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[st
     for title in head:
         grid.add_column(title, justify="right" if title in right else "left", no_wrap=True)
     for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))
+        grid.add_row(*(Text(one_line(cell)) for cell in row))
     out = io.StringIO()
     Console(file=out, width=400, color_system=None, legacy_windows=False).print(grid)
     return [line.rstrip() for line in out.getvalue().splitlines()]

@@ -202,15 +202,13 @@ class Submission:
         answer = intent.answer
         conflict = conflict_in(answer.text) if answer is not None and answer.kind == "conflict" else None
         refused = self._pair_of(conflict) if conflict is not None else None
+        # A run in the way of our only POST was there before it, though perhaps started after we took the watermark.
+        theirs = [conflict.run_id] if conflict is not None and not self.record.unsure else []
         look = yield from find(
-            self.missing,
-            self.job.aliases,
-            intent.watermarks,
-            ignore=self.record.failed_runs,
-            known=[order.run_id for order in self.record.orders.values() if order is not None],
+            self.missing, self.job.aliases, intent.watermarks, ignore=[*self.record.failed_runs, *theirs]
         )
         self._adopt(look.found)
-        if conflict is not None and refused in self.missing and conflict.run_id in look.newer:
+        if conflict is not None and not theirs and refused in self.missing and conflict.run_id in look.newer:
             # AEP itself says whose run this is, before the run does.
             self._adopt_run(refused, conflict.run_id)
         if not self.missing:
@@ -234,9 +232,10 @@ class Submission:
                 "this task to send exactly these again."
             )
         self.record.intent = None
+        self.record.unsure |= not self._refused_whole
         self._save()
         if answer.kind == "refused":
-            raise AepSubmissionError(f"{answer.text} Not sent: {self._names(self.missing)}.")
+            raise AepSubmissionError(f"{answer.text}. Not sent: {self._names(self.missing)}.")
         if conflict is not None and (refused is None or refused in self.missing):
             return (yield from self._give_way(conflict))
         return None
@@ -275,6 +274,7 @@ class Submission:
         if lost is not None:
             # A run of the lost POST that shows up late must still be recognised as ours.
             marks = {**marks, **lost.watermarks}
+            self.record.unsure = True
         intent = Intent(self.now().isoformat(timespec="seconds"), marks)
         self.record.intent = intent
         self._save()
@@ -287,7 +287,7 @@ class Submission:
             self.record.lost += 1
             self._asked_to_wait = error.retry_after or 0.0
             self._save()
-            self.log.warning("%s. AEP is asked what became of it before anything is sent again.", error)
+            self.log.warning("%s", error)
             if self.record.lost >= LOST_LIMIT:
                 raise
             return None

@@ -12,7 +12,7 @@ from airflow.sdk.api.datamodels._generated import TaskInstanceState
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
 
 from . import links, polling
-from .errors import AepDeadlineError, AepDeliveryError, AepError, AepInputError, AepTransientError
+from .errors import AepDeadlineError, AepDeliveryError, AepError, AepInputError, AepTransientError, shown
 from .models import Pair, RunStatus
 from .planning import check_id, count
 from .record import Order
@@ -159,12 +159,14 @@ def read_event(event: object) -> tuple[str, str]:
         return "done", ""  # the trigger ended the task; only ``dag.test`` resumes it all the same
     if not isinstance(event, dict) or event.get("v") != EVENT_VERSION:
         raise AepTransientError("the wait", text=f"the trigger sent an unknown event of type {type(event).__name__}")
-    status, message = str(event.get("status")), str(event.get("message", ""))
+    status, message = (
+        text if isinstance(text := event.get(key, ""), str) else shown(text) for key in ("status", "message")
+    )
     if status == "error":
         error = AepTransientError("the wait", text=message) if event.get("retriable", True) else AepError(message)
         raise error
     if status not in ("done", "timeout"):
-        raise AepTransientError("the wait", text=f"the trigger sent an unknown status {status[:40]!r}")
+        raise AepTransientError("the wait", text=f"the trigger sent an unknown status {shown(status)}")
     return status, message
 
 
@@ -390,22 +392,28 @@ def _advice(bad: Sequence[Result]) -> str:
     return " ".join(advice)
 
 
-def deliveries_of(orders: Sequence[Any]) -> list[Delivery]:
+DEEPEST = 5
+"""Levels of lists in lists of orders: what is nested deeper was not returned by any operator."""
+
+
+def deliveries_of(orders: Any, *, deepest: int = DEEPEST) -> list[Delivery]:
     """Read orders as operators return them: dicts, lists, or run ids alone; nested lists are joined.
 
     :raises AepInputError: for anything else.
     """
-    found: list[Delivery] = []
-    for item in orders:
-        if isinstance(item, str) and item:
-            found.append(Delivery(Pair("", ""), Order(item)))
-        elif isinstance(item, dict) and item.get("run_id"):
-            pair = Pair(str(item.get("flow_id", "")), str(item.get("audience_id", "")))
-            found.append(Delivery(pair, Order(str(item["run_id"]), bool(item.get("adopted")))))
-        elif isinstance(item, Sequence) and not isinstance(item, str):
-            found += deliveries_of(item)
-        else:
-            raise AepInputError(
-                [f"orders: {type(item).__name__} is no order: pass what AdHocActivationOperator returns"]
-            )
-    return found
+    if isinstance(orders, str) and orders:
+        return [_delivery({"run_id": orders})]
+    if isinstance(orders, Mapping) and orders.get("run_id"):
+        return [_delivery(orders)]
+    if isinstance(orders, Sequence) and not isinstance(orders, str | bytes) and deepest > 0:
+        return [found for item in orders for found in deliveries_of(item, deepest=deepest - 1)]
+    raise AepInputError([f"orders: {type(orders).__name__} is no order: pass what AdHocActivationOperator returns"])
+
+
+def _delivery(order: Mapping[str, Any]) -> Delivery:
+    """Read one order. AEP has checked no id of it yet, and each is shown or becomes part of a URL."""
+    names = ["run_id", *(name for name in Pair._fields if order.get(name, "") != "")]
+    if faults := [fault for name in names if (fault := check_id(order[name], f"orders: {name}"))]:
+        raise AepInputError(faults)
+    pair = Pair(order.get("flow_id", ""), order.get("audience_id", ""))
+    return Delivery(pair, Order(order["run_id"], bool(order.get("adopted"))))

@@ -11,8 +11,8 @@ import json
 import random
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import urljoin, urlsplit
+from typing import Any, TypedDict
+from urllib.parse import quote_plus, urljoin, urlsplit
 
 from . import auth
 from .connection import AepConnection
@@ -29,6 +29,7 @@ from .errors import (
     Kind,
     Verdict,
     classify,
+    request_id_of,
 )
 
 ATTEMPTS = 5
@@ -80,11 +81,13 @@ class TransportError(Exception):
     """No complete answer.
 
     :param sent: False only when the request provably never left (refused, no such host, TLS failed).
+    :param begun: the answer as far as it came, None if nothing came.
     """
 
-    def __init__(self, reason: str, *, sent: bool) -> None:
+    def __init__(self, reason: str, *, sent: bool, begun: Received | None = None) -> None:
         super().__init__(reason)
         self.sent = sent
+        self.begun = begun
 
 
 Effects = Generator[Send | Sleep | NeedToken, Any, Response]
@@ -122,9 +125,10 @@ def exchange(connection: AepConnection, request: Request) -> Effects:
         if 300 <= received.status < 400 and not request.is_activation:
             url, redirects = _redirect(connection, request, url, received), redirects + 1
             if redirects > MAX_REDIRECTS:
-                raise AepRequestError(request.name, status=received.status, text="too many redirects")
+                raise AepRequestError(request.name, status=received.status, text="too many redirects", advice=_BETWEEN)
             continue
-        verdict = classify(received.status, received.headers, received.body, activation=request.is_activation)
+        shown = _blotted(received, token)
+        verdict = classify(received.status, received.headers, shown, activation=request.is_activation)
         data = _json_object(received.body) if verdict.kind is Kind.OK else None
         if data is not None:
             return Response(data, verdict.request_id)
@@ -155,9 +159,11 @@ def mint(connection: AepConnection) -> Mint:
                 auth.CALL,
                 text=str(error),
                 advice=f"is {connection.ims_url} (extra 'ims_url') reachable from here?",
+                **_begun(error),
             )
         else:
-            verdict = classify(received.status, received.headers, received.body)
+            secret = connection.client_secret
+            verdict = classify(received.status, received.headers, _blotted(received, secret, quote_plus(secret)))
             data = _json_object(received.body)
             if verdict.kind is Kind.OK and data is not None:
                 return auth.read_token(data)
@@ -194,29 +200,58 @@ def _redirect(connection: AepConnection, request: Request, url: str, received: R
     target = url
     try:
         target = urljoin(url, received.headers.get("location", ""))
-        parts = urlsplit(target)
-        same = parts.port == urlsplit(connection.base_url).port
-        same = same and f"{parts.scheme}://{parts.hostname}" == "{0.scheme}://{0.hostname}".format(
-            urlsplit(connection.base_url)
-        )
+        same = _origin(target) == _origin(connection.base_url)
     except ValueError:
         same = False
     if not same or target == url:
         raise AepRequestError(
             request.name,
             status=received.status,
-            text="redirect to another host was not followed, so that the token stays where it belongs",
+            text="redirect to another host was not followed, so that the token stays where it belongs"
+            if not same
+            else "redirect to the same address",
+            request_id=request_id_of(received.headers),
             advice="check Host of the connection",
         )
     return target
 
 
+def _origin(url: str) -> tuple[object, ...]:
+    """Return what must be the same for the token to be sent there."""
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname, port, parts.username, parts.password
+
+
 def _no_answer(connection: AepConnection, request: Request, error: TransportError) -> AepCallError:
     if request.is_activation and error.sent:
-        return AepLostAnswerError(request.name, text=f"{error}; the activation may or may not have started")
-    return AepTransientError(
-        request.name, text=str(error), advice=f"is {connection.base_url} reachable from this machine?"
-    )
+        text = f"{error}; the activation may or may not have started"
+        return AepLostAnswerError(request.name, text=text, advice=_LOOK, **_begun(error))
+    advice = f"is {connection.base_url} reachable from this machine?"
+    if error.begun is not None:
+        advice = _BETWEEN
+    return AepTransientError(request.name, text=str(error), advice=advice, **_begun(error))
+
+
+class _Begun(TypedDict, total=False):
+    status: int
+    request_id: str
+
+
+def _begun(error: TransportError) -> _Begun:
+    """Return what is known of an answer that never came to its end."""
+    if error.begun is None:
+        return {}
+    return {"status": error.begun.status, "request_id": request_id_of(error.begun.headers)}
+
+
+def _blotted(received: Received, *secrets: str) -> bytes:
+    """Return the body without secrets: error pages may echo the request, and their text is shown."""
+    body = received.body
+    if not 200 <= received.status < 300:
+        for secret in filter(None, secrets):
+            body = body.replace(secret.encode(), b"***")
+    return body
 
 
 def _transient(call: str, verdict: Verdict) -> AepTransientError:
@@ -228,7 +263,7 @@ def _transient(call: str, verdict: Verdict) -> AepTransientError:
         text=text,
         request_id=verdict.request_id,
         retry_after=verdict.retry_after,
-        advice="AEP is busy or in trouble; this is tried again" if verdict.kind is not Kind.OK else "",
+        advice=_BETWEEN if verdict.kind is Kind.OK else "AEP is busy or in trouble; this is tried again",
     )
 
 
@@ -242,10 +277,13 @@ def _error(request: Request, verdict: Verdict) -> AepCallError:
         "retry_after": verdict.retry_after,
     }
     if verdict.kind is Kind.CONFLICT and verdict.conflict is not None:
-        return AepConflictError(request.name, verdict.conflict, **fields)
+        return AepConflictError(request.name, verdict.conflict, **fields, advice="wait for that run to end")
     if verdict.kind is Kind.NOT_READY:
-        return AepNotReadyError(request.name, **fields)  # type: ignore[arg-type]
+        return AepNotReadyError(request.name, **fields, advice="this is tried again later")  # type: ignore[arg-type]
     if request.is_activation and verdict.kind in (Kind.UNKNOWN, Kind.OK):
+        fields["advice"] = _LOOK
+        if verdict.kind is Kind.OK:
+            fields["text"] = "the body is no JSON object"
         return AepLostAnswerError(request.name, **fields)  # type: ignore[arg-type]
     if verdict.kind in (Kind.RETRY, Kind.OK):
         return _transient(request.name, verdict)
@@ -257,6 +295,8 @@ def _error(request: Request, verdict: Verdict) -> AepCallError:
     return AepRequestError(request.name, **fields)  # type: ignore[arg-type]
 
 
+_BETWEEN = "if this stays, look at what lies between here and AEP, such as a proxy"
+_LOOK = "AEP is asked what became of it before anything is sent again"
 _GATEWAY_ADVICE = {
     "401013": "the token was refused even when new: check client id and scopes",
     "403000": "check Login (client id) of the connection",
@@ -277,4 +317,5 @@ def _advice(verdict: Verdict) -> str:
             "give the credential a role on this sandbox with View Destinations, Activate Destinations, "
             "View Profiles and View Segments"
         )
-    return {401: "check the credential of the connection", 404: "check the ids and the sandbox"}.get(verdict.status, "")
+    advice = {401: "check the credential of the connection", 404: "check the ids and the sandbox"}
+    return advice.get(verdict.status, "correct what AEP names; the same request would be refused again")

@@ -25,7 +25,16 @@ def main(folder: str) -> None:
     import airflow.sdk
 
     # What every DAG file needs; airflow.sdk imports lazily.
-    names = ("DAG", "Param", "BaseOperator", "BaseOperatorLink", "BaseSensorOperator", "RetryPolicy", "TaskGroup", "conf")
+    names = (
+        "DAG",
+        "Param",
+        "BaseOperator",
+        "BaseOperatorLink",
+        "BaseSensorOperator",
+        "RetryPolicy",
+        "TaskGroup",
+        "conf",
+    )
     for name in names:
         getattr(airflow.sdk, name)
     before, start = set(sys.modules), time.perf_counter()

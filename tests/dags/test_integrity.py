@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,7 @@ def test_every_param_has_a_label(adhoc: DAG) -> None:
 def test_the_tasks_come_in_the_order_of_the_design(adhoc: DAG) -> None:
     assert [task.task_id for task in adhoc.topological_sort()] == TASKS
     assert adhoc.task_dict["activate"].is_mapped
-    for earlier, later in zip(TASKS, TASKS[1:], strict=False):
+    for earlier, later in pairwise(TASKS):
         assert later in adhoc.task_dict[earlier].downstream_task_ids
     assert adhoc.task_dict["wait_for_flow_runs"].upstream_task_ids == {"plan_jobs", "activate"}
 
@@ -166,6 +167,14 @@ def test_failed_tasks_are_tried_again_three_times(adhoc: DAG) -> None:
     for task_id in TASKS:
         task = adhoc.task_dict[task_id]
         assert (task.retries, task.retry_delay) == (3, timedelta(seconds=30)), task_id
+
+
+def test_what_cannot_heal_is_not_tried_again(adhoc: DAG) -> None:
+    """The retry policy reaches every task that talks to AEP, the mapped one too."""
+    for task_id in TASKS[:-1]:
+        task = adhoc.task_dict[task_id]
+        policy = task.partial_kwargs["retry_policy"] if task.is_mapped else task.retry_policy
+        assert type(policy).__name__ == "AepRetryPolicy", task_id
 
 
 def test_no_trigger_rule_can_turn_a_failed_run_green(adhoc: DAG) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import ast
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.models.taskreschedule import TaskReschedule
-from airflow.utils.session import create_session
 
 from tests.examples.conftest import EXAMPLES, Run
 from tools.simulator_process import SimulatorProcess
 
 FILES = sorted(EXAMPLES.glob("*.py"))
 POST = "*/adhocrun"
+DEFERRED, RESCHEDULED = "running trigger in line", "UP_FOR_RESCHEDULE"
 
 
 @pytest.fixture
@@ -57,33 +60,37 @@ def test_each_can_be_copied_anywhere(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize(("task_id", "way"), [("wait_in_the_triggerer", "deferred"), ("wait_in_reschedule_mode", "")])
+@pytest.mark.parametrize(
+    ("task_id", "way"), [("wait_in_the_triggerer", DEFERRED), ("wait_in_reschedule_mode", RESCHEDULED)]
+)
 def test_a_sensor_waits_for_the_export(
-    examples: DagBag, run: Run, simulator: SimulatorProcess, task_id: str, way: str
+    examples: DagBag, simulator: SimulatorProcess, run: Run, task_id: str, way: str
 ) -> None:
-    simulator.start_export_job(duration=1.5)
-    alone = examples.dags["example_aep_sensor_alone"].partial_subset(task_id)
+    dag = examples.dags["example_aep_sensor_alone"]
+    others = "|".join(task.task_id for task in dag.tasks if task.task_id != task_id)
+    job = simulator.start_export_job()
 
-    finished = run(alone)
+    with after_a_look(simulator, "*/export/jobs", lambda: simulator.end_export_job(job["id"])):
+        finished = run(dag, leave_out=others)
 
-    assert finished.states == {task_id: "success"}
+    assert set(finished.states().values()) == {"success"}
     assert "PROCESSING" not in simulator.state()["export_jobs"]
     assert len(simulator.requests(path="*/export/jobs")) > 1
-    assert bool(rescheduled(finished.run.id, task_id)) == (way != "deferred")
+    assert way in finished.log
 
 
 def test_tasks_of_ones_own_go_on_after_the_sensors(example: Run, simulator: SimulatorProcess) -> None:
     finished = example("example_aep_sensor_alone")
 
-    assert finished.states == dict.fromkeys(("wait_in_the_triggerer", "wait_in_reschedule_mode", "go_on"), "success")
+    assert finished.states() == dict.fromkeys(("wait_in_the_triggerer", "wait_in_reschedule_mode", "go_on"), "success")
     assert simulator.deliveries() == []
 
 
 def test_one_operator_delivers(example: Run, simulator: SimulatorProcess) -> None:
     finished = example("example_aep_operator_alone")
 
-    assert finished.states == {"deliver": "success"}
-    result = finished.result("deliver")
+    assert finished.states() == {"deliver": "success"}
+    result = finished.xcom("deliver")
     assert result["summary"]["success"] == 1
     assert delivered(simulator) == [(item["flow_id"], item["audience_id"], 1) for item in result["results"]]
 
@@ -100,22 +107,26 @@ def test_one_operator_delivers_what_a_run_asks_for(example: Run, simulator: Simu
 def test_the_export_of_one_task_is_sent_by_the_next(example: Run, simulator: SimulatorProcess) -> None:
     finished = example("example_aep_operators_in_a_row")
 
-    assert finished.states == dict.fromkeys(("find_export", "submit", "watch"), "success")
+    assert finished.states() == dict.fromkeys(("find_export", "submit", "watch"), "success")
     (post,) = simulator.requests(path=POST)
-    assert post["json"]["exportIds"] == [finished.result("find_export")]
+    assert post["json"]["exportIds"] == [finished.xcom("find_export")]
     assert "version=2" not in post["headers"].get("accept", "")
-    assert finished.result("watch")["summary"]["success"] == 1
-    assert [item["run_id"] for item in finished.result("watch")["results"]] == simulator.deliveries()[0]["run_ids"]
+    assert finished.xcom("watch")["summary"]["success"] == 1
+    assert [item["run_id"] for item in finished.xcom("watch")["results"]] == simulator.deliveries()[0]["run_ids"]
 
 
 @pytest.mark.usefixtures("quick")
 def test_delivers_without_a_triggerer(example: Run, simulator: SimulatorProcess) -> None:
-    simulator.add_outcomes({"status": "success", "seconds": 1.5})
+    simulator.add_outcomes({"status": "success", "seconds": 3600})
 
-    finished = example("example_aep_operators_without_triggerer")
+    def end_run() -> None:
+        simulator.change_run(simulator.deliveries()[0]["run_ids"][0], status="success")
 
-    assert finished.states == {"submit": "success", "watch": "success"}
-    assert rescheduled(finished.run.id, "watch") > 0
+    with after_a_look(simulator, "*/flowservice/runs/*", end_run):
+        finished = example("example_aep_operators_without_triggerer")
+
+    assert finished.states() == {"submit": "success", "watch": "success"}
+    assert RESCHEDULED in finished.log
     assert [(item["count"], item["successful"]) for item in simulator.deliveries()] == [(1, 1)]
 
 
@@ -127,23 +138,23 @@ class TestPipelineInALargerDag:
     ) -> None:
         finished = example(self.ID)
 
-        assert set(finished.states.values()) == {"success"}
+        assert set(finished.states().values()) == {"success"}
         assert [item["count"] for item in simulator.deliveries()] == [1, 1]
-        assert finished.result("tell").splitlines()[0] == "2 of 2 delivered"
+        assert finished.xcom("tell").splitlines()[0] == "2 of 2 delivered"
 
     def test_a_dry_run_sends_nothing_and_skips_what_follows(self, example: Run, simulator: SimulatorProcess) -> None:
         finished = example(self.ID, groups=["openers"], dry_run=True)
 
         assert finished.state == "success"
         ran = {"choose": "success", "plan_jobs": "success"}
-        assert finished.states == {**dict.fromkeys(finished.states, "skipped"), **ran}
+        assert finished.states() == {**dict.fromkeys(finished.states(), "skipped"), **ran}
         assert simulator.requests(path=POST) == []
 
     def test_nothing_to_deliver_skips_the_delivery(self, example: Run, simulator: SimulatorProcess) -> None:
         finished = example(self.ID, groups=[])
 
         assert finished.state == "success"
-        assert set(finished.states.values()) == {"skipped"}
+        assert set(finished.states().values()) == {"skipped"}
         assert simulator.requests() == []
 
     def test_a_failed_delivery_is_red_and_ends_the_dag(self, example: Run, simulator: SimulatorProcess) -> None:
@@ -153,8 +164,8 @@ class TestPipelineInALargerDag:
 
         assert finished.state == "failed"
         red = {"wait_for_flow_runs": "failed", "report": "failed", "tell": "upstream_failed"}
-        assert finished.states.items() >= red.items()
-        assert finished.result("report")["summary"]["failed"] == 1
+        assert finished.states().items() >= red.items()
+        assert finished.xcom("report")["summary"]["failed"] == 1
 
 
 class TestSeveralSandboxes:
@@ -163,10 +174,10 @@ class TestSeveralSandboxes:
     def test_delivers_from_each_over_its_own_connection(self, example: Run, simulator: SimulatorProcess) -> None:
         finished = example(self.ID)
 
-        assert set(finished.states.values()) == {"success"}
+        assert set(finished.states().values()) == {"success"}
         assert sandboxes(simulator) == ["dev", "prod"]
         for group in ("development", "production"):
-            assert finished.result(f"{group}.report")["summary"]["success"] == 1
+            assert finished.xcom(f"{group}.report")["summary"]["success"] == 1
 
     def test_a_failed_rehearsal_keeps_production_from_being_sent(
         self, example: Run, simulator: SimulatorProcess
@@ -177,7 +188,27 @@ class TestSeveralSandboxes:
 
         assert finished.state == "failed"
         assert sandboxes(simulator) == ["dev"]
-        assert finished.states["production.plan_jobs"] == "upstream_failed"
+        assert finished.states()["production.plan_jobs"] == "upstream_failed"
+
+
+@contextmanager
+def after_a_look(simulator: SimulatorProcess, path: str, action: Callable[[], None]) -> Iterator[None]:
+    """Do something as soon as a task has looked at AEP once."""
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not simulator.requests(path=path):
+            if stop.wait(0.1):
+                return
+        action()
+
+    with ThreadPoolExecutor(1) as thread:
+        watching = thread.submit(watch)
+        try:
+            yield
+        finally:
+            stop.set()
+        watching.result()
 
 
 def delivered(simulator: SimulatorProcess) -> list[tuple[str, str, int]]:
@@ -186,19 +217,3 @@ def delivered(simulator: SimulatorProcess) -> list[tuple[str, str, int]]:
 
 def sandboxes(simulator: SimulatorProcess) -> list[Any]:
     return [request["headers"]["x-sandbox-name"] for request in simulator.requests(path=POST)]
-
-
-def rescheduled(run_id: int, task_id: str) -> int:
-    """Return how often a task gave its slot back."""
-    from airflow.models.taskinstance import TaskInstance
-    from sqlalchemy import func, select
-
-    query = (
-        select(func.count())
-        .select_from(TaskReschedule)
-        .join(TaskInstance, TaskInstance.id == TaskReschedule.ti_id)
-        .join(TaskInstance.dag_run)
-        .where(TaskInstance.task_id == task_id, TaskInstance.dag_run.property.mapper.class_.id == run_id)
-    )
-    with create_session() as session:
-        return int(session.scalar(query) or 0)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.aep import LocalAep
-from tests.support.stage import Stage
+from tests.support.stage import Scenario, Stage
 from tools.airflow_client import AirflowClient
 from tools.local_airflow import COMPONENTS, LocalAirflow
 
@@ -30,8 +30,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _place(item: pytest.Item) -> tuple[bool, bool, bool]:
     """Put first what is quick to fail, then what runs together, and last what looks at all that was left."""
     live = item.path.is_relative_to(HERE)
-    alone = not hasattr(getattr(item, "function", None), "scenario")
+    alone = _scenario(item) is None
     return live, live and alone, item.path.name == "test_secrets.py"
+
+
+def _scenario(item: pytest.Item) -> Scenario | None:
+    """Return what a test plays together with others: a function of its own, or a row of a table."""
+    row = item.callspec.params.get("row") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+    scenario: Scenario | None = getattr(getattr(item, "function", None), "scenario", row)
+    return scenario if callable(scenario) else None
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +55,7 @@ def live_airflow(aeps: dict[str, LocalAep]) -> Iterator[LocalAirflow]:
     for connection in connections.values():
         connection["extra"]["timeout"] = TIMEOUT
     airflow = LocalAirflow(
-        dags_folders=[REPOSITORY / "dags", HERE / "dags_smoke"],
+        dags_folders=[REPOSITORY / "dags", HERE / "dags_smoke", REPOSITORY / "tools" / "chaos" / "chaos_dags"],
         connections=connections,
         config={
             # Airflow's own deferral time-outs, swept this often, are part of what is tested.
@@ -64,8 +71,7 @@ def live_airflow(aeps: dict[str, LocalAep]) -> Iterator[LocalAirflow]:
 def stage(request: pytest.FixtureRequest, live_airflow: LocalAirflow, aeps: dict[str, LocalAep]) -> Iterator[Stage]:
     """Play all scenarios that are going to be asked for, see `tests.support.stage`."""
     stage = Stage(live_airflow, aeps)
-    functions = (getattr(item, "function", None) for item in request.session.items)
-    stage.begin(function.scenario for function in functions if hasattr(function, "scenario"))
+    stage.begin(scenario for item in request.session.items if (scenario := _scenario(item)) is not None)
     yield stage
     stage.close()
 

@@ -94,7 +94,7 @@ class MemoryAep:
     :param lag: seconds until a run is listed; the protocol assumes that a settle period is longer.
     :param young: seconds until a run names its audiences.
     :param late: seconds until a POST whose answer is lost "late" takes effect.
-    :param scope: whether a run in progress blocks its ``audience`` everywhere or the ``pair`` only.
+    :param scope: whether a run in progress blocks its ``audience`` everywhere, the ``pair`` only, or ``nothing``.
     :param tick: seconds between two values of AEP's clock: runs of one tick share their creation time.
     :param aliases: audience id → external id of imported audiences.
     :param posts: what the next POSTs meet; ``ok`` when empty.
@@ -283,6 +283,8 @@ class MemoryAep:
         return {"segment": name, "order": pair.flow_id, "statusURL": f"https://platform.adobe.io{RUNS}/{run.id}"}
 
     def _busy(self, pair: Pair) -> FakeRun | None:
+        if self.scope == "nothing":
+            return None
         for run in self.runs:
             here = run.flow_id == pair.flow_id or self.scope == "audience"
             if here and pair.audience_id in run.audiences and not run.ended(self.now):

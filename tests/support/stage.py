@@ -19,9 +19,12 @@ import psutil
 
 from tests.support.aep import SEED, LocalAep
 from tools.airflow_client import AirflowApiError, AirflowClient
+from tools.chaos.traps import Traps
 from tools.local_airflow import LocalAirflow
 
 DAG = "aep_adhoc_activation"
+CHAOS_DAG = "aep_chaos"
+"""The same pipeline, quick to retry, whose tasks step on the traps of `Scene.traps`."""
 TASKS = ("plan_jobs", "wait_for_segment_export", "get_latest_export_job", "activate", "wait_for_flow_runs", "report")
 RUN_SECONDS = 180.0
 
@@ -30,24 +33,25 @@ _one_writer = threading.Lock()
 
 
 class Run:
-    """One run of the on-demand DAG."""
+    """One run of a delivering DAG."""
 
-    def __init__(self, airflow: LocalAirflow, client: AirflowClient, run_id: str) -> None:
+    def __init__(self, airflow: LocalAirflow, client: AirflowClient, run_id: str, dag_id: str = DAG) -> None:
         self.airflow = airflow
         self.client = client
         self.run_id = run_id
+        self.dag_id = dag_id
 
     def wait(self) -> str:
         """Wait for the end and return the state."""
-        return self.client.wait_run(DAG, self.run_id, timeout=RUN_SECONDS, interval=0.7)
+        return self.client.wait_run(self.dag_id, self.run_id, timeout=RUN_SECONDS, interval=0.7)
 
     def wait_task(self, task: str, *states: str) -> None:
         """Wait until a task (``id`` or ``id[map index]``) is in one of the states."""
-        self.client.wait_task(DAG, self.run_id, task, *states, timeout=RUN_SECONDS)
+        self.client.wait_task(self.dag_id, self.run_id, task, *states, timeout=RUN_SECONDS)
 
     def states(self) -> dict[str, str | None]:
         """Return {task id, or task id[map index]: state}."""
-        return self.client.task_states(DAG, self.run_id)
+        return self.client.task_states(self.dag_id, self.run_id)
 
     def tries(self) -> dict[str, int]:
         """Return {task id, or task id[map index]: number of the try}."""
@@ -58,12 +62,13 @@ class Run:
         name = task_id if map_index < 0 else f"{task_id}[{map_index}]"
         tries = range(1, self.tries()[name] + 1)
         return "\n".join(
-            self.client.task_log(DAG, self.run_id, task_id, try_number=number, map_index=map_index) for number in tries
+            self.client.task_log(self.dag_id, self.run_id, task_id, try_number=number, map_index=map_index)
+            for number in tries
         )
 
     def report(self) -> dict[str, Any]:
         """Return what ``report`` returned."""
-        report: dict[str, Any] = self.client.xcom(DAG, self.run_id, "report")
+        report: dict[str, Any] = self.client.xcom(self.dag_id, self.run_id, "report")
         return report
 
     def statuses(self) -> dict[tuple[str, str], str]:
@@ -72,11 +77,23 @@ class Run:
 
     def clear_failed(self) -> list[str]:
         """Clear only the failed tasks, and return their names."""
-        return sorted(self.client.clear(DAG, self.run_id, only_failed=True))
+        return sorted(self.client.clear(self.dag_id, self.run_id, only_failed=True))
+
+    def clear(self, *task_ids: str) -> None:
+        """Clear tasks and what follows them; without names the whole run."""
+        self.client.clear(self.dag_id, self.run_id, task_ids or None, downstream=True)
 
     def mark_failed(self, task_id: str) -> None:
         """Mark a task as failed, as a person does."""
-        self.client.set_task_state(DAG, self.run_id, task_id, "failed")
+        self.mark(task_id, "failed")
+
+    def mark(self, task_id: str, state: str) -> None:
+        """Mark a task (all of its map indexes) as success or failed, as a person does."""
+        self.client.set_task_state(self.dag_id, self.run_id, task_id, state)
+
+    def stored(self, task_id: str) -> dict[str, Any]:
+        """Return what a task keeps in its state store."""
+        return self.client.state_store(self.dag_id, self.run_id, task_id)
 
     def kill(self, task: str) -> None:
         """Kill the process of a running task, as a crash of its machine would."""
@@ -86,7 +103,7 @@ class Run:
 
     def _instances(self) -> dict[str, dict[str, Any]]:
         instances = {}
-        for instance in self.client.task_instances(DAG, self.run_id):
+        for instance in self.client.task_instances(self.dag_id, self.run_id):
             index = instance["map_index"]
             instances[instance["task_id"] + (f"[{index}]" if index >= 0 else "")] = instance
         return instances
@@ -101,18 +118,19 @@ class Scene:
         self.aep = aep
         self.conn_id = conn_id
         self.client = AirflowClient(airflow.url, "admin", airflow.passwords["admin"])
+        self.traps = Traps(airflow.home)
 
-    def start(self, info: Info, *, suffix: str = "", **conf: Any) -> Run:
-        """Start a run of the on-demand DAG."""
+    def start(self, info: Info, *, suffix: str = "", dag_id: str = DAG, **conf: Any) -> Run:
+        """Start a run of the on-demand DAG, or of another one that is made of the same tasks."""
         conf = {"activation_info": info, "aep_conn_id": self.conn_id, "poll_interval": 2, **conf}
         with _one_writer:
-            return Run(self.airflow, self.client, self._trigger(conf, self.name + suffix))
+            return Run(self.airflow, self.client, self._trigger(dag_id, conf, self.name + suffix), dag_id)
 
-    def _trigger(self, conf: Mapping[str, Any], run_id: str) -> str:
-        self.client.wait_dags(DAG)
+    def _trigger(self, dag_id: str, conf: Mapping[str, Any], run_id: str) -> str:
+        self.client.wait_dags(dag_id)
         for _ in range(10):
             try:
-                return self.client.trigger_dag(DAG, conf, run_id=run_id)
+                return self.client.trigger_dag(dag_id, conf, run_id=run_id)
             except AirflowApiError as error:
                 if error.status != 500:  # SQLite was locked, by the scheduler for instance
                     raise

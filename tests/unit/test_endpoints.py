@@ -102,7 +102,7 @@ def test_an_answer_without_its_list_is_no_empty_list(body):
 
 
 def test_runs_of_other_flows_are_dropped_when_aep_ignores_the_filter():
-    body = {"items": [run_json("r1"), run_json("r2", "other"), run_json("", "flow-1"), run_json("r3", "")]}
+    body = {"items": [run_json("r1"), run_json("r2", "other"), run_json("r3", "")]}
     runs, _ = answer(endpoints.runs_of_flow("flow-1", lambda _: True), body)
     assert Counter(ids(runs)) == Counter(["r1", "r3"])
 
@@ -166,13 +166,13 @@ def test_a_single_run_is_found_in_any_form(body):
     assert (request.method, request.path, request.params) == ("GET", f"{endpoints.RUNS}/r1", ())
 
 
-@pytest.mark.parametrize("body", [{"items": []}, {"items": [run_json("other")]}, {"items": [None]}])
+@pytest.mark.parametrize("body", [{"items": []}, {"items": [run_json("other")]}])
 def test_a_run_that_is_not_in_the_answer_is_not_found(body):
     with pytest.raises(AepNotFoundError):
         answer(endpoints.run("r1"), body)
 
 
-@pytest.mark.parametrize("body", [{}, {"items": None}, {"id": "other"}])
+@pytest.mark.parametrize("body", [{}, {"items": None}, {"items": [None]}, {"id": "other"}])
 def test_an_answer_of_another_form_is_unreadable(body):
     with pytest.raises(AepTransientError):
         answer(endpoints.run("r1"), body)

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import http.server
 import json
-import socket
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pytest
 
@@ -31,6 +26,8 @@ from include.aep_simulator.faults import FaultSpec
 from include.aep_simulator.seed import SeedDocument
 from include.aep_simulator.server import running
 from include.aep_simulator.simulator import Simulator
+from tests.support.hooks import Async, Sync
+from tests.support.sockets import closed_port, tiny_server
 
 RUNS, FLOWS, JOBS, ADHOC = endpoints.RUNS, endpoints.FLOWS, endpoints.EXPORT_JOBS, endpoints.ADHOC_RUN
 SECRETS = ("first-secret-p8e", "second-secret-p8e")
@@ -111,45 +108,6 @@ def connect(aep, monkeypatch):
     return write
 
 
-class Sync:
-    """The hook of the workers."""
-
-    def __init__(self, sandbox_name=None, conn_id="aep_test"):
-        self.hook = AdobeExperiencePlatformHook(conn_id, sandbox_name)
-
-    def call(self, call):
-        return self.hook.call(call)
-
-    def call_together(self, *calls):
-        with ThreadPoolExecutor(len(calls)) as pool:
-            hooks = [AdobeExperiencePlatformHook(self.hook.aep_conn_id) for _ in calls]
-            return list(pool.map(lambda pair: pair[0].call(pair[1]), zip(hooks, calls, strict=True)))
-
-    def close(self):
-        pass
-
-
-class Async:
-    """The hook of the triggerer, on a loop of its own."""
-
-    def __init__(self, sandbox_name=None, conn_id="aep_test"):
-        self.runner = asyncio.Runner()
-        self.hook = AdobeExperiencePlatformAsyncHook(conn_id, sandbox_name)
-
-    def call(self, call):
-        return self.runner.run(self.hook.call(call))
-
-    def call_together(self, *calls):
-        async def all_calls():
-            return await asyncio.gather(*(self.hook.call(call) for call in calls))
-
-        return self.runner.run(all_calls())
-
-    def close(self):
-        self.runner.run(self.hook.close())
-        self.runner.close()
-
-
 @pytest.fixture(params=[Sync, Async], ids=["sync", "async"])
 def make(request, connect):
     """Return a function that makes a hook of one kind."""
@@ -175,39 +133,6 @@ def export_jobs():
 
 def activate(*audiences, export_id=None):
     return endpoints.activate([Pair("mail", audience) for audience in audiences or ("gold",)], export_id=export_id)
-
-
-@contextmanager
-def tiny_server():
-    """Run a server that notes every request and answers ``{}``."""
-    seen = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            seen.append((self.command, self.path, dict(self.headers)))
-            body = b'{"items": []}'
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_POST = do_CONNECT = do_GET  # noqa: N815
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{listening.server_address[1]}", seen
-        finally:
-            listening.shutdown()
-
-
-def closed_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 # -- what every request carries

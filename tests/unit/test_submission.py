@@ -251,6 +251,7 @@ def test_losing_too_often_in_a_row_is_an_error_that_a_retry_takes_up():
 def test_the_first_lost_posts_runs_are_recognised_even_after_the_second():
     task = Task(A, lag=100.0, posts=["broken_after", "broken_before"])
     task.run()
+    task.aep.end(task.aep.foreign("f1", "z", lag=0.0))
     assert task.resume(settled=True) == Settle(()), "a settle period that was too short: AEP lists nothing yet"
     assert task.settle() == Done()
     assert [order.run_id for order in task.orders.values()] == ["ours-1"]
@@ -561,6 +562,51 @@ def test_our_own_run_behind_a_conflict_is_adopted_whatever_is_wanted(on_conflict
     assert task.resume(settled=True) == Done()
     assert task.orders == {A: Order("ours-1", adopted=True)}
     assert task.delivered() == {A: 1}
+
+
+def started_meanwhile(task, *pairs):
+    """Let somebody else start runs between our last look and the arrival of our next POST."""
+    original = task.aep._activate
+
+    def activate(body):
+        for pair in pairs:
+            task.aep.foreign(*pair)
+        task.aep._activate = original
+        return original(body)
+
+    task.aep._activate = activate
+
+
+@pytest.mark.parametrize("on_conflict", list(OnConflict))
+@pytest.mark.parametrize("young", [0.0, 60.0])
+def test_a_run_that_starts_between_our_look_and_our_post_is_somebody_elses(on_conflict, young):
+    task = Task(A, young=young, on_conflict=on_conflict)
+    started_meanwhile(task, A)
+    if on_conflict is OnConflict.FAIL:
+        with pytest.raises(AepSubmissionError, match=r"on_conflict is 'fail'.*foreign-1"):
+            task.run()
+        assert task.delivered() == {A: 0}
+    elif on_conflict is OnConflict.ADOPT:
+        assert task.run() == Done()
+        assert task.orders == {A: Order("foreign-1", adopted=True)}
+    else:
+        assert isinstance(task.run(), WaitFor)
+        task.aep.advance(1000)
+        started_meanwhile(task, A)
+        assert isinstance(task.resume(), WaitFor), "the next one is somebody else's too"
+        task.aep.advance(1000)
+        assert task.resume() == Done()
+        task.check_delivered_once()
+
+
+def test_the_run_that_aep_names_for_one_of_several_audiences_is_somebody_elses():
+    task = Task(A, B)
+    started_meanwhile(task, A)
+    assert task.run() == Settle(())
+    assert isinstance(task.settle(), WaitFor)
+    task.aep.advance(1000)
+    assert task.resume() == Done()
+    task.check_delivered_once()
 
 
 @pytest.mark.parametrize("on_conflict", list(OnConflict))

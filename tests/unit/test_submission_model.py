@@ -1,7 +1,8 @@
 """The exactly-once protocol, explored: whatever AEP, the network, crashes and people do, no pair is sent twice.
 
 The model's assumptions are the protocol's own: a run is listed within the settle period after the POST
-that started it, and AEP's own times do not run backwards.
+that started it, and AEP's own times do not run backwards. That AEP refuses a second run for a pair in
+progress is none of them: where ``scope`` is ``nothing``, only the protocol itself keeps the promise.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ POSTS = [
 ]
 SILENT = logging.getLogger("tests.silent")
 SILENT.disabled = True
-CRASH = st.none() | st.integers(1, 40)
+CRASH = st.none() | st.integers(1, 18)
 
 
 class Delivery(RuleBasedStateMachine):
@@ -51,7 +52,7 @@ class Delivery(RuleBasedStateMachine):
         lag=st.sampled_from([0.0, 5.0, 80.0]),
         young=st.sampled_from([0.0, 20.0, 400.0]),
         run_seconds=st.sampled_from([None, 10.0, 300.0]),
-        scope=st.sampled_from(["audience", "pair"]),
+        scope=st.sampled_from(["audience", "pair", "nothing"]),
         tick=st.sampled_from([0.001, 1.0, 60.0]),
         partial_400=st.booleans(),
         shared_runs=st.booleans(),

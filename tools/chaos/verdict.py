@@ -33,7 +33,7 @@ class Outcome:
         return " ".join(str(self.counted.get(pair, 0)) for pair in self.expected)
 
     def problems(self) -> list[str]:
-        """Return a sentence for each duplicate, lost pair, false word and run without an end; empty when all is well."""
+        """Return a sentence for each duplicate, loss, false word and endless run; empty when all is well."""
         found = []
         for pair in sorted({*self.expected, *self.counted}):
             count, wanted = self.counted.get(pair, 0), self.expected.get(pair, 0)

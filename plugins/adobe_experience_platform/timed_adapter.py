@@ -1,0 +1,91 @@
+"""A requests adapter whose answers must be complete in time, however slowly their bytes come.
+
+The read timeout of requests and urllib3 begins anew with every byte: a server that sends one now and then
+holds a worker for ever. Here it is the time for the whole answer, from its status line to its last byte.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import time
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+
+class _TimedReader(io.RawIOBase):
+    """Reads from a socket until the timeout that it has now is over."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__()
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        limit = sock.gettimeout()
+        self._end = float("inf") if limit is None else time.monotonic() + limit
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._sock.settimeout(left if left < float("inf") else None)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _TimedResponse(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        self.fp = io.BufferedReader(_TimedReader(sock))
+
+
+class _TimedHTTPConnection(HTTPConnection):
+    response_class = _TimedResponse
+
+
+class _TimedHTTPSConnection(HTTPSConnection):
+    response_class = _TimedResponse
+
+
+class _TimedHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _TimedHTTPConnection
+
+
+class _TimedHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _TimedHTTPSConnection
+
+
+_POOLS = {"http": _TimedHTTPPool, "https": _TimedHTTPSPool}
+
+
+class TimedAdapter(HTTPAdapter):
+    """Bounds the time of a whole answer.
+
+    :param socket_options: for new connections, such as TCP keep-alive; None takes urllib3's own.
+    """
+
+    def __init__(self, socket_options: Any = None) -> None:
+        self._options = {} if socket_options is None else {"socket_options": socket_options}
+        super().__init__()
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
+        """Make the pools (called by requests)."""
+        super().init_poolmanager(connections, maxsize, block, **self._options, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """Return the pools for a proxy (called by requests); those for SOCKS stay as they are."""
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if not proxy.lower().startswith("socks"):
+            manager.pool_classes_by_scheme = _POOLS
+        return manager

@@ -1,0 +1,114 @@
+"""The documents say what the code does: texts, parameters, floors, links and commands are compared with it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGE = REPOSITORY / "plugins" / "adobe_experience_platform"
+DOCUMENTS = [
+    *(REPOSITORY / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((REPOSITORY / "docs").glob("*.md")),
+]
+
+
+def rows(document: Path, heading: str) -> list[list[str]]:
+    """Return the cells of all table rows whose table's first column is `heading`."""
+    found: list[list[str]] = []
+    inside = False
+    for line in document.read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if line.startswith("|") and cells[0] == heading:
+            inside = True
+        elif not line.startswith("|"):
+            inside = False
+        elif inside and not set(cells[0]) <= set("- "):
+            found.append(cells)
+    return found
+
+
+def texts_in_source() -> str:
+    """Return all text of the package's string constants, with the parts of one message joined."""
+    found = []
+    for path in PACKAGE.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+            elif isinstance(node, ast.JoinedStr):
+                parts = [part.value if isinstance(part, ast.Constant) else "\0" for part in node.values]
+                found.append("".join(str(part) for part in parts))
+    return "\n".join(found)
+
+
+def test_every_listed_message_occurs_in_the_source() -> None:
+    source = texts_in_source()
+    listed = [cells[0].strip("`") for cells in rows(REPOSITORY / "docs" / "troubleshooting.md", "message")]
+
+    assert len(listed) > 50
+    assert [text for text in listed if text not in source] == []
+
+
+def test_the_readme_lists_every_parameter_with_its_default() -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    dag = DagBag(REPOSITORY / "dags" / "adhoc_activation.py").dags["aep_adhoc_activation"]
+    listed = {cells[0].strip("`"): cells[1].strip("`") for cells in rows(REPOSITORY / "README.md", "parameter")}
+
+    defaults = {
+        name: "required" if name == "activation_info" else json.dumps(dag.params[name]).strip('"')
+        for name in dag.params
+    }
+    assert listed == defaults
+
+
+def test_every_module_stands_on_a_floor_and_imports_only_downwards() -> None:
+    floors: dict[str, int] = {}
+    for cells in rows(REPOSITORY / "CONTRIBUTING.md", "floor"):
+        for name in re.findall(r"`(\w+)\.py`", cells[1]):
+            floors[name] = int(cells[0])
+    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+
+    assert set(floors) == modules
+    upwards = [
+        f"{module} imports {imported}"
+        for module in modules
+        for imported in imports_of(PACKAGE / f"{module}.py")
+        if imported in floors and floors[imported] >= floors[module]
+    ]
+    assert upwards == []
+
+
+def imports_of(path: Path) -> set[str]:
+    """Return the modules of the package that a module imports when it is loaded or run, types aside."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        child
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for child in ast.walk(node)
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level == 1 and node not in typing_only:
+            found |= {node.module} if node.module else {alias.name for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_between_documents_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", document.read_text()):
+        if not target.startswith(("http://", "https://", "mailto:")):
+            assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_make_targets_that_are_named_exist(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+
+    named = set(re.findall(r"`make ([a-z-]+)", document.read_text()))
+    assert named <= targets

@@ -1,0 +1,57 @@
+"""A handful of the kills of `make chaos`; `test_crashes.py` has those while the POST is under way."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.aep import LocalAep
+from tests.support.stage import Scene, together
+from tools.chaos import kills
+from tools.chaos.arena import Arena, Lane
+from tools.chaos.plan import Kill, Moment, Point, Victim
+from tools.local_airflow import LocalAirflow
+
+INFO = {"mail": ["gold", "silver"], "shop": ["gold"]}
+
+
+def kill_of(victim: Victim, moment: Moment) -> Kill:
+    return Kill(1, Point(victim, moment), INFO, list_lag=1.0, lost_took_effect=False, ends_meanwhile=True, away=0.0)
+
+
+def kill_activating_task(scene: Scene, moment: Moment) -> kills.Result:
+    lane = Lane(scene.conn_id, scene.aep, scene.airflow)
+    return kills.kill_task(scene.traps, lane, kill_of(Victim.TASK, moment), scene.name)
+
+
+@together
+def test_a_worker_killed_right_before_the_post_sends_it_once(scene: Scene) -> None:
+    result = kill_activating_task(scene, Moment.BEFORE_POST)
+
+    assert result.problems == []
+    assert result.outcomes[0].state == "success"
+    assert result.outcomes[0].adopted == 0
+    assert len(scene.aep.posts()) == 1
+
+
+@together
+def test_a_worker_killed_before_it_recorded_the_answer_sends_nothing_again(scene: Scene) -> None:
+    result = kill_activating_task(scene, Moment.ANSWERED)
+
+    assert result.problems == []
+    assert result.outcomes[0].state == "success"
+    assert result.outcomes[0].adopted == 3
+    assert len(scene.aep.posts()) == 1
+
+
+@pytest.mark.parametrize(
+    "kill",
+    [kill_of(Victim.API_SERVER, Moment.POST_DONE), kill_of(Victim.ALL, Moment.AWAITED)],
+    ids=lambda kill: f"{kill.point.victim}, {kill.point.moment}",
+)
+def test_a_delivery_outlives_a_component(airflow: LocalAirflow, aeps: dict[str, LocalAep], kill: Kill) -> None:
+    lanes = [Lane(conn_id, aep, airflow) for conn_id, aep in aeps.items()]
+
+    result = kills.kill_component(Arena(airflow, lanes), kill, f"kill-{kill.point.victim.name.lower()}")
+
+    assert result.problems == []
+    assert [outcome.state for outcome in result.outcomes] == ["success", "success"]
