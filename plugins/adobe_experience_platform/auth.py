@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from .connection import AepConnection, fits_a_header
 from .errors import AepAuthError, AepTransientError, Verdict
-from .models import as_text
+from .reading import as_text
 
 TOKEN_PATH = "/ims/token/v3"  # noqa: S105 - an address, no secret
 CALL = "POST /ims/token/v3"
@@ -91,7 +91,7 @@ def mint_body(connection: AepConnection) -> bytes:
     return urlencode(form).encode()
 
 
-def read_token(data: Mapping[str, object]) -> Token:
+def read_token(data: Mapping[str, object], request_id: str = "") -> Token:
     """Read IMS's answer; a lifetime above 10^6 is in milliseconds, as in the retired exchange."""
     value = as_text(data.get("access_token"))
     if not fits_a_header(value):
@@ -99,6 +99,7 @@ def read_token(data: Mapping[str, object]) -> Token:
             CALL,
             status=200,
             text="the answer has no access_token",
+            request_id=request_id,
             advice="check that extra 'ims_url' names Adobe's IMS",
         )
     life = _seconds(data.get("expires_in"))

@@ -10,7 +10,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from .errors import AepConnectionConfigError, one_line, shown
-from .models import as_text
+from .reading import as_text
 
 CONN_TYPE = "adobe_experience_platform"
 DEFAULT_CONN_ID = "aep_default"

@@ -14,7 +14,9 @@ from .record import Order
 from .results import NOT_SENT, UNKNOWN, Delivery, Result, without_run
 from .retry import AEP_RETRY_POLICY
 from .submission import OnConflict, Submission
-from .tasks import PHASE, WATCHING, SubmittingTask, TaskStore, WatchingTask, phase_of, read_event
+from .submitting import PHASE, WATCHING, SubmittingTask, phase_of
+from .tasks import TaskStore, read_event
+from .watching import WatchingTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy

@@ -14,17 +14,8 @@ from typing import Protocol, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from .errors import AepInputError, AepNotFoundError, AepTransientError, one_line, shown
-from .models import (
-    ActivationOrder,
-    DestinationFlow,
-    ExportJob,
-    ExportStatus,
-    FlowRun,
-    Pair,
-    as_dict,
-    as_dicts,
-    as_text,
-)
+from .models import ActivationOrder, DestinationFlow, ExportJob, ExportStatus, FlowRun, Pair
+from .reading import as_dict, as_dicts, as_text
 
 
 class _HasId(Protocol):

@@ -27,6 +27,7 @@ from urllib3.util import Timeout
 
 from . import auth, endpoints
 from .connection import CONN_TYPE, DEFAULT_CONN_ID, AepConnection, check_conn_id
+from .diagnosis import explain
 from .endpoints import Call
 from .errors import AepConnectionConfigError, AepError
 from .timed_adapter import TimedAdapter
@@ -66,6 +67,9 @@ class AdobeExperiencePlatformHook(HttpHook):
     default_conn_name = DEFAULT_CONN_ID
     conn_type = CONN_TYPE
     hook_name = "Adobe Experience Platform"
+
+    attempts: int | None = None
+    """How often a call is tried; None: as :mod:`.transport` says."""
 
     def __init__(self, aep_conn_id: str = DEFAULT_CONN_ID, sandbox_name: str | None = None, **kwargs: Any) -> None:
         super().__init__(method="GET", http_conn_id=aep_conn_id, auth_type=NoAuth, **kwargs)
@@ -114,7 +118,7 @@ class AdobeExperiencePlatformHook(HttpHook):
             request = next(call)
             while True:
                 try:
-                    response = self._perform(exchange(self.settings, request))
+                    response = self._perform(exchange(self.settings, request, self.attempts))
                 except AepError as error:
                     request = call.throw(error)
                 else:
@@ -146,7 +150,7 @@ class AdobeExperiencePlatformHook(HttpHook):
         with _mint_lock:
             token = auth.cached(self.settings, refused)
             if token is None:
-                fresh: auth.Token = self._perform(mint(self.settings))
+                fresh: auth.Token = self._perform(mint(self.settings, self.attempts))
                 auth.keep(self.settings, fresh)
                 token = fresh.value
                 mask_secret(token)
@@ -171,8 +175,10 @@ class AdobeExperiencePlatformHook(HttpHook):
                 params=list(send.params),
                 headers=dict(send.headers),
                 data=send.body,
-                # Here, not on the session alone: requests lets the environment's proxies win over a session's.
+                # Here, not on the session alone: requests lets the environment win over a session's settings.
                 proxies=dict(self.settings.proxies),
+                verify=self.settings.verify,
+                cert=self.settings.cert,
                 timeout=Timeout(connect=min(CONNECT_TIMEOUT, limit), total=limit),  # type: ignore[arg-type]
                 allow_redirects=False,
                 stream=True,
@@ -190,11 +196,14 @@ class AdobeExperiencePlatformHook(HttpHook):
             raise _no_certificates(self.settings) from None
 
     def test_connection(self) -> tuple[bool, str]:
-        """Mint a token and read one page of destination flows, for the form's *Test* button."""
+        """Mint a token and list the destination flows, for the form's *Test* button; somebody waits for the answer."""
+        self.attempts = 1
         try:
             flows = self.call(endpoints.destination_flows())
         except AepError as error:
-            return False, str(error)
+            return False, explain(error, self._settings)
+        finally:
+            self.attempts = None
         settings = self.settings
         return True, (
             f"Connected to sandbox {settings.sandbox_name!r} of {settings.org_id}: "
@@ -297,7 +306,14 @@ class AdobeExperiencePlatformAsyncHook:
 
     async def _send(self, send: Send) -> Received:
         settings = await self.settings()
-        session = self._open(settings)
+        if send.fresh_connection:
+            async with _session(settings) as session:
+                return await self._send_with(session, settings, send)
+        if self._session is None:
+            self._session = _session(settings)
+        return await self._send_with(self._session, settings, send)
+
+    async def _send_with(self, session: aiohttp.ClientSession, settings: AepConnection, send: Send) -> Received:
         options: dict[str, Any] = {}
         if proxy := _proxy(settings, send.url):
             options["proxy"] = proxy
@@ -324,11 +340,10 @@ class AdobeExperiencePlatformAsyncHook:
             sent = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
             raise TransportError(_reason(error, settings.timeout, begun), sent=sent, begun=begun) from None
 
-    def _open(self, settings: AepConnection) -> aiohttp.ClientSession:
-        if self._session is None:
-            # Not aiohttp's own trust_env: it would add the credentials of a .netrc file to our requests.
-            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=8, ssl=_ssl(settings)))
-        return self._session
+
+def _session(settings: AepConnection) -> aiohttp.ClientSession:
+    # Not aiohttp's own trust_env: it would add the credentials of a .netrc file to our requests.
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=8, ssl=_ssl(settings)))
 
 
 def _begun(status: int, headers: Mapping[str, str]) -> Received:
@@ -397,9 +412,11 @@ def _reason(error: BaseException, timeout: float, begun: Received | None) -> str
     reason = getattr(error.args[0], "reason", error.args[0]) if getattr(error, "args", None) else error
     if isinstance(error, requests.exceptions.Timeout | TimeoutError) or isinstance(reason, ReadTimeoutError):
         return f"no {'complete ' if begun else ''}answer within {timeout:g} s"
-    kind = type(reason).__name__
-    if "NewConnection" in kind or isinstance(error, aiohttp.ClientConnectorError):
-        return "connection refused or host not found"
-    if "SSL" in kind or "Certificate" in type(error).__name__:
+    kinds = type(reason).__name__ + type(error).__name__
+    if "SSL" in kinds or "Certificate" in kinds:
         return "the TLS certificate was not accepted"
+    if "Proxy" in kinds:
+        return "the proxy cannot be reached or refuses"
+    if isinstance(reason, NewConnectionError) or isinstance(error, aiohttp.ClientConnectorError):
+        return "connection refused or host not found"
     return f"the connection broke ({type(error).__name__})"

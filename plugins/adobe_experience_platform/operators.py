@@ -15,7 +15,9 @@ from .record import Order
 from .results import NOT_SENT, UNKNOWN, Delivery
 from .retry import AEP_RETRY_POLICY
 from .submission import KEY, OnConflict, Submission
-from .tasks import PHASE, WATCHING, AepTask, SubmittingTask, TaskStore, WatchingTask, now, phase_of, read_event
+from .submitting import PHASE, WATCHING, SubmittingTask, phase_of
+from .tasks import AepTask, TaskStore, now, read_event
+from .watching import WatchingTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy

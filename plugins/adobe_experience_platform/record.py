@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .errors import AepSubmissionError, shown
-from .models import FlowRun, Pair, as_dict
+from .models import FlowRun, Pair
+from .reading import as_dict
 
 VERSION = 1
 

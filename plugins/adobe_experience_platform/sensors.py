@@ -16,7 +16,8 @@ from .models import Pair
 from .planning import Job, parse_activation_info
 from .results import is_terminal
 from .retry import AEP_RETRY_POLICY
-from .tasks import AepTask, WatchingTask, deadline_of, deliveries_of, info_of, now, read_event
+from .tasks import AepTask, deadline_of, info_of, now, read_event
+from .watching import WatchingTask, deliveries_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy

@@ -1,9 +1,8 @@
-"""What the operators and sensors share: the hook, the store, deadlines, and the two long waits."""
+"""What all tasks that talk to AEP share: the hook, the durable store, deadlines, the reading of events."""
 
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,27 +10,11 @@ from airflow.sdk import BaseOperator, conf
 from airflow.sdk.api.datamodels._generated import TaskInstanceState
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
 
-from . import links, polling
-from .errors import AepDeadlineError, AepDeliveryError, AepError, AepInputError, AepTransientError, shown
-from .models import Pair, RunStatus
-from .planning import check_id, count
-from .record import Order
-from .results import (
-    NOT_SENT,
-    UNKNOWN,
-    Delivery,
-    Result,
-    deliveries,
-    is_delivered,
-    is_terminal,
-    line_of,
-    results_of,
-    summarize,
-)
-from .retry import LONGEST_DELAY
+from . import links
+from .errors import AepError, AepInputError, AepTransientError, shown
+from .models import Pair
 from .shared_poll import EVENT_VERSION
-from .submission import Done, Settle, Submission, WaitFor
-from .triggers import FlowRunTrigger, LostSubmissionTrigger, SegmentExportTrigger
+from .triggers import SegmentExportTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -43,16 +26,10 @@ Resolvable = Any
 
 BACKSTOP = dt.timedelta(seconds=90)
 """Airflow's own deferral time-out comes this much after the trigger's precise one."""
-CONFLICT_PAUSE = 30.0
-"""Seconds before an activation that AEP has refused because of another run is tried again, at least."""
-SHOWN = 50
 CLEAR_ON_SUCCESS = (
     "Airflow's option [state_store] clear_on_success is on: it would erase the record that keeps a cleared task from "
     "delivering twice. Set it to False"
 )
-PHASE = "phase"
-"""Store key: what a submitting task waits for, so that its resumption knows; it survives a lost event."""
-WATCHING: dict[str, object] = {"watching": True}
 
 
 class TaskStore:
@@ -186,234 +163,9 @@ def deadline_of(context: Context, name: str, minutes: float) -> dt.datetime:
     return deadline
 
 
-class SubmittingTask(AepTask):
-    """A task that submits jobs exactly once, see :mod:`.submission`."""
-
-    export_timeout_minutes: float
-
-    def _submit(self, context: Context, submissions: Sequence[Submission], *, settled: str = "") -> None:
-        """Bring every submission to its end, deferring where something must be waited for.
-
-        :param settled: key of the submission whose wait after a lost answer is over.
-        """
-        for submission in submissions:
-            is_settled = submission.key == settled
-            while not isinstance(step := self.hook.call(submission.step(settled=is_settled)), Done):
-                is_settled = False
-                deadline = deadline_of(context, "submit", self.export_timeout_minutes)
-                if now() >= deadline:
-                    what = (
-                        step.reason
-                        if isinstance(step, WaitFor)
-                        else f"runs {', '.join(step.unnamed)} to name their audiences"
-                    )
-                    raise AepDeadlineError(
-                        f"Waited until {deadline:%Y-%m-%d %H:%M} UTC for {what}. What was not sent is named in the "
-                        "report; clear this task to go on."
-                    )
-                if isinstance(step, Settle):
-                    self._settle(context, submission, step, deadline)
-                    is_settled = True
-                else:
-                    self._wait_for(context, submission, step, deadline)
-
-    def _settle(self, context: Context, submission: Submission, step: Settle, deadline: dt.datetime) -> None:
-        seconds = max(settle_seconds(self.hook.settings.timeout), min(step.at_least, LONGEST_DELAY))
-        self.log.info(
-            "It is not wholly known what the last activation started. AEP is watched for its runs for up to %d s "
-            "before anything else is done.",
-            seconds,
-        )
-        trigger = LostSubmissionTrigger(
-            record=submission.record.to_json(),
-            settle_seconds=seconds,
-            aliases=submission.job.aliases,
-            **self._trigger_arguments(max(deadline, now() + dt.timedelta(seconds=seconds))),
-        )
-        if self.deferrable:
-            TaskStore(context).set(PHASE, {"settling": submission.key})
-            self._defer_until(trigger, max(deadline, now() + dt.timedelta(seconds=seconds)))
-        time.sleep(seconds)
-
-    def _wait_for(self, context: Context, submission: Submission, step: WaitFor, deadline: dt.datetime) -> None:
-        self.log.info("Before anything is sent, this must end: %s", step.reason)
-        pairs = list(submission.missing) if submission.on_conflict == "wait" else []
-        # AEP has just refused: even if its lists show nothing, asking again at once would be refused again.
-        least = 0.0 if step.conflict is None else min(float(self.poll_interval), CONFLICT_PAUSE)
-        if step.conflict is not None and not check_id(step.conflict.flow_id, "") and step.conflict not in pairs:
-            pairs.append(step.conflict)
-        info = info_of(pairs)
-        if self.deferrable:
-            TaskStore(context).set(PHASE, {"settling": ""})
-            self._defer_until(
-                self._export_trigger(deadline, info, submission.job.aliases, least_seconds=least), deadline
-            )
-        time.sleep(least)
-        since = time.monotonic()
-        while now() < deadline:
-            snapshot = self.hook.call(polling.export_call(info, now()))
-            if not polling.blockers(snapshot, pairs, submission.job.aliases, now())[0]:
-                return
-            time.sleep(polling.next_pause(time.monotonic() - since, float(self.poll_interval)))
-
-
 def info_of(pairs: Iterable[Pair]) -> dict[str, list[str]]:
     """Return pairs in the form of an ``activation_info``."""
     info: dict[str, list[str]] = {}
     for pair in pairs:
         info.setdefault(pair.flow_id, []).append(pair.audience_id)
     return info
-
-
-def phase_of(context: Context) -> dict[str, object]:
-    """Return what a task that has submitted was waiting for when it deferred."""
-    phase = TaskStore(context).get(PHASE)
-    return phase if isinstance(phase, dict) else {}
-
-
-def settle_seconds(timeout: float) -> float:
-    """Return how long after a lost answer a run may still show up: the POST's hard limit and a margin.
-
-    The margin is Airflow's option ``[adobe_experience_platform] settle_margin_seconds``, 60 by default.
-    """
-    return timeout + conf.getfloat("adobe_experience_platform", "settle_margin_seconds", fallback=60.0)
-
-
-class WatchingTask(AepTask):
-    """A task that watches flow runs to their end."""
-
-    activation_timeout_minutes: float
-    on_partial_success: str
-    names: Mapping[str, str] | None
-
-    def _watch(
-        self,
-        context: Context,
-        deliveries: Sequence[Delivery],
-        aliases: Mapping[str, str],
-        *,
-        look_first: bool,
-        ends_task: bool = True,
-    ) -> list[Result]:
-        """Return the results of runs that have ended, or defer until they have.
-
-        :param look_first: ask AEP before deferring: after a retry or a clear all may be over.
-        :param ends_task: whether the task is over when these runs delivered.
-        """
-        deadline = deadline_of(context, "watch", self.activation_timeout_minutes)
-        if not deliveries:
-            return []
-        since = time.monotonic()
-        while look_first or not self.deferrable:
-            try:
-                results = self._read_results(deliveries, aliases)
-            except AepTransientError as error:
-                if not self.deferrable and now() >= deadline:
-                    raise
-                self.log.warning("%s", error)
-                results = []
-            if results and (all(map(is_terminal, results)) or (not self.deferrable and now() >= deadline)):
-                return results
-            if self.deferrable:
-                break
-            time.sleep(polling.next_pause(time.monotonic() - since, float(self.poll_interval)))
-        shown = {ident for item in deliveries for ident in item.pair}
-        trigger = FlowRunTrigger(
-            orders=[[*item.pair, item.order.run_id, item.order.adopted] for item in deliveries],
-            aliases=aliases,
-            names={ident: name for ident, name in (self.names or {}).items() if ident in shown},
-            ends_task=ends_task,
-            accept_partial=self.on_partial_success == "accept",
-            **self._trigger_arguments(deadline),
-        )
-        runs = len({item.order.run_id for item in deliveries})
-        self.log.info("Waiting for %s to end, until %s UTC", count(runs, "flow run"), f"{deadline:%Y-%m-%d %H:%M}")
-        self._defer_until(trigger, deadline)
-        raise AssertionError("defer() does not return")
-
-    def _read_results(self, deliveries: Sequence[Delivery], aliases: Mapping[str, str]) -> list[Result]:
-        runs = self.hook.call(polling.runs_call(list(dict.fromkeys(item.order.run_id for item in deliveries))))
-        return results_of(deliveries, runs, aliases)
-
-    def _watched(
-        self, context: Context, deliveries: Sequence[Delivery], aliases: Mapping[str, str], event: object
-    ) -> list[Result]:
-        """Return the results after a wait: those that the trigger has kept, or AEP's word where it could not."""
-        status, _ = read_event(event)
-        ti = context["ti"]
-        kept = ti.xcom_pull(task_ids=ti.task_id, key="progress", map_indexes=ti.map_index)
-        results: list[Result] = kept.get("results", []) if isinstance(kept, dict) else []
-        known = {item["run_id"] for item in results if is_terminal(item)}
-        if status == "done" and known >= {item.order.run_id for item in deliveries}:
-            return results
-        return self._read_results(deliveries, aliases)
-
-    def _verdict(self, context: Context, results: Sequence[Result]) -> dict[str, Any]:
-        """Keep the results where later tasks find them, then fail if any pair was not delivered.
-
-        :raises AepDeliveryError: naming every such pair.
-        """
-        summary = summarize(results)
-        ended = sum(map(is_terminal, results))
-        context["ti"].xcom_push(key="progress", value={"ended": ended, "of": len(results), "results": list(results)})
-        accept = self.on_partial_success == "accept"
-        bad = [item for item in results if not is_delivered(item, accept_partial=accept)]
-        if bad:
-            lines = [line_of(item, self.names or {}) for item in bad[:SHOWN]]
-            lines += [f"and {len(bad) - SHOWN:,} more"] if len(bad) > SHOWN else []
-            raise AepDeliveryError(
-                f"{len(bad)} of {len(results)} deliveries did not succeed:\n"
-                + "\n".join(f"  - {line}" for line in lines)
-                + "\n"
-                + _advice(bad)
-            )
-        self.log.info("All %s ended well", deliveries(len(results)))
-        return {"summary": summary, "results": list(results)}
-
-
-def _advice(bad: Sequence[Result]) -> str:
-    """Say what a person can do about pairs that were not delivered."""
-    statuses = {item["status"] for item in bad}
-    advice = []
-    if statuses & {RunStatus.FAILED.value, NOT_SENT}:
-        advice.append(
-            "Clear the failed tasks of this run to send again exactly what failed or was not sent; what was delivered "
-            "is never sent twice."
-        )
-    if RunStatus.PARTIAL_SUCCESS in statuses:
-        advice.append("Partly delivered audiences are not sent again by this run: start a new run if they should be.")
-    if RunStatus.IN_PROGRESS in statuses:
-        advice.append(
-            "What is in progress did not end within activation_timeout_minutes and goes on in AEP: clear this task to "
-            "keep watching it."
-        )
-    if UNKNOWN in statuses:
-        advice.append("What is unknown must be looked up in AEP before it is sent again.")
-    return " ".join(advice)
-
-
-DEEPEST = 5
-"""Levels of lists in lists of orders: what is nested deeper was not returned by any operator."""
-
-
-def deliveries_of(orders: Any, *, deepest: int = DEEPEST) -> list[Delivery]:
-    """Read orders as operators return them: dicts, lists, or run ids alone; nested lists are joined.
-
-    :raises AepInputError: for anything else.
-    """
-    if isinstance(orders, str) and orders:
-        return [_delivery({"run_id": orders})]
-    if isinstance(orders, Mapping) and orders.get("run_id"):
-        return [_delivery(orders)]
-    if isinstance(orders, Sequence) and not isinstance(orders, str | bytes) and deepest > 0:
-        return [found for item in orders for found in deliveries_of(item, deepest=deepest - 1)]
-    raise AepInputError([f"orders: {type(orders).__name__} is no order: pass what AdHocActivationOperator returns"])
-
-
-def _delivery(order: Mapping[str, Any]) -> Delivery:
-    """Read one order. AEP has checked no id of it yet, and each is shown or becomes part of a URL."""
-    names = ["run_id", *(name for name in Pair._fields if order.get(name, "") != "")]
-    if faults := [fault for name in names if (fault := check_id(order[name], f"orders: {name}"))]:
-        raise AepInputError(faults)
-    pair = Pair(order.get("flow_id", ""), order.get("audience_id", ""))
-    return Delivery(pair, Order(order["run_id"], bool(order.get("adopted"))))

@@ -95,7 +95,7 @@ Mint = Generator[Send | Sleep, Any, auth.Token]
 """What is sent back depends on the effect: a Received for Send, a token for NeedToken, None for Sleep."""
 
 
-def exchange(connection: AepConnection, request: Request) -> Effects:
+def exchange(connection: AepConnection, request: Request, attempts: int | None = None) -> Effects:
     """Carry one AEP request to its answer.
 
     GETs are retried on connection trouble, 408, 429, 5xx and unreadable bodies. An activation is sent
@@ -104,6 +104,7 @@ def exchange(connection: AepConnection, request: Request) -> Effects:
     :raises AepCallError: the subclass says what may be done.
     """
     attempt, redirects, renewed = 1, 0, False
+    attempts = attempts or ATTEMPTS
     token = yield from _token(None)
     url = connection.base_url + request.path
     while True:
@@ -117,7 +118,7 @@ def exchange(connection: AepConnection, request: Request) -> Effects:
             received: Received = yield send
         except TransportError as error:
             failure = _no_answer(connection, request, error)
-            if (request.is_activation and error.sent) or attempt >= ATTEMPTS:
+            if (request.is_activation and error.sent) or attempt >= attempts:
                 raise failure from None
             yield Sleep(backoff(attempt))
             attempt += 1
@@ -137,13 +138,13 @@ def exchange(connection: AepConnection, request: Request) -> Effects:
             continue
         failure = _error(request, verdict)
         pause = max(backoff(attempt), min(verdict.retry_after or 0.0, LONGEST_SLEEP + 1))
-        if request.is_activation or not failure.retriable or attempt >= ATTEMPTS or pause > LONGEST_SLEEP:
+        if request.is_activation or not failure.retriable or attempt >= attempts or pause > LONGEST_SLEEP:
             raise failure
         yield Sleep(pause)
         attempt += 1
 
 
-def mint(connection: AepConnection) -> Mint:
+def mint(connection: AepConnection, attempts: int | None = None) -> Mint:
     """Ask IMS for a token; transient trouble is retried, a refusal is final."""
     attempt = 1
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
@@ -166,12 +167,12 @@ def mint(connection: AepConnection) -> Mint:
             verdict = classify(received.status, received.headers, _blotted(received, secret, quote_plus(secret)))
             data = _json_object(received.body)
             if verdict.kind is Kind.OK and data is not None:
-                return auth.read_token(data)
+                return auth.read_token(data, verdict.request_id)
             if verdict.kind not in (Kind.RETRY, Kind.OK):
                 raise auth.refused(verdict)
             failure = _transient(auth.CALL, verdict)
             pause = max(pause, verdict.retry_after or 0.0)
-        if attempt >= ATTEMPTS or pause > LONGEST_SLEEP:
+        if attempt >= (attempts or ATTEMPTS) or pause > LONGEST_SLEEP:
             raise failure
         yield Sleep(pause)
         attempt += 1

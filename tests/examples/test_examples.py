@@ -68,7 +68,7 @@ def test_a_sensor_waits_for_the_export(
 ) -> None:
     dag = examples.dags["example_aep_sensor_alone"]
     others = "|".join(task.task_id for task in dag.tasks if task.task_id != task_id)
-    job = simulator.start_export_job()
+    job = simulator.start_export_job(duration=3600)
 
     with after_a_look(simulator, "*/export/jobs", lambda: simulator.end_export_job(job["id"])):
         finished = run(dag, leave_out=others)

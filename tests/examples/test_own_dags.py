@@ -95,8 +95,8 @@ def test_a_dags_own_retries_count_and_ours_where_it_names_none() -> None:
     with DAG("no_retries", schedule=None) as plain:
         activation_pipeline(activation_info=INFO)
 
-    retries = {name: own.get_task(name).retries for name in ("plan_jobs", "activate", "second.activate", "report")}
-    assert retries == {"plan_jobs": 7, "activate": 7, "second.activate": 1, "report": 0}
+    retries = {name: own.get_task(name).retries for name in ("plan_jobs", "activate", "second.activate")}
+    assert retries == {"plan_jobs": 7, "activate": 7, "second.activate": 1}
     assert own.get_task("second.activate").retry_delay == timedelta(minutes=2)
     assert (plain.get_task("activate").retries, plain.get_task("activate").retry_delay) == (3, timedelta(seconds=30))
 

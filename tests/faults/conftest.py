@@ -20,7 +20,7 @@ from tests.faults.table import POST
 from tests.support.hooks import Async, Sync
 from tests.support.sockets import Wire, tiny_server
 
-SHORT = 0.3
+SHORT = 0.15
 """Seconds of the connection's time-out, in tests that wait for it."""
 
 

@@ -29,7 +29,7 @@ SECRET = "p8e-secret-of-the-tests"
 SEED = SeedDocument.model_validate(
     {
         "org_id": "ORG@AdobeOrg",
-        "settings": {"daily_export": False, "run_variation": 0, "speed": 100_000},
+        "settings": {"daily_export": False, "run_variation": 0, "speed": 100_000, "send_request_id": False},
         "credentials": [{"client_id": "client-1", "client_secrets": [SECRET]}],
         "audiences": [{"id": "gold", "name": "Gold"}, {"id": "silver", "name": "Silver"}],
         "flows": [{"id": "mail", "name": "Mail", "audiences": ["gold", "silver"]}],
@@ -212,4 +212,3 @@ def says(fault):
     words = {"400 run already going on": CONFLICT, "400 not ready, retry": NOT_READY}.get(fault, AEP_SAYS["words"])
     spoken = status != "200" and fault != "502 with HTML"
     return status, AEP_SAYS["code"] if spoken else "", words if spoken else "", AEP_SAYS["request_id"]
-

@@ -31,32 +31,51 @@ class End(enum.Enum):
     SENT = "sent once"
     NOT_SENT = "not sent"
     LOOK = "look in AEP"
+    PERSON = "look, else a person"
     CONFLICT = "conflict"
 
 
 EXPLAINED = {
-    End.SURVIVES: "The call is tried again, up to 5 times with growing pauses, and gives the right result once the fault "
-    "is over. If it stays, the call fails and Airflow's retry, or the next poll of a wait, goes on.",
-    End.RENEWS: "The token is renewed once and the call repeated. If the new one is refused too, the call fails: check the "
-    "credential.",
-    End.LATER: "AEP asks for a longer pause than a call waits. The call fails and Airflow's retry waits as told.",
-    End.UNREADABLE: "An answer in an unknown form is never read as an empty one. The call fails; Airflow's retry, or the "
-    "next poll of a wait, asks again.",
-    End.DENIED: "The call fails at once: the credential, its rights, or an address in the connection must be corrected.",
+    End.SURVIVES: (
+        "The call is tried again, up to 5 times with growing pauses, and gives the right result once the fault is "
+        "over. If it stays, the call fails and Airflow's retry, or the next poll of a wait, goes on."
+    ),
+    End.RENEWS: (
+        "The token is renewed once and the call repeated. If the new one is refused too, the call fails: check "
+        "the credential."
+    ),
+    End.LATER: ("AEP asks for a longer pause than a call waits. The call fails and Airflow's retry waits as told."),
+    End.UNREADABLE: (
+        "An answer in an unknown form is never read as an empty one. The call fails; Airflow's retry, or the next "
+        "poll of a wait, asks again."
+    ),
+    End.DENIED: (
+        "The call fails at once: the credential, its rights, or an address in the connection must be corrected."
+    ),
     End.ABSENT: "The call fails at once: AEP does not know the id, or not in this sandbox.",
     End.REFUSED: "The call fails at once with AEP's own words: the request must be corrected.",
-    End.SENT: "The activation is delivered once. If the request provably never left or its token was refused, it is sent "
-    "again; if that stays, it fails as *not sent*.",
+    End.SENT: (
+        "The activation is delivered once. If the request provably never left or its token was refused, it is "
+        "sent again; if that stays, it fails as *not sent*."
+    ),
     End.NOT_SENT: "The call fails, nothing was delivered, and the record says so: the next try sends it.",
-    End.LOOK: "Nobody can know yet whether AEP took it. Its runs are looked for in AEP: found, they are adopted; not there "
-    "after the settling time, the activation is sent again. Delivered once either way.",
-    End.CONFLICT: "Another run for the audience is in progress: it is waited for, adopted, or the reason to stop, as "
-    "`on_conflict` says.",
+    End.LOOK: (
+        "Nobody can know yet whether AEP took it. Its runs are looked for in AEP: found, they are adopted; not "
+        "there after the settling time, the activation is sent again. Delivered once either way."
+    ),
+    End.PERSON: (
+        "AEP has answered, but names no run that can be read. Its runs are looked for in AEP: found, they are "
+        "adopted; else the task fails, names the pairs, and a person decides."
+    ),
+    End.CONFLICT: (
+        "Another run for the audience is in progress: it is waited for, adopted, or the reason to stop, as "
+        "`on_conflict` says."
+    ),
 }
 
 OK, NEW, WAIT, ODD = End.SURVIVES, End.RENEWS, End.LATER, End.UNREADABLE
 DENY, GONE, BAD = End.DENIED, End.ABSENT, End.REFUSED
-SENT, NOT, LOOK, BUSY = End.SENT, End.NOT_SENT, End.LOOK, End.CONFLICT
+SENT, NOT, LOOK, ASK, BUSY = End.SENT, End.NOT_SENT, End.LOOK, End.PERSON, End.CONFLICT
 
 # fmt: off
 TABLE: dict[str, tuple[End, ...]] = {
@@ -86,8 +105,8 @@ TABLE: dict[str, tuple[End, ...]] = {
     "200 with an empty body":           (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
     "200 with HTML":                    (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
     "200 cut short":                    (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
-    "200 with wrong types":             (ODD,  ODD,  ODD,  ODD,  ODD,  ODD,  LOOK),
-    "200 with missing fields":          (ODD,  ODD,  ODD,  ODD,  ODD,  ODD,  LOOK),
+    "200 with wrong types":             (ODD,  ODD,  ODD,  ODD,  ODD,  ODD,  ASK),
+    "200 with missing fields":          (ODD,  ODD,  ODD,  ODD,  ODD,  ODD,  ASK),
     "200 with extra fields":            (OK,   OK,   OK,   OK,   OK,   OK,   SENT),
     "200 with a body of 10 MB":         (OK,   OK,   OK,   OK,   OK,   OK,   SENT),
     "200 with a body above the bound":  (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),

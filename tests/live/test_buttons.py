@@ -1,7 +1,7 @@
 """Every button of Airflow at every stage of a run: what AEP is sent, and what Airflow then shows.
 
 Read the table below as: *while a run is at this stage, somebody presses this; in the end AEP has counted so many
-deliveries of the audience, the run has this state, and its report says this of the audience.*
+deliveries of the audience, and the run shows this: its state, and what its report says of the audience.*
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ TASK = {
 GREEN = "success"
 RED = "failed"
 NOTHING = None
+Shown = tuple[str, str | None]
 
 
 @dataclass(frozen=True)
@@ -65,15 +66,14 @@ class Row:
     """One row of the table, which plays itself on a scene.
 
     :param sent: deliveries that AEP has counted
-    :param state: of the DAG run
-    :param says: status of the audience in the report; None when there is none
+    :param shown: state of the DAG run, and status of the audience in the report (None without a report). Where a
+        dying process may still find something out, either of several is true
     """
 
     at: At
     press: Press
     sent: int
-    state: str
-    says: str | None
+    shown: Shown | tuple[Shown, Shown]
 
     @property
     def __name__(self) -> str:
@@ -84,52 +84,53 @@ class Row:
         PRESSES[self.press](self, scene, run)
 
     def check(self, scene: Scene, run: Run) -> None:
-        assert run.wait() == self.state
+        truths = self.shown if isinstance(self.shown[0], tuple) else (self.shown,)
+        assert (run.wait(), _says(run)) in truths
         assert scene.aep.delivered().get(PAIR, 0) == self.sent
-        assert _says(run) == self.says
 
 
 TABLE = [
-    Row(At.PLAN, Press.RETRY, 1, GREEN, "success"),
-    Row(At.PLAN, Press.CLEAR, 1, GREEN, "success"),
-    Row(At.PLAN, Press.CLEAR_ALL, 1, GREEN, "success"),
-    Row(At.PLAN, Press.MARK_FAILED, 0, RED, NOTHING),
-    Row(At.PLAN, Press.MARK_SUCCESS, 0, RED, NOTHING),
-    Row(At.PLAN, Press.NEW_RUN, 2, GREEN, "success"),
-    Row(At.EXPORT, Press.RETRY, 1, GREEN, "success"),
-    Row(At.EXPORT, Press.CLEAR, 1, GREEN, "success"),
-    Row(At.EXPORT, Press.CLEAR_ALL, 1, GREEN, "success"),
-    Row(At.EXPORT, Press.MARK_FAILED, 0, RED, "not_sent"),
-    Row(At.EXPORT, Press.MARK_SUCCESS, 1, GREEN, "success"),
-    Row(At.EXPORT, Press.NEW_RUN, 2, GREEN, "success"),
+    Row(At.PLAN, Press.RETRY, 1, (GREEN, "success")),
+    Row(At.PLAN, Press.CLEAR, 1, (GREEN, "success")),
+    Row(At.PLAN, Press.CLEAR_ALL, 1, (GREEN, "success")),
+    Row(At.PLAN, Press.MARK_FAILED, 0, (RED, NOTHING)),
+    Row(At.PLAN, Press.MARK_SUCCESS, 0, (RED, NOTHING)),
+    Row(At.PLAN, Press.NEW_RUN, 2, (GREEN, "success")),
+    Row(At.EXPORT, Press.RETRY, 1, (GREEN, "success")),
+    Row(At.EXPORT, Press.CLEAR, 1, (GREEN, "success")),
+    Row(At.EXPORT, Press.CLEAR_ALL, 1, (GREEN, "success")),
+    Row(At.EXPORT, Press.MARK_FAILED, 0, (RED, "not_sent")),
+    Row(At.EXPORT, Press.MARK_SUCCESS, 1, (GREEN, "success")),
+    Row(At.EXPORT, Press.NEW_RUN, 2, (GREEN, "success")),
     # A process that dies here: test_crashes.py
-    Row(At.POST, Press.CLEAR, 1, GREEN, "success"),
-    Row(At.POST, Press.CLEAR_ALL, 1, GREEN, "success"),
-    Row(At.POST, Press.MARK_FAILED, 1, RED, "unknown"),
-    Row(At.POST, Press.MARK_SUCCESS, 1, RED, "unknown"),
-    Row(At.POST, Press.NEW_RUN, 2, GREEN, "success"),
-    Row(At.ACTIVATE, Press.RETRY, 1, GREEN, "success"),
-    Row(At.ACTIVATE, Press.CLEAR, 1, GREEN, "success"),
-    Row(At.ACTIVATE, Press.CLEAR_ALL, 1, GREEN, "success"),
-    Row(At.ACTIVATE, Press.MARK_FAILED, 0, RED, "not_sent"),
-    Row(At.ACTIVATE, Press.MARK_SUCCESS, 0, RED, "not_sent"),
-    Row(At.ACTIVATE, Press.NEW_RUN, 2, GREEN, "success"),
-    Row(At.RUNS, Press.RETRY, 1, GREEN, "success"),
-    Row(At.RUNS, Press.CLEAR, 1, GREEN, "success"),
-    Row(At.RUNS, Press.CLEAR_ALL, 1, GREEN, "success"),
-    Row(At.RUNS, Press.MARK_FAILED, 1, RED, "in_progress"),
-    Row(At.RUNS, Press.MARK_SUCCESS, 1, GREEN, "in_progress"),
-    Row(At.RUNS, Press.NEW_RUN, 2, GREEN, "success"),
-    Row(At.REPORT, Press.RETRY, 1, GREEN, "success"),
-    Row(At.REPORT, Press.CLEAR, 1, GREEN, "success"),
-    Row(At.REPORT, Press.CLEAR_ALL, 1, GREEN, "success"),
-    Row(At.REPORT, Press.MARK_FAILED, 1, RED, NOTHING),
-    Row(At.REPORT, Press.MARK_SUCCESS, 1, GREEN, NOTHING),
-    Row(At.REPORT, Press.NEW_RUN, 2, GREEN, "success"),
-    Row(At.END, Press.CLEAR, 1, GREEN, "success"),
-    Row(At.END, Press.CLEAR_ALL, 1, GREEN, "success"),
-    Row(At.END, Press.MARK_FAILED, 1, RED, "success"),
-    Row(At.END, Press.NEW_RUN, 2, GREEN, "success"),
+    Row(At.POST, Press.CLEAR, 1, (GREEN, "success")),
+    Row(At.POST, Press.CLEAR_ALL, 1, (GREEN, "success")),
+    Row(At.POST, Press.MARK_FAILED, 1, ((RED, "unknown"), (RED, "success"))),
+    Row(At.POST, Press.MARK_SUCCESS, 1, ((RED, "unknown"), (GREEN, "success"))),
+    Row(At.POST, Press.NEW_RUN, 2, (GREEN, "success")),
+    Row(At.ACTIVATE, Press.RETRY, 1, (GREEN, "success")),
+    Row(At.ACTIVATE, Press.CLEAR, 1, (GREEN, "success")),
+    Row(At.ACTIVATE, Press.CLEAR_ALL, 1, (GREEN, "success")),
+    Row(At.ACTIVATE, Press.MARK_FAILED, 0, (RED, "not_sent")),
+    Row(At.ACTIVATE, Press.MARK_SUCCESS, 0, (RED, "not_sent")),
+    Row(At.ACTIVATE, Press.NEW_RUN, 2, (GREEN, "success")),
+    Row(At.RUNS, Press.RETRY, 1, (GREEN, "success")),
+    Row(At.RUNS, Press.CLEAR, 1, (GREEN, "success")),
+    Row(At.RUNS, Press.CLEAR_ALL, 1, (GREEN, "success")),
+    Row(At.RUNS, Press.MARK_FAILED, 1, (RED, "in_progress")),
+    Row(At.RUNS, Press.MARK_SUCCESS, 1, (GREEN, "in_progress")),
+    Row(At.RUNS, Press.NEW_RUN, 2, (GREEN, "success")),
+    Row(At.REPORT, Press.RETRY, 1, (GREEN, "success")),
+    Row(At.REPORT, Press.CLEAR, 1, (GREEN, "success")),
+    Row(At.REPORT, Press.CLEAR_ALL, 1, (GREEN, "success")),
+    Row(At.REPORT, Press.MARK_FAILED, 1, (RED, NOTHING)),
+    Row(At.REPORT, Press.MARK_SUCCESS, 1, (GREEN, NOTHING)),
+    Row(At.REPORT, Press.NEW_RUN, 2, (GREEN, "success")),
+    Row(At.END, Press.CLEAR, 1, (GREEN, "success")),
+    Row(At.END, Press.CLEAR_ALL, 1, (GREEN, "success")),
+    # Airflow does not judge a run again that has ended.
+    Row(At.END, Press.MARK_FAILED, 1, (GREEN, "success")),
+    Row(At.END, Press.NEW_RUN, 2, (GREEN, "success")),
 ]
 
 
@@ -179,6 +180,8 @@ def _arrive(scene: Scene, at: At, name: str, *, dies: bool) -> Run:
         assert run.wait() == GREEN
     else:
         run.wait_task(task, "running" if at in (At.PLAN, At.REPORT) else "deferred")
+    if at is At.RUNS:
+        scene.until(lambda: scene.client.xcom(CHAOS_DAG, run.run_id, task, "progress"))
     return run
 
 
@@ -200,7 +203,7 @@ def _go_on(scene: Scene, row: Row, run: Run) -> None:
 
 def _retry(row: Row, scene: Scene, run: Run) -> None:
     task = TASK[row.at]
-    if row.at in (At.EXPORT, At.RUNS):
+    if row.at is At.EXPORT:
         run.wait_task(task, "deferred")
     _go_on(scene, row, run)
     row.check(scene, run)
@@ -247,6 +250,8 @@ def _new_run(row: Row, scene: Scene, run: Run) -> None:
     if row.at is At.RUNS:
         again.wait_task("wait_for_segment_export", "deferred")
     _go_on(scene, row, run)
+    run.wait()
+    again.wait()
     row.check(scene, run)
     row.check(scene, again)
     assert run.report()["results"][0]["run_id"] != again.report()["results"][0]["run_id"]

@@ -152,3 +152,48 @@ def _reset(end):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         end.shutdown(socket.SHUT_RD)
     end.close()
+
+
+class RawServer:
+    """What a :func:`raw_server` got and sent."""
+
+    url = ""
+    sent = 0
+    received = b""
+
+
+@contextmanager
+def raw_server(answer, tls=None):
+    """Run a server that reads a request's headers and then calls ``answer(send)``, with bytes below HTTP.
+
+    :param tls: an `ssl.SSLContext` to speak TLS with.
+    """
+    server = RawServer()
+    listener = socket.create_server(("127.0.0.1", 0))
+    server.url = f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
+
+    def serve(client):
+        def send(data):
+            client.sendall(data)
+            server.sent += len(data)
+
+        with suppress(OSError), client:
+            if tls:
+                client = tls.wrap_socket(client, server_side=True)
+            while b"\r\n\r\n" not in server.received:
+                if not (data := client.recv(65536)):
+                    return
+                server.received += data
+            answer(send)
+
+    def accept():
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield server
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()

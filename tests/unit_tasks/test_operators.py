@@ -19,7 +19,7 @@ from adobe_experience_platform.errors import (
 from adobe_experience_platform.operators import AdHocActivationOperator, LatestSegmentExportOperator
 from adobe_experience_platform.results import NOT_SENT, UNKNOWN
 from adobe_experience_platform.shared_poll import EVENT_VERSION
-from adobe_experience_platform.tasks import settle_seconds
+from adobe_experience_platform.submitting import settle_seconds
 from tests.support.aep import ADHOC, SEED, LocalAep
 
 INFO = {"mail": ["gold", "silver"]}
