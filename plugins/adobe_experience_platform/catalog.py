@@ -11,8 +11,8 @@ from . import endpoints, preflight
 from .connection import DEFAULT_CONN_ID
 from .models import DestinationFlow, MappedAudience, Pair
 from .planning import count
-from .report import table
 from .retry import AEP_RETRY_POLICY
+from .tables import table
 from .tasks import AepTask, Resolvable, now
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ from .planning import (
     split,
 )
 from .preflight import Findings
-from .report import table
 from .retry import AEP_RETRY_POLICY
 from .submission import OnConflict
+from .tables import table
 from .tasks import AepTask, TaskStore, now
 
 if TYPE_CHECKING:

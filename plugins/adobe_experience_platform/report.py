@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from .errors import one_line
 from .models import RunStatus
 from .planning import Job, count
 from .results import NOT_SENT, UNKNOWN, Delivery, Result, deliveries, submitted_only, summarize, without_run
+from .tables import table
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 FAILED_STATES = ("failed", "upstream_failed")
 ROWS_SHOWN = 500
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> list[str]:
-    """Return a table as text lines, as wide as it needs to be.
-
-    :param right: columns that hold numbers.
-    """
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for title in head:
-        grid.add_column(title, justify="right" if title in right else "left", no_wrap=True)
-    for row in rows:
-        grid.add_row(*(Text(one_line(cell)) for cell in row))
-    out = io.StringIO()
-    Console(file=out, width=400, color_system=None, legacy_windows=False).print(grid)
-    return [line.rstrip() for line in out.getvalue().splitlines()]
 
 
 class DeliveryReportOperator(BaseOperator):

@@ -88,6 +88,8 @@ def spoiled(draw: st.DrawFn, document: Any) -> Any:
             container.pop(key)
             if draw(st.booleans()):
                 container[draw(st.sampled_from(NASTY_TEXTS))] = draw(VALUES)
+        elif isinstance(container[key], str | int) and draw(st.integers(0, 3)):
+            container[key] = draw(st.sampled_from(NASTY_TEXTS))
         else:
             container[key] = draw(VALUES)
     return box[0]
