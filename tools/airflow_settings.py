@@ -26,7 +26,6 @@ QUICK_AND_SMALL = {
     "logging.colored_console_log": "False",
     "scheduler.scheduler_idle_sleep_time": "0.3",
     "scheduler.trigger_timeout_check_interval": "5",
-    "usage_data_collection.enabled": "False",
 }
 
 

@@ -136,18 +136,16 @@ class AepConnection:
         }
 
 
-def check_conn_id(conn_id: object) -> None:
-    """Refuse what is no connection id before anybody is asked for it: it comes from a run's parameters.
+def conn_id_fault(conn_id: object) -> str | None:
+    """Return what is wrong with a connection id, None if nothing: it may come from a run's parameters.
 
     Airflow puts it into the path of a URL as it is, so it must not lead anywhere else.
-
-    :raises AepConnectionConfigError: if Airflow itself would not take it as an id.
     """
-    sound = isinstance(conn_id, str) and _CONN_ID.fullmatch(conn_id)
-    if not sound or any(part in ("", ".", "..") for part in re.split(r"[/\\]", str(conn_id))):
-        raise AepConnectionConfigError(
-            f"{shown(conn_id)} is no connection id: enter the id of a connection of type {CONN_TYPE!r}"
-        )
+    if not isinstance(conn_id, str) or not conn_id:
+        return "is empty: enter the id of an Airflow connection to AEP"
+    if not _CONN_ID.fullmatch(conn_id) or any(part in ("", ".", "..") for part in re.split(r"[/\\]", conn_id)):
+        return f"{shown(conn_id)} is no connection id: enter the id of a connection of type {CONN_TYPE!r}"
+    return None
 
 
 def fits_a_header(value: str) -> bool:

@@ -93,17 +93,18 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
 
     def execute(self, context: Context) -> Any:
         """Watch; if a person cleared this task, send failed pairs again first."""
+        store = TaskStore(context)
+        tries = context["ti"].max_tries
+        seen = store.get("attempt")
+        if seen is None:
+            # First of all: a try that dies before this is noted could not be told from a person's clear.
+            store.set("attempt", {"max_tries": tries})
         jobs = self._jobs()
         if jobs:
             self._push_link(context, jobs[0].pairs[0].flow_id)
-        store = TaskStore(context)
-        seen = store.get("attempt")
-        tries = context["ti"].max_tries
-        # A first try that died before it could note this had the task's own number of retries.
-        before = int(seen["max_tries"]) if isinstance(seen, dict) else self.retries or 0
-        if tries > before:
+        if isinstance(seen, dict) and tries > int(seen.get("max_tries", 0)):
             self._repair(context, jobs)
-        store.set("attempt", {"max_tries": tries})
+            store.set("attempt", {"max_tries": tries})
         return self._go_on(context, jobs)
 
     def execute_complete(self, context: Context, event: object = None) -> Any:

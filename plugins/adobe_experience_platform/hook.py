@@ -26,7 +26,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyErr
 from urllib3.util import Timeout
 
 from . import auth, endpoints
-from .connection import CONN_TYPE, DEFAULT_CONN_ID, AepConnection, check_conn_id
+from .connection import CONN_TYPE, DEFAULT_CONN_ID, AepConnection, conn_id_fault
 from .diagnosis import explain
 from .endpoints import Call
 from .errors import AepConnectionConfigError, AepError
@@ -82,7 +82,8 @@ class AdobeExperiencePlatformHook(HttpHook):
     def settings(self) -> AepConnection:
         """The checked connection (read once, never in ``__init__``)."""
         if self._settings is None:
-            check_conn_id(self.aep_conn_id)
+            if fault := conn_id_fault(self.aep_conn_id):
+                raise AepConnectionConfigError(f"aep_conn_id {fault}")
             try:
                 connection = self.get_connection(self.aep_conn_id)
             except AirflowNotFoundException:
@@ -246,7 +247,8 @@ class AdobeExperiencePlatformAsyncHook:
         :param again: read it anew: a rotated secret takes effect without a restart.
         """
         if self._settings is None or again:
-            check_conn_id(self.aep_conn_id)
+            if fault := conn_id_fault(self.aep_conn_id):
+                raise AepConnectionConfigError(f"aep_conn_id {fault}")
             try:
                 connection = await BaseHook.aget_connection(self.aep_conn_id)
             except AirflowNotFoundException:

@@ -16,7 +16,7 @@ from .results import NOT_SENT, UNKNOWN, Delivery
 from .retry import AEP_RETRY_POLICY
 from .submission import KEY, OnConflict, Submission
 from .submitting import PHASE, WATCHING, SubmittingTask, phase_of
-from .tasks import AepTask, TaskStore, now, read_event
+from .tasks import AepTask, Resolvable, TaskStore, now, read_event
 from .watching import WatchingTask
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         aep_conn_id: str = DEFAULT_CONN_ID,
         sandbox_name: str | None = None,
         api_version: str = "v2",
-        export_job_id: str | None = None,
+        export_job_id: Resolvable = None,
         max_export_age_hours: float | None = None,
         on_conflict: str = "wait",
         export_timeout_minutes: float = 240,

@@ -65,8 +65,8 @@ class ActivationTaskGroup(TaskGroup):
     """The tasks of one delivery; ``output`` is what its task ``report`` returns."""
 
     @property
-    def output(self) -> XComArg:
-        """Return ``{"summary": {…}, "results": […]}`` for a task of your own, as an operator's ``output`` does."""
+    def output(self) -> Any:
+        """Return ``{"summary": {…}, "results": […]}`` as an XComArg, for a task of your own."""
         return XComArg(cast("BaseOperator", self.get_child_by_label(REPORT)))
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from . import preflight
-from .connection import DEFAULT_CONN_ID
+from .connection import DEFAULT_CONN_ID, conn_id_fault
 from .errors import AepError, AepInputError, shown
 from .models import Pair
 from .planning import (
     API_VERSIONS,
     MAX_PAIRS_PER_JOB,
+    MAX_PAIRS_PER_RUN,
     Job,
     check_id,
     count,
@@ -179,16 +180,16 @@ class PlanJobsOperator(AepTask):
             faults.append(f"dry_run is {shown(self.dry_run_only)}: choose true or false")
         if self.sandbox_name is not None and (fault := check_id(self.sandbox_name, "sandbox_name")):
             faults.append(fault)
-        if not isinstance(self.aep_conn_id, str) or not self.aep_conn_id:
-            faults.append("aep_conn_id is empty: enter the id of an Airflow connection to AEP")
+        if fault := conn_id_fault(self.aep_conn_id):
+            faults.append(f"aep_conn_id {fault}")
         return faults
 
     def _look_up(self, pairs: Sequence[Pair], faults: list[str]) -> Findings:
         """Ask AEP about every flow; faults of the input and of AEP come together."""
-        usable = isinstance(self.aep_conn_id, str) and self.aep_conn_id
+        usable = not conn_id_fault(self.aep_conn_id)
         sandbox_ok = self.sandbox_name is None or not check_id(self.sandbox_name, "")
         findings = Findings()
-        if pairs and usable and sandbox_ok:
+        if 0 < len(pairs) <= MAX_PAIRS_PER_RUN and usable and sandbox_ok:
             try:
                 findings = preflight.inspect(pairs, self.hook.call, now())
             except AepError as error:

@@ -18,7 +18,8 @@ from typing import Any
 import psutil
 
 from tests.support.aep import SEED, LocalAep
-from tools.airflow_client import AirflowApiError, AirflowClient
+from tools.airflow_client import AirflowClient
+from tools.chaos.arena import patiently
 from tools.chaos.traps import Traps
 from tools.local_airflow import LocalAirflow
 
@@ -77,11 +78,11 @@ class Run:
 
     def clear_failed(self) -> list[str]:
         """Clear only the failed tasks, and return their names."""
-        return sorted(self.client.clear(self.dag_id, self.run_id, only_failed=True))
+        return sorted(patiently(lambda: self.client.clear(self.dag_id, self.run_id, only_failed=True)))
 
     def clear(self, *task_ids: str) -> None:
         """Clear tasks and what follows them; without names the whole run."""
-        self.client.clear(self.dag_id, self.run_id, task_ids or None, downstream=True)
+        patiently(lambda: self.client.clear(self.dag_id, self.run_id, task_ids or None, downstream=True))
 
     def mark_failed(self, task_id: str) -> None:
         """Mark a task as failed, as a person does."""
@@ -89,7 +90,7 @@ class Run:
 
     def mark(self, task_id: str, state: str) -> None:
         """Mark a task (all of its map indexes) as success or failed, as a person does."""
-        self.client.set_task_state(self.dag_id, self.run_id, task_id, state)
+        patiently(lambda: self.client.set_task_state(self.dag_id, self.run_id, task_id, state))
 
     def stored(self, task_id: str) -> dict[str, Any]:
         """Return what a task keeps in its state store."""
@@ -128,14 +129,7 @@ class Scene:
 
     def _trigger(self, dag_id: str, conf: Mapping[str, Any], run_id: str) -> str:
         self.client.wait_dags(dag_id)
-        for _ in range(10):
-            try:
-                return self.client.trigger_dag(dag_id, conf, run_id=run_id)
-            except AirflowApiError as error:
-                if error.status != 500:  # SQLite was locked, by the scheduler for instance
-                    raise
-                time.sleep(0.5)
-        raise AssertionError(f"run {run_id} could not be started")
+        return patiently(lambda: self.client.trigger_dag(dag_id, conf, run_id=run_id))
 
     @staticmethod
     def until(check: Callable[[], Any], seconds: float = 90.0) -> Any:

@@ -40,6 +40,7 @@ RECORDS = st.builds(
     failed_runs=st.lists(WORDS, max_size=4),
     doubtful=st.lists(WORDS, max_size=4),
     lost=st.integers(0, 3),
+    unsure=st.booleans(),
 )
 
 

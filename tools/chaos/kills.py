@@ -100,8 +100,7 @@ def kill_task(traps: Traps, lane: Lane, kill: Kill, name: str) -> Result:
         _await_held(lane)
         delivery.kill_task(ACTIVATE_JOB)
     struck = time.monotonic()
-    if spot is None:
-        lane.aep.release()
+    _release(lane, kill)
     delivery.wait_end()
     return Result(kill, (delivery.outcome(),), time.monotonic() - struck)
 
@@ -123,8 +122,7 @@ def kill_component(arena: Arena, kill: Kill, name: str) -> Result:
     for component in kill.point.victim.components:
         arena.airflow.kill(component)
     struck = time.monotonic()
-    if kill.point.moment in _FAULTS:
-        lane.aep.release()
+    _release(lane, kill)
     if kill.ends_meanwhile:
         lane.end_runs()
         other.end_runs()
@@ -157,6 +155,11 @@ def _at_moment(lane: Lane, kill: Kill, name: str) -> Delivery:
         delivery = lane.start(name, kill.info)
         _await_held(lane)
     return delivery
+
+
+def _release(lane: Lane, kill: Kill) -> None:
+    """Let AEP go on with the POST that it holds, or lose it."""
+    lane.aep.release(then="drop" if kill.point.moment is Moment.POST_LOST else "continue")
 
 
 def _await_held(lane: Lane) -> None:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 from tools.chaos.arena import IMPATIENT, LANES, SETTLE_MARGIN, TIMEOUT
 from tools.chaos.kills import Result
+from tools.chaos.plan import AWAY
 from tools.chaos.races import MODES, Finish, Kind
 
 KILLS_HEAD = ("#", "killed", "while", "pairs", "besides", "DAG runs", "adopted", "recovered")
@@ -57,13 +58,13 @@ def finish_line(finish: Finish) -> str:
 
 def document(command: str, seed: int, seconds: float, findings: Findings) -> str:
     """Return docs/chaos.md."""
-    struck = len(findings.kills)
+    patience = "\n".join(f"* `{key}` = {value}" for key, value in sorted(IMPATIENT.items()) if "settle" not in key)
     pairs = sum(len(outcome.expected) for result in findings.kills for outcome in result.outcomes)
-    verdict = (
-        "No pair was delivered twice, none was lost, and no run said anything false."
-        if not findings.problems
-        else "\n".join(f"* {problem}" for problem in findings.problems)
-    )
+    verdict = f"**{len(findings.kills)} kills, {pairs} deliveries, {len(findings.races)} races: "
+    if findings.problems:
+        verdict += "not all is well.**\n\n" + "\n".join(f"* {problem}" for problem in findings.problems)
+    else:
+        verdict += "nothing was delivered twice, nothing was lost, and no run said anything false.**"
     return f"""# Chaos
 
 Written by `{command}`; do not edit. {dt.datetime.now(tz=dt.UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python \
@@ -73,7 +74,7 @@ Written by `{command}`; do not edit. {dt.datetime.now(tz=dt.UTC):%Y-%m-%d}, {os.
 A real Airflow delivers to a simulated AEP while its parts are killed by SIGKILL. AEP itself (the simulator) counts how
 often each pair of audience and destination was activated: it must be **1**, whatever died.
 
-**{struck} kills, {pairs} pairs. {verdict}**
+{verdict}
 
 ## Kills
 
@@ -81,8 +82,10 @@ often each pair of audience and destination was activated: it must be **1**, wha
 that awaited its flow runs meanwhile. *Adopted* are pairs whose answer was lost and whose flow run was then found in
 AEP instead of being sent again. *Recovered* is the time from the kill to the end of the last DAG run: it contains the
 restart of what died, the settling of lost answers ({TIMEOUT + SETTLE_MARGIN:.0f} s here, 120 s by default) and up to
-15 s for which components stayed away. Airflow's own patience with the dead was shortened:
-{", ".join(f"`{key}` = {value}" for key, value in sorted(IMPATIENT.items()) if "settle" not in key)}.
+{max(AWAY):.0f} s for which components stayed away. Airflow's own patience with what has died, minutes by default, was
+shortened:
+
+{patience}
 
 {_table(KILLS_HEAD, map(kill_line, findings.kills))}
 

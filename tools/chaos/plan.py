@@ -37,6 +37,9 @@ class Moment(StrEnum):
     AWAITED = "flow runs are awaited"
 
 
+AWAY = (0.0, 5.0, 15.0)
+"""Seconds for which a component may stay away."""
+
 _COMPONENTS: dict[Victim, tuple[str, ...]] = {
     Victim.TASK: (),
     Victim.TRIGGERER: ("triggerer",),
@@ -119,5 +122,5 @@ def _detailed(chance: random.Random, number: int, point: Point, flows: dict[str,
         list_lag=chance.choice(lags),
         lost_took_effect=took_effect,
         ends_meanwhile=chance.random() < 0.5,
-        away=chance.choice((0.0, 5.0, 15.0)),
+        away=chance.choice(AWAY),
     )

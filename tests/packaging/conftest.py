@@ -1,0 +1,127 @@
+"""The wheel, and environments of its own for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import REPOSITORY
+from tools import bootstrap
+
+HERE = Path(__file__).parent
+UV = [sys.executable, "-m", "uv"]
+
+Probe = Callable[..., dict[str, Any]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.packaging)
+
+
+@pytest.fixture(scope="session")
+def uv() -> Callable[..., str]:
+    """Return a function that runs uv where pip is set up to look."""
+    if subprocess.run([*UV, "--version"], capture_output=True, check=False).returncode:
+        pytest.skip("uv does not work here, and pip takes minutes")
+    environment = bootstrap.uv_environment()
+
+    def uv(*arguments: str | Path) -> str:
+        done = subprocess.run([*UV, *map(str, arguments)], env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    return uv
+
+
+@pytest.fixture(scope="session")
+def wheel(uv: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel from what the image copies for it: nothing else may be needed."""
+    source = tmp_path_factory.mktemp("source")
+    for name in re.findall(r"^COPY --chown=\S+ (pyproject\.toml.*) \S+$", read("Dockerfile"), re.MULTILINE)[0].split():
+        shutil.copy(REPOSITORY / name, source)
+    shutil.copytree(
+        REPOSITORY / "plugins", source / "plugins", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+    )
+    out = tmp_path_factory.mktemp("wheel")
+    uv("build", "--wheel", "--no-build-isolation", "--python", sys.executable, "--out-dir", out, source)
+    (built,) = out.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="session")
+def bare(uv: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make an environment of the pinned requirements alone, and return its Python."""
+    venv = tmp_path_factory.mktemp("venv")
+    uv("venv", "--quiet", "--clear", "--python", sys.executable, venv)
+    python = venv / "bin" / "python"
+    uv("pip", "install", "--quiet", "--python", python, "--requirement", REPOSITORY / "requirements.txt")
+    return python
+
+
+@pytest.fixture(scope="session")
+def probe(tmp_path_factory: pytest.TempPathFactory) -> Probe:
+    """Return a function that runs `probe.py` by a Python and returns what it saw."""
+
+    def probe(python: Path, dags: Path, plugins: Path | None) -> dict[str, Any]:
+        home = tmp_path_factory.mktemp("home")
+        result = home / "result.json"
+        environment = clean_environment(home)
+        environment["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(plugins or home / "plugins")
+        done = subprocess.run(
+            [str(python), str(HERE / "probe.py"), str(dags), str(result)],
+            env=environment,
+            cwd=home,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        seen: dict[str, Any] = json.loads(result.read_text())
+        return seen
+
+    return probe
+
+
+@pytest.fixture(scope="session")
+def without_install(bare: Path, probe: Probe) -> dict[str, Any]:
+    """What an Airflow sees that only has the plugins folder; taken before the wheel is installed."""
+    return probe(bare, REPOSITORY / "examples", REPOSITORY / "plugins")
+
+
+@pytest.fixture(scope="session")
+def installed(uv: Callable[..., str], bare: Path, wheel: Path, without_install: object) -> Path:
+    """Add the wheel to the environment, with dependencies, and return its Python."""
+    said = uv("pip", "install", "--python", bare, wheel)
+    assert re.findall(r"^ [+-] (\S+?)==", said, re.MULTILINE) in ([], ["airflow-provider-adobe-experience-platform"])
+    return bare
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """Return the environment of an Airflow that knows nothing of this repository."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AIRFLOW", "PYTHON", "COV_", "COVERAGE"))
+    }
+    return {
+        **environment,
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+    }
+
+
+def read(name: str) -> str:
+    """Return a file of the repository."""
+    return (REPOSITORY / name).read_text(encoding="utf-8")

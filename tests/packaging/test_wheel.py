@@ -1,0 +1,100 @@
+"""The wheel: what is in it, and that it works beside Airflow with nothing else of this repository."""
+
+from __future__ import annotations
+
+import email
+import subprocess
+import tomllib
+import zipfile
+from collections.abc import Callable
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adobe_experience_platform.provider_info import get_provider_info
+from tests.conftest import REPOSITORY
+from tests.packaging.conftest import Probe, clean_environment, read
+
+PROVIDER = "airflow-provider-adobe-experience-platform"
+PACKAGE = "adobe_experience_platform"
+
+
+@pytest.fixture(scope="module")
+def files(wheel: Path) -> dict[str, bytes]:
+    """Return {name without the version's folder: content} of the wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    return {name.split(".dist-info/")[-1] if ".dist-info/" in name else name: data for name, data in contents.items()}
+
+
+@pytest.fixture(scope="module")
+def metadata(files: dict[str, bytes]) -> Message:
+    return email.message_from_bytes(files["METADATA"])
+
+
+@pytest.fixture(scope="module")
+def seen(installed: Path, probe: Probe) -> dict[str, Any]:
+    """What the environment of the wheel sees, without a plugins folder."""
+    return probe(installed, REPOSITORY / "examples", None)
+
+
+def test_holds_the_package_and_its_papers_and_nothing_else(files: dict[str, bytes]) -> None:
+    sources = {
+        str(path.relative_to(REPOSITORY / "plugins"))
+        for path in (REPOSITORY / "plugins" / PACKAGE).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    papers = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "top_level.txt", "licenses/LICENSE", "licenses/NOTICE"}
+
+    assert set(files) == sources | papers
+    assert f"{PACKAGE}/py.typed" in files
+    assert files["licenses/LICENSE"].decode() == read("LICENSE")
+    assert files["top_level.txt"].split() == [PACKAGE.encode()]
+
+
+def test_says_what_it_is_and_needs(files: dict[str, bytes], metadata: Message) -> None:
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+
+    assert metadata["Name"] == PROVIDER
+    assert metadata["Version"] == project["version"]
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert files["METADATA"].decode().partition("\n\n")[2].strip() == read("README.md").strip()
+    needed = {item.partition(" ")[0].split(">")[0].split("<")[0] for item in metadata.get_all("Requires-Dist", [])}
+    assert needed == {"apache-airflow", "apache-airflow-providers-http", "requests"}
+
+
+def test_one_version_everywhere() -> None:
+    import adobe_experience_platform
+
+    assert adobe_experience_platform.__version__ == tomllib.loads(read("pyproject.toml"))["project"]["version"]
+
+
+def test_fits_the_pinned_airflow(installed: Path, uv: Callable[..., str]) -> None:
+    assert "compatible" in uv("pip", "check", "--python", installed)
+
+
+def test_is_imported_from_where_it_was_installed(seen: dict[str, Any], installed: Path) -> None:
+    assert Path(seen["home"]).is_relative_to(installed.parent.parent)
+    assert seen["public"]
+
+
+def test_airflow_knows_the_provider(seen: dict[str, Any], installed: Path, tmp_path: Path) -> None:
+    assert seen["provider"]
+    assert seen["hook"] == get_provider_info()["connection-types"][0]["hook-class-name"]
+    listed = subprocess.run(
+        [str(installed), "-m", "airflow", "providers", "list", "--output", "plain"],
+        env=clean_environment(tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert PROVIDER in listed.stdout
+
+
+def test_its_users_dags_load(seen: dict[str, Any]) -> None:
+    assert seen["dag_errors"] == {}
+    assert len(seen["dags"]) == 6

@@ -1,0 +1,1 @@
+"""Lets a foreign AEP client, `aepp`, judge the simulated AEP: `make contract-aepp`."""
