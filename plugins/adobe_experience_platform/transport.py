@@ -65,16 +65,16 @@ class Sleep:
 class NeedToken:
     """Effect: return a token; ``refused`` is one that AEP has just refused."""
 
-    refused: str | None = None
+    refused: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A raw HTTP answer, header names in lower case."""
+    """A raw HTTP answer, header names in lower case; that of IMS holds a token."""
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 class TransportError(Exception):

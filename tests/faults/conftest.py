@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from include.aep_simulator.simulator import Simulator
 from tests.faults.play import PATHS, SECRET, SEED
 from tests.faults.table import POST
 from tests.support.hooks import Async, Sync
+from tests.support.leaks import leaks
 from tests.support.sockets import Wire, tiny_server
 
 SHORT = 0.15
@@ -52,6 +54,11 @@ class Aep:
         tokens = self.simulator.world.tokens
         return str(tokens.mint(tokens.demo_account, time.time() + 3600).value)
 
+    @property
+    def secrets(self) -> set[str]:
+        """What must be seen nowhere: the client secret and every token."""
+        return {SECRET, *self.simulator.world.tokens._tokens}
+
     def give_token(self) -> None:
         """Let the client have a token already."""
         auth.keep(AdobeExperiencePlatformHook("aep_test").settings, auth.Token(self.token(), float("inf")))
@@ -68,7 +75,13 @@ def server() -> Iterator[tuple[Simulator, Wire, tuple[str, list[Any]]]]:
 
 
 @pytest.fixture
-def aep(server: tuple[Simulator, Wire, tuple[str, list[Any]]], monkeypatch: pytest.MonkeyPatch) -> Iterator[Aep]:
+def aep(
+    server: tuple[Simulator, Wire, tuple[str, list[Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> Iterator[Aep]:
+    """Give AEP afresh; when the test is over, no log (not even at DEBUG, nor that of a library) holds a secret."""
+    caplog.set_level(logging.DEBUG)
     simulator, wire, foreign = server
     simulator.reset(SEED)
     foreign[1].clear()
@@ -102,6 +115,7 @@ def aep(server: tuple[Simulator, Wire, tuple[str, list[Any]]], monkeypatch: pyte
     auth.forget_all()
     simulator.faults.remove()
     simulator.faults.release(carry_on=False)
+    assert not leaks(caplog.text, found.secrets)
 
 
 @pytest.fixture(params=[Sync, Async], ids=["worker", "triggerer"])

@@ -25,7 +25,7 @@ PATHS = {
     RUN: endpoints.RUNS + "/run-1",
     POST: endpoints.ADHOC_RUN,
 }
-SECRET = "p8e-secret-of-the-tests"
+SECRET = "p8e-secret/of+the=tests"
 SEED = SeedDocument.model_validate(
     {
         "org_id": "ORG@AdobeOrg",

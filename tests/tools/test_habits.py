@@ -1,0 +1,41 @@
+"""`make lint`, the pre-commit hooks and CI check the same, with the same tools."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from tools.airflow_settings import REPOSITORY
+
+MAKEFILE = (REPOSITORY / "Makefile").read_text()
+
+
+def recipe(target: str) -> str:
+    found = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def test_the_hooks_run_what_lint_runs_from_the_environment_and_download_nothing() -> None:
+    (local,) = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text())["repos"]
+
+    assert local["repo"] == "local"
+    assert {hook["language"] for hook in local["hooks"]} == {"system"}
+    programs = [hook["entry"].split() for hook in local["hooks"]]
+    assert all((REPOSITORY / program[0]).exists() for program in programs)
+    commands = {" ".join([program[0].rpartition("/")[2], *program[1:2]]) for program in programs}
+    assert commands == set(re.findall(r"-m (ruff check|ruff format|mypy)", recipe("lint")))
+
+
+def test_ci_runs_lint_and_all_tests() -> None:
+    commands = (REPOSITORY / ".ci" / "run").read_text().splitlines()
+
+    assert [line for line in commands if line.startswith("make")][:2] == ["make lint", "make test"]
+
+
+def test_only_a_full_run_must_reach_the_floor_of_coverage() -> None:
+    assert "$(or $(TESTS),$(COVERAGE))" in recipe("test")
+    floor = re.search(r"--cov-fail-under=(\d+)", MAKEFILE)
+    assert floor
+    assert int(floor[1]) >= 85
