@@ -30,10 +30,7 @@ def test_each_pair_gets_an_entry_and_a_run(small):
     assert pairs(answer) == [("mail", "gold"), ("mail", "silver"), ("shop", "gold")]
     assert len(set(run_ids(answer))) == 3
     for entry in answer.json()["order"]:
-        assert (
-            small.get(entry["statusURL"].removeprefix(small.url)).json()["items"][0]["flowId"]
-            == entry["order"]
-        )
+        assert small.get(entry["statusURL"].removeprefix(small.url)).json()["items"][0]["flowId"] == entry["order"]
 
 
 def test_pairs_may_share_a_run_per_flow(small):
@@ -60,9 +57,7 @@ def test_without_the_media_type_it_is_version_1(small, accept):
 
 @pytest.mark.parametrize("export_ids", [[], [722], "722", ["999"], ["account"], ["broken"]])
 def test_version_1_needs_the_id_of_a_finished_profile_export_as_text(small, export_ids):
-    small.control(
-        "POST", "export-jobs", {"id": "account", "schema": "_xdm.context.account", "status": "SUCCEEDED"}
-    )
+    small.control("POST", "export-jobs", {"id": "account", "schema": "_xdm.context.account", "status": "SUCCEEDED"})
     small.control("POST", "export-jobs", {"id": "broken", "status": "FAILED"})
     refusal(small.adhoc({"mail": ["gold"]}, accept=None, exportIds=export_ids))
     assert small.deliveries() == {}
@@ -105,15 +100,11 @@ def test_the_answer_may_name_the_external_id(small):
 
 def test_the_unmapped_are_listed_by_name(small):
     text = refusal(small.adhoc({"mail": ["gold", "loose"], "shop": ["silver"]}))
-    assert text == (
-        "Segments Not mapped, Silver customers are not part of this dataflow or out of schedule range!"
-    )
+    assert text == ("Segments Not mapped, Silver customers are not part of this dataflow or out of schedule range!")
     assert small.deliveries() == {}
 
 
-@pytest.mark.parametrize(
-    ("start", "end", "status"), [(-9, -1, 400), (1, 9, 400), (0, 0, 200), (-5, None, 200)]
-)
+@pytest.mark.parametrize(("start", "end", "status"), [(-9, -1, 400), (1, 9, 400), (0, 0, 200), (-5, None, 200)])
 def test_today_must_lie_in_the_schedule(small, start, end, status):
     audience = {"id": "gold", "start": start, "end": end}
     small.reset({"flows": [{"id": "mail", "name": "Mail", "audiences": [audience]}]})

@@ -86,11 +86,7 @@ def test_the_shop_has_the_special_cases(aep):
     flows = {flow["name"]: flow for flow in aep.get(aep.flows, {"limit": 100}).json()["items"]}
     assert flows["Winback mailing S3"]["state"] == "disabled"
     assert "schedule" not in selectors(flows["Store events stream"])[0]
-    assert (
-        len(selectors(flows["Regional leaflets S3"]))
-        == len(selectors(flows["Regional call centre SFTP"]))
-        == 60
-    )
+    assert len(selectors(flows["Regional leaflets S3"])) == len(selectors(flows["Regional call centre SFTP"])) == 60
     once = [v for v in selectors(flows["Loyalty partner Azure Blob"]) if "systemSegmentId" in v]
     assert "endDate" not in once[0]["schedule"]
     today = date.fromisoformat(max(v["schedule"]["startDate"] for v in selectors(flows["Newsletter S3"])))

@@ -61,9 +61,7 @@ def test_a_run_succeeds_after_its_duration(small):
 
 
 def test_a_failed_run_lacks_sizes_and_files(small):
-    small.control(
-        "POST", "outcomes", {"audience_id": "gold", "status": "failed", "code": "X-1", "message": "No."}
-    )
+    small.control("POST", "outcomes", {"audience_id": "gold", "status": "failed", "code": "X-1", "message": "No."})
     run_id = small.run_of({"mail": ["gold"]})
     small.advance(6)
     run = small.run(run_id)
@@ -129,9 +127,7 @@ def test_outcomes_are_used_up_in_order(small):
 
 
 def test_outcomes_are_for_one_pair(small):
-    small.control(
-        "POST", "outcomes", {"flow_id": "mail", "audience_id": "silver", "status": "failed", "times": None}
-    )
+    small.control("POST", "outcomes", {"flow_id": "mail", "audience_id": "silver", "status": "failed", "times": None})
     order = small.adhoc({"mail": ["gold", "silver"]}).json()["order"]
     small.advance(6)
     ended = {o["segment"]: small.run(o["statusURL"].rpartition("/")[2]) for o in order}
