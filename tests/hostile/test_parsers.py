@@ -29,6 +29,7 @@ from adobe_experience_platform.record import Order, Record
 from adobe_experience_platform.report import row_of
 from adobe_experience_platform.results import Delivery, line_of, results_of
 from adobe_experience_platform.retry import AEP_RETRY_POLICY
+from adobe_experience_platform.tables import table
 from tests.hostile.material import (
     NASTY_TEXTS,
     VALUES,
@@ -355,6 +356,14 @@ def test_ten_thousand_strange_ids_are_refused_in_one_short_message(number: int) 
         planning.parse_activation_info(info)
     check_message(caught.value)
     assert len(str(caught.value)) < 10_000
+
+
+@given(st.lists(st.sampled_from(NASTY_TEXTS) | st.text(max_size=30), min_size=1, max_size=5))
+def test_a_table_shows_anything_in_one_line_each(cells: list[str]) -> None:
+    head, rule, *rows = table(("Name", "Id"), [(cell, "id-1") for cell in cells])
+    assert len(rows) == len(cells)
+    for line in (head, rule, *rows):
+        assert line.isprintable(), ascii(line)
 
 
 DEEP_READERS = {
