@@ -7,11 +7,9 @@ token, redirects), :mod:`.endpoints` (calls) and :mod:`.auth` (the token's life)
 from __future__ import annotations
 
 import asyncio
-import ssl
 import threading
 import time
 import weakref
-from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
@@ -22,7 +20,6 @@ from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import amask_secret, mask_secret
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError, ReadTimeoutError, SSLError
 from urllib3.util import Timeout
 
 from . import auth, endpoints
@@ -31,7 +28,8 @@ from .diagnosis import explain
 from .endpoints import Call
 from .errors import AepConnectionConfigError, AepError
 from .timed_adapter import TimedAdapter
-from .transport import MAX_BODY, NeedToken, Received, Send, Sleep, TransportError, exchange, mint
+from .transport import NeedToken, Received, Send, Sleep, TransportError, exchange, mint
+from .wire import begun_answer, check_size, no_certificates, no_connection, proxy_for, reason_of, tls, was_sent
 
 T = TypeVar("T")
 
@@ -87,7 +85,7 @@ class AdobeExperiencePlatformHook(HttpHook):
             try:
                 connection = self.get_connection(self.aep_conn_id)
             except AirflowNotFoundException:
-                raise _no_connection(self.aep_conn_id) from None
+                raise no_connection(self.aep_conn_id) from None
             self._settings = AepConnection.parse(connection, connection.extra_dejson, self.sandbox_name)
         return self._settings
 
@@ -184,17 +182,17 @@ class AdobeExperiencePlatformHook(HttpHook):
                 allow_redirects=False,
                 stream=True,
             ) as answer:
-                begun = _begun(answer.status_code, answer.headers)
+                begun = begun_answer(answer.status_code, answer.headers)
                 body = bytearray()
                 for chunk in answer.iter_content(65536):
                     body += chunk
-                    _check_size(body, begun)
+                    check_size(body, begun)
                 return replace(begun, body=bytes(body))
         except (requests.RequestException, UnicodeError) as error:
-            sent = begun is not None or _was_sent(error)
-            raise TransportError(_reason(error, limit, begun), sent=sent, begun=begun) from None
+            sent = begun is not None or was_sent(error)
+            raise TransportError(reason_of(error, limit, begun), sent=sent, begun=begun) from None
         except OSError:  # requests has not found the files of 'verify' or 'cert', before it has sent anything
-            raise _no_certificates(self.settings) from None
+            raise no_certificates(self.settings) from None
 
     def test_connection(self) -> tuple[bool, str]:
         """Mint a token and list the destination flows, for the form's *Test* button; somebody waits for the answer."""
@@ -252,7 +250,7 @@ class AdobeExperiencePlatformAsyncHook:
             try:
                 connection = await BaseHook.aget_connection(self.aep_conn_id)
             except AirflowNotFoundException:
-                raise _no_connection(self.aep_conn_id) from None
+                raise no_connection(self.aep_conn_id) from None
             extra = await connection.aextra_dejson()
             fresh = AepConnection.parse(connection, extra, self.sandbox_name)
             if fresh != self._settings:
@@ -317,7 +315,7 @@ class AdobeExperiencePlatformAsyncHook:
 
     async def _send_with(self, session: aiohttp.ClientSession, settings: AepConnection, send: Send) -> Received:
         options: dict[str, Any] = {}
-        if proxy := _proxy(settings, send.url):
+        if proxy := proxy_for(settings, send.url):
             options["proxy"] = proxy
         timeout = aiohttp.ClientTimeout(total=settings.timeout, sock_connect=min(CONNECT_TIMEOUT, settings.timeout))
         begun: Received | None = None
@@ -332,93 +330,17 @@ class AdobeExperiencePlatformAsyncHook:
                 allow_redirects=False,
                 **options,
             ) as answer:
-                begun = _begun(answer.status, answer.headers)
+                begun = begun_answer(answer.status, answer.headers)
                 body = bytearray()
                 async for chunk in answer.content.iter_chunked(65536):
                     body += chunk
-                    _check_size(body, begun)
+                    check_size(body, begun)
                 return replace(begun, body=bytes(body))
         except (aiohttp.ClientError, OSError, ValueError) as error:
             sent = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-            raise TransportError(_reason(error, settings.timeout, begun), sent=sent, begun=begun) from None
+            raise TransportError(reason_of(error, settings.timeout, begun), sent=sent, begun=begun) from None
 
 
 def _session(settings: AepConnection) -> aiohttp.ClientSession:
     # Not aiohttp's own trust_env: it would add the credentials of a .netrc file to our requests.
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=8, ssl=_ssl(settings)))
-
-
-def _begun(status: int, headers: Mapping[str, str]) -> Received:
-    return Received(status, {key.lower(): value for key, value in headers.items()}, b"")
-
-
-def _check_size(body: bytearray, begun: Received) -> None:
-    if len(body) > MAX_BODY:
-        raise TransportError(f"the answer is larger than {MAX_BODY} bytes", sent=True, begun=begun)
-
-
-def _no_certificates(settings: AepConnection) -> AepConnectionConfigError:
-    return AepConnectionConfigError(
-        f"Connection {settings.conn_id!r} cannot be used: extra 'verify' or 'cert' names a file that cannot be read as "
-        "certificates"
-    )
-
-
-def _no_connection(conn_id: str) -> AepConnectionConfigError:
-    return AepConnectionConfigError(
-        f"Connection {conn_id!r} does not exist: create one of type {CONN_TYPE!r} under Admin > Connections, or choose "
-        "another."
-    )
-
-
-def _proxy(settings: AepConnection, url: str) -> str | None:
-    """Return the proxy for a URL: the connection's own, else that of the environment if it is trusted."""
-    scheme = url.split(":", 1)[0]
-    if scheme in settings.proxies or not settings.trust_env:
-        return settings.proxies.get(scheme)
-    found = requests.utils.get_environ_proxies(url)
-    return found.get(scheme) or found.get("all")
-
-
-def _ssl(settings: AepConnection) -> ssl.SSLContext | bool:
-    if settings.verify is False:
-        return False
-    if settings.verify is True and settings.cert is None:
-        return True
-    try:
-        context = ssl.create_default_context(cafile=settings.verify if isinstance(settings.verify, str) else None)
-        if settings.cert is not None:
-            pair = (settings.cert,) if isinstance(settings.cert, str) else settings.cert
-            context.load_cert_chain(*pair)
-    except (OSError, ValueError):
-        raise _no_certificates(settings) from None
-    return context
-
-
-def _was_sent(error: requests.RequestException | UnicodeError) -> bool:
-    """Whether bytes of the request may have reached AEP; in doubt, yes."""
-    if isinstance(error, UnicodeError):
-        return False
-    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
-        return False
-    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
-        return False
-    reason = getattr(error.args[0], "reason", error.args[0]) if error.args else None
-    if isinstance(reason, SSLError):
-        return "CERTIFICATE_VERIFY_FAILED" not in str(reason)
-    return not isinstance(reason, NewConnectionError | ConnectTimeoutError | ProxyError)
-
-
-def _reason(error: BaseException, timeout: float, begun: Received | None) -> str:
-    """Say in plain words what happened; never the URL's query or a header."""
-    reason = getattr(error.args[0], "reason", error.args[0]) if getattr(error, "args", None) else error
-    if isinstance(error, requests.exceptions.Timeout | TimeoutError) or isinstance(reason, ReadTimeoutError):
-        return f"no {'complete ' if begun else ''}answer within {timeout:g} s"
-    kinds = type(reason).__name__ + type(error).__name__
-    if "SSL" in kinds or "Certificate" in kinds:
-        return "the TLS certificate was not accepted"
-    if "Proxy" in kinds:
-        return "the proxy cannot be reached or refuses"
-    if isinstance(reason, NewConnectionError) or isinstance(error, aiohttp.ClientConnectorError):
-        return "connection refused or host not found"
-    return f"the connection broke ({type(error).__name__})"
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=8, ssl=tls(settings)))

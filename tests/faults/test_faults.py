@@ -9,8 +9,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from adobe_experience_platform import endpoints, transport
-from adobe_experience_platform import hook as hook_module
+from adobe_experience_platform import endpoints, transport, wire
 from adobe_experience_platform.errors import (
     AepAuthError,
     AepCallError,
@@ -65,7 +64,7 @@ def arm(aep: Aep, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         if call != TOKEN:
             aep.give_token()
         if fault == "200 with a body above the bound":
-            monkeypatch.setattr(hook_module, "MAX_BODY", 200_000)
+            monkeypatch.setattr(wire, "MAX_BODY", 200_000)
         if fault == "connection refused":
             aep.wire.cut()
             if times is None:

@@ -8,8 +8,7 @@ import json
 
 import pytest
 
-from adobe_experience_platform import auth, endpoints, transport
-from adobe_experience_platform import hook as hook_module
+from adobe_experience_platform import auth, endpoints, transport, wire
 from adobe_experience_platform.errors import (
     AepAuthError,
     AepConflictError,
@@ -346,7 +345,7 @@ def test_no_answer_in_time_is_an_error(aep, connect, make, monkeypatch):
 
 
 def test_an_answer_without_end_is_cut_off(aep, hook, monkeypatch):
-    monkeypatch.setattr(hook_module, "MAX_BODY", 10_000)
+    monkeypatch.setattr(wire, "MAX_BODY", 10_000)
     aep.fault("body", JOBS, body=json.dumps({"records": ["x" * 20_000]}), times=None)
     with pytest.raises(AepTransientError, match="larger than 10000 bytes"):
         hook.call(export_jobs())
