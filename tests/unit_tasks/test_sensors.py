@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -232,10 +234,19 @@ def test_orders_that_are_none_are_refused(aep: LocalAep, context: Any, orders: A
 
 @pytest.mark.usefixtures("quick")
 def test_poking_waits_for_an_export(aep: LocalAep, context: Any) -> None:
-    aep.start_export_job(duration=1.0)
+    job = aep.start_export_job()
 
+    def end_it_after_some_looks() -> None:
+        deadline = time.monotonic() + 60
+        while len(aep.requests(path="*/export/jobs")) < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        aep.end_export_job(job["id"])
+
+    aeps_side = threading.Thread(target=end_it_after_some_looks)
+    aeps_side.start()
     with captured() as lines:
         sensor(SegmentExportSensor, deferrable=False, poll_interval=0.2).execute(context)
+    aeps_side.join()
 
     assert len(aep.requests(path="*/export/jobs")) > 2
     assert sum("Waiting for segment export job" in line for line in lines) == 1
