@@ -248,7 +248,7 @@ class Delivery(RuleBasedStateMachine):
 
 TestDelivery = Delivery.TestCase
 TestDelivery.settings = settings(
-    max_examples=int(os.environ.get("AEP_MODEL_EXAMPLES", "300")),
+    max_examples=int(os.environ.get("AEP_MODEL_EXAMPLES", "1000")),
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=list(HealthCheck),
