@@ -24,9 +24,9 @@ def test_runs_mapped_and_deferred_tasks_and_reads_what_they_left(client: Airflow
     assert client.xcom(smoke, run_id, "double", map_index=1) == 4
     assert client.xcom(smoke, run_id, "finish") == {"sum": 6}
     assert client.xcom(smoke, run_id, "finish", "no_such_key") is None
-    assert client.state_store(smoke, run_id, "wait") == {"deferred": {"seconds": 1.0}}
+    assert client.state_store(smoke, run_id, "wait") == {"deferred": {"seconds": 8.0}}
     log = client.task_log(smoke, run_id, "wait")
-    assert "deferring for 1 s" in log
+    assert "deferring for 8 s" in log
     assert "Trigger fired event" in log
 
 
@@ -43,7 +43,7 @@ def test_clears_only_what_failed(client: AirflowClient, smoke: str) -> None:
 
 
 def test_a_deferred_task_outlives_its_triggerer(airflow: LocalAirflow, client: AirflowClient, smoke: str) -> None:
-    run_id = client.trigger_dag(smoke, {"seconds": 2})
+    run_id = client.trigger_dag(smoke, {"seconds": 8})
     client.wait_task(smoke, run_id, "wait", "deferred")
 
     airflow.kill("triggerer")

@@ -30,7 +30,8 @@ class DeferFor(BaseOperator):
         return "resumed"
 
 
-@dag(dag_id="smoke", schedule=None, catchup=False, params={"seconds": 1, "fail": False})
+# Longer than [workers] min_heartbeat_interval: Airflow takes a task that is resumed sooner for killed.
+@dag(dag_id="smoke", schedule=None, catchup=False, params={"seconds": 8, "fail": False})
 def smoke() -> None:
     @task
     def numbers() -> list[int]:
