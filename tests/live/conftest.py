@@ -20,6 +20,7 @@ TIMEOUT = 4
 SETTLE_MARGIN = 3
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
