@@ -20,6 +20,7 @@ TIMEOUT = 4
 SETTLE_MARGIN = 3
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
@@ -58,6 +59,8 @@ def live_airflow(aeps: dict[str, LocalAep]) -> Iterator[LocalAirflow]:
         dags_folders=[REPOSITORY / "dags", HERE / "dags_smoke", REPOSITORY / "tools" / "chaos" / "chaos_dags"],
         connections=connections,
         config={
+            # Every scenario may hold a task in its slot while another task of it has to run.
+            "core.parallelism": str(2 * len(AEPS)),
             # Airflow's own deferral time-outs, swept this often, are part of what is tested.
             "scheduler.trigger_timeout_check_interval": "1",
             "adobe_experience_platform.settle_margin_seconds": str(SETTLE_MARGIN),
