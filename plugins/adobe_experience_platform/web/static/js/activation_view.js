@@ -30,7 +30,7 @@ export function showDelivery(page, { run, found, reading, stale, hidden, dagId, 
   if (page.dataset.parts !== ids.join()) {
     page.replaceChildren(
       h("div", { id: "banner", role: "status" }),
-      ...found.map((_, index) => h("article.delivery", { id: `delivery-${index}` }, ...["verdict", "figures", "stages", "jobs", "pairs", "asked"].map((part) => h("div", { class: `part ${part}` })))),
+      ...found.map((_, index) => h("article.delivery", { id: `delivery-${index}` }, ...["verdict", "figures", "stages", "pairs", "jobs", "asked"].map((part) => h("div", { class: `part ${part}` })))),
     );
     page.dataset.parts = ids.join();
     page.shownSignature = null;
@@ -77,13 +77,13 @@ function verdict({ run, delivery, dagId, runId, reading, many }) {
 
 function figures({ run, delivery, reading }, now) {
   const { counts, records, pairs: all } = delivery;
-  const delivered = counts.success + counts.partial_success;
   const figure = (label, value, hint, tone = "") => h("div", { class: `figure ${tone}` }, h("dt", {}, label), h("dd", {}, value), hint && h("dd.hint", {}, hint));
   const known = (value) => (value === null ? "–" : compact(value));
   const problems = counts.failed + counts.not_sent + counts.unknown;
   return [
     h("dl.figures-grid", {},
-      figure("Audiences delivered", reading && !all.length ? "…" : `${count(delivered)} of ${count(all.length)}`, plural(delivery.flows.length, "destination")),
+      figure("Audiences delivered", reading && !all.length ? "…" : `${count(counts.success)} of ${count(all.length)}`,
+        counts.partial_success ? `${count(counts.partial_success)} more only partly` : plural(delivery.flows.length, "destination")),
       figure("Records exported", known(records.exported), records.exported >= 10000 ? count(records.exported) : ""),
       figure("Records skipped", known(records.skipped), ""),
       figure("Records failed", known(records.failed), "", records.failed ? "bad" : ""),

@@ -135,7 +135,7 @@ function delivery(run, { prefix, tasks }, values, errors, alone) {
     counts: tally(all),
     records: sums(all),
     jobs: jobs.map((task, index) => jobOf(task, index, planned, all, names)),
-    stages: stagesOf(of, dryRun, over),
+    stages: stagesOf(of, dryRun, over, value(report, "return_value") !== null),
     failures,
     flows: [...new Set(all.map((pair) => pair.flow))],
     snapshot: value(of("snapshot")[0], "return_value"),
@@ -184,11 +184,13 @@ function jobOf(task, index, planned, pairs, names) {
   };
 }
 
-function stagesOf(of, dryRun, over) {
+function stagesOf(of, dryRun, over, reported) {
   const stage = (id, label, parts, hint) => {
     const tasks = parts.flatMap(of);
     if (!tasks.length) return null;
-    const state = stageState(tasks, dryRun && id !== "plan", over);
+    let state = stageState(tasks, dryRun && id !== "plan", over);
+    // The report is red whenever the delivery is; its own work is done all the same.
+    if (id === "report" && state === "failed" && reported) state = "done";
     const starts = tasks.map((task) => task.start_date).filter(Boolean).sort();
     const ends = tasks.map((task) => task.end_date).filter(Boolean).sort();
     return { id, label, hint, state, start: starts[0] ?? null, end: ["done", "failed"].includes(state) ? ends.at(-1) ?? null : null };
@@ -220,6 +222,7 @@ function verdictOf(result, run, of) {
   const total = pairs.length;
   const asked = total ? `${plural(total, "audience")} to ${plural(result.flows.length, "destination")}` : "";
   const delivered = counts.success + counts.partial_success;
+  const partlyToo = counts.partial_success ? `, ${count(counts.partial_success)} only partly` : "";
   const records = `${plural(result.records.exported ?? 0, "record")} exported`;
   const failedPlan = failures.find((item) => item.part === "plan");
   if (dryRun && !failures.length) {
@@ -256,7 +259,7 @@ function verdictOf(result, run, of) {
   }
   return {
     tone: "bad", icon: "cross",
-    title: delivered ? `Not complete: ${count(delivered)} of ${plural(total, "audience")} delivered` : total ? `None of ${plural(total, "audience")} was delivered` : "Failed",
+    title: delivered ? `Not complete: ${count(counts.success)} of ${plural(total, "audience")} delivered${partlyToo}` : total ? `None of ${plural(total, "audience")} was delivered` : "Failed",
     text: [asked && `Asked for: ${asked}`, delivered && records].filter(Boolean).join(" · "),
     why: whyOf(result),
     advice: adviceOf(counts),
@@ -295,16 +298,17 @@ function whyOf({ pairs, failures }) {
     if (!PROBLEMS.has(pair.status)) continue;
     const said = [pair.code && `[${pair.code}]`, pair.error].filter(Boolean).join(" ");
     const text = `${STATUSES[pair.status].label}${said ? `: ${said}` : ""}`;
-    reasons.set(text, (reasons.get(text) ?? 0) + 1);
+    reasons.set(text, [...(reasons.get(text) ?? []), `${pair.audienceName || pair.audience} → ${pair.flowName || pair.flow}`]);
   }
-  const found = [...reasons].sort((a, b) => b[1] - a[1]).map(([text, times]) => (times > 1 ? `${plural(times, "audience")} – ${text}` : text));
+  const found = [...reasons].sort((a, b) => b[1].length - a[1].length)
+    .map(([text, who]) => `${who.length > 2 ? plural(who.length, "audience") : who.join(", ")}: ${text}`);
   const tasks = failures.filter((item) => item.text && ["export", "snapshot", "activate", "approve"].includes(item.part));
   const seen = new Set();
   for (const { task, text } of tasks) {
     const said = lines(text)[0];
     if (seen.has(said)) continue;
     seen.add(said);
-    found.unshift(`${task.task_id}: ${said}`);
+    found.unshift(`${task.map_index >= 0 ? `Job ${task.map_index + 1}` : task.task_id}: ${said}`);
   }
   if (!found.length && failures.length) found.push(`${failures[0].task.task_id} failed; its log says why.`);
   return found;
@@ -337,7 +341,8 @@ export function sums(pairs) {
 
 /** Lines of an error's text without list marks. */
 function lines(text) {
-  return text.split("\n").map((line) => line.replace(/^\s*[-–•]\s*/, "").trim()).filter(Boolean);
+  const found = text.split("\n").map((line) => line.replace(/^\s*[-–•]\s*/, "").trim()).filter(Boolean);
+  return found.length > 1 && found[0].endsWith(":") ? found.slice(1) : found;
 }
 
 function pairsOf(info) {
