@@ -3,14 +3,14 @@
 import { h, icon, update } from "./dom.js";
 import { compact, count, dayKey, duration, full, plural, when } from "./format.js";
 import { airflow, inside } from "./links.js";
-import { askedOf, flowsOf, isFinished, perDay, totals } from "./history.js";
+import { askedOf, flowsOf, isDry, isFinished, perDay, totals } from "./history.js";
 import { notice, pill, problemOf } from "./parts.js";
 import { csv, save } from "./csv.js";
 
 const STATES = {
-  success: ["good", "Delivered"], failed: ["bad", "Failed"], running: ["busy", "Running"], queued: ["idle", "Waiting to start"],
+  success: ["good", "Succeeded"], failed: ["bad", "Failed"], running: ["busy", "Running"], queued: ["idle", "Waiting to start"],
 };
-const CHARTS = { records: "Records per day and destination", duration: "Duration of a run, median per day", success: "Runs per day" };
+const CHARTS = { records: "Records per day and destination", duration: "Duration, median per day", success: "Success rate, runs per day" };
 
 let watcher = null;
 const watched = new WeakMap();
@@ -170,11 +170,11 @@ function table(view) {
 }
 
 function row(run, result, names, known) {
-  const [tone, label] = STATES[run.state] ?? ["idle", run.state];
+  const [tone, label] = isDry(run) && run.state === "success" ? ["idle", "Dry run"] : STATES[run.state] ?? ["idle", run.state];
   const total = askedOf(run, result);
   const reading = isFinished(run) && result === undefined && !known.refused.has(run.dag_id);
   const flows = flowsOf(run, result);
-  const dry = run.conf?.dry_run === true;
+  const dry = isDry(run);
   const audiences = result?.pairs ? `${count(result.delivered)} of ${count(result.pairs)}` : reading ? "…" : total === null ? "–" : isFinished(run) ? `0 of ${count(total)}` : count(total);
   const cell = (name, value, extra = "") => h("td", { class: `number ${extra}`, data: { label: name } }, value);
   const element = h("tr", {},
@@ -183,7 +183,7 @@ function row(run, result, names, known) {
       h("p.muted.small", {}, flows.length ? `${flows.slice(0, 3).map((flow) => names[flow] || flow).join(", ")}${flows.length > 3 ? ` and ${flows.length - 3} more` : ""}` : run.dag_run_id),
       result?.problem && h("p.error.bad", {}, result.problem),
       run.state === "failed" && result === null && h("p.error.bad", {}, "Nothing was sent, or no result was reported.")),
-    h("td", { data: { label: "State" } }, pill(tone, label), dry && h("span.note", {}, "dry run"), result?.partly > 0 && h("span.note.warn", {}, `${result.partly} partly`)),
+    h("td", { data: { label: "State" } }, pill(tone, label), dry && run.state !== "success" && h("span.note", {}, "dry run"), result?.partly > 0 && h("span.note.warn", {}, `${result.partly} partly`)),
     h("td", { data: { label: "Started" } }, run.start_date ? h("time", { datetime: run.start_date, title: full(run.start_date) }, when(run.start_date)) : "–", run.triggering_user_name && h("p.muted.small", {}, run.triggering_user_name)),
     cell("Audiences", dry ? "–" : audiences, !dry && result && result.delivered < result.pairs && isFinished(run) ? "bad" : ""),
     cell("Records", result ? count(result.records) : reading ? "…" : "–"),

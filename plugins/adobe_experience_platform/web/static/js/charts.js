@@ -39,13 +39,18 @@ export async function draw(places, data, names) {
   show(Chart, places.duration, "line", labels, [line], { legend: false, tick: (value) => duration(value * 60), tip: (value) => duration(value * 60) });
   const outcomes = [bars("Delivered", data.success, color("--fill-good")), bars("Failed", data.failed, color("--fill-bad"))];
   show(Chart, places.success, "bar", labels, outcomes, {
-    stacked: true, tick: (value) => (Number.isInteger(value) ? count(value) : ""), tip: (value) => `${count(value)} ${value === 1 ? "run" : "runs"}`,
+    stacked: true, footer: (items) => rateOf(data, items[0]?.dataIndex), tick: (value) => (Number.isInteger(value) ? count(value) : ""), tip: (value) => `${count(value)} ${value === 1 ? "run" : "runs"}`,
   });
+}
+
+function rateOf({ success, failed }, at) {
+  const ended = (success[at] ?? 0) + (failed[at] ?? 0);
+  return ended ? `${Math.floor((100 * success[at]) / ended)} % delivered` : "";
 }
 
 const bars = (label, data, color) => ({ label, data, backgroundColor: color, borderRadius: 2, maxBarThickness: 28 });
 
-function show(Chart, canvas, type, labels, datasets, { stacked = false, legend = true, tick, tip }) {
+function show(Chart, canvas, type, labels, datasets, { stacked = false, legend = true, tick, tip, footer = () => "" }) {
   drawn.get(canvas)?.destroy();
   drawn.set(canvas, new Chart(canvas, {
     type,
@@ -58,7 +63,7 @@ function show(Chart, canvas, type, labels, datasets, { stacked = false, legend =
       },
       plugins: {
         legend: { display: legend && datasets.length > 0, position: "bottom", labels: { boxWidth: 10, boxHeight: 10, padding: 12 } },
-        tooltip: { filter: (item) => item.parsed.y !== 0 && item.parsed.y !== null, callbacks: { label: (item) => ` ${item.dataset.label}: ${tip(item.parsed.y)}` } },
+        tooltip: { filter: (item) => item.parsed.y !== 0 && item.parsed.y !== null, callbacks: { label: (item) => ` ${item.dataset.label}: ${tip(item.parsed.y)}`, footer } },
       },
     },
   }));

@@ -6,6 +6,8 @@ const FINISHED = new Set(["success", "failed"]);
 const DELIVERED = new Set(["success", "partial_success"]);
 
 export const isFinished = (run) => FINISHED.has(run.state);
+/** A dry run delivers nothing: it counts for no success rate. */
+export const isDry = (run) => run.conf?.dry_run === true;
 
 /**
  * Keep of a run's reports (one for each group of its tasks) what the page needs: small enough for the browser's storage.
@@ -62,6 +64,7 @@ export function fits(run, kept, { dag, state, flow, search }, names) {
 export function totals(runs, keptOf) {
   const sums = { runs: runs.length, running: 0, success: 0, failed: 0, delivered: 0, pairs: 0, records: 0 };
   for (const run of runs) {
+    if (isDry(run) && isFinished(run)) continue;
     if (run.state === "success") sums.success += 1;
     else if (run.state === "failed") sums.failed += 1;
     else sums.running += 1;
@@ -80,7 +83,7 @@ export function totals(runs, keptOf) {
  * @returns {{days: string[], flows: string[], records: Map<string, number[]>, success: number[], failed: number[], minutes: (number|null)[]}}
  */
 export function perDay(runs, keptOf, only = null) {
-  const finished = runs.filter(isFinished);
+  const finished = runs.filter((run) => isFinished(run) && !isDry(run));
   const days = daysOf(finished.map((run) => dayKey(run.start_date ?? run.run_after)));
   const place = new Map(days.map((day, index) => [day, index]));
   const zeros = () => days.map(() => 0);
