@@ -9,7 +9,7 @@ import datetime as dt
 import json
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -17,6 +17,8 @@ from playwright.sync_api import BrowserContext, Page, Route
 
 from adobe_experience_platform.web.app import HEADERS, STATIC, read_files
 
+Open = Callable[..., Page]
+"""Opens a page on the fake Airflow, see the fixture `visitor`."""
 ORIGIN = "http://airflow.test"
 PREFIX = "/adobe-experience-platform/"
 NOW = dt.datetime(2026, 5, 20, 12, 0, tzinfo=dt.UTC)

@@ -30,6 +30,7 @@ export function showDelivery(page, { run, found, reading, stale, hidden, dagId, 
   if (page.dataset.parts !== ids.join()) {
     page.replaceChildren(
       h("div", { id: "banner", role: "status" }),
+      h("p.hidden", { id: "spoken", role: "status" }),
       ...found.map((_, index) => h("article.delivery", { id: `delivery-${index}` }, ...["verdict", "figures", "stages", "pairs", "jobs", "asked"].map((part) => h("div", { class: `part ${part}` })))),
     );
     page.dataset.parts = ids.join();
@@ -39,6 +40,8 @@ export function showDelivery(page, { run, found, reading, stale, hidden, dagId, 
     stale && h("p.banner.warn", {}, icon("warning"), "Airflow does not answer at the moment. What you see may be old; it is tried again."),
     hidden && h("p.banner.warn", {}, icon("warning"), hidden),
   ]);
+  const spoken = found.map((delivery) => delivery.verdict.title).join(". ");
+  if (!reading && document.getElementById("spoken").textContent !== spoken) document.getElementById("spoken").textContent = spoken;
   const reload = () => showDelivery(page, { run, found, reading, stale, hidden, dagId, runId });
   found.forEach((delivery, index) => {
     const place = document.getElementById(`delivery-${index}`);
@@ -64,7 +67,7 @@ function verdict({ run, delivery, dagId, runId, reading, many }) {
     h("span.badge", {}, icon(said.icon)),
     h("div.words", {},
       many && h("p.eyebrow", {}, delivery.title),
-      h("h1", { role: "status" }, reading && said.tone !== "busy" && !delivery.pairs.length ? "Reading the result…" : said.title),
+      h("h1", {}, reading && said.tone !== "busy" && !delivery.pairs.length ? "Reading the result…" : said.title),
       said.text && h("p.lead", {}, said.text),
       why.length > 0 && h("ul.why", {}, why.slice(0, 5).map((text) => h("li", {}, text))),
       why.length > 5 && h("details", { data: { key: "why" } }, h("summary", { data: { key: "why-summary" } }, `${why.length - 5} more reasons`), h("ul.why", {}, why.slice(5, 200).map((text) => h("li", {}, text)))),

@@ -137,7 +137,7 @@ function tables(place, runs, { names, kept, choice }) {
   };
   make("records", data.flows.map((flow) => names[flow] || flow), (at) => data.flows.map((flow) => count(data.records.get(flow)[at])));
   make("duration", ["Median"], (at) => [data.minutes[at] === null ? "–" : duration(data.minutes[at] * 60)]);
-  make("success", ["Delivered", "Failed"], (at) => [count(data.success[at]), count(data.failed[at])]);
+  make("success", ["Succeeded", "Failed"], (at) => [count(data.success[at]), count(data.failed[at])]);
 }
 
 function table(view) {

@@ -37,7 +37,7 @@ export async function draw(places, data, names) {
   show(Chart, places.records, "bar", labels, sets, { stacked: true, tick: compact, tip: (value) => `${count(value)} records` });
   const line = { label: "Median", data: data.minutes, borderColor: PALETTE[0], backgroundColor: PALETTE[0], spanGaps: true, tension: 0.25, pointRadius: 2.5, borderWidth: 2 };
   show(Chart, places.duration, "line", labels, [line], { legend: false, tick: (value) => duration(value * 60), tip: (value) => duration(value * 60) });
-  const outcomes = [bars("Delivered", data.success, color("--fill-good")), bars("Failed", data.failed, color("--fill-bad"))];
+  const outcomes = [bars("Succeeded", data.success, color("--fill-good")), bars("Failed", data.failed, color("--fill-bad"))];
   show(Chart, places.success, "bar", labels, outcomes, {
     stacked: true, footer: (items) => rateOf(data, items[0]?.dataIndex), tick: (value) => (Number.isInteger(value) ? count(value) : ""), tip: (value) => `${count(value)} ${value === 1 ? "run" : "runs"}`,
   });
@@ -45,7 +45,7 @@ export async function draw(places, data, names) {
 
 function rateOf({ success, failed }, at) {
   const ended = (success[at] ?? 0) + (failed[at] ?? 0);
-  return ended ? `${Math.floor((100 * success[at]) / ended)} % delivered` : "";
+  return ended ? `${Math.floor((100 * success[at]) / ended)} % succeeded` : "";
 }
 
 const bars = (label, data, color) => ({ label, data, backgroundColor: color, borderRadius: 2, maxBarThickness: 28 });
