@@ -31,15 +31,16 @@ def fill(fake: FakeAirflow, number: int) -> None:
         fake.deliver(f"run-{index:03}", results, state, dag_id=dag_id, names=NAMES, start=-30 - 60 * index)
 
 
-def settle(page: Page) -> None:
-    """Let the page's timers run, until it has read all results."""
+def settle(fake: FakeAirflow, page: Page) -> None:
+    """Let the page's timers run until it asks nothing more."""
     expect(page.locator("table.runs")).to_be_visible()
-    for _ in range(40):
+    before = -1
+    while before != len(fake.requests):
+        before = len(fake.requests)
         page.clock.run_for(300)
-        if "…" not in page.locator("table.runs").inner_text() and page.evaluate("window.Chart !== undefined"):
-            break
-        page.wait_for_timeout(50)
-    page.clock.run_for(600)
+        page.wait_for_timeout(250)
+    page.clock.run_for(300)
+    page.wait_for_function("window.Chart !== undefined")
 
 
 def report_requests(fake: FakeAirflow) -> list[str]:
@@ -49,7 +50,7 @@ def report_requests(fake: FakeAirflow) -> list[str]:
 def test_the_list_says_what_was_delivered(fake: FakeAirflow, tab: Page) -> None:
     fill(fake, 20)
     open_list(tab)
-    settle(tab)
+    settle(fake, tab)
 
     expect(tab.locator("table.runs tbody tr")).to_have_count(20)
     failed = tab.locator("table.runs tbody tr", has_text="Job aborted.").first
@@ -68,7 +69,7 @@ def test_the_list_says_what_was_delivered(fake: FakeAirflow, tab: Page) -> None:
 def test_charts_show_days_destinations_and_rates(fake: FakeAirflow, tab: Page) -> None:
     fill(fake, 60)
     open_list(tab)
-    settle(tab)
+    settle(fake, tab)
 
     charts = tab.evaluate(
         "[...document.querySelectorAll('canvas')].map(c => Chart.getChart(c).data).map(d => "
@@ -104,7 +105,7 @@ def test_the_list_is_painted_before_any_result_is_read(fake: FakeAirflow, tab: P
 def test_no_request_storm(fake: FakeAirflow, tab: Page) -> None:
     fill(fake, 200)
     open_list(tab)
-    settle(tab)
+    settle(fake, tab)
     expect(tab.locator(".figure").nth(2)).to_contain_text("380")
 
     assert len(report_requests(fake)) == len(set(report_requests(fake))) == 200  # each result once
@@ -117,7 +118,7 @@ def test_no_request_storm(fake: FakeAirflow, tab: Page) -> None:
     tab.clock.run_for(10500)
     tab.wait_for_timeout(200)
     tab.reload()
-    settle(tab)
+    settle(fake, tab)
     expect(tab.locator(".figure").nth(2)).to_contain_text("380")
     assert report_requests(fake) == []
     expect(tab.locator("table.runs")).to_contain_text("Web shop")
@@ -126,11 +127,12 @@ def test_no_request_storm(fake: FakeAirflow, tab: Page) -> None:
 def test_a_cleared_run_is_read_again(fake: FakeAirflow, tab: Page) -> None:
     fill(fake, 10)
     open_list(tab)
-    settle(tab)
+    settle(fake, tab)
     fake.requests.clear()
     repaired = [result("mail", "gold"), result("shop", "gold", exported=77)]
     fake.deliver("run-009", repaired, dag_id=WEEKLY, names=NAMES, start=-570, end_date=at(-1))
     tab.clock.run_for(10500)
+    settle(fake, tab)
 
     expect(tab.locator("table.runs")).not_to_contain_text("Job aborted.")
     assert len(report_requests(fake)) == 1
@@ -151,7 +153,7 @@ def test_filters_narrow_the_list_and_stay_in_the_address(fake: FakeAirflow, tab:
     fill(fake, 40)
     fake.deliver("big", [result("sftp", "gold", exported=5)], dag_id=DAG, names={"sftp": "Partner SFTP"}, start=-10)
     open_list(tab)
-    settle(tab)
+    settle(fake, tab)
     rows = tab.locator("table.runs tbody tr")
 
     tab.get_by_label("Campaign").select_option("Weekly newsletter")
@@ -163,8 +165,8 @@ def test_filters_narrow_the_list_and_stay_in_the_address(fake: FakeAirflow, tab:
     expect(rows).to_have_count(4)
     tab.get_by_role("button", name="Clear").click()
     expect(rows).to_have_count(41)
-    settle(tab)
-    tab.get_by_label("Destination").select_option("Partner SFTP")
+    settle(fake, tab)
+    tab.get_by_label("Destination", exact=True).select_option("Partner SFTP")
     expect(rows).to_have_count(1)
     tab.get_by_role("button", name="Clear").click()
     tab.get_by_role("searchbox").fill("aborted")
@@ -178,9 +180,9 @@ def test_the_period_is_asked_for(fake: FakeAirflow, tab: Page) -> None:
     open_list(tab)
     expect(tab.locator("table.runs tbody tr")).to_have_count(1)
 
-    tab.get_by_label("From").fill("2026-03-01")
+    tab.get_by_label("From", exact=True).fill("2026-03-01")
     expect(tab.locator("table.runs tbody tr")).to_have_count(2)
-    tab.get_by_label("To").fill("2026-04-01")
+    tab.get_by_label("To", exact=True).fill("2026-04-01")
     expect(tab.locator("table.runs tbody tr")).to_have_count(1)
 
 
@@ -192,7 +194,7 @@ def test_what_runs_and_what_comes_next(fake: FakeAirflow, tab: Page) -> None:
     progress = {"results": [result("mail", "gold"), result("mail", "silver", "in_progress")]}
     fake.set_task("live", "wait_for_flow_runs", "deferred", xcoms={"progress": progress})
     open_list(tab)
-    settle(tab)
+    settle(fake, tab)
 
     now = tab.get_by_role("region", name="Running now")
     expect(now).to_contain_text("1 of 2 audiences done")
@@ -211,7 +213,7 @@ def test_a_dry_run_counts_as_no_delivery(fake: FakeAirflow, tab: Page) -> None:
     fake.deliver("real", [result("mail", "gold")], start=-60)
     fake.add_run("dry", "success", conf={"dry_run": True, "activation_info": {"mail": ["gold"]}})
     open_list(tab)
-    settle(tab)
+    settle(fake, tab)
 
     expect(tab.locator("table.runs tbody tr").first).to_contain_text("Dry run")
     expect(tab.locator("table.runs tbody tr").first).not_to_contain_text("Succeeded")
@@ -223,7 +225,7 @@ def test_prefixed_tasks_are_found_by_their_operators(fake: FakeAirflow, tab: Pag
     fake.set_task("run", "east.report", "success", xcoms={"return_value": {"results": [result("mail", "gold")]}})
     fake.set_task("run", "west.report", "success", xcoms={"return_value": {"results": [result("mail", "silver")]}})
     open_list(tab)
-    settle(tab)
+    settle(fake, tab)
 
     expect(tab.locator("table.runs tbody tr")).to_contain_text("2 of 2")
 
@@ -240,7 +242,7 @@ def test_without_the_right_to_xcoms_states_are_still_shown(fake: FakeAirflow, ta
     fill(fake, 4)
     fake.refuse = {"xcomEntries": 403}
     open_list(tab)
-    settle(tab)
+    settle(fake, tab)
 
     expect(tab.locator(".banner")).to_contain_text("You may not read the results (XComs)")
     expect(tab.locator("table.runs tbody tr")).to_have_count(4)
@@ -261,7 +263,7 @@ def test_a_refusal_is_explained(fake: FakeAirflow, tab: Page, status: int, title
 def test_trouble_later_keeps_what_is_shown(fake: FakeAirflow, tab: Page) -> None:
     fill(fake, 3)
     open_list(tab)
-    settle(tab)
+    settle(fake, tab)
     fake.refuse = {"/api/v2/": 0}
     tab.clock.run_for(10500)
     expect(tab.locator(".banner")).to_contain_text("Airflow does not answer at the moment")
@@ -287,7 +289,7 @@ def test_names_are_text_and_nothing_else(fake: FakeAirflow, tab: Page) -> None:
     fake.deliver(evil, [bad], "failed", dag_id="evil", names={evil: evil}, triggering_user_name=evil)
     fake.add_run(f"{evil}2", "running", dag_id="evil")
     open_list(tab)
-    settle(tab)
+    settle(fake, tab)
 
     expect(tab.locator("table.runs tbody tr").first).to_contain_text(evil)
     assert tab.evaluate("window.hit") is None
@@ -319,7 +321,7 @@ def test_it_fits_every_screen(fake: FakeAirflow, visitor: Open, size: tuple[int,
     fake.add_run("live", "running", conf={"activation_info": {"m" * 90: ["gold"]}})
     tab = visitor(size=size, dark=dark)
     open_list(tab)
-    settle(tab)
+    settle(fake, tab)
 
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert tab.evaluate("document.documentElement.dataset.theme") == ("dark" if dark else "light")

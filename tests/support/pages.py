@@ -39,7 +39,9 @@ def at(minutes: float) -> str:
     return (NOW + dt.timedelta(minutes=minutes)).isoformat().replace("+00:00", "Z")
 
 
-def result(flow: str, audience: str, status: str = "success", exported: int | None = 1000, **more: Any) -> dict[str, Any]:
+def result(
+    flow: str, audience: str, status: str = "success", exported: int | None = 1000, **more: Any
+) -> dict[str, Any]:
     """Return one entry of a report."""
     ended = status in ("success", "partial_success", "failed")
     return {
@@ -108,7 +110,9 @@ class FakeAirflow:
             **more,
         }
 
-    def add_run(self, run_id: str, state: str = "success", *, dag_id: str = DAG, start: float = -30, **more: Any) -> None:
+    def add_run(
+        self, run_id: str, state: str = "success", *, dag_id: str = DAG, start: float = -30, **more: Any
+    ) -> None:
         """Add a run without tasks."""
         if dag_id not in self.dags:
             self.add_dag(dag_id)
@@ -239,6 +243,8 @@ class FakeAirflow:
                 return _page(list(self.dags.values()), "dags", query)
             case ["dags", "~", "dagRuns", "list"]:
                 return self._runs(body)
+            case ["dags", dag, "dagRuns"]:
+                return self._runs({"dag_ids": [dag], "page_limit": 100, "page_offset": int(query["offset"])})
             case ["dags", dag, "tasks"]:
                 return {"tasks": self._task_list(dag), "total_entries": 0}
             case ["dags", dag, "dagRuns", run]:

@@ -183,10 +183,12 @@ function show() {
 const actions = {
   look,
   choose(news) {
+    const asked = () => ["dag", "state", "from", "to"].map((name) => choice[name]).join("\n");
+    const before = asked();
     Object.assign(choice, news);
     known.shown = 50;
     writeAddress();
-    if ("search" in news || "flow" in news) show();
+    if (asked() === before) show(); // what is there suffices
     else load();
   },
   more() {
