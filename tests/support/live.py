@@ -1,4 +1,7 @@
-"""One real Airflow for all live tests: its components as processes, connected to simulated AEPs."""
+"""One real Airflow for all live and browser tests: its components as processes, connected to simulated AEPs.
+
+A pytest plugin (see tests/conftest.py), so that both folders share the fixtures of the session.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,9 @@ from tools.airflow_client import AirflowClient
 from tools.local_airflow import COMPONENTS, LocalAirflow
 from tools.local_postgres import LocalPostgres
 
-HERE = Path(__file__).parent
-REPOSITORY = HERE.parent.parent
+TESTS = Path(__file__).resolve().parent.parent
+REPOSITORY = TESTS.parent
+LIVE, BROWSER = TESTS / "live", TESTS / "browser"
 AEPS = ("aep_default", *(f"aep_{number}" for number in range(2, 9)))
 TIMEOUT = 4
 SETTLE_MARGIN = 3
@@ -24,16 +28,21 @@ SETTLE_MARGIN = 3
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.is_relative_to(HERE):
+        if _is_live(item):
             item.add_marker(pytest.mark.live)
     items.sort(key=_place)
 
 
-def _place(item: pytest.Item) -> tuple[bool, bool, bool]:
+def _is_live(item: pytest.Item) -> bool:
+    return item.path.is_relative_to(LIVE) or item.path.is_relative_to(BROWSER)
+
+
+def _place(item: pytest.Item) -> tuple[bool, bool, bool, bool]:
     """Put first what is quick to fail, then what runs together, and last what looks at all that was left."""
-    live = item.path.is_relative_to(HERE)
+    live = _is_live(item)
     alone = _scenario(item) is None
-    return live, live and alone, item.path.name == "test_secrets.py"
+    last = item.path == LIVE / "test_secrets.py"
+    return live, live and alone, last or item.path.is_relative_to(BROWSER), last
 
 
 def _scenario(item: pytest.Item) -> Scenario | None:
@@ -64,7 +73,7 @@ def live_airflow(aeps: dict[str, LocalAep], postgres: LocalPostgres) -> Iterator
     for connection in connections.values():
         connection["extra"]["timeout"] = TIMEOUT
     airflow = LocalAirflow(
-        dags_folders=[REPOSITORY / "dags", HERE / "dags_smoke", REPOSITORY / "tools" / "chaos" / "chaos_dags"],
+        dags_folders=[REPOSITORY / "dags", LIVE / "dags_smoke", REPOSITORY / "tools" / "chaos" / "chaos_dags"],
         connections=connections,
         config={
             "database.sql_alchemy_conn": postgres.url,
