@@ -82,7 +82,7 @@ def _keep(pages: list[Page], request: pytest.FixtureRequest) -> None:
     for number, page in enumerate(pages):
         path = folder / f"{name}-{number}.png"
         page.screenshot(path=path)
-        print(f"picture of the page: {path}\nits address: {page.url}")
+        print(f"picture of the page: {path}\nits address: {page.url}")  # noqa: T201 - pytest shows it with the failure
 
 
 # -- our pages alone, on a fake Airflow: quick, and in states that a real one gets into seldom

@@ -78,7 +78,7 @@ def test_charts_show_days_destinations_and_rates(fake: FakeAirflow, tab: Page) -
     records, length, outcome = charts
     exported = sum(
         item["records_exported"] or 0
-        for key, xcoms in fake.xcoms.items()
+        for xcoms in fake.xcoms.values()
         for item in xcoms["report", -1, "return_value"][1]["results"]
     )
     assert {label for label, _ in records["sets"]} == {"Mail", "Web shop"}

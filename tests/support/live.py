@@ -15,6 +15,7 @@ from tests.support.aep import LocalAep
 from tests.support.stage import Scenario, Stage
 from tools.airflow_client import AirflowClient
 from tools.local_airflow import COMPONENTS, LocalAirflow
+from tools.local_postgres import LocalPostgres
 
 TESTS = Path(__file__).resolve().parent.parent
 REPOSITORY = TESTS.parent
@@ -59,7 +60,14 @@ def aeps() -> Iterator[dict[str, LocalAep]]:
 
 
 @pytest.fixture(scope="session")
-def live_airflow(aeps: dict[str, LocalAep]) -> Iterator[LocalAirflow]:
+def postgres() -> Iterator[LocalPostgres]:
+    """Run a PostgreSQL: with SQLite, a component that finds the database locked dies now and then."""
+    with LocalPostgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def live_airflow(aeps: dict[str, LocalAep], postgres: LocalPostgres) -> Iterator[LocalAirflow]:
     """Run Airflow once for the whole session; tests use `airflow`, which repairs what the last one broke."""
     connections = {conn_id: aep.connection() for conn_id, aep in aeps.items()}
     for connection in connections.values():
@@ -68,8 +76,13 @@ def live_airflow(aeps: dict[str, LocalAep]) -> Iterator[LocalAirflow]:
         dags_folders=[REPOSITORY / "dags", LIVE / "dags_smoke", REPOSITORY / "tools" / "chaos" / "chaos_dags"],
         connections=connections,
         config={
+            "database.sql_alchemy_conn": postgres.url,
             # Every scenario may hold a task in its slot while another task of it has to run.
             "core.parallelism": str(2 * len(AEPS)),
+            # Airflow's own patience with components that have died; it is minutes by default.
+            "scheduler.orphaned_tasks_check_interval": "5",
+            "scheduler.scheduler_health_check_threshold": "15",
+            "triggerer.triggerer_health_check_threshold": "15",
             # Airflow's own deferral time-outs, swept this often, are part of what is tested.
             "scheduler.trigger_timeout_check_interval": "1",
             "adobe_experience_platform.settle_margin_seconds": str(SETTLE_MARGIN),
