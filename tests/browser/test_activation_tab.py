@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import Visit
 from tests.support.pages import DAG, TENANT_LINK, FakeAirflow, Open, open_tab, result
+from tests.support.stage import Scene
 from tools import browser as chromium
 
 EVIL = '<script>window.hit=1</script><img src=x onerror="window.hit=1">'
@@ -338,3 +341,42 @@ def test_it_is_usable_by_keyboard(fake: FakeAirflow, tab: Page) -> None:
     assert reached[:2] == ["CSV", "All activations"]
     assert any(text.startswith("Open in AEP") for text in reached)
     assert "Task log" in reached
+
+
+# -- in Airflow itself
+
+
+def test_airflow_shows_the_tab_and_it_follows_a_run(scene: Scene, visit: Visit) -> None:
+    run = scene.start({"mail": ["gold", "silver"], "shop": ["gold"]})
+    page = visit("viewer")
+    page.goto(f"/dags/{run.dag_id}/runs/{run.run_id}")
+    page.get_by_role("link", name="Activation", exact=True).click()
+    frame = page.frame_locator('iframe[title="Activation"]')
+    title = frame.get_by_role("heading", level=1)
+
+    expect(title).not_to_be_empty()
+    assert run.wait() == "success"
+    expect(title).to_have_text("Delivered: 3 audiences to 2 destinations")
+    mail = frame.get_by_role("region", name="Mail")
+    expect(mail).to_contain_text("2 of 2 delivered · 3,000 records")
+    expect(mail.locator("tr", has_text="Silver customers")).to_contain_text("2,000")
+    expect(frame.locator(".stage-done")).to_have_count(5)
+
+    # Links leave the iframe although it is sandboxed.
+    with page.context.expect_page() as opened:
+        mail.get_by_role("link", name="Open in AEP").click()
+    assert opened.value.url.startswith("https://experience.adobe.com/") or opened.value.url.startswith("chrome-error")
+    frame.get_by_role("link", name="All activations").click()
+    expect(page).to_have_url(re.compile("/plugin/aep-activations"))
+
+
+def test_airflow_shows_why_a_plan_was_refused(scene: Scene, visit: Visit) -> None:
+    run = scene.start({"mail": ["gold", "loose"]})
+    assert run.wait() == "failed"
+    page = visit("viewer", size=chromium.PHONE, dark=True)
+    page.goto(f"/dags/{run.dag_id}/runs/{run.run_id}/plugin/aep-activation")
+    frame = page.frame_locator('iframe[title="Activation"]')
+
+    expect(frame.get_by_role("heading", level=1)).to_have_text("Nothing was sent")
+    expect(frame.locator(".why")).to_contain_text("loose")
+    assert frame.locator("html").get_attribute("data-theme") == "dark"

@@ -71,7 +71,7 @@ def live_airflow(aeps: dict[str, LocalAep], postgres: LocalPostgres) -> Iterator
     """Run Airflow once for the whole session; tests use `airflow`, which repairs what the last one broke."""
     connections = {conn_id: aep.connection() for conn_id, aep in aeps.items()}
     for connection in connections.values():
-        connection["extra"]["timeout"] = TIMEOUT
+        connection["extra"] |= {"timeout": TIMEOUT, "tenant": "acmecorp"}
     airflow = LocalAirflow(
         dags_folders=[REPOSITORY / "dags", LIVE / "dags_smoke", REPOSITORY / "tools" / "chaos" / "chaos_dags"],
         connections=connections,
