@@ -169,7 +169,7 @@ def test_filters_narrow_the_list_and_stay_in_the_address(fake: FakeAirflow, tab:
     tab.get_by_role("button", name="Clear").click()
     expect(rows).to_have_count(41)
     settle(fake, tab)
-    tab.get_by_label("Destination", exact=True).select_option("Partner SFTP")
+    tab.get_by_role("combobox", name="Destination").select_option("Partner SFTP")
     expect(rows).to_have_count(1)
     tab.get_by_role("button", name="Clear").click()
     tab.get_by_role("searchbox").fill("aborted")
