@@ -30,6 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _is_live(item):
             item.add_marker(pytest.mark.live)
+        # What shares expensive fixtures stays in one process (`--dist loadgroup`), above all the one Airflow.
+        item.add_marker(pytest.mark.xdist_group("live" if _is_live(item) else str(item.path.relative_to(TESTS))))
     items.sort(key=_place)
 
 
