@@ -33,7 +33,7 @@ def _of_ims(error: AepCallError, settings: AepConnection) -> str:
         return f"Adobe does not know this client id: copy it again from {CONSOLE} into Client ID."
     if error.code.startswith("invalid_scope"):
         return f"The credential may not ask for these scopes: copy into Scopes those that {CONSOLE} shows."
-    if error.code:
+    if auth.speaks_like_ims(error.code):
         return f"Adobe refuses the credential: compare Client ID, Client secret and Scopes with {CONSOLE}."
     return f"{settings.ims_url} is not Adobe's identity service: leave IMS URL empty for Adobe's own."
 
