@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from . import auth
 from .connection import AepConnection
-from .errors import AepAuthError, AepCallError, AepError, AepNotFoundError, AepTransientError
+from .errors import AepAuthError, AepCallError, AepError, AepNotFoundError, AepTransientError, code_of
 
 CONSOLE = "the project's credential in the Adobe Developer Console"
-_LEADING_CODE = re.compile(r"\d{4}-\d{3}(?=\W|$)")
 
 
 def explain(error: AepError, settings: AepConnection | None) -> str:
@@ -39,8 +36,7 @@ def _of_ims(error: AepCallError, settings: AepConnection) -> str:
 
 
 def _of_aep(error: AepCallError, settings: AepConnection) -> str:
-    leading = _LEADING_CODE.match(error.text)
-    code = error.code or (leading[0] if leading else "")
+    code = code_of(error.code, error.text)
     sandbox, org = settings.sandbox_name, settings.org_id
     if isinstance(error, AepTransientError):
         return _unreachable(error, "AEP", settings.base_url, "Host")

@@ -29,6 +29,7 @@ from .errors import (
     Kind,
     Verdict,
     classify,
+    code_of,
     request_id_of,
 )
 
@@ -311,8 +312,9 @@ _GATEWAY_ADVICE = {
 
 
 def _advice(verdict: Verdict) -> str:
-    if verdict.code in _GATEWAY_ADVICE:
-        return _GATEWAY_ADVICE[verdict.code]
+    code = code_of(verdict.code, verdict.text)
+    if code in _GATEWAY_ADVICE:
+        return _GATEWAY_ADVICE[code]
     if verdict.status == 403:
         return (
             "give the credential a role on this sandbox with View Destinations, Activate Destinations, "
