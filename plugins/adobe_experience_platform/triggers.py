@@ -16,7 +16,7 @@ from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from . import polling
 from .endpoints import Call
-from .errors import AepError, AepNotFoundError
+from .errors import AepError, AepNotFoundError, AepSubmissionError
 from .lookup import Look, find
 from .models import FlowRun, Pair
 from .planning import count, read_activation_info
@@ -271,6 +271,10 @@ class LostSubmissionTrigger(SharedPollTrigger):
         """Look for the lost activation until it is found or cannot appear any more."""
         from .hook import AdobeExperiencePlatformAsyncHook
 
+        if found := self._too_new():
+            await self._hold_back(found)
+            yield found
+            return
         async with AdobeExperiencePlatformAsyncHook(self.aep_conn_id, self.sandbox_name) as hook:
             while True:
                 found = await self._round(hook)
@@ -285,6 +289,8 @@ class LostSubmissionTrigger(SharedPollTrigger):
     async def _round(self, hook: Any) -> TriggerEvent | None:
         try:
             look: Look = await hook.call(self._look())
+        except AepSubmissionError as error:  # the record cannot be read, and will not become readable
+            return event("error", str(error), retriable=False)
         except Exception as error:  # noqa: BLE001 - counted and judged like a failed round of a shared poll
             return self._failed(error)
         self._recovered()

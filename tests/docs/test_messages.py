@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adobe_experience_platform import auth
-from tests.docs.messages import calling, delivering, planning, own_dags  # noqa: F401 - they register scenarios
+from tests.docs.messages import calling, delivering, own_dags, planning  # noqa: F401 - they register scenarios
 from tests.docs.messages.stage import SCENARIOS, Stage
 from tests.docs.test_docs import rows
 from tests.support.aep import LocalAep

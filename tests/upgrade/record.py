@@ -63,8 +63,9 @@ def new_context(task_id: str, store: dict[str, Any] | None = None, xcoms: list[A
 
 
 def _defer(context: Any, work: Callable[[], Any]) -> dict[str, Any]:
-    from adobe_experience_platform import shared_poll
     from airflow.sdk.exceptions import TaskDeferred
+
+    from adobe_experience_platform import shared_poll
 
     try:
         work()

@@ -193,9 +193,7 @@ def a_busy_aep(stage: Stage) -> None:
     stage.fails(stage.asks)
 
 
-@produces(
-    "the body is no JSON object", "if this stays, look at what lies between here and AEP, such as a proxy"
-)
+@produces("the body is no JSON object", "if this stays, look at what lies between here and AEP, such as a proxy")
 def a_login_page_instead_of_an_answer(stage: Stage) -> None:
     stage.answers(FLOWS, body="<html>Welcome")
     stage.fails(stage.asks)

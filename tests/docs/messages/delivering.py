@@ -9,11 +9,11 @@ from typing import Any
 from adobe_experience_platform import endpoints, polling
 from adobe_experience_platform.delivery import DeliveryOperator
 from adobe_experience_platform.hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.models import FlowRun, Pair
 from adobe_experience_platform.operators import AdHocActivationOperator, LatestSegmentExportOperator
+from adobe_experience_platform.record import Order
 from adobe_experience_platform.report import DeliveryReportOperator
 from adobe_experience_platform.results import NOT_SENT, UNKNOWN, Delivery, results_of
-from adobe_experience_platform.models import FlowRun, Pair
-from adobe_experience_platform.record import Order
 from adobe_experience_platform.sensors import FlowRunSensor, SegmentExportSensor
 from adobe_experience_platform.triggers import FlowRunTrigger, LostSubmissionTrigger
 from tests.support.aep import ADHOC, RUNS, SEED
@@ -228,6 +228,14 @@ def a_wait_that_a_person_ends(stage: Stage) -> None:
         dag_id="dag", task_id="task", run_id="run", map_index=-1
     )
     stage.waits(trigger, kill_after=2)
+
+
+@produces("a newer version of this package began this wait")
+def a_wait_of_the_future(stage: Stage) -> None:
+    trigger = FlowRunTrigger(**{**stage.place(), "orders": [], "v": 99, "hurry": True})
+    event = stage.waits(trigger).payload
+    sensor = FlowRunSensor(task_id="task", orders=["run-1"])
+    stage.fails(lambda: sensor.execute_complete(stage.context, event))
 
 
 @produces("the trigger sent an unknown")
