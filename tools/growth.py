@@ -48,7 +48,12 @@ def seed(pairs: int) -> dict[str, Any]:
     ids = [f"{number:08d}-aaaa-4bbb-8ccc-dddddddddddd" for number in range(pairs)]
     audiences = [{"id": item, "name": f"Audience number {number}", "size": 1000} for number, item in enumerate(ids)]
     flow = {"id": "11111111-2222-4333-8444-555555555555", "name": "Newsletter S3", "audiences": ids}
-    return {"settings": {"daily_export": False}, "audiences": audiences, "flows": [flow], "export_jobs": [{"age": "3h"}]}
+    return {
+        "settings": {"daily_export": False},
+        "audiences": audiences,
+        "flows": [flow],
+        "export_jobs": [{"age": "3h"}],
+    }
 
 
 def counted(airflow: LocalAirflow) -> Count:
@@ -90,7 +95,7 @@ def clean(airflow: LocalAirflow) -> None:
     """Let Airflow itself remove all that is older than tomorrow."""
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     tables = "dag_run,task_instance,task_instance_history,task_state_store,xcom,log,trigger"
-    subprocess.run(  # noqa: S603 - our own arguments
+    subprocess.run(
         [
             str(Path(sys.executable).with_name("airflow")), "db", "clean", "--clean-before-timestamp", tomorrow,
             "--tables", tables, "--skip-archive", "--yes",
@@ -131,7 +136,9 @@ def main() -> int:
     for line in table(SIZES, grew):
         print(line)
     faults = [f"{name}: {left[name][0]} rows are left" for name in CLEANED if left[name][0]]
-    faults += [f"{size} pairs left {count['trigger'][0]} triggers" for size, count in grew.items() if count["trigger"][0]]
+    faults += [
+        f"{size} pairs left {count['trigger'][0]} triggers" for size, count in grew.items() if count["trigger"][0]
+    ]
     print("\nAfter `airflow db clean`: " + (", ".join(faults) or "nothing of these deliveries is left"))
     return 1 if faults else 0
 
