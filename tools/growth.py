@@ -81,7 +81,7 @@ def measure(stack: Stack, pairs: int) -> Count:
     """
     client = stack.airflow.client
     stack.simulator.reset(seed(pairs))
-    [flow] = [item for item in seed(pairs)["flows"]]
+    [flow] = seed(pairs)["flows"]
     before = counted(stack.airflow)
     run_id = client.trigger_dag(
         ACTIVATION_DAG, {"activation_info": {flow["id"]: flow["audiences"]}, "poll_interval": 5}

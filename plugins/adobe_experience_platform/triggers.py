@@ -22,7 +22,7 @@ from .models import FlowRun, Pair
 from .planning import count, read_activation_info
 from .polling import Bulk, Group, Snapshot, Subscription
 from .record import Order, Record
-from .results import Delivery, Result, deliveries, is_delivered, is_terminal, line_of, results_of, summarize
+from .results import Delivery, Result, deliveries, ended_well, is_delivered, is_terminal, line_of, results_of, summarize
 from .shared_poll import SharedPollTrigger, event
 
 NOT_FOUND_GRACE = 300.0
@@ -177,7 +177,7 @@ class FlowRunTrigger(SharedPollTrigger):
         summary = summarize(results)
         delivered = all(is_delivered(result, accept_partial=self.accept_partial) for result in results)
         if self.ends_task and delivered and self._written[1] == results:
-            self.log.info("All %s ended well", deliveries(len(results)))
+            self.log.info("%s", ended_well(len(results)))
             value: Any = {"summary": summary, "results": results}
             return TaskSuccessEvent(xcoms={"return_value": value})
         return event("done", counts={status: number for status, number in summary.items() if number})

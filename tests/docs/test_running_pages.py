@@ -102,7 +102,7 @@ def test_the_wheel_has_the_name_that_the_pages_tell() -> None:
 def test_commands_of_airflow_exist(document: Path) -> None:
     parser = get_parser()
     text = document.read_text()
-    commands = [line for line in re.findall(r"^(airflow .*)$", text, re.MULTILINE)]
+    commands = re.findall(r"^(airflow .*)$", text, re.MULTILINE)
     commands += re.findall(r"`(airflow (?:plugins|providers list|connections get \w+))`", text)
 
     assert commands
