@@ -27,7 +27,7 @@ RUN = .venv/bin/python
 TESTS ?=
 COVERAGE = --cov --cov-report=term --cov-fail-under=90
 # All is tested by two processes: one has the live tests, which mostly wait, the other has all the others.
-ALL = -n 2 --dist loadgroup $(COVERAGE)
+ALL = -n 2 --dist loadfile --no-loadscope-reorder $(COVERAGE)
 # What `make chaos` does: the same seed draws the same kills.
 SEED ?= 7
 KILLS ?= 25
@@ -35,7 +35,7 @@ RACES ?= 20
 EXAMPLES ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test chaos contract-aepp audit lint format requirements clean env env-dev
+.PHONY: help demo up test chaos growth contract-aepp audit lint format requirements clean env env-dev
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ test: env-dev ## Run the tests (a part of them: make test TESTS="tests/unit -k p
 
 chaos: env-dev ## Kill parts of a real Airflow and count what arrives (SEED=7 KILLS=25 RACES=20 EXAMPLES=20000)
 	@$(RUN) -m tools.chaos --seed $(SEED) --kills $(KILLS) --races $(RACES) --examples $(EXAMPLES)
+
+growth: env ## Count what a delivery leaves in Airflow's database, and what its own cleaning takes away
+	@$(RUN) -m tools.growth
 
 contract-aepp: env ## Let a foreign AEP client (aepp, in .venv-aepp) read from the simulated AEP
 	@$(RUN) -m tools.contract_aepp

@@ -75,6 +75,7 @@ class AdobeExperiencePlatformHook(HttpHook):
         self.sandbox_name = sandbox_name
         self._settings: AepConnection | None = None
         self._session: requests.Session | None = None
+        self._token_needed_before = False
 
     @property
     def settings(self) -> AepConnection:
@@ -148,7 +149,14 @@ class AdobeExperiencePlatformHook(HttpHook):
     def _token(self, refused: str | None) -> str:
         with _mint_lock:
             token = auth.cached(self.settings, refused)
+            if token is None and self._token_needed_before:
+                # A task that waits on its worker may live longer than its client secret.
+                self._settings = None
+                if self._session is not None:
+                    self._session.close()
+                    self._session = None
             if token is None:
+                self._token_needed_before = True
                 fresh: auth.Token = self._perform(mint(self.settings, self.attempts))
                 auth.keep(self.settings, fresh)
                 token = fresh.value

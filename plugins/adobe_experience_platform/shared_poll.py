@@ -17,6 +17,12 @@ from .errors import AepAuthError, AepConnectionConfigError, AepError
 from .polling import Bulk, Group, Snapshot, Subscription
 
 EVENT_VERSION = 1
+ARGUMENTS_VERSION = 1
+"""Of the stored arguments of all triggers; those without a version are of the first.
+
+Arguments may be added, with a default; raise this when one changes its meaning or must not be ignored. Never
+rename or remove one, nor a trigger's class: Airflow has stored both for every task that waits.
+"""
 FAILURES_ALLOWED = 20
 """Failed polls in a row (each already retried inside) before a wait gives up."""
 REFUSALS_ALLOWED = 3
@@ -44,6 +50,8 @@ class SharedPollTrigger(BaseEventTrigger):
     :param sandbox_name: resolved sandbox; it is part of what makes two polls the same.
     :param deadline: end of the wait, ISO 8601 with time zone.
     :param poll_interval: longest pause between two polls, seconds.
+    :param v: version of these arguments, at most :data:`ARGUMENTS_VERSION`.
+    :param unknown: arguments that only a newer version knows; the wait then ends at once, with that as its error.
     """
 
     def __init__(
@@ -53,8 +61,14 @@ class SharedPollTrigger(BaseEventTrigger):
         sandbox_name: str,
         deadline: str,
         poll_interval: float = 30.0,
+        v: int = 1,
+        **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        if unknown and v <= ARGUMENTS_VERSION:
+            raise TypeError(f"{type(self).__name__} has no argument {', '.join(map(repr, unknown))}")
+        self.v = v
+        self._unknown = unknown
         self.aep_conn_id = aep_conn_id
         self.sandbox_name = sandbox_name
         self.deadline = deadline
@@ -66,11 +80,13 @@ class SharedPollTrigger(BaseEventTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments."""
         return f"{type(self).__module__}.{type(self).__qualname__}", {
+            "v": self.v,
             "aep_conn_id": self.aep_conn_id,
             "sandbox_name": self.sandbox_name,
             "deadline": self.deadline,
             "poll_interval": self.poll_interval,
             **self._arguments(),
+            **self._unknown,
         }
 
     def _arguments(self) -> dict[str, Any]:
@@ -105,6 +121,10 @@ class SharedPollTrigger(BaseEventTrigger):
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
         """Turn the shared snapshots into this task's one event."""
+        if found := self._too_new():
+            await self._hold_back(found)
+            yield found
+            return
         subscription = Subscription(self._wanted(), self.poll_interval, self._ends_at)
         with polling.group(self.shared_stream_key()).joined(subscription):
             async for snapshot in shared_stream:
@@ -115,6 +135,16 @@ class SharedPollTrigger(BaseEventTrigger):
                     await self._hold_back(found)
                     yield found
                     return
+
+    def _too_new(self) -> TriggerEvent | None:
+        """Return the end of a wait that a newer version of this package has begun."""
+        if self.v <= ARGUMENTS_VERSION:
+            return None
+        return event(
+            "error",
+            f"a newer version of this package began this wait (arguments {self.v}, known up to {ARGUMENTS_VERSION}): "
+            "deploy the same version on every worker and triggerer",
+        )
 
     async def _hold_back(self, found: TriggerEvent) -> None:
         """Resume a task no earlier than Airflow can take it; ending it in the triggerer needs no pause."""

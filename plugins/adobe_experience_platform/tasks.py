@@ -13,7 +13,7 @@ from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
 from . import links
 from .errors import AepError, AepInputError, AepTransientError, shown
 from .models import Pair
-from .shared_poll import EVENT_VERSION
+from .shared_poll import ARGUMENTS_VERSION, EVENT_VERSION
 from .triggers import SegmentExportTrigger
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class AepTask(BaseOperator):
 
     def _trigger_arguments(self, deadline: dt.datetime) -> dict[str, Any]:
         return {
+            "v": ARGUMENTS_VERSION,
             "aep_conn_id": self.aep_conn_id,
             "sandbox_name": self.hook.settings.sandbox_name,
             "deadline": deadline.isoformat(),
@@ -135,7 +136,11 @@ def read_event(event: object) -> tuple[str, str]:
     if event == TaskInstanceState.SUCCESS:
         return "done", ""  # the trigger ended the task; only ``dag.test`` resumes it all the same
     if not isinstance(event, dict) or event.get("v") != EVENT_VERSION:
-        raise AepTransientError("the wait", text=f"the trigger sent an unknown event of type {type(event).__name__}")
+        raise AepTransientError(
+            "the wait",
+            text=f"the trigger sent an unknown event of type {type(event).__name__}",
+            advice="workers and triggerer need the same version of this package",
+        )
     status, message = (
         text if isinstance(text := event.get(key, ""), str) else shown(text) for key in ("status", "message")
     )

@@ -16,7 +16,7 @@ from .results import (
     UNKNOWN,
     Delivery,
     Result,
-    deliveries,
+    ended_well,
     is_delivered,
     is_terminal,
     line_of,
@@ -120,7 +120,7 @@ class WatchingTask(AepTask):
                 + "\n"
                 + _advice(bad)
             )
-        self.log.info("All %s ended well", deliveries(len(results)))
+        self.log.info("%s", ended_well(len(results)))
         return {"summary": summary, "results": list(results)}
 
 

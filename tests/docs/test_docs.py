@@ -32,27 +32,6 @@ def rows(document: Path, heading: str) -> list[list[str]]:
     return found
 
 
-def texts_in_source() -> str:
-    """Return all text of the package's string constants, with the parts of one message joined."""
-    found = []
-    for path in PACKAGE.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.append(node.value)
-            elif isinstance(node, ast.JoinedStr):
-                parts = [part.value if isinstance(part, ast.Constant) else "\0" for part in node.values]
-                found.append("".join(str(part) for part in parts))
-    return "\n".join(found)
-
-
-def test_every_listed_message_occurs_in_the_source() -> None:
-    source = texts_in_source()
-    listed = [cells[0].strip("`") for cells in rows(REPOSITORY / "docs" / "troubleshooting.md", "message")]
-
-    assert len(listed) > 50
-    assert [text for text in listed if text not in source] == []
-
-
 def test_the_readme_lists_every_parameter_with_its_default() -> None:
     from airflow.dag_processing.dagbag import DagBag
 
