@@ -43,7 +43,7 @@ def settle(fake: FakeAirflow, page: Page) -> None:
         page.clock.run_for(300)
         page.wait_for_timeout(250)
     page.clock.run_for(300)
-    page.wait_for_function("window.Chart !== undefined")
+    expect(page.locator("canvas").first).to_have_css("display", "block")  # Chart.js has taken it over
 
 
 def report_requests(fake: FakeAirflow) -> list[str]:

@@ -95,7 +95,7 @@ export const runPath = (dagId, runId) => `dags/${encodeURIComponent(dagId)}/dagR
 export async function xcom(dagId, runId, taskId, key, { mapIndex = -1, ...options } = {}) {
   const path = `${runPath(dagId, runId)}/taskInstances/${encodeURIComponent(taskId)}/xcomEntries/${encodeURIComponent(key)}`;
   try {
-    const entry = await ask(path, { params: { map_index: mapIndex, deserialize: true }, ...options });
+    const entry = await ask(path, { params: { map_index: mapIndex }, ...options });
     return parsed(entry.value);
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) return null;
@@ -103,7 +103,8 @@ export async function xcom(dagId, runId, taskId, key, { mapIndex = -1, ...option
   }
 }
 
+/** Objects may come as JSON text; other text stays text, also if it reads as a number. */
 function parsed(value) {
-  if (typeof value !== "string") return value;
+  if (typeof value !== "string" || !/^[[{]/.test(value)) return value;
   try { return JSON.parse(value); } catch { return value; }
 }
