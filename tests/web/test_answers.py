@@ -95,4 +95,4 @@ def shape(value: Any) -> Any:
         return {key: shape(item) if key not in ("error_code", "aliases") else "" for key, item in value.items()}
     if isinstance(value, list):
         return [shape(value[0])] if value else []
-    return "text" if isinstance(value, str) else "number" if isinstance(value, int) else None
+    return "text" if isinstance(value, str) else "number"  # a number that AEP does not tell is None

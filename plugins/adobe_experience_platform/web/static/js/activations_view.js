@@ -182,7 +182,7 @@ function row(run, result, names, known) {
       inside(airflow.activation(run.dag_id, run.dag_run_id), { class: "name", data: { key: `run-${run.dag_id}-${run.dag_run_id}` } }, run.dag_display_name),
       h("p.muted.small", {}, flows.length ? `${flows.slice(0, 3).map((flow) => names[flow] || flow).join(", ")}${flows.length > 3 ? ` and ${flows.length - 3} more` : ""}` : run.dag_run_id),
       result?.problem && h("p.error.bad", {}, result.problem),
-      run.state === "failed" && result === null && h("p.error.bad", {}, "Nothing was sent, or no result was reported.")),
+      run.state === "failed" && result !== undefined && !result?.pairs && h("p.error.bad", {}, "Nothing was sent, or no result was reported.")),
     h("td", { data: { label: "State" } }, pill(tone, label), dry && run.state !== "success" && h("span.note", {}, "dry run"), result?.partly > 0 && h("span.note.warn", {}, `${result.partly} partly`)),
     h("td", { data: { label: "Started" } }, run.start_date ? h("time", { datetime: run.start_date, title: full(run.start_date) }, when(run.start_date)) : "–", run.triggering_user_name && h("p.muted.small", {}, run.triggering_user_name)),
     cell("Audiences", dry ? "–" : audiences, !dry && result && result.delivered < result.pairs && isFinished(run) ? "bad" : ""),
