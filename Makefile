@@ -48,8 +48,8 @@ demo: venv ## Deliver audiences of a simulated AEP with a real Airflow, end to e
 up: venv ## The same to look around in: Airflow's UI and the simulated AEP, until Ctrl-C
 	@$(RUN) -m tools.up
 
-env: venv ## Write .env for docker-compose.yaml, with strong secrets (keeps what is there)
-	@$(RUN) -m tools.compose_env
+env: ## Write .env for docker-compose.yaml, with strong secrets (keeps what is there)
+	@$(PYTHON) tools/compose_env.py
 
 test: env-dev ## Run the tests (a part of them: make test TESTS="tests/unit -k planning")
 	@$(RUN) -m pytest $(or $(TESTS),$(ALL))

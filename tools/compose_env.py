@@ -24,14 +24,14 @@ def _fernet_key() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
-# Those of URLs are of letters and digits. The JWT secret has the 64 bytes of its HS512.
+# Of letters and digits where they become part of a URL or an argument. The JWT secret has the 64 bytes of its HS512.
 SECRETS: dict[str, Callable[[], str]] = {
     "POSTGRES_PASSWORD": lambda: secrets.token_hex(24),
     "REDIS_PASSWORD": lambda: secrets.token_hex(24),
     "AIRFLOW_FERNET_KEY": _fernet_key,
     "AIRFLOW_API_SECRET_KEY": lambda: secrets.token_hex(32),
     "AIRFLOW_JWT_SECRET": lambda: secrets.token_hex(32),
-    "AIRFLOW_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(18),
+    "AIRFLOW_ADMIN_PASSWORD": lambda: secrets.token_hex(12),
     "FLOWER_PASSWORD": lambda: secrets.token_hex(12),
 }
 
