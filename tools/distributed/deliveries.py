@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,7 @@ DAG = "aep_distributed"
 # Pairs of each delivery, again and again; the largest takes two jobs of AEP.
 SIZES = (1, 1, 2, 3, 5, 8, 1, 2, 13, 95)
 FLOWS = ("crm", "mail", "shop")
-TASKS = ("plan_jobs", "wait_for_segment_export", "get_latest_export_job", "activate", "wait_for_flow_runs", "report")
-_LOOK_SECONDS = 5.0
+_LOOK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +91,27 @@ def progress(cluster: Cluster, dag_id: str = DAG) -> dict[str, str]:
 
 
 def wait_all(
-    cluster: Cluster, simulator: SimulatorClient, deliveries: list[Delivery], began: float, limit: float,
+    cluster: Cluster,
+    simulator: SimulatorClient,
+    deliveries: list[Delivery],
+    began: float,
+    limit: float,
+    look: Callable[[], None],
     dag_id: str = DAG,
-) -> Iterator[Ended]:  # fmt: skip
+) -> Iterator[Ended]:
     """Yield each delivery when it has ended, or at the end of the time as it then is.
 
     :param began: when they were started, by `time.monotonic`
     :param limit: seconds from then on
+    :param look: called now and then
     """
     waiting = {delivery.run_id: delivery for delivery in deliveries}
     while waiting:
+        look()
         late = time.monotonic() > began + limit
         for run_id, state in progress(cluster, dag_id).items():
             if run_id in waiting and (late or state in TERMINAL_STATES):
-                delivery = waiting.pop(run_id)
-                yield _ended(cluster, simulator, delivery, state, time.monotonic() - began, dag_id)
+                yield _ended(cluster, simulator, waiting.pop(run_id), state, time.monotonic() - began, dag_id)
         if late:
             return
         time.sleep(_LOOK_SECONDS if waiting else 0)
