@@ -107,7 +107,7 @@ def _ended(ended: Ended) -> tuple[str, ...]:
     return (
         ended.delivery.run_id,
         str(len(outcome.expected)),
-        ", ".join(f"{number} × {times}" for times, number in sorted(delivered.items())),
+        ", ".join(f"{number} {_times(times)}" for times, number in sorted(delivered.items())),
         outcome.state,
         _clock(ended.seconds),
         str(ended.retries),
@@ -130,8 +130,12 @@ def _services(cluster: Cluster, findings: Findings) -> Iterable[tuple[str, ...]]
 def _restarted(restarts: Mapping[str, int]) -> str:
     if not restarts:
         return "No other process ended."
-    named = ", ".join(f"{replica} {count} ×" for replica, count in sorted(restarts.items()))
+    named = ", ".join(f"{replica} ({count})" for replica, count in sorted(restarts.items()))
     return f"Ended by themselves, and were started again as their restart policy says: {named}."
+
+
+def _times(count: int) -> str:
+    return {0: "never", 1: "once"}.get(count, f"{count} times")
 
 
 def _clock(seconds: float) -> str:
