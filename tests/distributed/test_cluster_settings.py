@@ -20,6 +20,7 @@ def cluster() -> Iterator[Cluster]:
         patch.setattr(environment, "postgres_folder", lambda: Path("/postgres"))
         cluster = Cluster(profiles={"demo", "flower"})
         yield cluster
+        cluster.postgres.stop()
         shutil.rmtree(cluster.home)
 
 

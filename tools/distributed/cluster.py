@@ -26,8 +26,8 @@ from tools import compose_env
 from tools.airflow_client import AirflowClient
 from tools.airflow_settings import REPOSITORY
 from tools.distributed import compose, environment
-from tools.distributed.postgres import Postgres
 from tools.local_airflow import free_port
+from tools.local_postgres import LocalPostgres
 from tools.process_session import ProcessSession, stop_all
 
 # Service -> the port it listens on in its container.
@@ -77,7 +77,15 @@ class Cluster:
         self.url = f"http://127.0.0.1:{self.ports['api-server']}"
         self.simulator_url = f"http://127.0.0.1:{self.ports['simulator']}"
         self.client = AirflowClient(self.url, "admin", self.variables["AIRFLOW_ADMIN_PASSWORD"])
-        self.postgres = Postgres(self.home / "postgres", self.ports["postgres"], services["postgres"].environment)
+        # What the image does: a user and a database by the name of its environment. Both are called airflow.
+        image = services["postgres"].environment
+        self.postgres = LocalPostgres(
+            image["POSTGRES_DB"],
+            password=image["POSTGRES_PASSWORD"],
+            program=environment.postgres_folder(),
+            settings={},
+        )
+        self.ports["postgres"] = self.postgres.port
         self.restarts: Counter[str] = Counter()
         self._config = dict(config or {})
         self._health_ports: dict[str, int] = {}
@@ -122,6 +130,7 @@ class Cluster:
         self._stopping.set()
         with self._lock:
             stop_all(list(self._running.values()), grace=0.0)
+        self.postgres.stop()
         if not self.keep_home:
             shutil.rmtree(self.home, ignore_errors=True)
 
@@ -202,7 +211,7 @@ class Cluster:
             "PYTHONUNBUFFERED": "1",
         }
         if self._service(replica).name == "postgres":
-            return {**values, **self.postgres.environment}
+            return {**values, **self.postgres.environment(), "PATH": values["PATH"]}
         given = {name: self._localized(value, replica) for name, value in self._service(replica).environment.items()}
         if "AIRFLOW__CORE__EXECUTOR" in given:
             for key, value in {**self.local_settings(replica), **self._config}.items():
@@ -284,7 +293,7 @@ class Cluster:
         log = self.logs / f"{replica}.log"
         with self._lock:
             if self._service(replica).name == "postgres":
-                self._running[replica] = self.postgres.start(log)
+                self._running[replica] = self.postgres.launch(log)
                 return
             self._running[replica] = ProcessSession(
                 replica,
