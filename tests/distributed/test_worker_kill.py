@@ -26,7 +26,7 @@ def test_a_killed_worker_neither_loses_nor_doubles_a_delivery(cluster: Cluster, 
     simulator.add_faults(
         {"kind": "wait_release", "method": "POST", "path": ADHOC, "effect": True, "if_gone": "carry_out"}
     )
-    cluster.client.wait_dags(DAG)
+    cluster.client.wait_dags(DAG, timeout=180)
     conf = {"activation_info": delivery.info, "poll_interval": 1}
     cluster.client.trigger_dag(DAG, conf, delivery.run_id)
     until(lambda: bool(simulator.state()["held"]), "AEP to hold the POST")

@@ -40,7 +40,7 @@ LOCAL_ARGUMENTS = {
 _CURL = """#!/bin/sh
 exec python -c 'import sys, urllib.request as u; u.urlopen(sys.argv[-1], timeout=10)' "$@"
 """
-_HEALTH_SECONDS = 120.0
+_HEALTH_SECONDS = 240.0
 _CHECK_SECONDS = 45.0
 _POLL_SECONDS = 0.3
 
