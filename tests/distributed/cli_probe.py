@@ -1,6 +1,6 @@
 """Run by the Python of `.venv-distributed`: which commands its `airflow` does not take, and the settings it knows.
 
-Reads a JSON list of argument lists from stdin, and writes {"refused": [[arguments, why], …], "settings": […]}.
+Reads a JSON list of argument lists from stdin, and writes {"refused": [[arguments, why], …], "settings": […], "app": "…"}.
 """
 
 from __future__ import annotations
@@ -35,6 +35,13 @@ def settings() -> list[str]:
     return [f"{section}.{option}" for section, body in known.items() for option in body["options"]]
 
 
+def workers_app() -> str:
+    # What `airflow celery worker` imports first: a Celery that does not go with its provider shows here.
+    from airflow.providers.celery.executors.celery_executor import app
+
+    return str(app.main)
+
+
 if __name__ == "__main__":
     commands = json.load(sys.stdin)
-    sys.stdout.write("\n" + json.dumps({"refused": refused(commands), "settings": settings()}))
+    sys.stdout.write("\n" + json.dumps({"refused": refused(commands), "settings": settings(), "app": workers_app()}))

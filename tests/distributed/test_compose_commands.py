@@ -77,6 +77,10 @@ def test_every_setting_is_one_of_airflows_or_its_providers(
     assert (settings | set(QUICK_AND_SMALL)) - set(probed["settings"]) == set()
 
 
+def test_the_installed_celery_goes_with_the_installed_provider(probed: dict[str, Any]) -> None:
+    assert "celery" in probed["app"]
+
+
 def test_the_workers_health_check_is_a_command_of_the_installed_celery(
     services: dict[str, compose.Service], distributed_environment: None
 ) -> None:
