@@ -1,6 +1,7 @@
 """Run by the Python of `.venv-distributed`: which commands its `airflow` does not take, and the settings it knows.
 
-Reads a JSON list of argument lists from stdin, and writes {"refused": [[arguments, why], …], "settings": […], "app": "…"}.
+Reads a JSON list of argument lists from stdin, and writes
+{"refused": [[arguments, why], …], "settings": […], "app": "…"}.
 """
 
 from __future__ import annotations
