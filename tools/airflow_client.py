@@ -73,6 +73,23 @@ class AirflowClient:
         health: dict[str, Any] = self._call("GET", "/api/v2/monitor/health", login=False)
         return health
 
+    # -- connections
+
+    def connection(self, conn_id: str) -> dict[str, Any] | None:
+        """Return a connection of Airflow's database without its secrets, None when there is none."""
+        try:
+            connection: dict[str, Any] = self._call("GET", f"/api/v2/connections/{conn_id}")
+        except AirflowApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        return connection
+
+    def create_connection(self, conn_id: str, connection: Mapping[str, Any]) -> None:
+        """Put a connection, in Airflow's JSON form, into the database."""
+        body = {**connection, "connection_id": conn_id, "extra": json.dumps(connection.get("extra", {}))}
+        self._call("POST", "/api/v2/connections", json=body)
+
     # -- DAGs
 
     def dags(self) -> dict[str, dict[str, Any]]:
