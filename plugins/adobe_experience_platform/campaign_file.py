@@ -229,7 +229,11 @@ class Notices(Block):
 
 def _at(key: str, what: str) -> PydanticCustomError:
     """Make an error of the whole file point at the key where it is repaired."""
-    return PydanticCustomError(AT + key, "{what}", {"what": what})  # type: ignore[arg-type]
+    return PydanticCustomError(AT + key, "{what}", {"what": what})
+
+
+def _policies() -> Policies:
+    return Policies.model_validate({})
 
 
 def _approval(value: object) -> object:
@@ -266,7 +270,9 @@ class Campaign(Block):
     )
     sandbox: Ident | None = Field(None, description="Sandbox; left out: the connection's.")
     api_version: Literal["v2", "v1"] = Field("v2", description="Version of the activation API.")
-    policies: Policies = Field(Policies(), description="What to do when something is in the way, and limits.")
+    policies: Policies = Field(
+        default_factory=_policies, description="What to do when something is in the way, and limits."
+    )
     approval: Annotated[Approval | None, Short({"type": "boolean"}), BeforeValidator(_approval)] = Field(
         None, description="A person has to agree before anything is sent."
     )
@@ -305,8 +311,8 @@ class Campaign(Block):
         if len(pairs) > MAX_PAIRS_PER_RUN:
             raise _at(
                 "deliver",
-                f"deliver has {len(pairs):,} audiences, one run takes {MAX_PAIRS_PER_RUN:,} (an audience counts once for "
-                f"each destination): split them over {-(-len(pairs) // MAX_PAIRS_PER_RUN)} files",
+                f"deliver has {len(pairs):,} audiences, one run takes {MAX_PAIRS_PER_RUN:,} (an audience counts once "
+                f"for each destination): split them over {-(-len(pairs) // MAX_PAIRS_PER_RUN)} files",
             )
         try:
             split(pairs, self.policies.max_audiences_per_job)

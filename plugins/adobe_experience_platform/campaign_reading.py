@@ -164,18 +164,20 @@ def _in_file(document: Document, path: Path) -> Path:
     """Translate a path of the model into one of the file, which may be written in a short form."""
     value: Any = document.value
     there: Path = ()
-    for step in path:
-        if isinstance(value, dict) and isinstance(step, int):
-            step = list(value)[step] if step < len(value) else ""  # noqa: PLW2901
-        if isinstance(value, dict) and step in value:
-            value = value[step]
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
-            value = value[step]
-        elif isinstance(value, list) and step in value:
-            value, step = None, value.index(step)  # noqa: PLW2901
+    for wanted in path:
+        step: str | int | None = wanted
+        if isinstance(value, dict):
+            if isinstance(wanted, int):
+                step = next((key for place, key in enumerate(value) if place == wanted), None)
+            step = step if step in value else None
+            value = value if step is None else value[step]
+        elif isinstance(value, list):
+            place = wanted if isinstance(wanted, int) else value.index(wanted) if wanted in value else None
+            step = place
+            value = value if place is None else value[place]
         else:
-            continue
-        there = (*there, step)
+            break
+        there = there if step is None else (*there, step)
     return there
 
 

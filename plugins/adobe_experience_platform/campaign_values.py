@@ -123,7 +123,7 @@ def _cron(value: object) -> str:
                 f"{shown(text)} is no preset: choose {', '.join(CRON_PRESETS)}, or write a cron expression"
             )
         return text
-    from croniter import CroniterBadDateError, croniter
+    from croniter import CroniterBadDateError, croniter  # type: ignore[import-untyped]
 
     remedy = 'write minute, hour, day of month, month and day of week, such as "0 7 * * 1" for Mondays at 7:00'
     if len(text.split()) != 5:
