@@ -170,9 +170,7 @@ class CampaignDay:
                 Act.SKIP, f"one delivery per day: {day} ({self.timezone}) belongs to the run {_named(holder)}", day
             )
         if self.day_of(now) > day and now - moment > LATE:
-            return Verdict(
-                Act.TOO_LATE, f"{day} is over, and what started this run is {_hours(now - moment)} old", day
-            )
+            return Verdict(Act.TOO_LATE, f"{day} is over, and what started this run is {_hours(now - moment)} old", day)
         if self.not_after and now > self.at(day, self.not_after):
             return Verdict(Act.TOO_LATE, f"it is later than {self.not_after} (not_after) of {day}", day)
         if self.not_before and now < (opens := self.at(day, self.not_before)):
@@ -186,16 +184,13 @@ class CampaignDay:
             return Verdict(Act.SKIP, f"{day} is no day of this campaign: {why}", day)
         if holder is None:
             return Verdict(
-                Act.TOO_LATE, f"no run has begun to deliver for {day}: no segment export has started one by {self.due}",
+                Act.TOO_LATE,
+                f"no run has begun to deliver for {day}: no segment export has started one by {self.due}",
                 day,
             )
-        if holder.state == "success" or (holder.state not in ENDED and holder.state):
-            word = "was made" if holder.state == "success" else "is going on"
-            return Verdict(Act.SKIP, f"nothing is overdue: the delivery of {day} {word} by the run {_named(holder)}", day)
+        if holder.state not in ("failed", ""):
+            return Verdict(Act.SKIP, f"nothing is overdue: {day} belongs to the run {_named(holder)}", day)
         return Verdict(Act.TOO_LATE, f"the delivery of {day} is not complete: see the run {_named(holder)}", day)
-
-
-ENDED = ("success", "failed")
 
 
 def _keeps(holder: Holder) -> bool:

@@ -9,7 +9,6 @@ runs could otherwise take one day.
 from __future__ import annotations
 
 import datetime as dt
-import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from .tasks import TaskStore, now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk._shared.logging.types import Logger
 
 XCOM_DAY = "campaign_day"
 """XCom of ``plan_jobs``: what a run does with its campaign day, and why."""
@@ -93,7 +93,7 @@ class DayGate:
     :param log: the task's.
     """
 
-    def __init__(self, context: Context, rules: CampaignDay, log: logging.Logger) -> None:
+    def __init__(self, context: Context, rules: CampaignDay, log: Logger) -> None:
         self._context = context
         self._rules = rules
         self._log = log
@@ -183,9 +183,7 @@ class DayGate:
         moment: dt.datetime = self._run.run_after
         if self._type != "asset_triggered":
             return moment
-        told = [
-            _export_of(event) for events in self._context["triggering_asset_events"].values() for event in events
-        ]
+        told = [_export_of(event) for events in self._context["triggering_asset_events"].values() for event in events]
         if not told:
             return moment
         moment, self._export_id = max(told)

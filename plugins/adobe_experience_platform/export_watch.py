@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from . import exports
 from .models import ExportJob, ExportStatus
@@ -106,7 +107,7 @@ def ended_at(job: ExportJob) -> dt.datetime | None:
     return job.finished_at or job.created_at
 
 
-def told(news: Sequence[ExportJob]) -> dict[str, object]:
+def told(news: Sequence[ExportJob]) -> dict[str, Any]:
     """Return what the event says of the newest export, and how many finished since the last event."""
     newest = news[0]
     ended = ended_at(newest)

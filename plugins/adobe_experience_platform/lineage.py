@@ -65,7 +65,7 @@ def openlineage_of(results: Iterable[Result], names: Mapping[str, str]) -> Any:
         OutputDataset,
         OutputStatisticsOutputDatasetFacet,
     )
-    from airflow.providers.openlineage.extractors import OperatorLineage
+    from airflow.providers.openlineage.extractors import OperatorLineage  # type: ignore[import-not-found,unused-ignore]
 
     return OperatorLineage(
         outputs=[

@@ -101,8 +101,8 @@ def activation_pipeline(
 
     :param activation_info: {flow id: [audience id, …]}.
     :param check_conf: refuse conf keys that are no params of the DAG.
-    :param campaign_day: deliver at most once per day and within bounds, see :class:`~.campaign_day.CampaignDay`; for DAGs
-        that an asset starts. None (default): every run delivers.
+    :param campaign_day: deliver at most once per day and within bounds, see :class:`~.campaign_day.CampaignDay`; for
+        DAGs that an asset starts. None (default): every run delivers.
     :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
     :param group_id: id of the task group; with ``prefix_group_id=True`` a DAG may hold several.
     :param default_args: for the tasks, over those of the DAG; where neither says so, 3 retries, 30 seconds apart.

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from typing import Any
-
-from airflow.utils.log.logging_mixin import LoggingMixin
 
 from . import export_watch
 from .export_watch import Mark
 from .planning import count
 from .polling import Snapshot
 
+log = logging.getLogger(__name__)
+
 WATERMARK = "watermark"
 """Key in the asset's state store: what was told."""
 LINES_PER_ROUND = 20
 
 
-class WatcherMemory(LoggingMixin):
+class WatcherMemory:
     """What a watcher has told, kept in the asset's state store."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._mark: Mark | None = None
         self._loaded = False
         self._to_store: Mark | None = None
         self._waiting: list[str] = []
         self._stuck: set[str] = set()
 
-    async def consider(self, snapshot: Snapshot, store: Any) -> dict[str, object] | None:
+    async def consider(self, snapshot: Snapshot, store: Any) -> dict[str, Any] | None:
         """Return what to tell, None for nothing; what is told is stored when this is called again.
 
         Nothing is told before the store was read: what was told before is not known until then. A store that cannot
@@ -46,12 +46,12 @@ class WatcherMemory(LoggingMixin):
         before, self._mark, self._to_store = self._mark, look.mark, look.mark
         if look.news:
             newest = look.news[0]
-            self.log.info("Segment export %s has finished: %s", newest.id, count(len(look.news), "new export"))
+            log.info("Segment export %s has finished: %s", newest.id, count(len(look.news), "new export"))
             return export_watch.told(look.news)
         if before is None:
-            self.log.info("Watching segment exports of %s: what has finished so far is not news", look.mark.place)
+            log.info("Watching segment exports of %s: what has finished so far is not news", look.mark.place)
         else:
-            self.log.warning("The connection leads to %s and no more to %s: begin anew", look.mark.place, before.place)
+            log.warning("The connection leads to %s and no more to %s: begin anew", look.mark.place, before.place)
         await self._store(store)
         return None
 
@@ -62,7 +62,7 @@ class WatcherMemory(LoggingMixin):
         try:
             self._mark = Mark.from_json(await store.aget(WATERMARK))
         except Exception as error:  # noqa: BLE001 - the next round tries again; a watcher outlives such trouble
-            self.log.warning("The watermark could not be read: %s", error)
+            log.warning("The watermark could not be read: %s", error)
             return False
         self._loaded = True
         return True
@@ -74,7 +74,7 @@ class WatcherMemory(LoggingMixin):
         try:
             await store.aset(WATERMARK, self._to_store.to_json())
         except Exception as error:  # noqa: BLE001 - as above
-            self.log.warning("The watermark could not be written: %s", error)
+            log.warning("The watermark could not be written: %s", error)
         else:
             self._to_store = None
 
@@ -82,10 +82,10 @@ class WatcherMemory(LoggingMixin):
         """Log changes only."""
         waiting = [job.id for job in look.waiting]
         if waiting and waiting != self._waiting:
-            self.log.info("In progress: segment exports %s", ", ".join(waiting[:LINES_PER_ROUND]))
+            log.info("In progress: segment exports %s", ", ".join(waiting[:LINES_PER_ROUND]))
         self._waiting = waiting
         for job in [job for job in look.stuck if job.id not in self._stuck]:
             self._stuck.add(job.id)
-            self.log.warning(
+            log.warning(
                 "Not waiting for segment export job %s: it has been in progress for over 24 h and looks stuck", job.id
             )
