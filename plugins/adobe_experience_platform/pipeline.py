@@ -14,7 +14,10 @@ from airflow.sdk import BaseOperator, TaskGroup, TriggerRule, XComArg
 from airflow.sdk.definitions._internal.mixins import ResolveMixin
 from airflow.sdk.definitions.param import DagParam
 
+from .assets import DELIVERED, campaign_day_asset
+from .campaign_day import CampaignDay
 from .connection import DEFAULT_CONN_ID
+from .day_gate import XCOM_DAY
 from .delivery import DeliveryOperator
 from .operators import AdHocActivationOperator, LatestSegmentExportOperator
 from .plan import XCOM_NAMES, PlanJobsOperator
@@ -85,6 +88,7 @@ def activation_pipeline(
     export_timeout_minutes: Resolvable = 240,
     activation_timeout_minutes: Resolvable = 180,
     check_conf: bool = False,
+    campaign_day: CampaignDay | None = None,
     deferrable: bool = True,
     group_id: str = "delivery",
     prefix_group_id: bool = False,
@@ -97,6 +101,8 @@ def activation_pipeline(
 
     :param activation_info: {flow id: [audience id, …]}.
     :param check_conf: refuse conf keys that are no params of the DAG.
+    :param campaign_day: deliver at most once per day and within bounds, see :class:`~.campaign_day.CampaignDay`; for
+        DAGs that an asset starts. None (default): every run delivers.
     :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
     :param group_id: id of the task group; with ``prefix_group_id=True`` a DAG may hold several.
     :param default_args: for the tasks, over those of the DAG; where neither says so, 3 retries, 30 seconds apart.
@@ -109,6 +115,8 @@ def activation_pipeline(
     # A DAG of somebody's own may say how its tasks are retried, for all of them.
     outer = {**group.dag.default_args, **group.default_args}
     group.default_args = {"retries": RETRIES, "retry_delay": RETRY_DELAY, **outer, **(default_args or {})}
+    # What the tasks need to reach the claims on campaign days.
+    claims: dict[str, Any] = {"inlets": [campaign_day_asset(group.dag.dag_id)]} if campaign_day else {}
     with group:
         # With their prefixes, if any: the group may lie in another one.
         ids = {task: str(TaskGroup.child_id(group, task)) for task in TASKS}
@@ -126,6 +134,9 @@ def activation_pipeline(
             activation_timeout_minutes=activation_timeout_minutes,
             check_conf=check_conf,
             skip_on_dry_run=[ids[task] for task in TASKS if task != PLAN],
+            campaign_day=campaign_day,
+            deferrable=deferrable,
+            **claims,
             **place,
         )
         names = cast("Any", plan.output)[XCOM_NAMES]
@@ -151,6 +162,7 @@ def activation_pipeline(
             resend_failed=False,
             deferrable=deferrable,
             map_index_template="{{ task.job_title }}",
+            **({"campaign_day": cast("Any", plan.output)[XCOM_DAY], **claims} if campaign_day else {}),
             **{name: stable(value) for name, value in place.items()},
         ).expand(job=plan.output)
         watch = DeliveryOperator(
@@ -178,6 +190,7 @@ def activation_pipeline(
             task_ids=[ids[task] for task in TASKS if task != REPORT],
             # Always runs, and turns red itself if any task is red: a green leaf would hide the failure.
             trigger_rule=TriggerRule.ALL_DONE,
+            outlets=[DELIVERED],
         )
         wait_export >> latest >> activate >> watch >> report
         plan >> report

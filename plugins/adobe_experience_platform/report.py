@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from .assets import DELIVERED
+from .lineage import emit_delivered, openlineage_of
 from .models import RunStatus
 from .planning import Job, count
 from .results import NOT_SENT, UNKNOWN, Delivery, Result, deliveries, submitted_only, summarize, without_run
@@ -33,7 +35,8 @@ class DeliveryReportOperator(BaseOperator):
     :param task_ids: all other tasks of the delivery, in the order in which they run.
 
     Returns ``{"summary": {…counts…}, "results": [{flow_id, audience_id, run_id, status, records_exported,
-    records_skipped, records_failed, started_at, completed_at, error_code, error, adopted}, …]}``.
+    records_skipped, records_failed, started_at, completed_at, error_code, error, adopted}, …]}``. With the alias
+    ``aep_delivered_flows`` among its ``outlets`` a green report emits an asset event per delivered flow.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class DeliveryReportOperator(BaseOperator):
         self.submit_task_id = submit_task_id
         self.watch_task_id = watch_task_id
         self.delivery_task_ids = list(task_ids)
+        self._shown: tuple[list[Result], Mapping[str, str]] = ([], {})
 
     def execute(self, context: Context) -> None:
         """Collect, print, push, and only then judge."""
@@ -61,11 +65,18 @@ class DeliveryReportOperator(BaseOperator):
             raise AirflowSkipException("A task before this delivery has skipped it: there is nothing to report.")
         names = ti.xcom_pull(task_ids=self.plan_task_id, key="names") or {}
         results = self._results(ti)
+        self._shown = results, names
         summary = summarize(results)
         self._show(results, summary, names)
         ti.xcom_push(key="return_value", value={"summary": summary, "results": results})
         if any(state in FAILED_STATES for state in states.values()):
             raise AirflowFailException(self._verdict(states))
+        if DELIVERED in self.outlets:
+            self.log.info("Asset events for %s", count(emit_delivered(context, results), "delivered flow"))
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Tell OpenLineage what was delivered, also when the run failed in part; only its provider calls this."""
+        return openlineage_of(self._shown[0], self._shown[1])
 
     def _verdict(self, states: Mapping[str, str]) -> str:
         """Name the tasks to look at, the first that failed first; mapped ones come as ``activate_0``."""

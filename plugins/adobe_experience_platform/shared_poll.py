@@ -23,6 +23,9 @@ REFUSALS_ALLOWED = 3
 """The same for a refused credential, which seldom heals by itself."""
 
 
+NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
+
+
 def resume_pause() -> float:
     """Return the seconds that a deferral lasts at least before its task is resumed on a worker.
 
@@ -41,8 +44,9 @@ class SharedPollTrigger(BaseEventTrigger):
     """What the triggers have in common: arguments, the poll that is shared, deadline and failures.
 
     :param aep_conn_id: Airflow connection.
-    :param sandbox_name: resolved sandbox; it is part of what makes two polls the same.
-    :param deadline: end of the wait, ISO 8601 with time zone.
+    :param sandbox_name: sandbox; it is part of what makes two polls the same. A waiting task gives the resolved one;
+        an asset watcher, which is made before the connection can be read, may give None for the connection's.
+    :param deadline: end of the wait, ISO 8601 with time zone; None (for an asset watcher) has no end.
     :param poll_interval: longest pause between two polls, seconds.
     """
 
@@ -50,8 +54,8 @@ class SharedPollTrigger(BaseEventTrigger):
         self,
         *,
         aep_conn_id: str = DEFAULT_CONN_ID,
-        sandbox_name: str,
-        deadline: str,
+        sandbox_name: str | None,
+        deadline: str | None,
         poll_interval: float = 30.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -59,7 +63,7 @@ class SharedPollTrigger(BaseEventTrigger):
         self.sandbox_name = sandbox_name
         self.deadline = deadline
         self.poll_interval = float(poll_interval)
-        self._ends_at = dt.datetime.fromisoformat(deadline)
+        self._ends_at = dt.datetime.fromisoformat(deadline) if deadline is not None else NEVER
         self._failures = 0
         self._since = time.monotonic()
 
@@ -81,7 +85,7 @@ class SharedPollTrigger(BaseEventTrigger):
         return self._key(self.aep_conn_id, self.sandbox_name)
 
     @classmethod
-    def _key(cls, aep_conn_id: str, sandbox_name: str) -> Hashable:
+    def _key(cls, aep_conn_id: str, sandbox_name: str | None) -> Hashable:
         return f"{cls.__module__}.{cls.__qualname__}", aep_conn_id, sandbox_name
 
     @classmethod
@@ -126,7 +130,8 @@ class SharedPollTrigger(BaseEventTrigger):
         stream = type(self).open_shared_stream(self.serialize()[1])
         async for found in self.filter_shared_stream(stream):
             yield found
-            return
+            if self.deadline is not None:
+                return
 
     def _wanted(self) -> set[str]:
         raise NotImplementedError
