@@ -101,7 +101,7 @@ class ApproveDeliveryOperator(HITLOperator):
         if event.get("error_type") == "timeout":
             self._refuse(context, "nobody", f"nobody approved this delivery within {_span(self.response_timeout)}")
         answer: HITLTriggerEventSuccessPayload = super().execute_complete(context, event)
-        user = answer["responded_by_user"] or {}
+        user: Mapping[str, Any] = answer["responded_by_user"] or {}
         who = str(user.get("name") or user.get("id") or "somebody")
         if answer["chosen_options"] != [APPROVE]:
             self._refuse(context, who, f"{who} has rejected this delivery")
@@ -135,17 +135,17 @@ class ApproveDeliveryOperator(HITLOperator):
             for pair, aliases in pairs[:ROWS_SHOWN]
         ]
         more = len(pairs) - ROWS_SHOWN
+        what = f"{count(len(pairs), 'audience')} to {count(len(flows), 'destination')}"
         return "\n".join(
             [
-                f"Will deliver {count(len(pairs), 'audience')} to {count(len(flows), 'destination')}, "
-                f"from sandbox {_plain(hook.settings.sandbox_name)}.",
+                f"Will deliver {what}, from sandbox {_plain(hook.settings.sandbox_name)}.",
                 "",
                 "| Destination | Audience | Last delivery |",
                 "| --- | --- | --- |",
                 *rows,
                 *([f"| … | and {more:,} more: see the log of plan\\_jobs | |"] if more > 0 else []),
                 "",
-                f"Nothing is sent unless somebody approves within {_span(self.response_timeout)}. "
+                f"Nothing is sent unless somebody approves within {_span(self.response_timeout)}.",
                 "A no, or no answer, ends this run without a delivery; the run is then shown as failed.",
             ]
         )

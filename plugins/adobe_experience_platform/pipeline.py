@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -29,9 +29,12 @@ from .tasks import Resolvable
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-PLAN, WAIT_EXPORT, LATEST = "plan_jobs", "wait_for_segment_export", "get_latest_export_job"
+    from .approval import Approval
+
+PLAN, APPROVE = "plan_jobs", "approve"
+WAIT_EXPORT, LATEST = "wait_for_segment_export", "get_latest_export_job"
 ACTIVATE, WAIT_RUNS, REPORT = "activate", "wait_for_flow_runs", "report"
-TASKS = (PLAN, WAIT_EXPORT, LATEST, ACTIVATE, WAIT_RUNS, REPORT)
+TASKS = (PLAN, APPROVE, WAIT_EXPORT, LATEST, ACTIVATE, WAIT_RUNS, REPORT)
 RETRIES = 3
 RETRY_DELAY = timedelta(seconds=30)
 
@@ -89,12 +92,14 @@ def activation_pipeline(
     activation_timeout_minutes: Resolvable = 180,
     check_conf: bool = False,
     campaign_day: CampaignDay | None = None,
+    approval: Approval | bool = False,
+    labels: Mapping[str, str] | None = None,
     deferrable: bool = True,
     group_id: str = "delivery",
     prefix_group_id: bool = False,
     default_args: dict[str, Any] | None = None,
 ) -> ActivationTaskGroup:
-    """Build the tasks of one delivery: plan, wait, find the export, activate, watch, report.
+    """Build the tasks of one delivery: plan, (ask,) wait, find the export, activate, watch, report.
 
     Every argument takes a value or something that Airflow resolves at run time (``dag.param("…")``, an
     XComArg); they mean what the params of the DAG ``aep_adhoc_activation`` of the same name mean.
@@ -103,6 +108,9 @@ def activation_pipeline(
     :param check_conf: refuse conf keys that are no params of the DAG.
     :param campaign_day: deliver at most once per day and within bounds, see :class:`~.campaign_day.CampaignDay`; for
         DAGs that an asset starts. None (default): every run delivers.
+    :param approval: a person has to agree after the plan is made (task ``approve``); True: anybody, within 4 hours; or
+        an :class:`~.approval.Approval`. A no, or no answer, ends the run red, and nothing is sent.
+    :param labels: flow or audience id → how people call it; shown beside AEP's own name.
     :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
     :param group_id: id of the task group; with ``prefix_group_id=True`` a DAG may hold several.
     :param default_args: for the tasks, over those of the DAG; where neither says so, 3 retries, 30 seconds apart.
@@ -119,7 +127,7 @@ def activation_pipeline(
     claims: dict[str, Any] = {"inlets": [campaign_day_asset(group.dag.dag_id)]} if campaign_day else {}
     with group:
         # With their prefixes, if any: the group may lie in another one.
-        ids = {task: str(TaskGroup.child_id(group, task)) for task in TASKS}
+        ids = {task: str(TaskGroup.child_id(group, task)) for task in TASKS if approval or task != APPROVE}
         plan = PlanJobsOperator(
             task_id=PLAN,
             activation_info=activation_info,
@@ -133,8 +141,9 @@ def activation_pipeline(
             export_timeout_minutes=export_timeout_minutes,
             activation_timeout_minutes=activation_timeout_minutes,
             check_conf=check_conf,
-            skip_on_dry_run=[ids[task] for task in TASKS if task != PLAN],
+            skip_on_dry_run=[ids[task] for task in ids if task != PLAN],
             campaign_day=campaign_day,
+            labels=labels,
             deferrable=deferrable,
             **claims,
             **place,
@@ -187,11 +196,24 @@ def activation_pipeline(
             plan_task_id=ids[PLAN],
             submit_task_id=ids[ACTIVATE],
             watch_task_id=ids[WAIT_RUNS],
-            task_ids=[ids[task] for task in TASKS if task != REPORT],
+            approve_task_id=ids.get(APPROVE),
+            task_ids=[ids[task] for task in ids if task != REPORT],
             # Always runs, and turns red itself if any task is red: a green leaf would hide the failure.
             trigger_rule=TriggerRule.ALL_DONE,
             outlets=[DELIVERED],
         )
         wait_export >> latest >> activate >> watch >> report
         plan >> report
+        if approval:
+            from .approval import Approval, ApproveDeliveryOperator
+
+            approve = ApproveDeliveryOperator(
+                task_id=APPROVE,
+                jobs=plan.output,
+                names=names,
+                title=group.dag.dag_display_name,
+                approval=approval if isinstance(approval, Approval) else None,
+                **place,
+            )
+            plan >> approve >> wait_export
     return group

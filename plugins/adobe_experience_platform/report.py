@@ -32,6 +32,7 @@ class DeliveryReportOperator(BaseOperator):
     :param plan_task_id: the task that plans.
     :param submit_task_id: the (mapped) task that submits.
     :param watch_task_id: the task that watches the flow runs.
+    :param approve_task_id: the task that asks a person, if there is one.
     :param task_ids: all other tasks of the delivery, in the order in which they run.
 
     Returns ``{"summary": {…counts…}, "results": [{flow_id, audience_id, run_id, status, records_exported,
@@ -46,12 +47,14 @@ class DeliveryReportOperator(BaseOperator):
         submit_task_id: str,
         watch_task_id: str,
         task_ids: Sequence[str],
+        approve_task_id: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.plan_task_id = plan_task_id
         self.submit_task_id = submit_task_id
         self.watch_task_id = watch_task_id
+        self.approve_task_id = approve_task_id
         self.delivery_task_ids = list(task_ids)
         self._shown: tuple[list[Result], Mapping[str, str]] = ([], {})
 
@@ -70,13 +73,24 @@ class DeliveryReportOperator(BaseOperator):
         self._show(results, summary, names)
         ti.xcom_push(key="return_value", value={"summary": summary, "results": results})
         if any(state in FAILED_STATES for state in states.values()):
-            raise AirflowFailException(self._verdict(states))
+            raise AirflowFailException(self._refusal(ti, states) or self._verdict(states))
         if DELIVERED in self.outlets:
             self.log.info("Asset events for %s", count(emit_delivered(context, results), "delivered flow"))
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Tell OpenLineage what was delivered, also when the run failed in part; only its provider calls this."""
         return openlineage_of(self._shown[0], self._shown[1])
+
+    def _refusal(self, ti: Any, states: Mapping[str, str]) -> str:
+        """Return what a person's no (or silence) means for this run, "" if nobody refused it."""
+        if self.approve_task_id is None or states.get(self.approve_task_id) != "failed":
+            return ""
+        decision = ti.xcom_pull(task_ids=self.approve_task_id, key="approval")
+        why = decision.get("why") if isinstance(decision, dict) else None
+        return (
+            f"NOT APPROVED, nothing was sent: {why or 'the task ' + self.approve_task_id + ' failed'}. Clear the "
+            "failed tasks to be asked again; otherwise nothing needs to be done."
+        )
 
     def _verdict(self, states: Mapping[str, str]) -> str:
         """Name the tasks to look at, the first that failed first; mapped ones come as ``activate_0``."""
