@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from .lookup import names_of
 from .models import FlowRun, Pair, RunStatus
 from .planning import Job, count
 from .retry import AEP_RETRY_POLICY
+from .tables import markdown, plain
 
 if TYPE_CHECKING:
     from airflow.providers.standard.triggers.hitl import HITLTriggerEventSuccessPayload
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 APPROVE, REJECT = "Approve", "Reject"
 XCOM_KEY = "approval"
 ROWS_SHOWN = 200
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,20 +129,17 @@ class ApproveDeliveryOperator(HITLOperator):
         flows = list(dict.fromkeys(pair.flow_id for pair, _ in pairs))
         before = {flow: self._runs(hook, flow) for flow in flows}
         rows = [
-            f"| {self._name(pair.flow_id)} | {self._name(pair.audience_id)} | "
-            f"{last_delivery(pair, aliases, before[pair.flow_id])} |"
+            (self._name(pair.flow_id), self._name(pair.audience_id), last_delivery(pair, aliases, before[pair.flow_id]))
             for pair, aliases in pairs[:ROWS_SHOWN]
         ]
-        more = len(pairs) - ROWS_SHOWN
+        if len(pairs) > ROWS_SHOWN:
+            rows.append(("…", f"and {len(pairs) - ROWS_SHOWN:,} more: see the log of plan_jobs", ""))
         what = f"{count(len(pairs), 'audience')} to {count(len(flows), 'destination')}"
         return "\n".join(
             [
-                f"Will deliver {what}, from sandbox {_plain(hook.settings.sandbox_name)}.",
+                f"Will deliver {what}, from sandbox {plain(hook.settings.sandbox_name)}.",
                 "",
-                "| Destination | Audience | Last delivery |",
-                "| --- | --- | --- |",
-                *rows,
-                *([f"| … | and {more:,} more: see the log of plan\\_jobs | |"] if more > 0 else []),
+                *markdown(("Destination", "Audience", "Last delivery"), rows),
                 "",
                 f"Nothing is sent unless somebody approves within {_span(self.response_timeout)}.",
                 "A no, or no answer, ends this run without a delivery; the run is then shown as failed.",
@@ -160,7 +156,7 @@ class ApproveDeliveryOperator(HITLOperator):
 
     def _name(self, ident: str) -> str:
         name = self.names.get(ident) if isinstance(self.names, Mapping) else None
-        return _plain(f"{name} ({ident})" if name else ident)
+        return f"{name} ({ident})" if name else ident
 
 
 def last_delivery(pair: Pair, aliases: Mapping[str, str], runs: Sequence[FlowRun] | None) -> str:
@@ -178,11 +174,6 @@ def last_delivery(pair: Pair, aliases: Mapping[str, str], runs: Sequence[FlowRun
             records = "number of records not known" if exported is None else count(exported, "record")
             return f"{records}, {when:%Y-%m-%d %H:%M} UTC" if when else records
     return f"none among the flow's last {count(len(runs), 'run')}" if runs else "none yet"
-
-
-def _plain(text: str) -> str:
-    """Keep names from being read as Markdown."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
 
 
 def _span(length: dt.timedelta | None) -> str:

@@ -34,6 +34,7 @@ from .campaign_values import (
     Text,
     TimeOfDay,
     Zone,
+    once_a_day,
 )
 from .connection import DEFAULT_CONN_ID
 from .errors import AepInputError, shown
@@ -180,6 +181,16 @@ class Policies(Block):
     )
 
 
+class Notifier(BaseModel):
+    """One of Airflow's notifiers, and its arguments. Secrets belong into an Airflow connection, never here."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    path: ImportPath = Field(
+        alias="class", description="Import path, such as airflow.providers.slack.notifications.slack.SlackNotifier."
+    )
+
+
 class Approval(Block):
     """A person has to agree before anything is sent."""
 
@@ -202,28 +213,32 @@ class Deadline(Block):
         return self
 
 
-class Notifier(Block):
-    """One of Airflow's notifiers, by its import path."""
-
-    use: ImportPath = Field(description="Such as airflow.providers.slack.notifications.slack.SlackNotifier.")
-    arguments: dict[str, Any] = Field(
-        {}, alias="with", description="Its arguments. Secrets belong into an Airflow connection, never here."
-    )
+def _texts(value: object) -> object:
+    return [value] if isinstance(value, str) else value
 
 
 class Notices(Block):
     """Who is told how it went."""
 
-    email: list[Address] = Field([], description="Addresses; needs Airflow's SMTP connection.")
+    email: Annotated[list[Address], Short({"type": "string"}), BeforeValidator(_texts)] = Field(
+        [], description="Mail addresses, or one."
+    )
+    smtp_conn_id: Text = Field("smtp_default", description="Airflow connection of type smtp, for the mails.")
+    from_email: Address | None = Field(None, description="Sender; left out: that of the connection.")
     notifiers: list[Notifier] = Field([], description="Other ways: Slack, Teams, …")
     on: list[NoticeEvent] = Field(
-        ["failure", "partial", "empty", "deadline"], min_length=1, description="What to tell about."
+        ["success", "failure", "partial", "empty", "deadline"], min_length=1, description="What to tell about."
     )
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of :class:`~.notices.Notices`."""
+        return self.model_dump(by_alias=True)
+
     @model_validator(mode="after")
-    def _somebody(self) -> Notices:
+    def _sound(self) -> Notices:
         if not self.email and not self.notifiers:
-            raise ValueError("nobody is told: give email addresses or notifiers")
+            raise ValueError("nobody is told: give email or notifiers")
         return self
 
 
@@ -285,6 +300,11 @@ class Campaign(Block):
         return DAG_PREFIX + self.name
 
     @property
+    def is_daily_at_most(self) -> bool:
+        """Whether a day brings one scheduled run at most, so that the rules of a campaign day make sense."""
+        return self.when.cron is None or once_a_day(self.when.cron)
+
+    @property
     def activation_info(self) -> dict[str, list[str]]:
         """What is delivered: {flow id: [audience id, …]}."""
         return {item.flow: list(item.audiences) for item in self.deliver}
@@ -307,6 +327,8 @@ class Campaign(Block):
                 f"the deadline {self.deadline.by:%H:%M} is not later than not_before {self.when.not_before:%H:%M}: "
                 "no delivery could be in time",
             )
+        if self.when.not_after and self.when.cron and not self.is_daily_at_most:
+            raise _at("when", "not_after needs a schedule that comes once a day at most: remove it")
         pairs = [Pair(item.flow, audience) for item in self.deliver for audience in item.audiences]
         if len(pairs) > MAX_PAIRS_PER_RUN:
             raise _at(

@@ -16,7 +16,7 @@ from .errors import shown
 from .marked_yaml import Document, MarkedYamlError, Path
 
 MAY_BE_EMPTY = frozenset({"max_export_age_hours"})
-FREE = frozenset({"audiences", "with"})
+FREE = frozenset({"audiences", "notifiers"})
 """Keys whose blocks have keys and values of the user's own."""
 _KINDS = {
     "string": "text",

@@ -137,6 +137,11 @@ def _cron(value: object) -> str:
     return text
 
 
+def once_a_day(cron: str) -> bool:
+    """Whether a cron expression or preset comes once a day at most: at one minute of one hour."""
+    return cron.startswith("@") and cron != "@hourly" or all(part.isdigit() for part in cron.split()[:2])
+
+
 def _import_path(value: object) -> str:
     if not isinstance(value, str) or not _IMPORT_PATH.match(value):
         raise ValueError(
