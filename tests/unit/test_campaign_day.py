@@ -30,9 +30,7 @@ def judge(
     delivered: Holder | None = None,
     export_id: str = "722",
 ) -> Verdict:
-    return rules.judge(
-        at(ended), at(now), run_id="mine", export_id=export_id, holder=holder, delivered=delivered
-    )
+    return rules.judge(at(ended), at(now), run_id="mine", export_id=export_id, holder=holder, delivered=delivered)
 
 
 def run(state: str = "success", *, sent: bool = True, run_id: str = "other") -> Holder:
@@ -127,9 +125,7 @@ def test_of_all_runs_of_a_day_one_delivers(exports: int, hours: int, fails: bool
     for number in range(exports):
         moment = begin + dt.timedelta(minutes=95 * number)
         day = BERLIN.day_of(moment)
-        verdict = BERLIN.judge(
-            moment, moment + dt.timedelta(minutes=1), run_id=f"run {number}", holder=claims.get(day)
-        )
+        verdict = BERLIN.judge(moment, moment + dt.timedelta(minutes=1), run_id=f"run {number}", holder=claims.get(day))
         if verdict.act is Act.DELIVER:
             lost = fails and number % 3 == 0
             claims[day] = Holder(f"run {number}", "", not lost, "failed" if lost else "success")

@@ -140,8 +140,13 @@ def test_another_sandbox_behind_the_connection_begins_anew() -> None:
 
 @pytest.mark.parametrize(
     "stored",
-    [None, "", [], {}, {"v": 9}, {"v": 1, "ended_at": 5, "export_ids": []}, {"v": 1, "ended_at": "x", "export_ids": []}]
-    + [{"v": 1, "ended_at": "2026-03-10T09:00:00", "export_ids": []}, {"v": 1, "ended_at": None, "export_ids": "a"}],
+    [
+        *(None, "", [], {}, {"v": 9}),
+        {"v": 1, "ended_at": 5, "export_ids": []},
+        {"v": 1, "ended_at": "x", "export_ids": []},
+        {"v": 1, "ended_at": "2026-03-10T09:00:00", "export_ids": []},
+        {"v": 1, "ended_at": None, "export_ids": "a"},
+    ],
 )
 def test_a_mark_that_cannot_be_read_counts_as_none(stored: object) -> None:
     assert Mark.from_json(stored) is None
