@@ -10,6 +10,8 @@ from typing import Any
 
 from airflow.sdk.plugins_manager import AirflowPlugin
 
+from .deadlines import DEADLINE_REFERENCES
+
 PREFIX = "/adobe-experience-platform"
 
 
@@ -17,6 +19,7 @@ class AepPlugin(AirflowPlugin):
     """The Activation pages."""
 
     name = "adobe_experience_platform"
+    deadline_references = DEADLINE_REFERENCES
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
