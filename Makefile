@@ -35,7 +35,7 @@ RACES ?= 20
 EXAMPLES ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test chaos contract-aepp audit lint format requirements clean env env-dev
+.PHONY: help demo up test chaos contract-aepp audit lint schema format requirements clean env env-dev
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,10 +58,14 @@ contract-aepp: env ## Let a foreign AEP client (aepp, in .venv-aepp) read from t
 audit: env ## Look for known vulnerabilities of the pinned packages (asks osv.dev)
 	@$(RUN) -m tools.audit
 
-lint: env-dev ## Check style and types
+lint: env-dev ## Check style, types and campaign files
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
+	@PYTHONPATH=plugins $(RUN) -m tools.campaigns check
+
+schema: env ## Publish the JSON Schema of campaign files, for editors
+	@PYTHONPATH=plugins $(RUN) -m tools.campaigns schema
 
 format: env-dev ## Repair what of the style can be repaired by a machine
 	@$(RUN) -m ruff check --fix .

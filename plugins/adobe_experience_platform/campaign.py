@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, conf, get_parsing_context
+from airflow.sdk.definitions.callback import AsyncCallback
 
 from . import campaign_folder
 from .assets import segment_export_asset
@@ -20,11 +22,14 @@ from .campaign_day import CampaignDay
 from .campaign_file import DAG_PREFIX, Campaign
 from .deadlines import delivered_by, delivered_within, export_or_due
 from .errors import AepInputError
+from .notices import Notices
 from .pipeline import activation_pipeline
 from .tables import markdown, plain
 
 if TYPE_CHECKING:
     from .approval import Approval
+
+log = logging.getLogger(__name__)
 
 TAG = "aep-activation"
 ROWS_SHOWN = 100
@@ -182,6 +187,20 @@ def _deadline(campaign: Campaign) -> Any:
         timezone=zone,
         name=promise,
     )
+
+
+def _late(campaign: Campaign, promise: str) -> AsyncCallback:
+    """Return what is called for a run that is late: the campaign's notices, else a line in the triggerer's log."""
+    if campaign.notices and "deadline" in campaign.notices.on:
+        return Notices(**campaign.notices.arguments).deadline_callback(promise, zone=campaign.timezone)
+    callback: AsyncCallback = AsyncCallback(log_late, kwargs={"promise": promise})
+    return callback
+
+
+async def log_late(promise: str, context: Mapping[str, Any] | None = None) -> None:
+    """Log that a run is late; Airflow's triggerer calls this for a campaign without notices."""
+    run = (context or {}).get("dag_run") or {}
+    log.error("LATE: run %s of %s is not %s", run.get("dag_run_id") or run.get("run_id"), run.get("dag_id"), promise)
 
 
 def _documentation(campaign: Campaign) -> str:

@@ -237,8 +237,12 @@ class Notices(Block):
 
     @model_validator(mode="after")
     def _sound(self) -> Notices:
-        if not self.email and not self.notifiers:
-            raise ValueError("nobody is told: give email or notifiers")
+        from .notices import Notices as Told
+
+        try:
+            Told(**self.arguments)
+        except AepInputError as error:
+            raise ValueError("; ".join(error.faults)) from None
         return self
 
 

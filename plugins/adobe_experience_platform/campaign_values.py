@@ -139,7 +139,7 @@ def _cron(value: object) -> str:
 
 def once_a_day(cron: str) -> bool:
     """Whether a cron expression or preset comes once a day at most: at one minute of one hour."""
-    return cron.startswith("@") and cron != "@hourly" or all(part.isdigit() for part in cron.split()[:2])
+    return (cron.startswith("@") and cron != "@hourly") or all(part.isdigit() for part in cron.split()[:2])
 
 
 def _import_path(value: object) -> str:
