@@ -191,9 +191,9 @@ def _deadline(campaign: Campaign) -> Any:
 
 def _late(campaign: Campaign, promise: str) -> AsyncCallback:
     """Return what is called for a run that is late: the campaign's notices, else a line in the triggerer's log."""
-    if campaign.notices and "deadline" in campaign.notices.on:
-        return Notices(**campaign.notices.arguments).deadline_callback(promise, zone=campaign.timezone)
     callback: AsyncCallback = AsyncCallback(log_late, kwargs={"promise": promise})
+    if campaign.notices and "deadline" in campaign.notices.on:
+        callback = Notices(**campaign.notices.arguments).deadline_callback(promise, zone=campaign.timezone)
     return callback
 
 
