@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from .campaign_file import Campaign
@@ -53,8 +54,9 @@ def load(folder: Path) -> Campaigns:
 def load_one(folder: Path, name: str) -> Campaign | None:
     """Return one campaign; reads the file of that name only, unless the name stands in another file."""
     everything = files(folder)
-    own = [file for file in everything if file.stem == name]
-    for file in (*own, *(file for file in everything if file.stem != name and _mentions(file, name))):
+    own = (file for file in everything if file.stem == name)
+    others = (file for file in everything if file.stem != name and _mentions(file, name))
+    for file in chain(own, others):
         campaign, _ = read_file(file, folder)
         if campaign is not None and campaign.name == name:
             return campaign
