@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.support.aep import LocalAep
+from tests.support.aep import SEED, LocalAep
 from tests.support.stage import Scenario, Stage
 from tools.airflow_client import AirflowClient
 from tools.local_airflow import COMPONENTS, LocalAirflow
@@ -16,6 +17,9 @@ from tools.local_airflow import COMPONENTS, LocalAirflow
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent.parent
 AEPS = ("aep_default", *(f"aep_{number}" for number in range(2, 9)))
+WATCHED = "aep_watched"
+"""Has an AEP to itself: asset watchers look at it all the time."""
+DUE_IN = dt.timedelta(minutes=2)
 TIMEOUT = 4
 SETTLE_MARGIN = 3
 
@@ -49,13 +53,24 @@ def aeps() -> Iterator[dict[str, LocalAep]]:
 
 
 @pytest.fixture(scope="session")
-def live_airflow(aeps: dict[str, LocalAep]) -> Iterator[LocalAirflow]:
+def watched_aep() -> Iterator[LocalAep]:
+    """Run the simulated AEP whose exports start campaigns."""
+    with LocalAep(speed=600) as aep:
+        aep.reset(SEED)
+        yield aep
+
+
+@pytest.fixture(scope="session")
+def live_airflow(aeps: dict[str, LocalAep], watched_aep: LocalAep) -> Iterator[LocalAirflow]:
     """Run Airflow once for the whole session; tests use `airflow`, which repairs what the last one broke."""
-    connections = {conn_id: aep.connection() for conn_id, aep in aeps.items()}
+    connections = {conn_id: aep.connection() for conn_id, aep in {**aeps, WATCHED: watched_aep}.items()}
     for connection in connections.values():
         connection["extra"]["timeout"] = TIMEOUT
     airflow = LocalAirflow(
-        dags_folders=[REPOSITORY / "dags", HERE / "dags_smoke", REPOSITORY / "tools" / "chaos" / "chaos_dags"],
+        dags_folders=[
+            *(REPOSITORY / "dags", HERE / "dags_smoke", HERE / "dags_campaigns"),
+            REPOSITORY / "tools" / "chaos" / "chaos_dags",
+        ],
         connections=connections,
         config={
             # Airflow's own deferral time-outs, swept this often, are part of what is tested.
@@ -63,6 +78,7 @@ def live_airflow(aeps: dict[str, LocalAep]) -> Iterator[LocalAirflow]:
             "adobe_experience_platform.settle_margin_seconds": str(SETTLE_MARGIN),
         },
     )
+    airflow.environment["AEP_LIVE_DUE"] = f"{dt.datetime.now(tz=dt.UTC) + DUE_IN:%H:%M}"
     with airflow:
         yield airflow
 
