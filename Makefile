@@ -26,6 +26,8 @@ RUN = .venv/bin/python
 # coverage of plugins/ and include/ by tests in this process (not by live Airflows) has to reach a floor.
 TESTS ?=
 COVERAGE = --cov --cov-report=term --cov-fail-under=90
+# All is tested by two processes: one has the live tests, which mostly wait, the other has all the others.
+ALL = -n 2 --dist loadgroup $(COVERAGE)
 # What `make chaos` does: the same seed draws the same kills.
 SEED ?= 7
 KILLS ?= 25
@@ -45,7 +47,7 @@ up: env ## The same to look around in: Airflow's UI and the simulated AEP, until
 	@$(RUN) -m tools.up
 
 test: env-dev ## Run the tests (a part of them: make test TESTS="tests/unit -k planning")
-	@$(RUN) -m pytest $(or $(TESTS),$(COVERAGE))
+	@$(RUN) -m pytest $(or $(TESTS),$(ALL))
 
 chaos: env-dev ## Kill parts of a real Airflow and count what arrives (SEED=7 KILLS=25 RACES=20 EXAMPLES=20000)
 	@$(RUN) -m tools.chaos --seed $(SEED) --kills $(KILLS) --races $(RACES) --examples $(EXAMPLES)

@@ -12,6 +12,8 @@ import pytest
 
 from tools.simulator_process import SimulatorProcess
 
+pytest_plugins = ["tests.support.live"]
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-tests-"))
 
@@ -25,6 +27,13 @@ os.environ.update(
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{AIRFLOW_HOME / 'airflow.db'}",
     NO_PROXY="*",
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what shares expensive fixtures, for a run in several processes (``--dist loadgroup``)."""
+    for item in items:
+        live = item.get_closest_marker("live") is not None
+        item.add_marker(pytest.mark.xdist_group("live" if live else str(item.path.relative_to(REPOSITORY))))
 
 
 def pytest_unconfigure() -> None:

@@ -52,3 +52,15 @@ def test_a_trap_holds_until_it_is_released(traps: Traps) -> None:
 
     held.join(60)
     assert not held.is_alive()
+
+
+def test_all_traps_of_a_run_are_taken_away_at_once(traps: Traps) -> None:
+    traps.hold("run", "activate", Spot.START)
+    traps.kill("run", "report", Spot.POST)
+    traps.hold("run-2", "report", Spot.START)
+
+    traps.release_all("run")
+
+    assert not traps.is_armed("run", "activate", Spot.START)
+    assert not traps.is_armed("run", "report", Spot.POST)
+    assert traps.is_armed("run-2", "report", Spot.START)

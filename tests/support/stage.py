@@ -13,12 +13,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import psutil
 
 from tests.support.aep import SEED, LocalAep
-from tools.airflow_client import AirflowClient
+from tools.airflow_client import AirflowApiError, AirflowClient, AirflowUnreachableError
 from tools.chaos.arena import patiently
 from tools.chaos.traps import Traps
 from tools.local_airflow import LocalAirflow
@@ -120,12 +121,23 @@ class Scene:
         self.conn_id = conn_id
         self.client = AirflowClient(airflow.url, "admin", airflow.passwords["admin"])
         self.traps = Traps(airflow.home)
+        self._runs: list[Run] = []
 
     def start(self, info: Info, *, suffix: str = "", dag_id: str = DAG, **conf: Any) -> Run:
         """Start a run of the on-demand DAG, or of another one that is made of the same tasks."""
         conf = {"activation_info": info, "aep_conn_id": self.conn_id, "poll_interval": 2, **conf}
         with _one_writer:
-            return Run(self.airflow, self.client, self._trigger(dag_id, conf, self.name + suffix), dag_id)
+            run = Run(self.airflow, self.client, self._trigger(dag_id, conf, self.name + suffix), dag_id)
+        self._runs.append(run)
+        return run
+
+    def abandon(self) -> None:
+        """Let nothing go on of a scenario that failed: a task that is held would keep its worker slot for ever."""
+        self.traps.release_all(*(run.run_id for run in self._runs))
+        self.aep.release()
+        for run in self._runs:
+            with suppress(AirflowApiError, AirflowUnreachableError):
+                self.client.set_run_state(run.dag_id, run.run_id, "failed")
 
     def _trigger(self, dag_id: str, conf: Mapping[str, Any], run_id: str) -> str:
         self.client.wait_dags(dag_id)
@@ -193,6 +205,11 @@ class Stage:
         conn_id, aep = self._free.get()
         try:
             aep.reset(SEED)
-            scenario(Scene(scenario.__name__, self._airflow, aep, conn_id))
+            scene = Scene(scenario.__name__, self._airflow, aep, conn_id)
+            try:
+                scenario(scene)
+            except BaseException:
+                scene.abandon()
+                raise
         finally:
             self._free.put((conn_id, aep))

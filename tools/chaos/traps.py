@@ -5,6 +5,7 @@ The tasks of `chaos_dags` call `enter` first of all. Nothing else knows of traps
 
 from __future__ import annotations
 
+import glob
 import os
 import signal
 import time
@@ -47,6 +48,12 @@ class Traps:
     def release(self, run_id: str, task_id: str, spot: Spot) -> None:
         """Take a trap away, sprung or not."""
         self._file(run_id, task_id, spot).unlink(missing_ok=True)
+
+    def release_all(self, *run_ids: str) -> None:
+        """Take away all traps of runs."""
+        for run_id in run_ids:
+            for file in self._folder.glob(f"{glob.escape(run_id)}.*"):
+                file.unlink(missing_ok=True)
 
     def is_armed(self, run_id: str, task_id: str, spot: Spot) -> bool:
         """Tell whether a trap is still there; a deadly one is gone once it was stepped on."""
