@@ -12,6 +12,8 @@ import pytest
 
 from tools.simulator_process import SimulatorProcess
 
+pytest_plugins = ["tests.support.live"]
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-tests-"))
 

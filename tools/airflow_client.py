@@ -61,6 +61,13 @@ class AirflowClient:
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy, no .netrc on the way to this machine
 
+    def token(self) -> str:
+        """Return a new access token of the user; a browser sends it as the cookie ``_token``."""
+        answer = self._send("POST", "/auth/token", json=self._credentials)
+        if not answer.ok:
+            raise AirflowApiError("POST /auth/token", answer.status_code, answer.text)
+        return str(answer.json()["access_token"])
+
     def health(self) -> dict[str, Any]:
         """Return {component: {"status": …, "latest_…_heartbeat": …}}."""
         health: dict[str, Any] = self._call("GET", "/api/v2/monitor/health", login=False)
@@ -247,10 +254,7 @@ class AirflowClient:
         return answer.json() if answer.content else None
 
     def _login(self) -> None:
-        answer = self._send("POST", "/auth/token", json=self._credentials)
-        if not answer.ok:
-            raise AirflowApiError("POST /auth/token", answer.status_code, answer.text)
-        self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        self._session.headers["Authorization"] = f"Bearer {self.token()}"
 
     def _send(self, method: str, path: str, **kwargs: Any) -> requests.Response:
         try:

@@ -30,9 +30,19 @@ class ProcessSession:
     :param log: the file that its output is appended to
     :param env: its whole environment
     :param cwd: its working directory
+    :param user: id of the user and group to run it as, if we are root (default: ours)
     """
 
-    def __init__(self, name: str, command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        log: Path,
+        env: Mapping[str, str],
+        cwd: Path,
+        user: int | None = None,
+    ) -> None:
         self.name = name
         self.log = log
         with log.open("ab") as output:
@@ -43,6 +53,9 @@ class ProcessSession:
                 stderr=subprocess.STDOUT,
                 env=dict(env),
                 cwd=cwd,
+                user=user,
+                group=user,
+                extra_groups=None if user is None else (),
                 start_new_session=True,  # also keeps the terminal's Ctrl-C away: we stop it in order
             )
         _Guardian.get().watch(self.sid)

@@ -19,22 +19,23 @@ OPENLINEAGE_NAMESPACE = "aep://flows"
 def delivered_flows(results: Iterable[Result]) -> dict[str, dict[str, Any]]:
     """Return {flow id: counts and run ids} of the flows that something was delivered to."""
     flows: dict[str, dict[str, Any]] = {}
+    runs: dict[str, dict[str | None, None]] = {}
     for result in results:
         if result["status"] not in (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS):
             continue
         flow = flows.setdefault(
             result["flow_id"],
             {"flow_id": result["flow_id"], "audiences": 0, "partly": 0, "adopted": 0, "records_exported": 0}
-            | {"records_failed": 0, "runs": 0, "run_ids": []},
+            | {"records_failed": 0},
         )
         flow["audiences"] += 1
         flow["partly"] += result["status"] == RunStatus.PARTIAL_SUCCESS
         flow["adopted"] += result["adopted"]
         flow["records_exported"] += result["records_exported"] or 0
         flow["records_failed"] += result["records_failed"] or 0
-        if result["run_id"] not in flow["run_ids"]:
-            flow["runs"] += 1
-            flow["run_ids"] = [*flow["run_ids"], result["run_id"]][:RUN_IDS_SHOWN]
+        runs.setdefault(result["flow_id"], {})[result["run_id"]] = None
+    for flow_id, ids in runs.items():
+        flows[flow_id] |= {"runs": len(ids), "run_ids": list(ids)[:RUN_IDS_SHOWN]}
     return flows
 
 

@@ -23,6 +23,11 @@ class Played:
         self.log = "\n".join(lines)
 
     @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return str(self._run.run_id)
+
+    @property
     def state(self) -> str:
         """The run's state."""
         return str(self._run.state)

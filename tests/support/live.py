@@ -1,21 +1,30 @@
-"""One real Airflow for all live tests: its components as processes, connected to simulated AEPs."""
+"""One real Airflow for all live and browser tests: its components as processes, connected to simulated AEPs.
+
+A pytest plugin (see tests/conftest.py), so that both folders share the fixtures of the session.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.support.aep import LocalAep
+from tests.support.aep import SEED, LocalAep
 from tests.support.stage import Scenario, Stage
 from tools.airflow_client import AirflowClient
 from tools.local_airflow import COMPONENTS, LocalAirflow
+from tools.local_postgres import LocalPostgres
 
-HERE = Path(__file__).parent
-REPOSITORY = HERE.parent.parent
+TESTS = Path(__file__).resolve().parent.parent
+REPOSITORY = TESTS.parent
+LIVE, BROWSER = TESTS / "live", TESTS / "browser"
 AEPS = ("aep_default", *(f"aep_{number}" for number in range(2, 9)))
+WATCHED = "aep_watched"
+"""Has an AEP to itself: asset watchers look at it all the time."""
+DUE_IN = dt.timedelta(minutes=2)
 TIMEOUT = 4
 SETTLE_MARGIN = 3
 
@@ -23,16 +32,21 @@ SETTLE_MARGIN = 3
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.is_relative_to(HERE):
+        if _is_live(item):
             item.add_marker(pytest.mark.live)
     items.sort(key=_place)
 
 
-def _place(item: pytest.Item) -> tuple[bool, bool, bool]:
+def _is_live(item: pytest.Item) -> bool:
+    return item.path.is_relative_to(LIVE) or item.path.is_relative_to(BROWSER)
+
+
+def _place(item: pytest.Item) -> tuple[bool, bool, bool, bool]:
     """Put first what is quick to fail, then what runs together, and last what looks at all that was left."""
-    live = item.path.is_relative_to(HERE)
+    live = _is_live(item)
     alone = _scenario(item) is None
-    return live, live and alone, item.path.name == "test_secrets.py"
+    last = item.path == LIVE / "test_secrets.py"
+    return live, live and alone, last or item.path.is_relative_to(BROWSER), last
 
 
 def _scenario(item: pytest.Item) -> Scenario | None:
@@ -50,22 +64,48 @@ def aeps() -> Iterator[dict[str, LocalAep]]:
 
 
 @pytest.fixture(scope="session")
-def live_airflow(aeps: dict[str, LocalAep]) -> Iterator[LocalAirflow]:
+def watched_aep() -> Iterator[LocalAep]:
+    """Run the simulated AEP whose exports start campaigns."""
+    with LocalAep(speed=600) as aep:
+        aep.reset(SEED)
+        yield aep
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[LocalPostgres]:
+    """Run a PostgreSQL: with SQLite, a component that finds the database locked dies now and then."""
+    with LocalPostgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def live_airflow(
+    aeps: dict[str, LocalAep], watched_aep: LocalAep, postgres: LocalPostgres
+) -> Iterator[LocalAirflow]:
     """Run Airflow once for the whole session; tests use `airflow`, which repairs what the last one broke."""
-    connections = {conn_id: aep.connection() for conn_id, aep in aeps.items()}
+    connections = {conn_id: aep.connection() for conn_id, aep in {**aeps, WATCHED: watched_aep}.items()}
     for connection in connections.values():
         connection["extra"]["timeout"] = TIMEOUT
     airflow = LocalAirflow(
-        dags_folders=[REPOSITORY / "dags", HERE / "dags_smoke", REPOSITORY / "tools" / "chaos" / "chaos_dags"],
+        dags_folders=[
+            *(REPOSITORY / "dags", LIVE / "dags_smoke", LIVE / "dags_campaigns"),
+            REPOSITORY / "tools" / "chaos" / "chaos_dags",
+        ],
         connections=connections,
         config={
+            "database.sql_alchemy_conn": postgres.url,
             # Every scenario may hold a task in its slot while another task of it has to run.
             "core.parallelism": str(2 * len(AEPS)),
+            # Airflow's own patience with components that have died; it is minutes by default.
+            "scheduler.orphaned_tasks_check_interval": "5",
+            "scheduler.scheduler_health_check_threshold": "15",
+            "triggerer.triggerer_health_check_threshold": "15",
             # Airflow's own deferral time-outs, swept this often, are part of what is tested.
             "scheduler.trigger_timeout_check_interval": "1",
             "adobe_experience_platform.settle_margin_seconds": str(SETTLE_MARGIN),
         },
     )
+    airflow.environment["AEP_LIVE_DUE"] = f"{dt.datetime.now(tz=dt.UTC) + DUE_IN:%H:%M}"
     with airflow:
         yield airflow
 
