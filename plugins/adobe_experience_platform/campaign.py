@@ -107,6 +107,7 @@ def build(campaign: Campaign) -> DAG:
             dry_run=dag.param("dry_run"),
             campaign_day=_day(campaign),
             approval=_approval(campaign),
+            notices=campaign.notices.arguments if campaign.notices else None,
             check_conf=True,
         )
     return dag

@@ -79,7 +79,9 @@ class DeliveryReportOperator(BaseOperator):
         summary = summarize(results)
         self._show(results, summary, names)
         ti.xcom_push(key="return_value", value={"summary": summary, "results": results})
-        if any(state in FAILED_STATES for state in states.values()):
+        failed = any(state in FAILED_STATES for state in states.values())
+        self._measure(context, results, summary, failed=failed)
+        if failed:
             raise AirflowFailException(self._refusal(ti, states) or self._verdict(states))
         if DELIVERED in self.outlets:
             self.log.info("Asset events for %s", count(emit_delivered(context, results), "delivered flow"))
@@ -98,10 +100,6 @@ class DeliveryReportOperator(BaseOperator):
             f"NOT APPROVED, nothing was sent: {why or 'the task ' + self.approve_task_id + ' failed'}. Clear the "
             "failed tasks to be asked again; otherwise nothing needs to be done."
         )
-        failed = any(state in FAILED_STATES for state in states.values())
-        self._measure(context, results, summary, failed=failed)
-        if failed:
-            raise AirflowFailException(self._verdict(states))
 
     def _measure(
         self, context: Context, results: Sequence[Result], summary: Mapping[str, int], *, failed: bool

@@ -343,7 +343,7 @@ class LostSubmissionTrigger(SharedPollTrigger):
                 await asyncio.sleep(polling.next_pause(time.monotonic() - self._since, self.poll_interval))
 
     async def _round(self, hook: Any) -> TriggerEvent | None:
-        tags = {"poll": self.POLL, "conn_id": self.aep_conn_id, "sandbox": self.sandbox_name}
+        tags = {"poll": self.POLL, "conn_id": self.aep_conn_id, "sandbox": self.sandbox_name or ""}
         metrics.count(metrics.POLLS, tags)
         try:
             look: Look = await hook.call(self._look())
