@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,12 +20,15 @@ FLASH_SALE, LOYALTY, NEWSLETTER = (
 
 
 @pytest.fixture(scope="module")
-def begun(live_airflow: LocalAirflow) -> Iterator[None]:
-    """Switch on what starts by itself; it comes while the first test goes on."""
+def begun(live_airflow: LocalAirflow, campaigns_folder: Path) -> Iterator[None]:
+    """Switch on what starts by itself, and add a faulty file: all that comes while the first test goes on."""
     live_airflow.client.wait_dags(FLASH_SALE, LOYALTY, NEWSLETTER)
+    faulty = campaigns_folder / "faulty.yaml"
+    faulty.write_text("when: manual\ndelivr: {flow: [audience]}\n", encoding="utf-8")
     for dag_id in (LOYALTY, NEWSLETTER):
         live_airflow.client.set_paused(dag_id, False)
     yield
+    faulty.unlink()
     for dag_id in (LOYALTY, NEWSLETTER):
         live_airflow.client.set_paused(dag_id, True)
 
@@ -106,7 +110,7 @@ def test_the_end_of_the_export_starts_a_campaign(
 
 def test_a_faulty_file_shows_in_the_banner_and_takes_nothing_down(client: AirflowClient, begun: None) -> None:
     [told] = Scene.until(
-        lambda: [text for file, text in client.import_errors().items() if file.endswith("campaign_faults.py")]
+        lambda: [text for file, text in client.import_errors().items() if file.endswith("campaign_faults.py")], 120
     )
     assert "include/campaigns/faulty.yaml, line 2, delivr: the key 'delivr' is unknown: did you mean 'deliver'?" in told
     assert {FLASH_SALE, LOYALTY, NEWSLETTER} <= client.dags().keys()

@@ -84,14 +84,13 @@ def shop_aep() -> Iterator[LocalAep]:
 
 @pytest.fixture(scope="session")
 def campaigns_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy the shipped campaigns to a folder, for that AEP and for any time of day; a faulty file lies beside them."""
+    """Copy the shipped campaigns to a folder, for that AEP and for any time of day."""
     folder = tmp_path_factory.mktemp("shipped") / "include" / "campaigns"
     folder.mkdir(parents=True)
     for file in (REPOSITORY / "include" / "campaigns").glob("*.yaml"):
         text = re.sub(r", not_before: .*}", "}", file.read_text(encoding="utf-8"))
         text = re.sub(r"when: \"0 7 .*", 'when: "* * * * *"', text).replace('by: "09:00"', 'by: "23:59"')
         (folder / file.name).write_text(f"{text}connection: {SHOP}\npolicies: {{poll_interval: 2}}\n", encoding="utf-8")
-    (folder / "faulty.yaml").write_text("when: manual\ndelivr: {flow: [audience]}\n", encoding="utf-8")
     return folder
 
 
