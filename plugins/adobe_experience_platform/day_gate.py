@@ -111,7 +111,7 @@ class DayGate:
         """Return what this run does; it fails where a delivery would be lost in silence.
 
         :raises AepCampaignDayError: the check on a delivery finds none.
-        :raises AepDeadlineError: the run was to deliver, and has failed, or has not been started, until it was too late.
+        :raises AepDeadlineError: the run was to deliver, but failed, or did not begin, until it was too late.
         """
         if self._is_check:
             if self.verdict.act is Act.TOO_LATE:
