@@ -37,7 +37,7 @@ EXAMPLES ?= 20000
 DELIVERIES ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up env test chaos distributed growth contract-aepp audit lint format requirements clean venv env-dev
+.PHONY: help demo up env test chaos distributed growth contract-aepp audit lint schema format requirements clean venv env-dev
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,10 +69,14 @@ contract-aepp: venv ## Let a foreign AEP client (aepp, in .venv-aepp) read from 
 audit: venv ## Look for known vulnerabilities of the pinned packages (asks osv.dev)
 	@$(RUN) -m tools.audit
 
-lint: env-dev ## Check style and types
+lint: env-dev ## Check style, types and campaign files
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
+	@PYTHONPATH=plugins $(RUN) -m tools.campaigns check
+
+schema: env ## Publish the JSON Schema of campaign files, for editors
+	@PYTHONPATH=plugins $(RUN) -m tools.campaigns schema
 
 format: env-dev ## Repair what of the style can be repaired by a machine
 	@$(RUN) -m ruff check --fix .

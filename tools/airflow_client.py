@@ -245,6 +245,18 @@ class AirflowClient:
         path = _task_path(dag_id, run_id, task_id) + ("" if map_index is None else f"/{map_index}")
         self._call("PATCH", path, json={"new_state": state})
 
+    # -- people's answers
+
+    def question(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
+        """Return what a task asks a person: subject, body, options, who may answer."""
+        asked: dict[str, Any] = self._call("GET", f"{_task_path(dag_id, run_id, task_id)}/-1/hitlDetails")
+        return asked
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, *options: str) -> None:
+        """Answer a task that asks a person."""
+        path = f"{_task_path(dag_id, run_id, task_id)}/-1/hitlDetails"
+        self._call("PATCH", path, json={"chosen_options": list(options), "params_input": {}})
+
     # -- transport
 
     def get(self, path: str, **params: Any) -> Any:
