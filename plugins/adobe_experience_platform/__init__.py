@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .assets import delivered_flow_asset, segment_export_asset
+    from .campaign_day import CampaignDay
     from .hook import AdobeExperiencePlatformAsyncHook, AdobeExperiencePlatformHook
     from .links import DestinationLink
     from .operators import AdHocActivationOperator, LatestSegmentExportOperator
@@ -22,6 +24,7 @@ __all__ = [
     "AdHocActivationOperator",
     "AdobeExperiencePlatformAsyncHook",
     "AdobeExperiencePlatformHook",
+    "CampaignDay",
     "DestinationLink",
     "FlowRunSensor",
     "FlowRunTrigger",
@@ -29,12 +32,15 @@ __all__ = [
     "SegmentExportSensor",
     "SegmentExportTrigger",
     "activation_pipeline",
+    "delivered_flow_asset",
+    "segment_export_asset",
 ]
 
 _HOMES = {
     "AdHocActivationOperator": "operators",
     "AdobeExperiencePlatformAsyncHook": "hook",
     "AdobeExperiencePlatformHook": "hook",
+    "CampaignDay": "campaign_day",
     "DestinationLink": "links",
     "FlowRunSensor": "sensors",
     "FlowRunTrigger": "triggers",
@@ -42,6 +48,8 @@ _HOMES = {
     "SegmentExportSensor": "sensors",
     "SegmentExportTrigger": "triggers",
     "activation_pipeline": "pipeline",
+    "delivered_flow_asset": "assets",
+    "segment_export_asset": "assets",
 }
 
 

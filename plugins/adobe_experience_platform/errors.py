@@ -139,6 +139,10 @@ class AepExportError(AepError):
     """There is no segment export that may be delivered (none, too old)."""
 
 
+class AepCampaignDayError(AepError):
+    """A campaign's day was not delivered in time, or belongs to another run; a person decides what to do."""
+
+
 class AepSubmissionError(AepError):
     """AEP has answered and some pairs have no run; a person decides what to do."""
 

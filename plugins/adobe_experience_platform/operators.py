@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import endpoints, exports
 from .connection import DEFAULT_CONN_ID
+from .day_gate import require_day
 from .errors import AepInputError
 from .links import DestinationLink
 from .models import Pair
@@ -16,7 +17,7 @@ from .results import NOT_SENT, UNKNOWN, Delivery
 from .retry import AEP_RETRY_POLICY
 from .submission import KEY, OnConflict, Submission
 from .submitting import PHASE, WATCHING, SubmittingTask, phase_of
-from .tasks import AepTask, Resolvable, TaskStore, now, read_event
+from .tasks import XCOM_EXPORT, AepTask, Resolvable, TaskStore, now, read_event
 from .watching import WatchingTask
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class LatestSegmentExportOperator(AepTask):
                 latest.id,
             )
         self.log.info("Newest %s", exports.describe(latest, moment))
+        if ended := latest.finished_at or latest.created_at:
+            context["ti"].xcom_push(key=XCOM_EXPORT, value={"id": latest.id, "ended_at": ended.isoformat()})
         return latest.id
 
 
@@ -96,6 +99,8 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
     :param activation_timeout_minutes: with ``wait_for_completion``: how long, minutes; default 180. (templated)
     :param resend_failed: after a person clears the task, send again what failed in AEP; default True.
     :param names: id → name, to show names beside ids; optional. (templated)
+    :param campaign_day: the XCom ``campaign_day`` of ``plan_jobs``: its claim is looked at once more before the first
+        activation is sent; optional. (templated)
     :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
 
     Returns ``[{"flow_id", "audience_id", "run_id", "adopted"}, …]``; with ``wait_for_completion`` what
@@ -120,6 +125,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         "on_partial_success",
         "activation_timeout_minutes",
         "names",
+        "campaign_day",
     )
     operator_extra_links = (DestinationLink(),)
 
@@ -141,6 +147,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         activation_timeout_minutes: float = 180,
         resend_failed: bool = True,
         names: Any = None,
+        campaign_day: Any = None,
         deferrable: bool = True,
         retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
@@ -161,6 +168,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         self.activation_timeout_minutes = activation_timeout_minutes
         self.resend_failed = resend_failed
         self.names = names
+        self.campaign_day = campaign_day
         self.deferrable = deferrable
 
     @property
@@ -187,6 +195,8 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         return self._verdict(context, self._watched(context, deliveries, submission.job.aliases, event))
 
     def _go_on(self, context: Context, submission: Submission, *, settled: str = "") -> Any:
+        if submission.missing and submission.record.intent is None:
+            require_day(context, self.campaign_day)
         self._submit(context, [submission], settled=settled)
         deliveries = deliveries_in(submission)
         if self.wait_for_completion:
@@ -226,6 +236,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
             export_id=str(self.export_job_id) if self.export_job_id else None,
             names=self.names or {},
             log=self.log,
+            conflicted=self._count_conflicts,
         )
         return submission
 

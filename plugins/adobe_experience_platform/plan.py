@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import time
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from . import preflight
+from .campaign_day import Act, CampaignDay
 from .connection import DEFAULT_CONN_ID, conn_id_fault
+from .day_gate import DayGate
 from .errors import AepError, AepInputError, shown
 from .models import Pair
 from .planning import (
@@ -24,9 +28,10 @@ from .planning import (
 )
 from .preflight import Findings
 from .retry import AEP_RETRY_POLICY
+from .shared_poll import resume_pause
 from .submission import OnConflict
 from .tables import table
-from .tasks import AepTask, TaskStore, now
+from .tasks import XCOM_PLACE, AepTask, TaskStore, now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
@@ -55,11 +60,16 @@ class PlanJobsOperator(AepTask):
     :param export_timeout_minutes: minutes. (templated)
     :param activation_timeout_minutes: minutes. (templated)
     :param check_conf: refuse conf keys that are no params of the DAG; default True.
-    :param skip_on_dry_run: ids of the tasks that a dry run skips.
+    :param skip_on_dry_run: ids of the tasks that a dry run skips, or a run that must not deliver.
+    :param campaign_day: the campaign's day rules, a :class:`~.campaign_day.CampaignDay`; None (default): no rules.
+    :param labels: id → how people call it; shown beside AEP's own name.
+    :param deferrable: wait for ``not_before`` in the triggerer (default) instead of holding a worker slot.
 
-    Returns the jobs: ``[{"job", "of", "activation_info", "aliases"}, …]``; the XCom ``names`` holds id → name.
+    Returns the jobs: ``[{"job", "of", "activation_info", "aliases"}, …]``; the XCom ``names`` holds id → name, the XCom
+    ``campaign_day`` whether the run delivers under its day rules, and why.
 
-    Raises :class:`~.errors.AepInputError` with every fault.
+    Raises :class:`~.errors.AepInputError` with every fault, :class:`~.errors.AepCampaignDayError` when a day's
+    delivery is overdue.
     """
 
     template_fields: Sequence[str] = (
@@ -94,6 +104,9 @@ class PlanJobsOperator(AepTask):
         activation_timeout_minutes: float = 180,
         check_conf: bool = True,
         skip_on_dry_run: Collection[str] = (),
+        campaign_day: CampaignDay | None = None,
+        labels: Mapping[str, str] | None = None,
+        deferrable: bool = True,
         retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
@@ -113,9 +126,16 @@ class PlanJobsOperator(AepTask):
         self.activation_timeout_minutes = activation_timeout_minutes
         self.check_conf = check_conf
         self.skip_on_dry_run = sorted(skip_on_dry_run)
+        self.campaign_day = campaign_day
+        self.labels = dict(labels or {})
+        self.deferrable = deferrable
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Validate, look up, plan."""
+        """Judge the day, validate, look up, plan."""
+        gate = DayGate(context, self.campaign_day, self.log) if self.campaign_day else None
+        if gate and gate.require().act in (Act.SKIP, Act.TOO_LATE):
+            gate.skip()
+            self._skip_the_rest(context)
         self.sandbox_name = self.sandbox_name or None
         pairs, faults = read_activation_info(self.activation_info)
         faults = [*self._conf_faults(context), *faults, *self._setting_faults()]
@@ -128,15 +148,42 @@ class PlanJobsOperator(AepTask):
                 faults += error.faults
         if faults:
             raise AepInputError(shorten(faults))
+        if gate and not self.dry_run_only:
+            if gate.verdict.wait_until is not None:
+                self._wait_until(gate.verdict.wait_until, gate.verdict.reason)
+                return self.execute(context)
+            gate.take()
         jobs = self._jobs(context, groups, findings)
-        names = findings.names(pairs)
+        names = labelled(findings.names(pairs), self.labels)
+        settings = self.hook.settings
+        place = {"sandbox_name": settings.sandbox_name, "tenant": settings.tenant}
         context["ti"].xcom_push(key=XCOM_NAMES, value=names)
+        context["ti"].xcom_push(key=XCOM_PLACE, value=place)
         self._show(pairs, jobs, names, findings)
         if self.dry_run_only:
             self.log.info("Dry run: nothing was sent, and the tasks that follow are skipped.")
-            context["ti"].xcom_push(key="return_value", value=[])
-            raise DownstreamTasksSkipped(tasks=list(self.skip_on_dry_run))
+            self._skip_the_rest(context)
         return [job.to_json() for job in jobs]
+
+    def execute_complete(self, context: Context, event: object = None) -> list[dict[str, Any]]:
+        """Plan after the wait for ``not_before``; what was looked up before it may have changed."""
+        return self.execute(context)
+
+    def _wait_until(self, until: dt.datetime, reason: str) -> None:
+        """Wait, in the triggerer if possible: then this does not return."""
+        self.log.info("The plan is sound. Waiting until %s UTC: %s.", f"{until:%Y-%m-%d %H:%M}", reason)
+        if self.deferrable:
+            from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
+            # Not shorter: Airflow would take the resumed task for killed.
+            moment = max(until, now() + dt.timedelta(seconds=resume_pause()))
+            self.defer(trigger=DateTimeTrigger(moment=moment), method_name="execute_complete")
+        while (left := (until - now()).total_seconds()) > 0:
+            time.sleep(min(left, 60.0))
+
+    def _skip_the_rest(self, context: Context) -> NoReturn:
+        context["ti"].xcom_push(key="return_value", value=[])
+        raise DownstreamTasksSkipped(tasks=list(self.skip_on_dry_run))
 
     def _conf_faults(self, context: Context) -> list[str]:
         """Refuse keys that nobody reads: a misspelt ``dryrun`` must not deliver."""
@@ -243,3 +290,9 @@ class PlanJobsOperator(AepTask):
             self.log.info("%s", line)
         for warning in shorten(findings.warnings):
             self.log.warning("%s", warning)
+
+
+def labelled(names: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:
+    """Return id → name; where a label differs from AEP's name both show, so that a wrong label cannot hide anything."""
+    both = {ident: f"{label} (AEP: {names[ident]})" for ident, label in labels.items() if ident in names}
+    return {**labels, **names, **{ident: text for ident, text in both.items() if names[ident] != labels[ident]}}

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from airflow.sdk import conf
 from airflow.sdk.plugins_manager import AirflowPlugin
 
+from .deadlines import DEADLINE_REFERENCES
+
 PREFIX = "/adobe-experience-platform"
 RUN_ROUTE = "aep-activation"
 """Last part of the tab's address: ``/dags/<DAG id>/runs/<run id>/plugin/aep-activation``."""
@@ -23,6 +25,7 @@ class AepPlugin(AirflowPlugin):
     """The Activation tab on each DAG run, and the page with all deliveries."""
 
     name = "adobe_experience_platform"
+    deadline_references = DEADLINE_REFERENCES
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]

@@ -77,12 +77,14 @@ class Snapshot:
     :param runs: run id → run, or the error of reading it.
     :param jobs: profile export jobs, newest first.
     :param flow_runs: flow id → its recent runs.
+    :param place: organization and sandbox that were asked, where it matters.
     :param error: why the whole round failed.
     """
 
     runs: Mapping[str, FlowRun | AepError] = field(default_factory=dict)
     jobs: Sequence[ExportJob] = ()
     flow_runs: Mapping[str, Sequence[FlowRun]] = field(default_factory=dict)
+    place: str = ""
     error: Exception | None = None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from airflow.sdk import conf
 from airflow.triggers.base import BaseEventTrigger, TaskSuccessEvent, TriggerEvent
 
-from . import polling
+from . import metrics, polling
 from .connection import DEFAULT_CONN_ID
 from .errors import AepAuthError, AepConnectionConfigError, AepError
 from .polling import Bulk, Group, Snapshot, Subscription
@@ -27,6 +27,9 @@ FAILURES_ALLOWED = 20
 """Failed polls in a row (each already retried inside) before a wait gives up."""
 REFUSALS_ALLOWED = 3
 """The same for a refused credential, which seldom heals by itself."""
+
+
+NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 def resume_pause() -> float:
@@ -47,19 +50,23 @@ class SharedPollTrigger(BaseEventTrigger):
     """What the triggers have in common: arguments, the poll that is shared, deadline and failures.
 
     :param aep_conn_id: Airflow connection.
-    :param sandbox_name: resolved sandbox; it is part of what makes two polls the same.
-    :param deadline: end of the wait, ISO 8601 with time zone.
+    :param sandbox_name: sandbox; it is part of what makes two polls the same. A waiting task gives the resolved one;
+        an asset watcher, which is made before the connection can be read, may give None for the connection's.
+    :param deadline: end of the wait, ISO 8601 with time zone; None (for an asset watcher) has no end.
     :param poll_interval: longest pause between two polls, seconds.
     :param v: version of these arguments, at most :data:`ARGUMENTS_VERSION`.
     :param unknown: arguments that only a newer version knows; the wait then ends at once, with that as its error.
     """
 
+    POLL = "other"
+    """What is asked for, a tag of metrics."""
+
     def __init__(
         self,
         *,
         aep_conn_id: str = DEFAULT_CONN_ID,
-        sandbox_name: str,
-        deadline: str,
+        sandbox_name: str | None,
+        deadline: str | None,
         poll_interval: float = 30.0,
         v: int = 1,
         **unknown: Any,
@@ -73,7 +80,7 @@ class SharedPollTrigger(BaseEventTrigger):
         self.sandbox_name = sandbox_name
         self.deadline = deadline
         self.poll_interval = float(poll_interval)
-        self._ends_at = dt.datetime.fromisoformat(deadline)
+        self._ends_at = dt.datetime.fromisoformat(deadline) if deadline is not None else NEVER
         self._failures = 0
         self._since = time.monotonic()
 
@@ -97,7 +104,7 @@ class SharedPollTrigger(BaseEventTrigger):
         return self._key(self.aep_conn_id, self.sandbox_name)
 
     @classmethod
-    def _key(cls, aep_conn_id: str, sandbox_name: str) -> Hashable:
+    def _key(cls, aep_conn_id: str, sandbox_name: str | None) -> Hashable:
         return f"{cls.__module__}.{cls.__qualname__}", aep_conn_id, sandbox_name
 
     @classmethod
@@ -110,7 +117,13 @@ class SharedPollTrigger(BaseEventTrigger):
         async with AdobeExperiencePlatformAsyncHook(conn_id, sandbox) as hook:
 
             async def read(group: Group) -> Snapshot:
-                return await cls._read(hook, group, bulk)
+                tags = {"poll": cls.POLL, "conn_id": conn_id, "sandbox": sandbox}
+                metrics.count(metrics.POLLS, tags)
+                try:
+                    return await cls._read(hook, group, bulk)
+                except Exception:
+                    metrics.count(metrics.POLLS_FAILED, tags)
+                    raise
 
             async for snapshot in polling.rounds(cls._key(conn_id, sandbox), read):
                 yield snapshot
@@ -156,7 +169,8 @@ class SharedPollTrigger(BaseEventTrigger):
         stream = type(self).open_shared_stream(self.serialize()[1])
         async for found in self.filter_shared_stream(stream):
             yield found
-            return
+            if self.deadline is not None:
+                return
 
     def _wanted(self) -> set[str]:
         raise NotImplementedError

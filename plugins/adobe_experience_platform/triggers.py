@@ -7,6 +7,7 @@ Airflow, so they hold a status and counts; results travel in the XCom ``progress
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime as dt
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
-from . import polling
+from . import metrics, polling
 from .endpoints import Call
 from .errors import AepError, AepNotFoundError, AepSubmissionError
 from .lookup import Look, find
@@ -23,7 +24,8 @@ from .planning import count, read_activation_info
 from .polling import Bulk, Group, Snapshot, Subscription
 from .record import Order, Record
 from .results import Delivery, Result, deliveries, ended_well, is_delivered, is_terminal, line_of, results_of, summarize
-from .shared_poll import SharedPollTrigger, event
+from .shared_poll import FAILURES_ALLOWED, SharedPollTrigger, event
+from .watcher import WatcherMemory
 
 NOT_FOUND_GRACE = 300.0
 """Seconds that a run may be unknown to AEP after its order."""
@@ -34,13 +36,21 @@ LINES_PER_ROUND = 20
 class SegmentExportTrigger(SharedPollTrigger):
     """Fires when no profile export is in progress and no run in progress concerns the given audiences.
 
+    Without a deadline it is an asset watcher: it never ends, and fires each time when profile exports have finished
+    and none is in progress. What it has told is kept in the asset's state store one round after the event, so that a
+    triggerer that dies tells it again rather than never. Its first start only records what has finished so far.
+
     :param activation_info: if given, {flow id: [audience id, …]} whose runs in progress are waited for too.
     :param aliases: audience id → external id, for imported audiences.
     :param least_seconds: wait at least this long, however clear the way looks.
     :param ends_task: whether the task is over when the way is clear; it then ends without a worker.
 
-    Event: ``{"status": "done" | "timeout" | "error", "message": str}``.
+    Event: ``{"status": "done" | "timeout" | "error", "message": str}``; that of a watcher is ``done`` and has
+    ``export_id``, ``ended_at``, ``created_at``, ``profiles`` (of the newest export; None where AEP does not tell),
+    ``exports`` (how many finished since the last event).
     """
+
+    POLL = "export"
 
     def __init__(
         self,
@@ -59,6 +69,7 @@ class SegmentExportTrigger(SharedPollTrigger):
         self._pairs = read_activation_info(self.activation_info)[0] if self.activation_info else []
         self._seen: list[str] | None = None
         self._stuck: set[str] = set()
+        self._memory = WatcherMemory()
 
     def _arguments(self) -> dict[str, Any]:
         return {
@@ -74,7 +85,52 @@ class SegmentExportTrigger(SharedPollTrigger):
     @classmethod
     async def _read(cls, hook: Any, group: Group, bulk: Bulk) -> Snapshot:
         snapshot: Snapshot = await hook.call(polling.export_call(group.wanted(), dt.datetime.now(tz=dt.UTC)))
-        return snapshot
+        settings = await hook.settings()
+        return dataclasses.replace(snapshot, place=f"{settings.org_id}/{settings.sandbox_name}")
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
+        """Turn the shared snapshots into a waiting task's one event, or into a watcher's many."""
+        if self.deadline is not None:
+            async for found in super().filter_shared_stream(shared_stream):
+                yield found
+            return
+        subscription = Subscription(set(), self.poll_interval, self._ends_at)
+        with polling.group(self.shared_stream_key()).joined(subscription):
+            async for snapshot in self._unending(shared_stream):
+                if snapshot.error is not None:
+                    self._failed(snapshot.error)
+                    continue
+                self._recovered()
+                if (news := await self._memory.consider(snapshot, self.asset_state_store)) is not None:
+                    yield event("done", **news)
+
+    async def _unending(self, stream: AsyncIterator[Snapshot]) -> AsyncIterator[Snapshot]:
+        """Go on with a poll of one's own should the shared one end: a watcher that ends would start no campaign."""
+        while True:
+            try:
+                async for snapshot in stream:
+                    yield snapshot
+                self.log.warning("The shared poll of segment exports has ended; this watcher goes on by itself")
+            except Exception:
+                self.log.exception("The shared poll of segment exports has failed; this watcher goes on by itself")
+            await asyncio.sleep(self.poll_interval)
+            stream = type(self).open_shared_stream(self.serialize()[1])
+
+    def _failed(self, error: Exception) -> TriggerEvent | None:
+        """Count a failed poll. A watcher goes on for ever, and says so now and then."""
+        if self.deadline is not None:
+            return super()._failed(error)
+        self._failures += 1
+        if self._failures == 1 or self._failures % FAILURES_ALLOWED == 0:
+            self.log.warning(
+                "Segment exports are not watched: AEP (connection %s) could not be asked, %d times in a row. "
+                "Campaigns that start after an export do not start meanwhile. The watcher goes on trying. Last: %s",
+                self.aep_conn_id,
+                self._failures,
+                error if isinstance(error, AepError) else type(error).__name__,
+                exc_info=None if isinstance(error, AepError) else error,
+            )
+        return None
 
     async def _consider(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
         self._recovered()
@@ -109,6 +165,8 @@ class FlowRunTrigger(SharedPollTrigger):
 
     Event: ``{"status": "done" | "timeout" | "error", "message": str, "counts": {status: number}}``.
     """
+
+    POLL = "runs"
 
     def __init__(
         self,
@@ -246,6 +304,8 @@ class LostSubmissionTrigger(SharedPollTrigger):
     Event: ``{"status": "done" | "timeout" | "error", "message": str}``.
     """
 
+    POLL = "lost"
+
     def __init__(
         self,
         *,
@@ -287,11 +347,14 @@ class LostSubmissionTrigger(SharedPollTrigger):
                 await asyncio.sleep(polling.next_pause(time.monotonic() - self._since, self.poll_interval))
 
     async def _round(self, hook: Any) -> TriggerEvent | None:
+        tags = {"poll": self.POLL, "conn_id": self.aep_conn_id, "sandbox": self.sandbox_name or ""}
+        metrics.count(metrics.POLLS, tags)
         try:
             look: Look = await hook.call(self._look())
         except AepSubmissionError as error:  # the record cannot be read, and will not become readable
             return event("error", str(error), retriable=False)
         except Exception as error:  # noqa: BLE001 - counted and judged like a failed round of a shared poll
+            metrics.count(metrics.POLLS_FAILED, tags)
             return self._failed(error)
         self._recovered()
         return self._judge(look)

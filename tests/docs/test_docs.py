@@ -91,3 +91,22 @@ def test_make_targets_that_are_named_exist(document: Path) -> None:
 
     named = set(re.findall(r"`make ([a-z-]+)", document.read_text()))
     assert named <= targets
+
+
+@pytest.mark.parametrize("page", ["campaigns.md", "campaign-on-a-schedule.md", "campaign-approval.md"])
+def test_the_campaign_files_in_the_documents_are_sound(page: str) -> None:
+    from adobe_experience_platform.campaign_reading import read
+
+    blocks = re.findall(r"```yaml\n(.*?)```", (REPOSITORY / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        campaign, faults = read(block.encode(), "example", page)
+        assert campaign is not None, faults
+
+
+def test_every_key_of_a_campaign_file_is_documented() -> None:
+    from adobe_experience_platform.campaign_file import Campaign
+
+    text = (REPOSITORY / "docs" / "campaigns.md").read_text(encoding="utf-8")
+    table = text.partition("## Every key")[2].partition("## When")[0]
+    assert [key for key in Campaign.model_fields if f"`{key}`" not in table] == []

@@ -5,6 +5,8 @@ A pytest plugin (see tests/conftest.py), so that both folders share the fixtures
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.aep import LocalAep
+from tests.support.aep import SEED, LocalAep
 from tests.support.stage import Scenario, Stage
 from tools.airflow_client import AirflowClient
 from tools.local_airflow import COMPONENTS, LocalAirflow
@@ -22,6 +24,11 @@ TESTS = Path(__file__).resolve().parent.parent
 REPOSITORY = TESTS.parent
 LIVE, BROWSER = TESTS / "live", TESTS / "browser"
 AEPS = ("aep_default", *(f"aep_{number}" for number in range(2, 9)))
+WATCHED = "aep_watched"
+"""Has an AEP to itself: asset watchers look at it all the time."""
+SHOP = "aep_shop"
+"""Has the AEP that the shipped campaigns are made for."""
+DUE_IN = dt.timedelta(minutes=2)
 TIMEOUT = 4
 SETTLE_MARGIN = 3
 
@@ -75,6 +82,34 @@ def aeps() -> Iterator[dict[str, LocalAep]]:
 
 
 @pytest.fixture(scope="session")
+def watched_aep() -> Iterator[LocalAep]:
+    """Run the simulated AEP whose exports start campaigns."""
+    with LocalAep(speed=600) as aep:
+        aep.reset(SEED)
+        yield aep
+
+
+@pytest.fixture(scope="session")
+def shop_aep() -> Iterator[LocalAep]:
+    """Run the simulated AEP that the shipped campaigns are made for."""
+    with LocalAep(speed=600) as aep:
+        aep.change_settings(daily_export=False)
+        yield aep
+
+
+@pytest.fixture(scope="session")
+def campaigns_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the shipped campaigns to a folder, for that AEP and for any time of day."""
+    folder = tmp_path_factory.mktemp("shipped") / "include" / "campaigns"
+    folder.mkdir(parents=True)
+    for file in (REPOSITORY / "include" / "campaigns").glob("*.yaml"):
+        text = re.sub(r", not_before: .*}", "}", file.read_text(encoding="utf-8"))
+        text = re.sub(r"when: \"0 7 .*", 'when: "* * * * *"', text).replace('by: "09:00"', 'by: "23:59"')
+        (folder / file.name).write_text(f"{text}connection: {SHOP}\npolicies: {{poll_interval: 2}}\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[LocalPostgres]:
     """Run a PostgreSQL: with SQLite, a component that finds the database locked dies now and then."""
     with LocalPostgres() as server:
@@ -82,13 +117,22 @@ def postgres() -> Iterator[LocalPostgres]:
 
 
 @pytest.fixture(scope="session")
-def live_airflow(aeps: dict[str, LocalAep], postgres: LocalPostgres) -> Iterator[LocalAirflow]:
+def live_airflow(
+    aeps: dict[str, LocalAep],
+    watched_aep: LocalAep,
+    shop_aep: LocalAep,
+    campaigns_folder: Path,
+    postgres: LocalPostgres,
+) -> Iterator[LocalAirflow]:
     """Run Airflow once for the whole session; tests use `airflow`, which repairs what the last one broke."""
-    connections = {conn_id: aep.connection() for conn_id, aep in aeps.items()}
+    connections = {conn_id: aep.connection() for conn_id, aep in {**aeps, WATCHED: watched_aep, SHOP: shop_aep}.items()}
     for connection in connections.values():
         connection["extra"] |= {"timeout": TIMEOUT, "tenant": "acmecorp"}
     airflow = LocalAirflow(
-        dags_folders=[REPOSITORY / "dags", LIVE / "dags_smoke", REPOSITORY / "tools" / "chaos" / "chaos_dags"],
+        dags_folders=[
+            *(REPOSITORY / "dags", LIVE / "dags_smoke", LIVE / "dags_campaigns"),
+            REPOSITORY / "tools" / "chaos" / "chaos_dags",
+        ],
         connections=connections,
         config={
             "database.sql_alchemy_conn": postgres.url,
@@ -100,9 +144,11 @@ def live_airflow(aeps: dict[str, LocalAep], postgres: LocalPostgres) -> Iterator
             "triggerer.triggerer_health_check_threshold": "15",
             # Airflow's own deferral time-outs, swept this often, are part of what is tested.
             "scheduler.trigger_timeout_check_interval": "1",
+            "adobe_experience_platform.campaigns_folder": str(campaigns_folder),
             "adobe_experience_platform.settle_margin_seconds": str(SETTLE_MARGIN),
         },
     )
+    airflow.environment["AEP_LIVE_DUE"] = f"{dt.datetime.now(tz=dt.UTC) + DUE_IN:%H:%M}"
     with airflow:
         yield airflow
 

@@ -1,0 +1,83 @@
+"""What a delivery tells the rest of the house: an asset event per delivered flow, and OpenLineage's facets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .assets import DELIVERED, delivered_flow_asset
+from .models import RunStatus
+from .results import Result
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+RUN_IDS_SHOWN = 100
+OPENLINEAGE_NAMESPACE = "aep://flows"
+
+
+def delivered_flows(results: Iterable[Result]) -> dict[str, dict[str, Any]]:
+    """Return {flow id: counts and run ids} of the flows that something was delivered to."""
+    flows: dict[str, dict[str, Any]] = {}
+    runs: dict[str, dict[str | None, None]] = {}
+    for result in results:
+        if result["status"] not in (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS):
+            continue
+        flow = flows.setdefault(
+            result["flow_id"],
+            {"flow_id": result["flow_id"], "audiences": 0, "partly": 0, "adopted": 0, "records_exported": 0}
+            | {"records_failed": 0},
+        )
+        flow["audiences"] += 1
+        flow["partly"] += result["status"] == RunStatus.PARTIAL_SUCCESS
+        flow["adopted"] += result["adopted"]
+        flow["records_exported"] += result["records_exported"] or 0
+        flow["records_failed"] += result["records_failed"] or 0
+        runs.setdefault(result["flow_id"], {})[result["run_id"]] = None
+    for flow_id, ids in runs.items():
+        flows[flow_id] |= {"runs": len(ids), "run_ids": list(ids)[:RUN_IDS_SHOWN]}
+    return flows
+
+
+def emit_delivered(context: Context, results: Iterable[Result]) -> int:
+    """Add an asset event per delivered flow to a task that has :data:`~.assets.DELIVERED` among its outlets.
+
+    Airflow stores the events only if the task succeeds: a partly failed run emits after its repair.
+
+    Returns the number of flows.
+    """
+    events: Any = context["outlet_events"][DELIVERED]
+    ti = context["ti"]
+    flows = delivered_flows(results)
+    for flow_id, told in flows.items():
+        events.add(delivered_flow_asset(flow_id), extra={**told, "dag_id": ti.dag_id, "dag_run_id": ti.run_id})
+    return len(flows)
+
+
+def openlineage_of(results: Iterable[Result], names: Mapping[str, str]) -> Any:
+    """Return OpenLineage's description of a delivery: each flow is a data set that was written.
+
+    Only its provider calls this, so only then is it imported.
+
+    :param names: id → name.
+    """
+    from airflow.providers.common.compat.openlineage.facet import (
+        DocumentationDatasetFacet,
+        OutputDataset,
+        OutputStatisticsOutputDatasetFacet,
+    )
+    from airflow.providers.openlineage.extractors import OperatorLineage  # type: ignore[import-not-found,unused-ignore]
+
+    return OperatorLineage(
+        outputs=[
+            OutputDataset(
+                namespace=OPENLINEAGE_NAMESPACE,
+                name=flow_id,
+                facets={"documentation": DocumentationDatasetFacet(description=names.get(flow_id, flow_id))},
+                outputFacets={
+                    "outputStatistics": OutputStatisticsOutputDatasetFacet(rowCount=told["records_exported"], size=None)
+                },
+            )
+            for flow_id, told in delivered_flows(results).items()
+        ]
+    )

@@ -1,0 +1,102 @@
+"""Campaigns that nobody starts by hand: the export starts them, the clock checks them, a deadline is missed."""
+
+from __future__ import annotations
+
+import json
+
+from tests.live.witness import NOTES
+from tests.support.aep import JOBS, LocalAep
+from tests.support.stage import Run, Scene, together
+from tools.airflow_client import AirflowClient
+from tools.local_airflow import LocalAirflow
+
+CAMPAIGNS = ("live_after_export_1", "live_after_export_2")
+PAIRS = {("mail", "gold"): 1, ("mail", "silver"): 1}
+
+
+@together
+def test_a_missed_deadline_is_told(scene: Scene) -> None:
+    """For a run that the API started, which has no logical date."""
+    scene.aep.add_outcomes({"seconds": 3600, "times": None})
+    run = scene.start({"mail": ["gold"]}, dag_id="live_deadline")
+    run.wait_task("wait_for_flow_runs", "deferred")
+
+    notes = scene.airflow.home / NOTES
+    scene.until(lambda: notes.exists() and run.run_id in notes.read_text())
+
+    assert [json.loads(line) for line in notes.read_text().splitlines() if run.run_id in line] == [
+        {"word": "late", "run_id": run.run_id}
+    ]
+    run.mark_failed("wait_for_flow_runs")
+    assert run.wait() == "failed"
+
+
+def watermark(client: AirflowClient) -> list[str]:
+    """Return the exports that the watcher has told, or has found at its first start."""
+    [asset] = [
+        item
+        for item in client.get("/assets", name_pattern="aep_segment_export")["assets"]
+        if item["name"] == "aep_segment_export/aep_watched"
+    ]
+    entries = client.get(f"/assets/{asset['id']}/state-store")["asset_state_store"]
+    found: list[str] = entries[0]["value"]["export_ids"] if entries else []
+    return found
+
+
+def runs(airflow: LocalAirflow, client: AirflowClient, dag_id: str) -> list[Run]:
+    return [Run(airflow, client, item["dag_run_id"], dag_id) for item in client.runs(dag_id)]
+
+
+def test_an_export_that_ends_while_the_triggerer_is_down_starts_each_campaign_once(
+    airflow: LocalAirflow, client: AirflowClient, watched_aep: LocalAep
+) -> None:
+    client.wait_dags(*CAMPAIGNS)
+    Scene.until(lambda: watermark(client) == ["722"])
+    assert not any(client.runs(dag_id) for dag_id in CAMPAIGNS), "the first start only records"
+
+    airflow.kill("triggerer")
+    watched_aep.start_export_job(id=800, status="SUCCEEDED")
+    airflow.start("triggerer")
+
+    found: dict[str, Run] = {}
+    for dag_id in CAMPAIGNS:
+        [found[dag_id]] = Scene.until(lambda dag_id=dag_id: runs(airflow, client, dag_id))
+        assert found[dag_id].wait() == "success"
+        told = client.xcom(dag_id, found[dag_id].run_id, "plan_jobs", "campaign_day")
+        assert (told["deliver"], told["export_id"]) == (True, "800")
+    assert watched_aep.delivered() == PAIRS
+
+    watched_aep.start_export_job(id=801, status="SUCCEEDED")
+    for dag_id in CAMPAIGNS:
+        Scene.until(lambda dag_id=dag_id: len(runs(airflow, client, dag_id)) == 2)
+        [second] = [run for run in runs(airflow, client, dag_id) if run.run_id != found[dag_id].run_id]
+        assert second.wait() == "success"
+        assert "This run delivers nothing" in second.log("plan_jobs")
+        assert set(second.states().values()) == {"success", "skipped"}
+    assert watched_aep.delivered() == PAIRS, "one delivery per day"
+
+    events = client.get("/assets/events", source_dag_id=CAMPAIGNS[0])["asset_events"]
+    assert [(event["uri"], event["extra"]["audiences"]) for event in events] == [("aep://flows/mail", 1)]
+    assert Scene.until(lambda: runs(airflow, client, "live_after_delivery"))
+
+    polls = polls_per_second(watched_aep)
+    assert max(polls.values()) <= 2, "two campaigns, one poll"
+
+
+def polls_per_second(aep: LocalAep) -> dict[str, int]:
+    """Return how often the watcher has asked in each second, in the sandbox that the campaigns watch."""
+    counts: dict[str, int] = {}
+    for request in aep.requests(path=JOBS):
+        if request["headers"]["x-sandbox-name"] == "prod" and "aiohttp" in request["headers"].get("user-agent", ""):
+            counts[str(int(request["at"]))] = counts.get(str(int(request["at"])), 0) + 1
+    return counts
+
+
+def test_a_day_without_an_export_turns_red_at_the_due_time(
+    airflow: LocalAirflow, client: AirflowClient, watched_aep: LocalAep
+) -> None:
+    [run] = Scene.until(lambda: runs(airflow, client, "live_overdue"), 180)
+
+    assert run.wait() == "failed"
+    assert "OVERDUE: no run has begun to deliver" in run.log("plan_jobs")
+    assert run.states()["report"] == "failed"
