@@ -1,4 +1,4 @@
-"""What the pages ask of a real run: Airflow's answers have what the pages read, and the fakes of their tests are true."""
+"""What the pages ask of a real run: Airflow's answers have what they read, and the fakes of their tests are true."""
 
 from __future__ import annotations
 
