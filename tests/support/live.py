@@ -79,9 +79,7 @@ def postgres() -> Iterator[LocalPostgres]:
 
 
 @pytest.fixture(scope="session")
-def live_airflow(
-    aeps: dict[str, LocalAep], watched_aep: LocalAep, postgres: LocalPostgres
-) -> Iterator[LocalAirflow]:
+def live_airflow(aeps: dict[str, LocalAep], watched_aep: LocalAep, postgres: LocalPostgres) -> Iterator[LocalAirflow]:
     """Run Airflow once for the whole session; tests use `airflow`, which repairs what the last one broke."""
     connections = {conn_id: aep.connection() for conn_id, aep in {**aeps, WATCHED: watched_aep}.items()}
     for connection in connections.values():
