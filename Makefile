@@ -27,24 +27,29 @@ RUN = .venv/bin/python
 TESTS ?=
 COVERAGE = --cov --cov-report=term --cov-fail-under=90
 # All is tested by two processes: one has the live tests, which mostly wait, the other has all the others.
-ALL = -n 2 --dist loadgroup $(COVERAGE)
+ALL = -n 2 --dist loadfile --no-loadscope-reorder $(COVERAGE)
 # What `make chaos` does: the same seed draws the same kills.
 SEED ?= 7
 KILLS ?= 25
 RACES ?= 20
 EXAMPLES ?= 20000
+# How many DAG runs `make distributed` starts at once.
+DELIVERIES ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test chaos contract-aepp audit lint format requirements clean env env-dev
+.PHONY: help demo up env test chaos distributed growth contract-aepp audit lint schema format requirements clean venv env-dev
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: env ## Deliver audiences of a simulated AEP with a real Airflow, end to end
+demo: venv ## Deliver audiences of a simulated AEP with a real Airflow, end to end
 	@$(RUN) -m tools.demo
 
-up: env ## The same to look around in: Airflow's UI and the simulated AEP, until Ctrl-C
+up: venv ## The same to look around in: Airflow's UI and the simulated AEP, until Ctrl-C
 	@$(RUN) -m tools.up
+
+env: ## Write .env for docker-compose.yaml, with strong secrets (keeps what is there)
+	@$(PYTHON) tools/compose_env.py
 
 test: env-dev ## Run the tests (a part of them: make test TESTS="tests/unit -k planning")
 	@$(RUN) -m pytest $(or $(TESTS),$(ALL))
@@ -52,16 +57,26 @@ test: env-dev ## Run the tests (a part of them: make test TESTS="tests/unit -k p
 chaos: env-dev ## Kill parts of a real Airflow and count what arrives (SEED=7 KILLS=25 RACES=20 EXAMPLES=20000)
 	@$(RUN) -m tools.chaos --seed $(SEED) --kills $(KILLS) --races $(RACES) --examples $(EXAMPLES)
 
-contract-aepp: env ## Let a foreign AEP client (aepp, in .venv-aepp) read from the simulated AEP
+growth: venv ## Count what a delivery leaves in Airflow's database, and what its own cleaning takes away
+	@$(RUN) -m tools.growth
+
+distributed: venv ## Run docker-compose.yaml as processes, kill parts of it, count what arrives (DELIVERIES=50)
+	@$(RUN) -m tools.distributed --deliveries $(DELIVERIES)
+
+contract-aepp: venv ## Let a foreign AEP client (aepp, in .venv-aepp) read from the simulated AEP
 	@$(RUN) -m tools.contract_aepp
 
-audit: env ## Look for known vulnerabilities of the pinned packages (asks osv.dev)
+audit: venv ## Look for known vulnerabilities of the pinned packages (asks osv.dev)
 	@$(RUN) -m tools.audit
 
-lint: env-dev ## Check style and types
+lint: env-dev ## Check style, types and campaign files
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
+	@PYTHONPATH=plugins $(RUN) -m tools.campaigns check
+
+schema: env ## Publish the JSON Schema of campaign files, for editors
+	@PYTHONPATH=plugins $(RUN) -m tools.campaigns schema
 
 format: env-dev ## Repair what of the style can be repaired by a machine
 	@$(RUN) -m ruff check --fix .
@@ -71,11 +86,11 @@ requirements: ## Pin requirements*.in anew in requirements*.txt (all to the newe
 	@$(BOOTSTRAP) --resolve $(if $(UPGRADE),--upgrade)
 
 clean: ## Remove the environment, the state of `make up` and all caches
-	@rm -rf .venv .venv-aepp .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov build
+	@rm -rf .venv .venv-aepp .venv-distributed .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@find . -name '*.egg-info' -type d -prune -exec rm -rf {} +
 
-env:
+venv:
 	@$(BOOTSTRAP)
 
 env-dev:

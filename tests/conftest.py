@@ -29,13 +29,6 @@ os.environ.update(
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares expensive fixtures, for a run in several processes (``--dist loadgroup``)."""
-    for item in items:
-        live = item.get_closest_marker("live") is not None
-        item.add_marker(pytest.mark.xdist_group("live" if live else str(item.path.relative_to(REPOSITORY))))
-
-
 def pytest_unconfigure() -> None:
     shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
 

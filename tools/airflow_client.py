@@ -73,6 +73,23 @@ class AirflowClient:
         health: dict[str, Any] = self._call("GET", "/api/v2/monitor/health", login=False)
         return health
 
+    # -- connections
+
+    def connection(self, conn_id: str) -> dict[str, Any] | None:
+        """Return a connection of Airflow's database without its secrets, None when there is none."""
+        try:
+            connection: dict[str, Any] = self._call("GET", f"/api/v2/connections/{conn_id}")
+        except AirflowApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        return connection
+
+    def create_connection(self, conn_id: str, connection: Mapping[str, Any]) -> None:
+        """Put a connection, in Airflow's JSON form, into the database."""
+        body = {**connection, "connection_id": conn_id, "extra": json.dumps(connection.get("extra", {}))}
+        self._call("POST", "/api/v2/connections", json=body)
+
     # -- DAGs
 
     def dags(self) -> dict[str, dict[str, Any]]:
@@ -227,6 +244,18 @@ class AirflowClient:
         """Mark a task instance as success, failed or skipped."""
         path = _task_path(dag_id, run_id, task_id) + ("" if map_index is None else f"/{map_index}")
         self._call("PATCH", path, json={"new_state": state})
+
+    # -- people's answers
+
+    def question(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
+        """Return what a task asks a person: subject, body, options, who may answer."""
+        asked: dict[str, Any] = self._call("GET", f"{_task_path(dag_id, run_id, task_id)}/-1/hitlDetails")
+        return asked
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, *options: str) -> None:
+        """Answer a task that asks a person."""
+        path = f"{_task_path(dag_id, run_id, task_id)}/-1/hitlDetails"
+        self._call("PATCH", path, json={"chosen_options": list(options), "params_input": {}})
 
     # -- transport
 

@@ -187,6 +187,7 @@ def resolve(upgrade: bool) -> None:
     # Each takes over the versions of the one before.
     for name, constraints in (
         ("requirements-deploy", []),
+        ("requirements-distributed", ["--constraint", "requirements-deploy.txt"]),
         ("requirements", ["--constraint", "requirements-deploy.txt"]),
         ("requirements-dev", ["--constraint", "requirements.txt"]),
     ):

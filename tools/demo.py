@@ -8,15 +8,15 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 
 from tools.airflow_client import AirflowClient, AirflowClientError
 from tools.demo_view import ProgressView, catalog_table, results_table, terminal
-from tools.local_airflow import LocalAirflow, LocalAirflowError
-from tools.simulator_process import SimulatorError
-from tools.stack import Stack, local_stack
+from tools.local_airflow import LocalAirflowError
+from tools.simulator_client import SimulatorClient, SimulatorError
+from tools.stack import local_stack
 
 CATALOG_DAG = "aep_catalog"
 ACTIVATION_DAG = "aep_adhoc_activation"
@@ -46,7 +46,7 @@ def main() -> int:
     try:
         with local_stack() as stack:
             try:
-                play(stack, console)
+                play(stack.airflow, stack.simulator, console)
             except Exception:
                 stack.airflow.keep_home = True  # with the logs
                 raise
@@ -59,13 +59,30 @@ def main() -> int:
     return 0
 
 
-def play(stack: Stack, console: Console) -> None:
+class Airflow(Protocol):
+    """A running Airflow."""
+
+    @property
+    def client(self) -> AirflowClient:
+        """Its REST client."""
+
+    @property
+    def logs(self) -> object:
+        """Where its logs are."""
+
+    @property
+    def url(self) -> str:
+        """Where its UI is."""
+
+
+def play(airflow: Airflow, simulator: SimulatorClient, console: Console) -> None:
     """Find out what there is, deliver some of it, check what arrived.
 
+    :param simulator: the AEP that Airflow's connection ``aep_default`` leads to
     :raises DemoError: with the failed tasks' logs, when it did not go well
     """
-    client = stack.airflow.client
-    console.print(f"Airflow is at {stack.airflow.url}; its logs: {stack.airflow.logs}", soft_wrap=True)
+    client = airflow.client
+    console.print(f"Airflow is at {airflow.url}; its logs: {airflow.logs}", soft_wrap=True)
 
     catalog = read_catalog(client)
     console.print(catalog_table(catalog))
@@ -85,8 +102,8 @@ def play(stack: Stack, console: Console) -> None:
 
     report = client.xcom(ACTIVATION_DAG, run_id, REPORT_TASK) or {"results": []}
     console.print(results_table(report["results"], names, f"The run's report: {state}"))
-    if problems := shortcomings(state, activation, report["results"], stack.simulator.deliveries(), names):
-        raise DemoError("\n".join([*problems, *failed_logs(stack.airflow, ACTIVATION_DAG, run_id)]))
+    if problems := shortcomings(state, activation, report["results"], simulator.deliveries(), names):
+        raise DemoError("\n".join([*problems, *failed_logs(airflow, ACTIVATION_DAG, run_id)]))
 
 
 def read_catalog(client: AirflowClient) -> dict[str, Any]:
@@ -150,7 +167,7 @@ def shortcomings(
     return problems
 
 
-def failed_logs(airflow: LocalAirflow, dag_id: str, run_id: str) -> list[str]:
+def failed_logs(airflow: Airflow, dag_id: str, run_id: str) -> list[str]:
     """Return the ends of the failed tasks' logs, and where the rest is."""
     lines = []
     for task in airflow.client.task_instances(dag_id, run_id):

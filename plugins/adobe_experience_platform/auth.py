@@ -6,6 +6,7 @@ answered by a token that lives ``expires_in`` seconds and cannot be refreshed, o
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ _ADVICE = {
     "invalid_scope": "compare extra 'scopes' with the scopes shown in the Developer Console project",
     "invalid_scopes": "compare extra 'scopes' with the scopes shown in the Developer Console project",
 }
+
+ELSEWHERE = "check that extra 'ims_url' names Adobe's IMS; redirects of it are not followed"
+_OAUTH_CODE = re.compile(r"[a-z]+(_[a-z]+)*")
 
 Key = tuple[str, str, str, str]
 
@@ -100,7 +104,7 @@ def read_token(data: Mapping[str, object], request_id: str = "") -> Token:
             status=200,
             text="the answer has no access_token",
             request_id=request_id,
-            advice="check that extra 'ims_url' names Adobe's IMS",
+            advice=ELSEWHERE,
         )
     life = _seconds(data.get("expires_in"))
     return Token(value, time.monotonic() + life - min(RENEW_EARLY, life / 2))
@@ -125,11 +129,16 @@ def refused(verdict: Verdict) -> AepAuthError:
         code=verdict.code,
         text=verdict.text,
         request_id=verdict.request_id,
-        advice=_ADVICE.get(verdict.code) or _elsewhere(verdict.status),
+        advice=_ADVICE.get(verdict.code) or _other_advice(verdict.code),
     )
 
 
-def _elsewhere(status: int) -> str:
-    if 300 <= status < 400 or status in (404, 405):
-        return "check that extra 'ims_url' names Adobe's IMS; redirects of it are not followed"
+def speaks_like_ims(code: str) -> bool:
+    """Whether a refusal's code is one of OAuth's words; AEP's own codes have digits, strangers have none."""
+    return bool(_OAUTH_CODE.fullmatch(code))
+
+
+def _other_advice(code: str) -> str:
+    if not speaks_like_ims(code):
+        return ELSEWHERE
     return "check the credential in the Adobe Developer Console"

@@ -20,6 +20,7 @@ DEFAULT_SANDBOX = "prod"
 DEFAULT_SCOPES = "openid,session,AdobeID,read_organizations,additional_info.projectedProductContext"
 DEFAULT_TIMEOUT = 60.0
 """Seconds for one request: adobe.io itself cuts a request off after 60 s."""
+LONGEST_TIMEOUT = 600.0
 
 _CONN_ID = re.compile(r"[A-Za-z0-9_#!().:/\\-]{1,250}")
 _HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]+")
@@ -82,13 +83,14 @@ class AepConnection:
         faults: list[str] = []
         allow_http = _as_bool(extra.get("allow_http", False))
         ims_url = as_text(extra.get("ims_url")) or DEFAULT_IMS_URL
-        base_url = _checked_url(_host_url(connection), "Host", allow_http, faults)
-        ims_url = _checked_url(ims_url, "extra 'ims_url'", allow_http, faults)
+        base_url = _checked_url(_host_url(connection), "Host", DEFAULT_HOST, allow_http, faults)
+        ims_url = _checked_url(ims_url, "extra 'ims_url'", DEFAULT_IMS_URL, allow_http, faults)
         org_id = as_text(extra.get("org_id"))
         client_id = (connection.login or "").strip()
         secret = connection.password or ""
         token = as_text(extra.get("access_token"))
-        scopes = as_text(extra.get("scopes")) or DEFAULT_SCOPES
+        scopes = _as_scopes(extra.get("scopes"), faults) or DEFAULT_SCOPES
+        timeout = _as_timeout(extra.get("timeout"), faults)
         if not client_id:
             faults.append("Login is empty: enter the client id (API key) of the Developer Console credential")
         if not secret and not token:
@@ -118,8 +120,8 @@ class AepConnection:
             org_id=org_id,
             sandbox_name=sandbox,
             scopes=scopes,
-            tenant=one_line(as_text(extra.get("tenant"))),
-            timeout=_as_timeout(extra.get("timeout")),
+            tenant=one_line(as_text(extra.get("tenant"))).lstrip("@ "),
+            timeout=timeout,
             verify=_as_verify(extra.get("verify", extra.get("verify_ssl", True))),
             cert=_as_cert(extra.get("cert")),
             proxies=_as_proxies(extra.get("proxies", extra.get("proxy"))),
@@ -161,7 +163,7 @@ def _host_url(connection: AirflowConnection) -> str:
     return f"{host.rstrip('/')}:{connection.port}" if connection.port else host
 
 
-def _checked_url(url: str, label: str, allow_http: bool, faults: list[str]) -> str:
+def _checked_url(url: str, label: str, example: str, allow_http: bool, faults: list[str]) -> str:
     """Return scheme, host and port of a base URL; say what is wrong with it otherwise."""
     try:
         parts = urlsplit(url)
@@ -170,10 +172,10 @@ def _checked_url(url: str, label: str, allow_http: bool, faults: list[str]) -> s
         host, port = None, None
         parts = urlsplit("")
     if not host or parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):
-        faults.append(f"{label} is no web address: enter one such as {DEFAULT_HOST}")
+        faults.append(f"{label} is no web address: enter one such as {example}")
         return ""
     if parts.username or parts.password or parts.query or parts.fragment or parts.path not in ("", "/"):
-        faults.append(f"{label} must hold scheme, host and port only, such as {DEFAULT_HOST}")
+        faults.append(f"{label} must hold scheme, host and port only, such as {example}")
         return ""
     if parts.scheme == "http" and not allow_http and not _is_loopback(host):
         faults.append(f"{label} uses http, which shows the token to everybody on the way: use https")
@@ -195,12 +197,29 @@ def _as_bool(value: object) -> bool:
     return value.strip().lower() in ("1", "true", "yes", "on") if isinstance(value, str) else bool(value)
 
 
-def _as_timeout(value: object) -> float:
-    try:
-        seconds = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
+def _as_scopes(value: object, faults: list[str]) -> str:
+    """Scopes are text with commas, as the Developer Console shows them, or a JSON list, as its code examples do."""
+    names = value if isinstance(value, list) else [value]
+    if value is not None and not all(isinstance(name, str) for name in names):
+        faults.append("extra 'scopes' is neither text nor a list of texts: enter scopes with commas between them")
+        return ""
+    return ",".join(filter(None, map(as_text, names)))
+
+
+def _as_timeout(value: object, faults: list[str]) -> float:
+    """Return seconds; what cannot be read is a fault, because it also decides when an activation counts as lost."""
+    if value is None or value == "":
         return DEFAULT_TIMEOUT
-    return seconds if 0 < seconds <= 600 else DEFAULT_TIMEOUT
+    try:
+        seconds = 0.0 if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        seconds = 0.0
+    if not 0 < seconds <= LONGEST_TIMEOUT:
+        faults.append(
+            f"extra 'timeout' is {shown(value)}: enter seconds above 0, at most {LONGEST_TIMEOUT:g}, or leave it out"
+        )
+        return DEFAULT_TIMEOUT
+    return seconds
 
 
 def _as_verify(value: object) -> bool | str:

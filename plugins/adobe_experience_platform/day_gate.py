@@ -111,7 +111,7 @@ class DayGate:
         """Return what this run does; it fails where a delivery would be lost in silence.
 
         :raises AepCampaignDayError: the check on a delivery finds none.
-        :raises AepDeadlineError: the run was to deliver, has failed for so long, and now it is too late.
+        :raises AepDeadlineError: the run was to deliver, but failed, or did not begin, until it was too late.
         """
         if self._is_check:
             if self.verdict.act is Act.TOO_LATE:
@@ -119,7 +119,8 @@ class DayGate:
                 raise AepCampaignDayError(f"OVERDUE: {self.verdict.reason}.")
             return self.verdict
         store = TaskStore(self._context)
-        was_to_deliver = isinstance(store.get(JUDGED), dict)
+        # A schedule promises a delivery from the start; an export of days ago promises none.
+        was_to_deliver = isinstance(store.get(JUDGED), dict) or self._type == "scheduled"
         if self.verdict.act is Act.TOO_LATE and was_to_deliver:
             if not _cleared(self._run):
                 raise AepDeadlineError(

@@ -167,7 +167,9 @@ def export_or_due(asset: Asset, clock: str, timezone: str) -> AssetOrTimeSchedul
     """
     _check(clock, timezone, "due")
     hours, minutes = clock.split(":")
-    timetable = CronTriggerTimetable(f"{int(minutes)} {int(hours)} * * *", timezone=timezone)
+    # Without run_immediately a DAG that is added up to 10 % of a day after the time would check that day at once.
+    cron = f"{int(minutes)} {int(hours)} * * *"
+    timetable = CronTriggerTimetable(cron, timezone=timezone, run_immediately=dt.timedelta(0))
     return AssetOrTimeSchedule(timetable=timetable, assets=asset)
 
 

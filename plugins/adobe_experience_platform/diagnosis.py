@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from . import auth
 from .connection import AepConnection
-from .errors import AepAuthError, AepCallError, AepError, AepNotFoundError, AepTransientError
+from .errors import AepAuthError, AepCallError, AepError, AepNotFoundError, AepTransientError, code_of
 
 CONSOLE = "the project's credential in the Adobe Developer Console"
-_LEADING_CODE = re.compile(r"\d{4}-\d{3}(?=\W|$)")
 
 
 def explain(error: AepError, settings: AepConnection | None) -> str:
@@ -33,14 +30,13 @@ def _of_ims(error: AepCallError, settings: AepConnection) -> str:
         return f"Adobe does not know this client id: copy it again from {CONSOLE} into Client ID."
     if error.code.startswith("invalid_scope"):
         return f"The credential may not ask for these scopes: copy into Scopes those that {CONSOLE} shows."
-    if error.code:
+    if auth.speaks_like_ims(error.code):
         return f"Adobe refuses the credential: compare Client ID, Client secret and Scopes with {CONSOLE}."
     return f"{settings.ims_url} is not Adobe's identity service: leave IMS URL empty for Adobe's own."
 
 
 def _of_aep(error: AepCallError, settings: AepConnection) -> str:
-    leading = _LEADING_CODE.match(error.text)
-    code = error.code or (leading[0] if leading else "")
+    code = code_of(error.code, error.text)
     sandbox, org = settings.sandbox_name, settings.org_id
     if isinstance(error, AepTransientError):
         return _unreachable(error, "AEP", settings.base_url, "Host")

@@ -25,6 +25,7 @@ _CONFLICT = re.compile(
     r"\s+with run id\s+(?P<run>[A-Za-z0-9][A-Za-z0-9._:~-]*)",
     re.IGNORECASE,
 )
+_LEADING_CODE = re.compile(r"\d{4}-\d{3}(?=\W|$)")
 _NOT_READY = re.compile(r"not ready.*\bretry\b", re.IGNORECASE | re.DOTALL)
 NOT_READY_PAUSE = 600.0
 """Seconds to wait after "not ready … wait for 10 minutes and retry", as AEP's own text says."""
@@ -239,6 +240,12 @@ def conflict_in(text: str) -> Conflict | None:
     """Return the run in progress that AEP's words name, None if they name none."""
     found = _CONFLICT.search(text)
     return Conflict(found["flow"], found["audience"], found["run"]) if found else None
+
+
+def code_of(code: str, text: str) -> str:
+    """Return AEP's code of an error; some services put it in front of their text instead of into a field."""
+    leading = _LEADING_CODE.match(text)
+    return code or (leading[0] if leading else "")
 
 
 def describe(data: object, body: bytes = b"") -> tuple[str, str]:

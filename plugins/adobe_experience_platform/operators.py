@@ -12,18 +12,19 @@ from .errors import AepInputError
 from .links import DestinationLink
 from .models import Pair
 from .planning import API_VERSIONS, MAX_PAIRS_PER_JOB, Job, count
-from .record import Order
+from .record import Order, check_version
 from .results import NOT_SENT, UNKNOWN, Delivery
 from .retry import AEP_RETRY_POLICY
 from .submission import KEY, OnConflict, Submission
 from .submitting import PHASE, WATCHING, SubmittingTask, phase_of
-from .tasks import AepTask, Resolvable, TaskStore, now, read_event
+from .tasks import XCOM_EXPORT, AepTask, Resolvable, TaskStore, now, read_event
 from .watching import WatchingTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
 
 XCOM_SUBMISSION = "submission"
+XCOM_VERSION = 1
 
 
 class LatestSegmentExportOperator(AepTask):
@@ -71,6 +72,8 @@ class LatestSegmentExportOperator(AepTask):
                 latest.id,
             )
         self.log.info("Newest %s", exports.describe(latest, moment))
+        if ended := latest.finished_at or latest.created_at:
+            context["ti"].xcom_push(key=XCOM_EXPORT, value={"id": latest.id, "ended_at": ended.isoformat()})
         return latest.id
 
 
@@ -233,6 +236,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
             export_id=str(self.export_job_id) if self.export_job_id else None,
             names=self.names or {},
             log=self.log,
+            conflicted=self._count_conflicts,
         )
         return submission
 
@@ -262,6 +266,7 @@ def push_submission(context: Context, submission: Submission) -> None:
     context["ti"].xcom_push(
         key=XCOM_SUBMISSION,
         value={
+            "v": XCOM_VERSION,
             "job": submission.job.number,
             "orders": [[*item.pair, item.order.run_id, item.order.adopted] for item in deliveries_in(submission)],
             "missing": [list(pair) for pair in submission.missing],
@@ -271,8 +276,12 @@ def push_submission(context: Context, submission: Submission) -> None:
 
 
 def read_submission(value: object) -> tuple[dict[Pair, Order], dict[Pair, str]]:
-    """Read an XCom ``submission``: (pair → order, pair without a run → ``not_sent`` or ``unknown``)."""
+    """Read an XCom ``submission``: (pair → order, pair without a run → ``not_sent`` or ``unknown``).
+
+    :raises AepSubmissionError: if a newer version of this package wrote it.
+    """
     data = value if isinstance(value, dict) else {}
+    check_version(data.get("v"), XCOM_VERSION, f"XCom {XCOM_SUBMISSION!r}")
     orders = {Pair(item[0], item[1]): Order(item[2], bool(item[3])) for item in data.get("orders", [])}
     missing = {Pair(item[0], item[1]): str(data.get("missing_is", UNKNOWN)) for item in data.get("missing", [])}
     return orders, missing

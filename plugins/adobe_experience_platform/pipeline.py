@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,19 +19,23 @@ from .campaign_day import CampaignDay
 from .connection import DEFAULT_CONN_ID
 from .day_gate import XCOM_DAY
 from .delivery import DeliveryOperator
+from .notices import Notices
 from .operators import AdHocActivationOperator, LatestSegmentExportOperator
 from .plan import XCOM_NAMES, PlanJobsOperator
 from .planning import MAX_PAIRS_PER_JOB
 from .report import DeliveryReportOperator
 from .sensors import SegmentExportSensor
-from .tasks import Resolvable
+from .tasks import Resolvable, keep_reason
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-PLAN, WAIT_EXPORT, LATEST = "plan_jobs", "wait_for_segment_export", "get_latest_export_job"
+    from .approval import Approval
+
+PLAN, APPROVE = "plan_jobs", "approve"
+WAIT_EXPORT, LATEST = "wait_for_segment_export", "get_latest_export_job"
 ACTIVATE, WAIT_RUNS, REPORT = "activate", "wait_for_flow_runs", "report"
-TASKS = (PLAN, WAIT_EXPORT, LATEST, ACTIVATE, WAIT_RUNS, REPORT)
+TASKS = (PLAN, APPROVE, WAIT_EXPORT, LATEST, ACTIVATE, WAIT_RUNS, REPORT)
 RETRIES = 3
 RETRY_DELAY = timedelta(seconds=30)
 
@@ -64,6 +68,12 @@ def stable(value: Resolvable) -> Resolvable:
     return StableParam(value) if isinstance(value, DagParam) else value
 
 
+def callbacks(defaults: Mapping[str, Any], name: str, *more: Callable[[Context], None]) -> list[Any]:
+    """Return the callbacks that a DAG's author has given, and ours after them."""
+    given = defaults.get(name) or []
+    return [*(given if isinstance(given, Sequence) else [given]), *more]
+
+
 class ActivationTaskGroup(TaskGroup):
     """The tasks of one delivery; ``output`` is what its task ``report`` returns."""
 
@@ -89,12 +99,15 @@ def activation_pipeline(
     activation_timeout_minutes: Resolvable = 180,
     check_conf: bool = False,
     campaign_day: CampaignDay | None = None,
+    approval: Approval | bool = False,
+    labels: Mapping[str, str] | None = None,
+    notices: Notices | Mapping[str, Any] | None = None,
     deferrable: bool = True,
     group_id: str = "delivery",
     prefix_group_id: bool = False,
     default_args: dict[str, Any] | None = None,
 ) -> ActivationTaskGroup:
-    """Build the tasks of one delivery: plan, wait, find the export, activate, watch, report.
+    """Build the tasks of one delivery: plan, (ask,) wait, find the export, activate, watch, report.
 
     Every argument takes a value or something that Airflow resolves at run time (``dag.param("…")``, an
     XComArg); they mean what the params of the DAG ``aep_adhoc_activation`` of the same name mean.
@@ -103,6 +116,10 @@ def activation_pipeline(
     :param check_conf: refuse conf keys that are no params of the DAG.
     :param campaign_day: deliver at most once per day and within bounds, see :class:`~.campaign_day.CampaignDay`; for
         DAGs that an asset starts. None (default): every run delivers.
+    :param approval: a person has to agree after the plan is made (task ``approve``); True: anybody, within 4 hours; or
+        an :class:`~.approval.Approval`. A no, or no answer, ends the run red, and nothing is sent.
+    :param labels: flow or audience id → how people call it; shown beside AEP's own name.
+    :param notices: who is told how the delivery ended: a :class:`~.notices.Notices`, its arguments, or None.
     :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
     :param group_id: id of the task group; with ``prefix_group_id=True`` a DAG may hold several.
     :param default_args: for the tasks, over those of the DAG; where neither says so, 3 retries, 30 seconds apart.
@@ -114,12 +131,18 @@ def activation_pipeline(
     group = ActivationTaskGroup(group_id=group_id, prefix_group_id=prefix_group_id)
     # A DAG of somebody's own may say how its tasks are retried, for all of them.
     outer = {**group.dag.default_args, **group.default_args}
-    group.default_args = {"retries": RETRIES, "retry_delay": RETRY_DELAY, **outer, **(default_args or {})}
     # What the tasks need to reach the claims on campaign days.
     claims: dict[str, Any] = {"inlets": [campaign_day_asset(group.dag.dag_id)]} if campaign_day else {}
+    defaults = {"retries": RETRIES, "retry_delay": RETRY_DELAY, **outer, **(default_args or {})}
+    group.default_args = {**defaults, "on_failure_callback": callbacks(defaults, "on_failure_callback", keep_reason)}
+    told = Notices.of(notices)
+    at_end = {
+        f"on_{event}_callback": callbacks(defaults, f"on_{event}_callback", *([call] if call else []))
+        for event, call in (("success", told and told.on_success), ("failure", told and told.on_failure))
+    }
     with group:
         # With their prefixes, if any: the group may lie in another one.
-        ids = {task: str(TaskGroup.child_id(group, task)) for task in TASKS}
+        ids = {task: str(TaskGroup.child_id(group, task)) for task in TASKS if approval or task != APPROVE}
         plan = PlanJobsOperator(
             task_id=PLAN,
             activation_info=activation_info,
@@ -133,8 +156,9 @@ def activation_pipeline(
             export_timeout_minutes=export_timeout_minutes,
             activation_timeout_minutes=activation_timeout_minutes,
             check_conf=check_conf,
-            skip_on_dry_run=[ids[task] for task in TASKS if task != PLAN],
+            skip_on_dry_run=[ids[task] for task in ids if task != PLAN],
             campaign_day=campaign_day,
+            labels=labels,
             deferrable=deferrable,
             **claims,
             **place,
@@ -187,11 +211,26 @@ def activation_pipeline(
             plan_task_id=ids[PLAN],
             submit_task_id=ids[ACTIVATE],
             watch_task_id=ids[WAIT_RUNS],
-            task_ids=[ids[task] for task in TASKS if task != REPORT],
+            approve_task_id=ids.get(APPROVE),
+            export_task_id=ids[LATEST],
+            task_ids=[ids[task] for task in ids if task != REPORT],
             # Always runs, and turns red itself if any task is red: a green leaf would hide the failure.
             trigger_rule=TriggerRule.ALL_DONE,
             outlets=[DELIVERED],
+            **at_end,
         )
         wait_export >> latest >> activate >> watch >> report
         plan >> report
+        if approval:
+            from .approval import Approval, ApproveDeliveryOperator
+
+            approve = ApproveDeliveryOperator(
+                task_id=APPROVE,
+                jobs=plan.output,
+                names=names,
+                title=group.dag.dag_display_name,
+                approval=approval if isinstance(approval, Approval) else None,
+                **place,
+            )
+            plan >> approve >> wait_export
     return group

@@ -31,7 +31,7 @@ from .retry import AEP_RETRY_POLICY
 from .shared_poll import resume_pause
 from .submission import OnConflict
 from .tables import table
-from .tasks import AepTask, TaskStore, now
+from .tasks import XCOM_PLACE, AepTask, TaskStore, now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
@@ -62,6 +62,7 @@ class PlanJobsOperator(AepTask):
     :param check_conf: refuse conf keys that are no params of the DAG; default True.
     :param skip_on_dry_run: ids of the tasks that a dry run skips, or a run that must not deliver.
     :param campaign_day: the campaign's day rules, a :class:`~.campaign_day.CampaignDay`; None (default): no rules.
+    :param labels: id → how people call it; shown beside AEP's own name.
     :param deferrable: wait for ``not_before`` in the triggerer (default) instead of holding a worker slot.
 
     Returns the jobs: ``[{"job", "of", "activation_info", "aliases"}, …]``; the XCom ``names`` holds id → name, the XCom
@@ -104,6 +105,7 @@ class PlanJobsOperator(AepTask):
         check_conf: bool = True,
         skip_on_dry_run: Collection[str] = (),
         campaign_day: CampaignDay | None = None,
+        labels: Mapping[str, str] | None = None,
         deferrable: bool = True,
         retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
@@ -125,6 +127,7 @@ class PlanJobsOperator(AepTask):
         self.check_conf = check_conf
         self.skip_on_dry_run = sorted(skip_on_dry_run)
         self.campaign_day = campaign_day
+        self.labels = dict(labels or {})
         self.deferrable = deferrable
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
@@ -151,8 +154,11 @@ class PlanJobsOperator(AepTask):
                 return self.execute(context)
             gate.take()
         jobs = self._jobs(context, groups, findings)
-        names = findings.names(pairs)
+        names = labelled(findings.names(pairs), self.labels)
+        settings = self.hook.settings
+        place = {"sandbox_name": settings.sandbox_name, "tenant": settings.tenant}
         context["ti"].xcom_push(key=XCOM_NAMES, value=names)
+        context["ti"].xcom_push(key=XCOM_PLACE, value=place)
         self._show(pairs, jobs, names, findings)
         if self.dry_run_only:
             self.log.info("Dry run: nothing was sent, and the tasks that follow are skipped.")
@@ -284,3 +290,9 @@ class PlanJobsOperator(AepTask):
             self.log.info("%s", line)
         for warning in shorten(findings.warnings):
             self.log.warning("%s", warning)
+
+
+def labelled(names: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:
+    """Return id → name; where a label differs from AEP's name both show, so that a wrong label cannot hide anything."""
+    both = {ident: f"{label} (AEP: {names[ident]})" for ident, label in labels.items() if ident in names}
+    return {**labels, **names, **{ident: text for ident, text in both.items() if names[ident] != labels[ident]}}

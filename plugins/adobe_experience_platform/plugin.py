@@ -7,21 +7,53 @@ from __future__ import annotations
 
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 
+from airflow.sdk import conf
 from airflow.sdk.plugins_manager import AirflowPlugin
 
 from .deadlines import DEADLINE_REFERENCES
 
 PREFIX = "/adobe-experience-platform"
+RUN_ROUTE = "aep-activation"
+"""Last part of the tab's address: ``/dags/<DAG id>/runs/<run id>/plugin/aep-activation``."""
+LIST_ROUTE = "aep-activations"
+"""Last part of the page's address: ``/plugin/aep-activations``."""
 
 
 class AepPlugin(AirflowPlugin):
-    """The Activation pages."""
+    """The Activation tab on each DAG run, and the page with all deliveries."""
 
     name = "adobe_experience_platform"
     deadline_references = DEADLINE_REFERENCES
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """Return the pages' web application; only the API server asks for it."""
-        return []
+        """Return the application that serves the pages; only the API server asks for it."""
+        from .web.app import create_app
+
+        return [{"app": create_app(), "url_prefix": PREFIX, "name": "Adobe Experience Platform"}]
+
+    @cached_property
+    def external_views(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        """Return where Airflow's UI shows the pages."""
+        # Airflow may live below a path of its server; its UI does not put that before the addresses of plugins.
+        base = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/") + PREFIX
+        icons = {"icon": f"{base}/icon.svg", "icon_dark_mode": f"{base}/icon-dark.svg"}
+        return [
+            {
+                "name": "Activation",
+                "destination": "dag_run",
+                "href": f"{base}/activation?dag_id={{DAG_ID}}&run_id={{RUN_ID}}",
+                "url_route": RUN_ROUTE,
+                **icons,
+            },
+            {
+                "name": "Activations",
+                "destination": "nav",
+                "nav_top_level": True,
+                "href": f"{base}/activations",
+                "url_route": LIST_ROUTE,
+                **icons,
+            },
+        ]

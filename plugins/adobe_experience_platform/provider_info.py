@@ -46,7 +46,16 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "float",
                         "example": None,
                         "default": "60",
-                    }
+                    },
+                    "campaigns_folder": {
+                        "description": (
+                            "Folder of campaign files. Left empty: include/campaigns beside the folder of DAG files."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/opt/airflow/include/campaigns",
+                        "default": "",
+                    },
                 },
             }
         },

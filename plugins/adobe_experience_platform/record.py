@@ -11,6 +11,7 @@ from .models import FlowRun, Pair
 from .reading import as_dict
 
 VERSION = 1
+"""Of this form. Raise it when a field changes its meaning, and keep reading every version before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +122,10 @@ class Record:
     def from_json(cls, data: Mapping[str, object]) -> Record:
         """Read a stored record.
 
-        :raises AepSubmissionError: if a newer version of this package wrote it.
+        :raises AepSubmissionError: if a newer version of this package wrote it, or if it is damaged.
         """
-        if data.get("v") != VERSION:
-            raise AepSubmissionError(
-                f"The record of this delivery has version {shown(data.get('v'))}, this package knows {VERSION}. Run "
-                "the package version that wrote it; nothing was sent."
-            )
-        if not isinstance(data.get("intent"), dict | None):
+        check_version(data.get("v"), VERSION, "record of this delivery")
+        if data.get("v") != VERSION or not isinstance(data.get("intent"), dict | None):
             raise AepSubmissionError(
                 "The record of this delivery is damaged: it may hide an activation that was sent. Look in AEP what was "
                 "delivered and start a new run with the rest; nothing was sent."
@@ -149,6 +146,18 @@ class Record:
             doubtful=_texts(data.get("doubtful")),
             lost=lost if isinstance(lost, int) else 0,
             unsure=bool(data.get("unsure")),
+        )
+
+
+def check_version(found: object, known: int, what: str) -> None:
+    """Refuse what a newer version of this package has left behind: misread, it could be sent a second time.
+
+    :raises AepSubmissionError: saying which versions these are.
+    """
+    if isinstance(found, int) and found > known:
+        raise AepSubmissionError(
+            f"The {what} was written by a newer version of this package (form {found}, known up to {known}): deploy "
+            "that version again on every worker and triggerer, then clear the failed tasks; nothing was sent."
         )
 
 

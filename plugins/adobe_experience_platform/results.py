@@ -105,6 +105,11 @@ def deliveries(number: int) -> str:
     return f"{number:,} deliver{'y' if number == 1 else 'ies'}"
 
 
+def ended_well(number: int) -> str:
+    """Return the last line of a wait that needs nobody's attention."""
+    return "The delivery ended well" if number == 1 else f"All {deliveries(number)} ended well"
+
+
 def summarize(results: Iterable[Result]) -> dict[str, int]:
     """Count pairs by status and add up their records."""
     counts = {"pairs": 0, **{status.value: 0 for status in RunStatus}, NOT_SENT: 0, UNKNOWN: 0, "adopted": 0}

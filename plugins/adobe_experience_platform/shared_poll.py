@@ -11,12 +11,18 @@ from typing import Any
 from airflow.sdk import conf
 from airflow.triggers.base import BaseEventTrigger, TaskSuccessEvent, TriggerEvent
 
-from . import polling
+from . import metrics, polling
 from .connection import DEFAULT_CONN_ID
 from .errors import AepAuthError, AepConnectionConfigError, AepError
 from .polling import Bulk, Group, Snapshot, Subscription
 
 EVENT_VERSION = 1
+ARGUMENTS_VERSION = 1
+"""Of the stored arguments of all triggers; those without a version are of the first.
+
+Arguments may be added, with a default; raise this when one changes its meaning or must not be ignored. Never
+rename or remove one, nor a trigger's class: Airflow has stored both for every task that waits.
+"""
 FAILURES_ALLOWED = 20
 """Failed polls in a row (each already retried inside) before a wait gives up."""
 REFUSALS_ALLOWED = 3
@@ -48,7 +54,12 @@ class SharedPollTrigger(BaseEventTrigger):
         an asset watcher, which is made before the connection can be read, may give None for the connection's.
     :param deadline: end of the wait, ISO 8601 with time zone; None (for an asset watcher) has no end.
     :param poll_interval: longest pause between two polls, seconds.
+    :param v: version of these arguments, at most :data:`ARGUMENTS_VERSION`.
+    :param unknown: arguments that only a newer version knows; the wait then ends at once, with that as its error.
     """
+
+    POLL = "other"
+    """What is asked for, a tag of metrics."""
 
     def __init__(
         self,
@@ -57,8 +68,14 @@ class SharedPollTrigger(BaseEventTrigger):
         sandbox_name: str | None,
         deadline: str | None,
         poll_interval: float = 30.0,
+        v: int = 1,
+        **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        if unknown and v <= ARGUMENTS_VERSION:
+            raise TypeError(f"{type(self).__name__} has no argument {', '.join(map(repr, unknown))}")
+        self.v = v
+        self._unknown = unknown
         self.aep_conn_id = aep_conn_id
         self.sandbox_name = sandbox_name
         self.deadline = deadline
@@ -70,11 +87,13 @@ class SharedPollTrigger(BaseEventTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments."""
         return f"{type(self).__module__}.{type(self).__qualname__}", {
+            "v": self.v,
             "aep_conn_id": self.aep_conn_id,
             "sandbox_name": self.sandbox_name,
             "deadline": self.deadline,
             "poll_interval": self.poll_interval,
             **self._arguments(),
+            **self._unknown,
         }
 
     def _arguments(self) -> dict[str, Any]:
@@ -98,7 +117,13 @@ class SharedPollTrigger(BaseEventTrigger):
         async with AdobeExperiencePlatformAsyncHook(conn_id, sandbox) as hook:
 
             async def read(group: Group) -> Snapshot:
-                return await cls._read(hook, group, bulk)
+                tags = {"poll": cls.POLL, "conn_id": conn_id, "sandbox": sandbox}
+                metrics.count(metrics.POLLS, tags)
+                try:
+                    return await cls._read(hook, group, bulk)
+                except Exception:
+                    metrics.count(metrics.POLLS_FAILED, tags)
+                    raise
 
             async for snapshot in polling.rounds(cls._key(conn_id, sandbox), read):
                 yield snapshot
@@ -109,6 +134,10 @@ class SharedPollTrigger(BaseEventTrigger):
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
         """Turn the shared snapshots into this task's one event."""
+        if found := self._too_new():
+            await self._hold_back(found)
+            yield found
+            return
         subscription = Subscription(self._wanted(), self.poll_interval, self._ends_at)
         with polling.group(self.shared_stream_key()).joined(subscription):
             async for snapshot in shared_stream:
@@ -119,6 +148,16 @@ class SharedPollTrigger(BaseEventTrigger):
                     await self._hold_back(found)
                     yield found
                     return
+
+    def _too_new(self) -> TriggerEvent | None:
+        """Return the end of a wait that a newer version of this package has begun."""
+        if self.v <= ARGUMENTS_VERSION:
+            return None
+        return event(
+            "error",
+            f"a newer version of this package began this wait (arguments {self.v}, known up to {ARGUMENTS_VERSION}): "
+            "deploy the same version on every worker and triggerer",
+        )
 
     async def _hold_back(self, found: TriggerEvent) -> None:
         """Resume a task no earlier than Airflow can take it; ending it in the triggerer needs no pause."""

@@ -1,11 +1,14 @@
-"""Tables for task logs, as plain text."""
+"""Tables: for task logs as plain text, for Airflow's pages as Markdown."""
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Sequence
 
 from .errors import one_line
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~])")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> list[str]:
@@ -26,3 +29,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[st
     out = io.StringIO()
     Console(file=out, width=400, color_system=None, legacy_windows=False).print(grid)
     return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+def plain(text: str) -> str:
+    """Write a foreign text so that Markdown shows it as it is."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return a table as lines of Markdown; the cells' texts are shown as they are."""
+    lines = [" | ".join(head), " | ".join("---" for _ in head), *(" | ".join(map(plain, row)) for row in rows)]
+    return [f"| {line} |" for line in lines]

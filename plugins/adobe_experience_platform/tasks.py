@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator, conf
 from airflow.sdk.api.datamodels._generated import TaskInstanceState
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
+from airflow.sdk.exceptions import AirflowException
 
 from . import links
-from .errors import AepError, AepInputError, AepTransientError, shown
+from .errors import AepError, AepInputError, AepTransientError, one_line, shown
 from .models import Pair
-from .shared_poll import EVENT_VERSION
+from .shared_poll import ARGUMENTS_VERSION, EVENT_VERSION
 from .triggers import SegmentExportTrigger
 
 if TYPE_CHECKING:
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 Resolvable = Any
 """A value, or what Airflow resolves to it at run time: a template, an XComArg, ``dag.param(…)``."""
 
+XCOM_PLACE = "place"
+"""XCom of ``plan_jobs``: sandbox and tenant, for links into AEP."""
+XCOM_EXPORT = "export"
+"""XCom of the task that finds the export: its id, and when it ended."""
+XCOM_REASON = "reason"
+"""XCom of a task that failed: why."""
 BACKSTOP = dt.timedelta(seconds=90)
 """Airflow's own deferral time-out comes this much after the trigger's precise one."""
 CLEAR_ON_SUCCESS = (
@@ -95,11 +102,17 @@ class AepTask(BaseOperator):
 
     def _trigger_arguments(self, deadline: dt.datetime) -> dict[str, Any]:
         return {
+            "v": ARGUMENTS_VERSION,
             "aep_conn_id": self.aep_conn_id,
             "sandbox_name": self.hook.settings.sandbox_name,
             "deadline": deadline.isoformat(),
             "poll_interval": float(self.poll_interval),
         }
+
+    def _tags(self) -> dict[str, str]:
+        """Return the tags of this task's metrics."""
+        settings = self.hook.settings
+        return {"dag_id": self.dag_id, "conn_id": self.aep_conn_id, "sandbox": settings.sandbox_name}
 
     def _defer_until(self, trigger: Any, deadline: dt.datetime) -> None:
         """Wait in the triggerer; does not return. Every wait goes on in ``execute_complete``."""
@@ -122,6 +135,14 @@ class AepTask(BaseOperator):
             context["ti"].xcom_push(key=links.XCOM_KEY, value=url)
 
 
+def keep_reason(context: Context) -> None:
+    """Keep why a task has failed, for the notice; a failure callback. Only texts that are written for people."""
+    error = context.get("exception")
+    if error is not None:
+        text = str(error) if isinstance(error, AirflowException) else type(error).__name__
+        context["ti"].xcom_push(key=XCOM_REASON, value=one_line(text, 1000))
+
+
 def now() -> dt.datetime:
     """Return the present as an aware UTC time."""
     return dt.datetime.now(tz=dt.UTC)
@@ -135,7 +156,11 @@ def read_event(event: object) -> tuple[str, str]:
     if event == TaskInstanceState.SUCCESS:
         return "done", ""  # the trigger ended the task; only ``dag.test`` resumes it all the same
     if not isinstance(event, dict) or event.get("v") != EVENT_VERSION:
-        raise AepTransientError("the wait", text=f"the trigger sent an unknown event of type {type(event).__name__}")
+        raise AepTransientError(
+            "the wait",
+            text=f"the trigger sent an unknown event of type {type(event).__name__}",
+            advice="workers and triggerer need the same version of this package",
+        )
     status, message = (
         text if isinstance(text := event.get(key, ""), str) else shown(text) for key in ("status", "message")
     )

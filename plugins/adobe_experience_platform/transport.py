@@ -29,6 +29,7 @@ from .errors import (
     Kind,
     Verdict,
     classify,
+    code_of,
     request_id_of,
 )
 
@@ -170,7 +171,7 @@ def mint(connection: AepConnection, attempts: int | None = None) -> Mint:
                 return auth.read_token(data, verdict.request_id)
             if verdict.kind not in (Kind.RETRY, Kind.OK):
                 raise auth.refused(verdict)
-            failure = _transient(auth.CALL, verdict)
+            failure = _transient(auth.CALL, verdict, auth.ELSEWHERE)
             pause = max(pause, verdict.retry_after or 0.0)
         if attempt >= (attempts or ATTEMPTS) or pause > LONGEST_SLEEP:
             raise failure
@@ -255,7 +256,7 @@ def _blotted(received: Received, *secrets: str) -> bytes:
     return body
 
 
-def _transient(call: str, verdict: Verdict) -> AepTransientError:
+def _transient(call: str, verdict: Verdict, not_json: str = "") -> AepTransientError:
     text = verdict.text if verdict.kind is not Kind.OK else "the body is no JSON object"
     return AepTransientError(
         call,
@@ -264,7 +265,7 @@ def _transient(call: str, verdict: Verdict) -> AepTransientError:
         text=text,
         request_id=verdict.request_id,
         retry_after=verdict.retry_after,
-        advice=_BETWEEN if verdict.kind is Kind.OK else "AEP is busy or in trouble; this is tried again",
+        advice=(not_json or _BETWEEN) if verdict.kind is Kind.OK else "AEP is busy or in trouble; this is tried again",
     )
 
 
@@ -311,8 +312,9 @@ _GATEWAY_ADVICE = {
 
 
 def _advice(verdict: Verdict) -> str:
-    if verdict.code in _GATEWAY_ADVICE:
-        return _GATEWAY_ADVICE[verdict.code]
+    code = code_of(verdict.code, verdict.text)
+    if code in _GATEWAY_ADVICE:
+        return _GATEWAY_ADVICE[code]
     if verdict.status == 403:
         return (
             "give the credential a role on this sandbox with View Destinations, Activate Destinations, "

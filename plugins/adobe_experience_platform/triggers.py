@@ -15,15 +15,15 @@ from typing import Any
 
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
-from . import polling
+from . import metrics, polling
 from .endpoints import Call
-from .errors import AepError, AepNotFoundError
+from .errors import AepError, AepNotFoundError, AepSubmissionError
 from .lookup import Look, find
 from .models import FlowRun, Pair
 from .planning import count, read_activation_info
 from .polling import Bulk, Group, Snapshot, Subscription
 from .record import Order, Record
-from .results import Delivery, Result, deliveries, is_delivered, is_terminal, line_of, results_of, summarize
+from .results import Delivery, Result, deliveries, ended_well, is_delivered, is_terminal, line_of, results_of, summarize
 from .shared_poll import FAILURES_ALLOWED, SharedPollTrigger, event
 from .watcher import WatcherMemory
 
@@ -49,6 +49,8 @@ class SegmentExportTrigger(SharedPollTrigger):
     ``export_id``, ``ended_at``, ``created_at``, ``profiles`` (of the newest export; None where AEP does not tell),
     ``exports`` (how many finished since the last event).
     """
+
+    POLL = "export"
 
     def __init__(
         self,
@@ -164,6 +166,8 @@ class FlowRunTrigger(SharedPollTrigger):
     Event: ``{"status": "done" | "timeout" | "error", "message": str, "counts": {status: number}}``.
     """
 
+    POLL = "runs"
+
     def __init__(
         self,
         *,
@@ -231,7 +235,7 @@ class FlowRunTrigger(SharedPollTrigger):
         summary = summarize(results)
         delivered = all(is_delivered(result, accept_partial=self.accept_partial) for result in results)
         if self.ends_task and delivered and self._written[1] == results:
-            self.log.info("All %s ended well", deliveries(len(results)))
+            self.log.info("%s", ended_well(len(results)))
             value: Any = {"summary": summary, "results": results}
             return TaskSuccessEvent(xcoms={"return_value": value})
         return event("done", counts={status: number for status, number in summary.items() if number})
@@ -300,6 +304,8 @@ class LostSubmissionTrigger(SharedPollTrigger):
     Event: ``{"status": "done" | "timeout" | "error", "message": str}``.
     """
 
+    POLL = "lost"
+
     def __init__(
         self,
         *,
@@ -325,6 +331,10 @@ class LostSubmissionTrigger(SharedPollTrigger):
         """Look for the lost activation until it is found or cannot appear any more."""
         from .hook import AdobeExperiencePlatformAsyncHook
 
+        if found := self._too_new():
+            await self._hold_back(found)
+            yield found
+            return
         async with AdobeExperiencePlatformAsyncHook(self.aep_conn_id, self.sandbox_name) as hook:
             while True:
                 found = await self._round(hook)
@@ -337,9 +347,14 @@ class LostSubmissionTrigger(SharedPollTrigger):
                 await asyncio.sleep(polling.next_pause(time.monotonic() - self._since, self.poll_interval))
 
     async def _round(self, hook: Any) -> TriggerEvent | None:
+        tags = {"poll": self.POLL, "conn_id": self.aep_conn_id, "sandbox": self.sandbox_name or ""}
+        metrics.count(metrics.POLLS, tags)
         try:
             look: Look = await hook.call(self._look())
+        except AepSubmissionError as error:  # the record cannot be read, and will not become readable
+            return event("error", str(error), retriable=False)
         except Exception as error:  # noqa: BLE001 - counted and judged like a failed round of a shared poll
+            metrics.count(metrics.POLLS_FAILED, tags)
             return self._failed(error)
         self._recovered()
         return self._judge(look)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import polling
+from . import metrics, polling
 from .errors import AepDeliveryError, AepInputError, AepTransientError
 from .models import Pair, RunStatus
 from .planning import check_id, count
@@ -16,7 +16,7 @@ from .results import (
     UNKNOWN,
     Delivery,
     Result,
-    deliveries,
+    ended_well,
     is_delivered,
     is_terminal,
     line_of,
@@ -58,9 +58,11 @@ class WatchingTask(AepTask):
             return []
         since = time.monotonic()
         while look_first or not self.deferrable:
+            metrics.count(metrics.POLLS, {"poll": "runs", **self._tags()})
             try:
                 results = self._read_results(deliveries, aliases)
             except AepTransientError as error:
+                metrics.count(metrics.POLLS_FAILED, {"poll": "runs", **self._tags()})
                 if not self.deferrable and now() >= deadline:
                     raise
                 self.log.warning("%s", error)
@@ -118,13 +120,13 @@ class WatchingTask(AepTask):
                 f"{len(bad)} of {len(results)} deliveries did not succeed:\n"
                 + "\n".join(f"  - {line}" for line in lines)
                 + "\n"
-                + _advice(bad)
+                + advice_for(bad)
             )
-        self.log.info("All %s ended well", deliveries(len(results)))
+        self.log.info("%s", ended_well(len(results)))
         return {"summary": summary, "results": list(results)}
 
 
-def _advice(bad: Sequence[Result]) -> str:
+def advice_for(bad: Sequence[Result]) -> str:
     """Say what a person can do about pairs that were not delivered."""
     statuses = {item["status"] for item in bad}
     advice = []

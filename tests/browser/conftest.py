@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.support.pages import NOW, ORIGIN, FakeAirflow, Open
 from tests.support.stage import Scene, Stage
 from tools import browser as chromium
 from tools.airflow_client import AirflowClient
@@ -82,3 +83,37 @@ def _keep(pages: list[Page], request: pytest.FixtureRequest) -> None:
         path = folder / f"{name}-{number}.png"
         page.screenshot(path=path)
         print(f"picture of the page: {path}\nits address: {page.url}")  # noqa: T201 - pytest shows it with the failure
+
+
+# -- our pages alone, on a fake Airflow: quick, and in states that a real one gets into seldom
+
+
+@pytest.fixture
+def fake() -> FakeAirflow:
+    """Give an empty fake Airflow."""
+    return FakeAirflow()
+
+
+@pytest.fixture
+def visitor(browser: Browser, fake: FakeAirflow) -> Iterator[Open]:
+    """Return a function that gives a page on the fake Airflow; it fails the test if a script of the page fails."""
+    faults: list[str] = []
+    with ExitStack() as stack:
+
+        def visitor(**options: Any) -> Page:
+            context = stack.enter_context(chromium.visitor(browser, ORIGIN, **options))
+            fake.attach(context)
+            page = context.new_page()
+            page.on("pageerror", lambda error: faults.append(str(error)))
+            page.on("console", lambda said: faults.append(said.text) if "Content Security" in said.text else None)
+            page.clock.install(time=NOW)
+            return page
+
+        yield visitor
+    assert faults == []
+
+
+@pytest.fixture
+def tab(visitor: Open) -> Page:
+    """Give a page on the fake Airflow, on a desktop, in light colours."""
+    return visitor()

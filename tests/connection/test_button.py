@@ -112,6 +112,7 @@ def test_a_host_that_does_not_speak_tls(press: Press, simulator: SimulatorProces
         ({"kind": "html", "status": 404, "path": FLOWS}, "does not answer like AEP: leave Host empty"),
         ({"kind": "redirect", "location": "https://login.example/", "path": FLOWS}, "does not answer like AEP"),
         ({"kind": "html", "status": 404, "path": TOKEN}, "is not Adobe's identity service: leave IMS URL empty"),
+        ({"kind": "status", "status": 403, "path": TOKEN, "body": {"error_code": "403000"}}, "leave IMS URL empty"),
         ({"kind": "body", "body": "<html>Welcome", "path": FLOWS}, "something else answers at"),
         ({"kind": "status", "status": 503, "path": FLOWS}, "AEP is in trouble just now"),
         ({"kind": "status", "status": 503, "path": TOKEN}, "Adobe's identity service is in trouble just now"),

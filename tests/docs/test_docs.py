@@ -32,27 +32,6 @@ def rows(document: Path, heading: str) -> list[list[str]]:
     return found
 
 
-def texts_in_source() -> str:
-    """Return all text of the package's string constants, with the parts of one message joined."""
-    found = []
-    for path in PACKAGE.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.append(node.value)
-            elif isinstance(node, ast.JoinedStr):
-                parts = [part.value if isinstance(part, ast.Constant) else "\0" for part in node.values]
-                found.append("".join(str(part) for part in parts))
-    return "\n".join(found)
-
-
-def test_every_listed_message_occurs_in_the_source() -> None:
-    source = texts_in_source()
-    listed = [cells[0].strip("`") for cells in rows(REPOSITORY / "docs" / "troubleshooting.md", "message")]
-
-    assert len(listed) > 50
-    assert [text for text in listed if text not in source] == []
-
-
 def test_the_readme_lists_every_parameter_with_its_default() -> None:
     from airflow.dag_processing.dagbag import DagBag
 
@@ -112,3 +91,22 @@ def test_make_targets_that_are_named_exist(document: Path) -> None:
 
     named = set(re.findall(r"`make ([a-z-]+)", document.read_text()))
     assert named <= targets
+
+
+@pytest.mark.parametrize("page", ["campaigns.md", "campaign-on-a-schedule.md", "campaign-approval.md"])
+def test_the_campaign_files_in_the_documents_are_sound(page: str) -> None:
+    from adobe_experience_platform.campaign_reading import read
+
+    blocks = re.findall(r"```yaml\n(.*?)```", (REPOSITORY / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        campaign, faults = read(block.encode(), "example", page)
+        assert campaign is not None, faults
+
+
+def test_every_key_of_a_campaign_file_is_documented() -> None:
+    from adobe_experience_platform.campaign_file import Campaign
+
+    text = (REPOSITORY / "docs" / "campaigns.md").read_text(encoding="utf-8")
+    table = text.partition("## Every key")[2].partition("## When")[0]
+    assert [key for key in Campaign.model_fields if f"`{key}`" not in table] == []

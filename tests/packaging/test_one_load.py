@@ -52,3 +52,4 @@ def test_dags_and_airflow_mean_the_same_classes(seen: dict[str, Any]) -> None:
 def test_the_plugin_loader_has_nothing_to_complain_about(seen: dict[str, Any]) -> None:
     assert seen["plugin_errors"] == {}
     assert len(seen["plugins"]) == len(set(seen["plugins"]))
+    assert seen["plugins"].count(PACKAGE) == 1

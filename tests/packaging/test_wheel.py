@@ -51,6 +51,11 @@ def test_holds_the_package_and_its_papers_and_nothing_else(files: dict[str, byte
     assert set(files) == sources | papers
     assert f"{PACKAGE}/py.typed" in files
     assert files["licenses/LICENSE"].decode() == read("LICENSE")
+    pages = f"{PACKAGE}/web/static"
+    for name in ("activation.html", "activations.html", "js/activation.js", "css/base.css", "icon.svg"):
+        assert files[f"{pages}/{name}"]
+    assert b"MIT License" in files[f"{pages}/vendor/chart.js/LICENSE.md"]
+    assert b"airflow.plugins" in files["entry_points.txt"]
     assert files["top_level.txt"].split() == [PACKAGE.encode()]
 
 
@@ -59,7 +64,7 @@ def test_says_what_it_is_and_needs(files: dict[str, bytes], metadata: Message) -
 
     assert metadata["Name"] == PROVIDER
     assert metadata["Version"] == project["version"]
-    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["License-Expression"] == "Apache-2.0 AND MIT"
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert files["METADATA"].decode().partition("\n\n")[2].strip() == read("README.md").strip()
     needed = {item.partition(" ")[0].split(">")[0].split("<")[0] for item in metadata.get_all("Requires-Dist", [])}

@@ -6,9 +6,11 @@ A pytest plugin (see tests/conftest.py), so that both folders share the fixtures
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,29 +26,45 @@ LIVE, BROWSER = TESTS / "live", TESTS / "browser"
 AEPS = ("aep_default", *(f"aep_{number}" for number in range(2, 9)))
 WATCHED = "aep_watched"
 """Has an AEP to itself: asset watchers look at it all the time."""
+SHOP = "aep_shop"
+"""Has the AEP that the shipped campaigns are made for."""
 DUE_IN = dt.timedelta(minutes=2)
 TIMEOUT = 4
 SETTLE_MARGIN = 3
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if _is_live(item):
+        if item.path.is_relative_to(LIVE) or item.path.is_relative_to(BROWSER):
             item.add_marker(pytest.mark.live)
-    items.sort(key=_place)
+    # One of several processes has all live tests, which take longest; alone, they come last.
+    live_first = hasattr(config, "workerinput")
+    items.sort(key=lambda item: (_is_live(item) != live_first, *_place(item)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give all live tests to one process, as they share one Airflow, and the others to the rest, file by file."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class LiveTogether(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            folder = TESTS.parent / file
+            return "live" if folder.is_relative_to(LIVE) or folder.is_relative_to(BROWSER) else file
+
+    return LiveTogether(config, log)
 
 
 def _is_live(item: pytest.Item) -> bool:
-    return item.path.is_relative_to(LIVE) or item.path.is_relative_to(BROWSER)
+    return item.get_closest_marker("live") is not None
 
 
-def _place(item: pytest.Item) -> tuple[bool, bool, bool, bool]:
-    """Put first what is quick to fail, then what runs together, and last what looks at all that was left."""
-    live = _is_live(item)
-    alone = _scenario(item) is None
+def _place(item: pytest.Item) -> tuple[bool, bool, bool]:
+    """Put first what runs together, and last what looks at all that was left."""
+    alone = _is_live(item) and _scenario(item) is None
     last = item.path == LIVE / "test_secrets.py"
-    return live, live and alone, last or item.path.is_relative_to(BROWSER), last
+    return alone, last or item.path.is_relative_to(BROWSER), last
 
 
 def _scenario(item: pytest.Item) -> Scenario | None:
@@ -72,6 +90,26 @@ def watched_aep() -> Iterator[LocalAep]:
 
 
 @pytest.fixture(scope="session")
+def shop_aep() -> Iterator[LocalAep]:
+    """Run the simulated AEP that the shipped campaigns are made for."""
+    with LocalAep(speed=600) as aep:
+        aep.change_settings(daily_export=False)
+        yield aep
+
+
+@pytest.fixture(scope="session")
+def campaigns_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the shipped campaigns to a folder, for that AEP and for any time of day."""
+    folder = tmp_path_factory.mktemp("shipped") / "include" / "campaigns"
+    folder.mkdir(parents=True)
+    for file in (REPOSITORY / "include" / "campaigns").glob("*.yaml"):
+        text = re.sub(r", not_before: .*}", "}", file.read_text(encoding="utf-8"))
+        text = re.sub(r"when: \"0 7 .*", 'when: "* * * * *"', text).replace('by: "09:00"', 'by: "23:59"')
+        (folder / file.name).write_text(f"{text}connection: {SHOP}\npolicies: {{poll_interval: 2}}\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[LocalPostgres]:
     """Run a PostgreSQL: with SQLite, a component that finds the database locked dies now and then."""
     with LocalPostgres() as server:
@@ -79,11 +117,17 @@ def postgres() -> Iterator[LocalPostgres]:
 
 
 @pytest.fixture(scope="session")
-def live_airflow(aeps: dict[str, LocalAep], watched_aep: LocalAep, postgres: LocalPostgres) -> Iterator[LocalAirflow]:
+def live_airflow(
+    aeps: dict[str, LocalAep],
+    watched_aep: LocalAep,
+    shop_aep: LocalAep,
+    campaigns_folder: Path,
+    postgres: LocalPostgres,
+) -> Iterator[LocalAirflow]:
     """Run Airflow once for the whole session; tests use `airflow`, which repairs what the last one broke."""
-    connections = {conn_id: aep.connection() for conn_id, aep in {**aeps, WATCHED: watched_aep}.items()}
+    connections = {conn_id: aep.connection() for conn_id, aep in {**aeps, WATCHED: watched_aep, SHOP: shop_aep}.items()}
     for connection in connections.values():
-        connection["extra"]["timeout"] = TIMEOUT
+        connection["extra"] |= {"timeout": TIMEOUT, "tenant": "acmecorp"}
     airflow = LocalAirflow(
         dags_folders=[
             *(REPOSITORY / "dags", LIVE / "dags_smoke", LIVE / "dags_campaigns"),
@@ -100,6 +144,7 @@ def live_airflow(aeps: dict[str, LocalAep], watched_aep: LocalAep, postgres: Loc
             "triggerer.triggerer_health_check_threshold": "15",
             # Airflow's own deferral time-outs, swept this often, are part of what is tested.
             "scheduler.trigger_timeout_check_interval": "1",
+            "adobe_experience_platform.campaigns_folder": str(campaigns_folder),
             "adobe_experience_platform.settle_margin_seconds": str(SETTLE_MARGIN),
         },
     )

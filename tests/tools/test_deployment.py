@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SECRETS = ("PASSWORD", "SECRET", "FERNET_KEY", "SQL_ALCHEMY_CONN")
+SECRETS = ("PASSWORD", "SECRET", "FERNET_KEY", "SQL_ALCHEMY_CONN", "BASIC_AUTH", "BROKER_URL", "RESULT_BACKEND")
 
 
 @pytest.fixture(scope="module")
@@ -24,16 +24,21 @@ def pins(name: str) -> dict[str, str]:
     return dict(found)
 
 
-def test_has_every_component_of_airflow(services: dict[str, Any]) -> None:
-    assert set(services) == {
-        "postgres", "airflow-init", "api-server", "scheduler", "dag-processor", "triggerer"
+def test_has_every_part_of_a_cluster_and_two_profiles(services: dict[str, Any]) -> None:
+    profiles = {name: service.get("profiles", []) for name, service in services.items()}
+
+    assert {name for name, chosen in profiles.items() if not chosen} == {
+        "postgres", "redis", "airflow-init", "api-server", "scheduler", "dag-processor", "worker", "triggerer",
+    }  # fmt: skip
+    assert {name: chosen for name, chosen in profiles.items() if chosen} == {
+        "flower": ["flower"], "simulator": ["demo"], "demo": ["demo"],
     }  # fmt: skip
 
 
 def test_only_this_host_can_connect(services: dict[str, Any]) -> None:
     published = [port for service in services.values() for port in service.get("ports", ())]
 
-    assert published
+    assert len(published) == 3
     assert all(str(port).startswith("127.0.0.1:") for port in published)
 
 
@@ -45,8 +50,48 @@ def test_no_secret_has_a_default(services: dict[str, Any]) -> None:
         if any(word in name for word in SECRETS)
     ]
 
-    assert len({name for name, _ in values}) >= 5
+    assert len({name for name, _ in values}) == 10
     assert [name for name, value in values if ":?" not in value] == []
+
+
+def test_no_secret_is_an_argument_that_a_list_of_processes_shows(services: dict[str, Any]) -> None:
+    for service in services.values():
+        lines = str(service.get("command", "")) + str(service.get("healthcheck", ""))
+        assert not re.search(r"(?<!\$)\$\{\w*(PASSWORD|SECRET|KEY)", lines)
+
+
+def test_everything_that_serves_is_watched_limited_and_stopped_gently(services: dict[str, Any]) -> None:
+    once = {"airflow-init", "demo"}
+    for name, service in services.items():
+        limits = service["deploy"]["resources"]["limits"]
+        assert limits.keys() == {"cpus", "memory"}, name
+        assert service["restart"] == ("no" if name in once else "unless-stopped"), name
+        assert service["stop_grace_period"], name
+        if name not in once:
+            assert service["healthcheck"]["test"], name
+
+
+def test_folders_of_the_host_are_mounted_read_only_and_logs_are_shared(services: dict[str, Any]) -> None:
+    mounted = [volume for service in services.values() for volume in service.get("volumes", ())]
+
+    folders = {volume for volume in mounted if volume.startswith(".")}
+    assert {"./dags:/opt/airflow/dags:ro", "./plugins:/opt/airflow/plugins:ro"} <= folders
+    assert all(volume.endswith(":ro") for volume in folders)
+    for name in ("api-server", "scheduler", "dag-processor", "worker", "triggerer"):
+        assert "logs:/opt/airflow/logs" in services[name]["volumes"]
+
+
+def test_one_set_of_keys_for_all_of_airflow(services: dict[str, Any]) -> None:
+    for name in ("AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API__SECRET_KEY"):
+        values = {
+            services[part]["environment"][name]
+            for part in ("airflow-init", "api-server", "scheduler", "dag-processor", "worker", "triggerer", "flower")
+        }
+        assert len(values) == 1
+
+
+def test_the_demo_can_not_reach_a_real_aep_by_the_simulators_container(services: dict[str, Any]) -> None:
+    assert services["simulator"]["environment"] == {}
 
 
 def test_the_image_is_of_the_airflow_that_is_tested() -> None:

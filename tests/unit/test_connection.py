@@ -200,11 +200,46 @@ def test_a_token_stands_in_for_a_secret():
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"),
-    [(30, 30.0), ("2.5", 2.5), (0, 60.0), (-1, 60.0), (601, 60.0), ("x", 60.0), (None, 60.0), ([], 60.0)],
+    ("value", "seconds"), [(30, 30.0), ("2.5", 2.5), (600, 600.0), (0.5, 0.5), (None, 60.0), ("", 60.0)]
 )
-def test_a_timeout_is_some_sensible_number_of_seconds(value, seconds):
+def test_a_timeout_is_a_number_of_seconds_or_left_out(value, seconds):
     assert parse({"timeout": value}).timeout == seconds
+
+
+@pytest.mark.parametrize("value", [0, -1, 601, "x", "60 s", "nan", "inf", [], {}, True, 10**400])
+def test_a_timeout_that_cannot_be_used_is_a_fault(value):
+    text = faults({"timeout": value})
+    assert "extra 'timeout' is " in text
+    assert "enter seconds above 0, at most 600, or leave it out" in text
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["openid,AdobeID", " openid,AdobeID ", ["openid", "AdobeID"], [" openid ", "", "AdobeID"], ["openid,AdobeID"]],
+)
+def test_scopes_are_text_with_commas_or_a_list(value):
+    assert parse({"scopes": value}).scopes == "openid,AdobeID"
+
+
+@pytest.mark.parametrize("value", ["", None, []])
+def test_scopes_left_empty_are_the_usual_ones(value):
+    assert parse({"scopes": value}).scopes == DEFAULT_SCOPES
+
+
+@pytest.mark.parametrize("value", [{"openid": True}, ["openid", 7], 7, True])
+def test_scopes_that_cannot_be_read_are_a_fault(value):
+    assert "extra 'scopes' is neither text nor a list of texts" in faults({"scopes": value})
+
+
+def test_a_fault_of_the_identity_service_shows_its_own_address():
+    text = faults({"ims_url": "https://ims-na1.adobelogin.com/ims/token/v3"})
+    assert f"extra 'ims_url' must hold scheme, host and port only, such as {DEFAULT_IMS_URL}" in text
+    assert f"extra 'ims_url' is no web address: enter one such as {DEFAULT_IMS_URL}" in faults({"ims_url": "ims"})
+
+
+@pytest.mark.parametrize("value", ["acme", "@acme", " @acme ", "@ acme"])
+def test_a_tenant_may_be_copied_with_its_at_sign(value):
+    assert parse({"tenant": value}).tenant == "acme"
 
 
 @pytest.mark.parametrize(

@@ -258,8 +258,8 @@ def test_a_given_token_is_used_and_none_is_minted(aep, connect, make):
     assert aep.requests()[0].headers["authorization"] == "Bearer token#given-1"
 
 
-def test_a_rotated_secret_takes_effect_where_a_hook_lives_long(aep, connect):
-    hook = Async()
+def test_a_rotated_secret_takes_effect_where_a_hook_lives_long(aep, connect, make):
+    hook = make()
     hook.call(export_jobs())
     tokens = aep.simulator.world.tokens
     (credential,) = tokens.credentials.values()
@@ -267,8 +267,22 @@ def test_a_rotated_secret_takes_effect_where_a_hook_lives_long(aep, connect):
     tokens.expire()
     connect(password=SECRETS[1])
     hook.call(export_jobs())
-    hook.close()
+    hook.call(export_jobs())
     assert aep.minted == 2
+
+
+def test_two_secrets_are_valid_while_one_is_replaced(aep, connect, make):
+    """The order of docs/operations.md: no call fails, whichever secret a process still knows."""
+    old = make()
+    old.call(export_jobs())
+    connect(password=SECRETS[1])
+    new = make()
+    new.call(export_jobs())
+    old.call(export_jobs())
+    aep.expire_tokens()
+    old.call(export_jobs())
+    new.call(export_jobs())
+    assert {exchange.status for exchange in aep.requests("/ims/*")} == {200}
 
 
 @pytest.mark.parametrize("wrong", [{"password": "wrong-secret-p8e"}, {"login": "nobody"}])

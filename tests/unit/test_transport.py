@@ -414,6 +414,24 @@ def test_a_refused_credential_is_final(status, word):
     assert "p8e-secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (403, {"error_code": "403000", "message": "Api Key is required"}),
+        (404, {"errorMessage": "no such page"}),
+        (405, b""),
+        (401, b"<html>Sign in"),
+        (400, {"type": "https://ns.adobe.com/errors/7", "title": "Bad Request"}),
+        (200, b"<html>Welcome"),
+        (200, {"token": "of another kind"}),
+    ],
+)
+def test_a_stranger_at_the_address_of_ims_is_told_from_a_refusal(status, body):
+    _, run = mint_with(*[received(status, body)] * ATTEMPTS)
+    with pytest.raises(AepCallError, match="check that extra 'ims_url' names Adobe's IMS"):
+        run()
+
+
 def test_a_redirect_of_ims_is_not_followed():
     wire, run = mint_with(received(302, location="https://evil.example/ims/token/v3"))
     with pytest.raises(AepAuthError):

@@ -383,3 +383,28 @@ def test_an_export_that_comes_after_the_check_is_delivered_all_the_same(campaign
 
     campaign.now = at("2026-03-10T10:00")
     assert campaign.plan(campaign.run("a", exported("722", "2026-03-10T09:59")), DUE)
+
+
+def test_a_scheduled_run_of_today_is_made_up_for(campaign: Campaign) -> None:
+    """Airflow was down at the scheduled time, and comes back on the same day."""
+    run = campaign.run("scheduled", kind="scheduled")
+    campaign.now = at("2026-03-10T20:00")
+
+    assert campaign.plan(run)
+
+
+@pytest.mark.parametrize(
+    ("rules", "back"),
+    [(RULES, "2026-03-11T12:00"), (CampaignDay("Europe/Berlin", not_after="09:00"), "2026-03-10T09:00")],
+)
+def test_a_scheduled_run_that_comes_too_late_is_red_until_a_person_clears_it(
+    campaign: Campaign, rules: CampaignDay, back: str
+) -> None:
+    run = campaign.run("scheduled", kind="scheduled")
+    campaign.now = at(back)
+
+    with pytest.raises(AepDeadlineError, match="Clear this run to deliver all the same"):
+        campaign.plan(run, rules)
+
+    run["dag_run"].clear_number = 1
+    assert campaign.plan(run, rules)

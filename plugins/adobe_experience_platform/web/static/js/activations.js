@@ -1,0 +1,212 @@
+// The page with the deliveries of all DAGs: the list first, then results as they are looked at, then charts.
+
+import { ApiError, ask, list, ROOT } from "./api.js";
+import { fits, isFinished, perDay } from "./history.js";
+import { kept, names, read } from "./reports.js";
+import { draw } from "./charts.js";
+import { build, showAll, showNotice } from "./activations_view.js";
+
+export const TAG = "aep-activation";
+const PAGE = 100;
+const STEP = 200;
+const PAUSE = 10000;
+const DAYS = 30;
+const LIVE = 12;
+
+const page = document.getElementById("page");
+const known = { dags: [], runs: new Map(), total: 0, wanted: STEP, shown: 50, refused: new Set(), stale: false, single: false };
+const choice = { dag: "", state: "", flow: "", search: "", from: "", to: "" };
+let timer = null;
+let round = 0;
+
+function readAddress() {
+  const query = new URLSearchParams(location.search);
+  for (const name of Object.keys(choice)) choice[name] = query.get(name) ?? "";
+}
+
+/** Keep the choice in the address, also in that of Airflow's page around this one: it can be shared and reloaded. */
+function writeAddress() {
+  const query = new URLSearchParams(Object.entries(choice).filter(([, value]) => value));
+  const search = query.size ? `?${query}` : "";
+  history.replaceState(null, "", location.pathname + search);
+  const outer = window.parent;
+  if (outer !== window && outer.location.pathname.startsWith(`${ROOT}/plugin/aep-activations`)) {
+    outer.history.replaceState(outer.history.state, "", `${ROOT}/plugin/aep-activations${location.pathname}${search}`);
+  }
+}
+
+/** The period in the form that Airflow's API takes. */
+function period() {
+  const since = choice.from ? new Date(`${choice.from}T00:00:00`) : new Date(Date.now() - DAYS * 86400000);
+  return { run_after_gte: since.toISOString(), ...(choice.to && { run_after_lte: new Date(`${choice.to}T23:59:59.999`).toISOString() }) };
+}
+
+async function runsPage(offset) {
+  const body = { dag_ids: known.dags.map((dag) => dag.dag_id), order_by: "-run_after", page_limit: PAGE, page_offset: offset, ...period() };
+  if (choice.dag) body.dag_ids = body.dag_ids.filter((id) => id === choice.dag);
+  if (choice.state) body.states = [choice.state];
+  if (!body.dag_ids.length) return { dag_runs: [], total_entries: 0 };
+  if (!known.single) {
+    try {
+      return await ask("dags/~/dagRuns/list", { body });
+    } catch (error) {
+      if (error.status !== 403) throw error;
+      known.single = true; // rights on single DAGs only: each is asked by itself
+    }
+  }
+  const params = { order_by: "-run_after", limit: PAGE, offset, state: body.states, ...period() };
+  const found = await Promise.all(body.dag_ids.map((id) => ask(`dags/${encodeURIComponent(id)}/dagRuns`, { params })));
+  return { dag_runs: found.flatMap((item) => item.dag_runs), total_entries: found.reduce((sum, item) => sum + item.total_entries, 0) };
+}
+
+function take(found) {
+  for (const run of found.dag_runs) known.runs.set(`${run.dag_id}\n${run.dag_run_id}`, run);
+  known.total = Math.max(found.total_entries, found.dag_runs.length);
+}
+
+/** Load the list anew: first what is newest, so that it can be looked at while the rest comes. */
+async function load() {
+  const mine = ++round;
+  clearTimeout(timer);
+  try {
+    if (!known.dags.length) known.dags = await list("dags", "dags", { params: { tags: TAG, order_by: "dag_display_name" } });
+    known.runs = new Map();
+    for (let offset = 0; offset < known.wanted; offset += PAGE) {
+      const found = await runsPage(offset);
+      if (mine !== round) return;
+      take(found);
+      show();
+      if (known.runs.size >= found.total_entries || !found.dag_runs.length) break;
+    }
+    known.stale = false;
+    readResults(mine);
+    timer = setTimeout(goOn, PAUSE);
+  } catch (error) {
+    if (mine === round) failed(error);
+  }
+}
+
+/** See what is new: the newest page, and the DAGs for what comes next. */
+async function refresh() {
+  const mine = round;
+  try {
+    const [found, dags] = await Promise.all([runsPage(0), list("dags", "dags", { params: { tags: TAG, order_by: "dag_display_name" } })]);
+    if (mine !== round) return;
+    known.dags = dags;
+    take(found);
+    // A run that was running and is older than the first page, is asked for by itself.
+    const listed = new Set(found.dag_runs.map((run) => `${run.dag_id}\n${run.dag_run_id}`));
+    const others = [...known.runs].filter(([key, run]) => !isFinished(run) && !listed.has(key)).slice(0, LIVE);
+    await Promise.all(others.map(async ([key, run]) => {
+      try {
+        known.runs.set(key, await ask(`dags/${encodeURIComponent(run.dag_id)}/dagRuns/${encodeURIComponent(run.dag_run_id)}`));
+      } catch (error) {
+        if (error.status === 404) known.runs.delete(key); else throw error;
+      }
+    }));
+    known.stale = false;
+    show();
+    readResults(mine);
+  } catch (error) {
+    return failed(error);
+  }
+  timer = setTimeout(goOn, PAUSE);
+}
+
+function goOn() {
+  clearTimeout(timer);
+  if (document.hidden) document.addEventListener("visibilitychange", refresh, { once: true });
+  else refresh();
+}
+
+function failed(error) {
+  if (!(error instanceof ApiError)) console.error(error);
+  const lasting = [401, 403].includes(error.status);
+  if (!known.runs.size || lasting) showNotice(page, error, load);
+  else {
+    known.stale = true;
+    show();
+  }
+  if (!lasting) timer = setTimeout(known.runs.size ? goOn : load, PAUSE);
+}
+
+/** Read results in the background, newest first; rows that are looked at go before (see `look`). */
+function readResults(mine) {
+  const readable = [...known.runs.values()].filter((run) => !known.refused.has(run.dag_id));
+  const missing = readable.filter((run) => isFinished(run) && kept(run) === undefined);
+  const live = readable.filter((run) => run.state === "running").slice(0, LIVE);
+  for (const run of [...live, ...missing]) {
+    result(run).then(() => {
+      if (mine === round) soon();
+    });
+  }
+  soon();
+}
+
+async function result(run, options) {
+  try {
+    await read(run, options);
+  } catch (error) {
+    // No right to read XComs, or a fault: the row says less, the page goes on. It is asked again at the next visit.
+    if (error.status === 403) known.refused.add(run.dag_id);
+  }
+}
+
+/** A row came into sight. */
+function look(run) {
+  if (isFinished(run) && kept(run) === undefined && !known.refused.has(run.dag_id)) result(run, { urgent: true }).then(soon);
+}
+
+let pending = null;
+/** Many results come close together: paint them together. */
+function soon() {
+  pending ??= setTimeout(() => {
+    pending = null;
+    show();
+  }, 250);
+}
+
+let charted = "";
+function show() {
+  const all = [...known.runs.values()].sort((a, b) => (b.run_after ?? "").localeCompare(a.run_after ?? ""));
+  const runs = all.filter((run) => fits(run, kept(run), choice, names));
+  showAll(page, { known, choice, runs, all, names, kept, actions });
+  const data = perDay(runs, kept, choice.flow || null);
+  const signature = JSON.stringify([data, [...data.records], names, document.documentElement.dataset.theme]);
+  const places = Object.fromEntries(["records", "duration", "success"].map((name) => [name, page.querySelector(`canvas[data-chart="${name}"]`)]));
+  if (!data.days.length || signature === charted || !places.records) return;
+  charted = signature;
+  // After the list has been painted.
+  requestAnimationFrame(() => setTimeout(() => draw(places, data, names).catch((error) => console.error(error))));
+}
+
+const actions = {
+  look,
+  choose(news) {
+    const asked = () => ["dag", "state", "from", "to"].map((name) => choice[name]).join("\n");
+    const before = asked();
+    Object.assign(choice, news);
+    known.shown = 50;
+    writeAddress();
+    if (asked() === before) show(); // what is there suffices
+    else load();
+  },
+  more() {
+    known.shown += 100;
+    show();
+  },
+  older() {
+    known.wanted += STEP;
+    load();
+  },
+  /** All results of the shown runs, for the export. */
+  async results(runs, told) {
+    let done = 0;
+    await Promise.all(runs.filter((run) => kept(run) === undefined).map((run) => result(run, { urgent: true }).then(() => told(++done))));
+  },
+};
+
+readAddress();
+build(page);
+window.addEventListener("themechange", () => known.dags.length && show());
+load();

@@ -1,0 +1,44 @@
+// Small pieces that both pages are made of.
+
+import { h, icon } from "./dom.js";
+import { count } from "./format.js";
+import { airflow, inside } from "./links.js";
+import { STATUSES } from "./delivery.js";
+
+/** A state in a word, with a sign beside its colour. */
+export function pill(tone, label, sign = null) {
+  const signs = { good: "check", bad: "cross", warn: "warning", busy: "running", idle: "dot" };
+  return h("span", { class: `pill tone-${tone}` }, icon(sign ?? signs[tone]), label);
+}
+
+/** Shares of the statuses of all audiences as one bar; its text says the same. */
+export function bar(counts, total, small = false) {
+  const parts = Object.entries(STATUSES).filter(([status]) => counts[status] > 0);
+  const text = parts.map(([status, { label }]) => `${count(counts[status])} ${label.toLowerCase()}`).join(", ");
+  return h("div", { class: small ? "bar-box small" : "bar-box" },
+    h("div.bar", { role: "img", "aria-label": `Of ${count(total)}: ${text}` },
+      parts.map(([status, { tone }]) => h("span", { class: `share share-${tone} share-${status}`, style: { "--share": counts[status] } }))),
+    !small && h("ul.legend", { "aria-hidden": "true" }, parts.map(([status, { label, tone }]) =>
+      h("li", {}, h("span", { class: `dot share-${tone} share-${status}` }), `${label} `, h("strong", {}, count(counts[status]))))));
+}
+
+/** A page that has nothing to show says why. */
+export function notice(tone, sign, title, body) {
+  return h("section", { class: `card notice tone-${tone}`, role: tone === "bad" ? "alert" : "status" }, h("span.badge", {}, icon(sign)), h("h1", {}, title), body);
+}
+
+/** What a refusal or a fault means, and what to do. */
+export function problemOf(error, { retry, what }) {
+  const again = retry && h("button.button", { type: "button", data: { key: "retry" }, onclick: retry }, "Try again");
+  if (error.status === 401) {
+    return notice("warn", "person", "Your session has ended", [h("p", {}, "Log in to Airflow again, then come back."), inside(airflow.home(), { class: "button" }, "Log in")]);
+  }
+  if (error.status === 403) {
+    return notice("warn", "warning", "You may not see this", [h("p", {}, `Airflow does not give you the right to read ${what}. Ask whoever manages roles in your Airflow.`)]);
+  }
+  if (error.status === 404) {
+    return notice("idle", "question", "There is no such run", [h("p", {}, error.message || `Airflow does not know ${what}. Was it deleted?`)]);
+  }
+  const detail = error.status ? `Airflow answered ${error.status}.` : "Airflow does not answer.";
+  return notice("bad", "warning", "This could not be loaded", [h("p", {}, `${detail} The delivery itself is not touched by this page. It is tried again.`), error.status > 0 && error.message && h("p.muted", {}, error.message), again]);
+}

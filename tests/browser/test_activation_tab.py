@@ -1,0 +1,382 @@
+"""The Activation tab in a browser: what a person sees of a run, in every state that a run can be in."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visit
+from tests.support.pages import DAG, TENANT_LINK, FakeAirflow, Open, open_tab, result
+from tests.support.stage import Scene
+from tools import browser as chromium
+
+EVIL = '<script>window.hit=1</script><img src=x onerror="window.hit=1">'
+NAMES = {"mail": "Mail", "shop": "Web shop", "gold": "Gold customers", "silver": "Silver customers", "evil": EVIL}
+DELIVERED = [
+    result("mail", "gold", exported=48211),
+    result("mail", "silver", exported=1202334, records_skipped=31),
+    result("shop", "gold", exported=48211),
+]
+MIXED = [
+    *DELIVERED,
+    result("shop", "silver", "failed", None, error_code="ACTIVATION_BATCH-0000-FAILED", error="Job aborted."),
+    result("shop", "evil", "not_sent", error="no activation was sent or accepted for it"),
+    result("mail", "evil", "partial_success", 12, records_failed=7),
+]
+
+
+def cells(page: Page, audience: str) -> list[str]:
+    return page.locator("tr", has_text=audience).first.locator("td").all_inner_texts()
+
+
+def test_a_delivery_is_understood_at_once(fake: FakeAirflow, tab: Page) -> None:
+    fake.deliver("run", DELIVERED, names=NAMES, conf={"on_conflict": "adopt"})
+    open_tab(tab, "run")
+
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Delivered: 3 audiences to 2 destinations")
+    expect(tab.locator(".verdict-card")).to_contain_text("1,298,756 records exported")
+    expect(tab.locator(".figure").first).to_contain_text("3 of 3")
+    expect(tab.locator(".verdict-card")).to_have_class("card verdict-card tone-good")
+    mail = tab.get_by_role("region", name="Mail")
+    expect(mail).to_contain_text("2 of 2 delivered · 1,250,545 records")
+    row = mail.locator("tr", has_text="Silver customers")
+    assert row.locator("td").all_inner_texts() == ["Delivered", "1,202,334", "31", "0", "6 min"]
+    expect(row).to_contain_text("run-mail-silver")
+    expect(tab.locator(".facts")).to_contain_text("by hand, maria")
+    expect(tab.locator(".facts")).to_contain_text("segment export job 722")
+    expect(tab.locator(".facts")).to_contain_text("on_conflict")
+
+
+def test_a_failure_says_what_failed_and_why(fake: FakeAirflow, tab: Page) -> None:
+    fake.deliver("run", MIXED, "failed", names=NAMES)
+    fake.logs[DAG, "run", "activate"] = "AEP refused the activation (HTTP 400)"
+    open_tab(tab, "run")
+
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Not complete: 3 of 6 audiences delivered, 1 only partly")
+    why = tab.locator(".why")
+    expect(why).to_contain_text("Job 1: AEP refused the activation (HTTP 400)")
+    expect(why).to_contain_text("Silver customers → Web shop: Failed: [ACTIVATION_BATCH-0000-FAILED] Job aborted.")
+    expect(tab.locator(".advice")).to_contain_text("Clear only the failed tasks")
+    legend = tab.locator(".legend").first
+    for text in ("Delivered 3", "Partly delivered 1", "Not sent 1", "Failed 1"):
+        expect(legend).to_contain_text(text)
+    # What failed comes first in its destination.
+    first = tab.get_by_role("region", name="Web shop").locator("tbody tr").first
+    expect(first).to_contain_text("Failed")
+
+
+def test_names_from_aep_are_text_and_nothing_else(fake: FakeAirflow, tab: Page) -> None:
+    fake.add_dag(name=EVIL)
+    fake.deliver(EVIL, MIXED, "failed", names={**NAMES, "shop": EVIL}, note=EVIL, conf={EVIL: EVIL})
+    fake.logs[DAG, EVIL, "activate"] = EVIL
+    tab.goto("/adobe-experience-platform/activation")
+    tab.evaluate("([dag, run]) => { location.search = new URLSearchParams({dag_id: dag, run_id: run}) }", [DAG, EVIL])
+
+    expect(tab.locator("tr", has_text=EVIL).first).to_be_visible()
+    expect(tab.get_by_role("heading", name=EVIL)).to_be_visible()
+    assert tab.evaluate("window.hit") is None
+    assert tab.locator("main script, main img").count() == 0
+
+
+def test_a_refused_plan_lists_its_faults(fake: FakeAirflow, tab: Page) -> None:
+    fake.add_run("run", "failed", conf={"activation_info": {"mail": ["gold", "oops"]}})
+    fake.set_task("run", "plan_jobs", "failed")
+    fake.set_task("run", "wait_for_segment_export", "upstream_failed", start=None)
+    fake.set_task("run", "activate", "upstream_failed", start=None)
+    fake.set_task("run", "wait_for_flow_runs", "upstream_failed", start=None)
+    fake.set_task("run", "report", "failed")
+    fake.logs[DAG, "run", "plan_jobs"] = "2 faults:\n  - audience oops is not mapped\n  - dry_run: choose true or false"
+    open_tab(tab, "run")
+
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Nothing was sent")
+    assert tab.locator(".why li").all_inner_texts() == ["audience oops is not mapped", "dry_run: choose true or false"]
+    assert cells(tab, "oops")[0] == "Not sent"
+
+
+def test_a_dry_run_says_that_nothing_was_sent(fake: FakeAirflow, tab: Page) -> None:
+    fake.add_run("run", "success", conf={"activation_info": {"mail": ["gold"]}, "dry_run": True})
+    fake.set_task("run", "plan_jobs", "success", xcoms={"return_value": [], "names": NAMES})
+    for task in ("wait_for_segment_export", "get_latest_export_job", "activate", "wait_for_flow_runs", "report"):
+        fake.set_task("run", task, "skipped", start=None)
+    open_tab(tab, "run")
+
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Dry run: everything is fine, nothing was sent")
+    assert cells(tab, "Gold customers")[0] == "Checked, not sent"
+    expect(tab.locator(".jobs-list")).to_have_count(0)
+
+
+def test_an_empty_delivery_warns(fake: FakeAirflow, tab: Page) -> None:
+    fake.deliver("run", [result("mail", "gold", exported=0)], names=NAMES)
+    open_tab(tab, "run")
+
+    expect(tab.locator(".verdict-card")).to_have_class("card verdict-card tone-warn")
+    expect(tab.locator(".verdict-card")).to_contain_text("1 audience with no record at all")
+
+
+def test_a_run_is_followed_while_it_goes_on(fake: FakeAirflow, tab: Page) -> None:
+    fake.deliver("run", DELIVERED, names=NAMES)
+    final = dict(fake.runs[DAG, "run"])
+    report = fake.xcoms[DAG, "run"].pop(("report", -1, "return_value"))
+    progress = fake.xcoms[DAG, "run"].pop(("wait_for_flow_runs", -1, "progress"))
+    fake.runs[DAG, "run"].update(state="running", end_date=None)
+    fake.set_task("run", "report", None)
+    fake.set_task("run", "wait_for_flow_runs", None)
+    fake.set_task("run", "activate", "deferred", map_index=0)
+    fake.set_task("run", "wait_for_segment_export", "deferred", end=None)
+    submission = fake.xcoms[DAG, "run"].pop(("activate", 0, "submission"))
+    title = tab.get_by_role("heading", level=1)
+    current = tab.locator("[aria-current=step] .stage-name")
+
+    open_tab(tab, "run")
+    expect(title).to_have_text("Waiting until AEP has finished its export")
+    expect(current.first).to_have_text("Export is free")
+    assert cells(tab, "Gold customers")[0] == "Not sent yet"
+
+    fake.set_task("run", "wait_for_segment_export", "success")
+    fake.set_task("run", "activate", "success", map_index=0, xcoms={"submission": submission[1]})
+    fake.set_task("run", "wait_for_flow_runs", "deferred", end=None)
+    tab.clock.run_for(4000)
+    expect(title).to_have_text("AEP is delivering: 0 of 3 audiences done")
+    assert cells(tab, "Gold customers")[0] == "Submitted"
+
+    half = {"results": [DELIVERED[0], *(result(r["flow_id"], r["audience_id"], "in_progress") for r in DELIVERED[1:])]}
+    fake.set_task("run", "wait_for_flow_runs", "deferred", end=None, xcoms={"progress": half})
+    tab.clock.run_for(4000)
+    expect(title).to_have_text("AEP is delivering: 1 of 3 audiences done")
+    expect(tab.locator(".legend").first).to_contain_text("Running in AEP 2")
+
+    fake.set_task("run", "wait_for_flow_runs", "success", xcoms={"progress": progress[1]})
+    fake.set_task("run", "report", "success", xcoms={"return_value": report[1]})
+    fake.runs[DAG, "run"].update(final)
+    tab.clock.run_for(4000)
+    expect(title).to_have_text("Delivered: 3 audiences to 2 destinations")
+
+    # It is over: nobody asks any more.
+    asked = len(fake.requests)
+    tab.clock.run_for(60000)
+    assert len(fake.requests) == asked
+
+
+def test_following_a_run_reads_only_what_changed(fake: FakeAirflow, tab: Page) -> None:
+    fake.deliver("run", DELIVERED, names=NAMES)
+    fake.runs[DAG, "run"].update(state="running", end_date=None)
+    open_tab(tab, "run")
+    expect(tab.get_by_role("region", name="Mail")).to_be_visible()
+    expect(tab.locator(".facts")).to_contain_text("722")
+
+    fake.requests.clear()
+    with tab.expect_response("**/xcomEntries?*"):
+        tab.clock.run_for(3500)
+    assert len(fake.requests) == 3  # the run, its tasks, the list of its XComs
+
+
+def test_the_focus_and_the_filter_survive_a_refresh(fake: FakeAirflow, tab: Page) -> None:
+    many = [result("mail", f"audience-{number:02}") for number in range(30)]
+    fake.deliver("run", many, names=NAMES)
+    fake.runs[DAG, "run"].update(state="running", end_date=None)
+    open_tab(tab, "run")
+    tab.get_by_role("searchbox").fill("audience-07")
+    tab.clock.run_for(300)
+    expect(tab.locator("tbody tr")).to_have_count(1)
+
+    changed = [*many[:7], result("mail", "audience-07", "failed", None, error="Broken."), *many[8:]]
+    fake.set_task("run", "wait_for_flow_runs", "deferred", xcoms={"progress": {"results": changed}})
+    fake.set_task("run", "report", None)
+    tab.clock.run_for(4000)
+    expect(tab.locator("tbody tr")).to_contain_text("Broken.")
+    expect(tab.locator("tbody tr")).to_have_count(1)
+    expect(tab.get_by_role("searchbox")).to_be_focused()
+
+
+def test_a_large_delivery_is_shown_in_parts(fake: FakeAirflow, tab: Page) -> None:
+    many = [result("mail", f"audience-{number:04}") for number in range(1200)]
+    many[900] = result("mail", "audience-0900", "failed", None, error="Broken.")
+    fake.deliver("run", many, "failed", names=NAMES)
+    open_tab(tab, "run")
+
+    expect(tab.locator(".job")).to_have_count(15)
+    expect(tab.locator("tbody tr")).to_have_count(100)
+    expect(tab.locator("tbody tr").first).to_contain_text("Broken.")
+    tab.get_by_role("button", name="Show more (1,100 left)").click()
+    expect(tab.locator("tbody tr")).to_have_count(600)
+    tab.get_by_role("button", name="Problems 1").click()
+    expect(tab.locator("tbody tr")).to_have_count(1)
+
+
+def test_several_deliveries_in_one_run_are_told_apart(fake: FakeAirflow, tab: Page) -> None:
+    fake.add_run("run", "success")
+    for group, audience in (("east", "gold"), ("west", "silver")):
+        plan = [{"job": 1, "of": 1, "activation_info": {"mail": [audience]}}]
+        fake.set_task("run", f"{group}.plan_jobs", "success", xcoms={"return_value": plan, "names": NAMES})
+        report = {"results": [result("mail", audience)]}
+        fake.set_task("run", f"{group}.report", "success", xcoms={"return_value": report})
+    open_tab(tab, "run")
+
+    expect(tab.locator(".eyebrow")).to_have_text(["east", "west"])
+    expect(tab.locator("article").nth(1)).to_contain_text("Silver customers")
+    expect(tab.locator("article").nth(1)).not_to_contain_text("Gold customers")
+
+
+def test_links_lead_into_aep_for_each_destination(fake: FakeAirflow, tab: Page) -> None:
+    fake.deliver("run", DELIVERED, names=NAMES)
+    open_tab(tab, "run")
+
+    links = tab.get_by_role("link", name="Open in AEP")
+    expect(links).to_have_count(2)
+    assert links.nth(0).get_attribute("href") == TENANT_LINK
+    assert links.nth(1).get_attribute("href") == TENANT_LINK.replace("browse/mail", "browse/shop")
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["javascript:alert(1)//platform/destination/browse/", "https://evil.test/#/@a/platform/destination/browse/x", 7],
+)
+def test_no_other_link_is_taken_from_an_xcom(fake: FakeAirflow, tab: Page, link: Any) -> None:
+    fake.deliver("run", DELIVERED, names=NAMES)
+    fake.set_task("run", "activate", "success", map_index=0, xcoms={"destination_link": link})
+    open_tab(tab, "run")
+
+    expect(tab.get_by_role("region", name="Mail")).to_be_visible()
+    expect(tab.get_by_role("link", name="Open in AEP")).to_have_count(0)
+    assert all(
+        href.startswith("/") for href in tab.locator("main a").evaluate_all("a => a.map(x => x.getAttribute('href'))")
+    )
+
+
+def test_a_run_of_another_dag_is_not_ours(fake: FakeAirflow, tab: Page) -> None:
+    fake.add_run("run")
+    fake.set_task("run", "load", "success")
+    open_tab(tab, "run")
+
+    expect(tab.get_by_role("heading", level=1)).to_have_text("This run delivers no audiences")
+    assert not any("xcomEntries" in path for path in fake.requests)
+
+
+@pytest.mark.parametrize(
+    ("status", "title"),
+    [
+        (401, "Your session has ended"),
+        (403, "You may not see this"),
+        (404, "There is no such run"),
+        (500, "This could not be loaded"),
+        (0, "This could not be loaded"),
+    ],
+)
+def test_a_refusal_is_explained(fake: FakeAirflow, tab: Page, status: int, title: str) -> None:
+    fake.deliver("run", DELIVERED)
+    fake.refuse = {"dagRuns/run$": status}
+    open_tab(tab, "run")
+
+    expect(tab.get_by_role("heading", level=1)).to_have_text(title)
+    expect(tab.locator("body")).not_to_contain_text("gold")
+
+
+def test_it_recovers_by_itself(fake: FakeAirflow, tab: Page) -> None:
+    fake.deliver("run", DELIVERED, names=NAMES)
+    fake.refuse = {"dagRuns/run$": 503}
+    open_tab(tab, "run")
+    expect(tab.get_by_role("alert")).to_be_visible()
+
+    fake.refuse = {}
+    tab.clock.run_for(7000)
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Delivered: 3 audiences to 2 destinations")
+
+
+def test_without_the_right_to_xcoms_the_state_is_still_shown(fake: FakeAirflow, tab: Page) -> None:
+    fake.deliver("run", DELIVERED, names=NAMES)
+    fake.refuse = {"xcomEntries": 403}
+    open_tab(tab, "run")
+
+    expect(tab.locator(".banner")).to_contain_text("Ask for the right to read them")
+    expect(tab.locator(".stage-done")).to_have_count(5)
+
+
+def test_it_saves_a_table_for_spreadsheets(fake: FakeAirflow, tab: Page, tmp_path: Path) -> None:
+    fake.deliver("run", MIXED, "failed", names={**NAMES, "gold": '=HYPERLINK("x")', "silver": 'Silver, "best"'})
+    open_tab(tab, "run")
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="CSV").click()
+    path = tmp_path / "table.csv"
+    download.value.save_as(path)
+
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert download.value.suggested_filename == "activation-run.csv"
+    assert len(rows) == len(MIXED)
+    assert rows[0]["audience"] == '\'=HYPERLINK("x")'
+    assert rows[1]["audience"] == 'Silver, "best"'
+    assert (rows[1]["records_exported"], rows[1]["status"]) == ("1202334", "success")
+    assert [row["error"] for row in rows if row["status"] == "failed"] == ["Job aborted."]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("size", [chromium.DESKTOP, chromium.PHONE])
+def test_it_fits_every_screen(fake: FakeAirflow, visitor: Open, size: tuple[int, int], dark: bool) -> None:
+    long = {"gold": "Gold" + "en" * 60, "mail": "M" * 90, **{key: NAMES[key] for key in ("shop", "silver")}}
+    fake.deliver("run", MIXED, "failed", names=long, conf={"note": "x" * 300})
+    tab = visitor(size=size, dark=dark)
+    open_tab(tab, "run")
+    expect(tab.locator(".facts")).to_be_visible()
+
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert tab.evaluate("document.documentElement.dataset.theme") == ("dark" if dark else "light")
+    light = tab.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(255, 255, 255)"
+    assert light is not dark
+
+
+def test_it_is_usable_by_keyboard(fake: FakeAirflow, tab: Page) -> None:
+    fake.deliver("run", DELIVERED, names=NAMES)
+    open_tab(tab, "run")
+    expect(tab.get_by_role("region", name="Mail")).to_be_visible()
+    reached = []
+    for _ in range(8):
+        tab.keyboard.press("Tab")
+        reached.append(tab.evaluate("document.activeElement.textContent.trim()"))
+
+    assert reached[:2] == ["CSV", "All activations"]
+    assert any(text.startswith("Open in AEP") for text in reached)
+    assert "Task log" in reached
+
+
+# -- in Airflow itself
+
+
+def test_airflow_shows_the_tab_and_it_follows_a_run(scene: Scene, visit: Visit) -> None:
+    run = scene.start({"mail": ["gold", "silver"], "shop": ["gold"]})
+    page = visit("viewer")
+    page.goto(f"/dags/{run.dag_id}/runs/{run.run_id}")
+    page.get_by_role("link", name="Activation", exact=True).click()
+    frame = page.frame_locator('iframe[title="Activation"]')
+    title = frame.get_by_role("heading", level=1)
+
+    expect(title).not_to_be_empty()
+    assert run.wait() == "success"
+    expect(title).to_have_text("Delivered: 3 audiences to 2 destinations")
+    mail = frame.get_by_role("region", name="Mail")
+    expect(mail).to_contain_text("2 of 2 delivered · 3,000 records")
+    expect(mail.locator("tr", has_text="Silver customers")).to_contain_text("2,000")
+    expect(frame.locator(".stage-done")).to_have_count(5)
+
+    # Links leave the iframe although it is sandboxed.
+    with page.context.expect_page() as opened:
+        mail.get_by_role("link", name="Open in AEP").click()
+    assert opened.value.url.startswith("https://experience.adobe.com/") or opened.value.url.startswith("chrome-error")
+    frame.get_by_role("link", name="All activations").click()
+    expect(page).to_have_url(re.compile("/plugin/aep-activations"))
+
+
+def test_airflow_shows_why_a_plan_was_refused(scene: Scene, visit: Visit) -> None:
+    run = scene.start({"mail": ["gold", "loose"]})
+    assert run.wait() == "failed"
+    page = visit("viewer", size=chromium.PHONE, dark=True)
+    page.goto(f"/dags/{run.dag_id}/runs/{run.run_id}/plugin/aep-activation")
+    frame = page.frame_locator('iframe[title="Activation"]')
+
+    expect(frame.get_by_role("heading", level=1)).to_have_text("Nothing was sent")
+    expect(frame.locator(".why")).to_contain_text("loose")
+    assert frame.locator("html").get_attribute("data-theme") == "dark"

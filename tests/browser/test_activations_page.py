@@ -1,0 +1,355 @@
+"""The page with all deliveries in a browser: list, filters, charts, and how it asks Airflow."""
+
+from __future__ import annotations
+
+import csv
+import random
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visit
+from tests.support.pages import DAG, FakeAirflow, Open, at, open_list, result
+from tests.support.stage import Scene
+from tools import browser as chromium
+
+NAMES = {"mail": "Mail", "shop": "Web shop", "gold": "Gold customers", "silver": "Silver customers"}
+WEEKLY = "aep_campaign_weekly"
+
+
+def fill(fake: FakeAirflow, number: int) -> None:
+    """Add runs of two DAGs over the last weeks, each tenth failed."""
+    draw = random.Random(7)
+    fake.add_dag()
+    fake.add_dag(WEEKLY, "Weekly newsletter", timetable_summary="0 6 * * 1", next_dagrun_run_after=at(1200))
+    for index in range(number):
+        results = [result(flow, "gold", exported=draw.randint(1, 99)) for flow in ("mail", "shop")]
+        failed = index % 10 == 9
+        if failed:
+            results[1] = result("shop", "gold", "failed", None, error_code="A-1", error="Job aborted.")
+        dag_id = (DAG, WEEKLY)[index % 2]
+        state = "failed" if failed else "success"
+        fake.deliver(f"run-{index:03}", results, state, dag_id=dag_id, names=NAMES, start=-30 - 60 * index)
+
+
+def settle(fake: FakeAirflow, page: Page) -> None:
+    """Let the page's timers run until it asks nothing more."""
+    expect(page.locator("table.runs")).to_be_visible()
+    before = -1
+    while before != len(fake.requests):
+        before = len(fake.requests)
+        page.clock.run_for(300)
+        page.wait_for_timeout(250)
+    page.clock.run_for(300)
+    page.wait_for_function("window.Chart !== undefined")
+
+
+def report_requests(fake: FakeAirflow) -> list[str]:
+    return [path for path in fake.requests if path.endswith("/report/xcomEntries/return_value")]
+
+
+def test_the_list_says_what_was_delivered(fake: FakeAirflow, tab: Page) -> None:
+    fill(fake, 20)
+    open_list(tab)
+    settle(fake, tab)
+
+    expect(tab.locator("table.runs tbody tr")).to_have_count(20)
+    failed = tab.locator("table.runs tbody tr", has_text="Job aborted.").first
+    assert failed.locator("td").first.inner_text() == "Failed"
+    expect(failed).to_contain_text("1 of 2")
+    expect(failed).to_contain_text("[A-1] Job aborted.")
+    expect(failed).to_contain_text("Mail, Web shop")
+    link = failed.get_by_role("link")
+    assert link.get_attribute("href") == f"/dags/{WEEKLY}/runs/run-009/plugin/aep-activation"
+    figures = tab.locator(".figure").all_inner_texts()
+    assert figures[0].startswith("Runs\n\n20") or "20" in figures[0]
+    assert "90 %" in figures[1]
+    assert "38" in figures[2]
+
+
+def test_charts_show_days_destinations_and_rates(fake: FakeAirflow, tab: Page) -> None:
+    fill(fake, 60)
+    open_list(tab)
+    settle(fake, tab)
+
+    charts = tab.evaluate(
+        "[...document.querySelectorAll('canvas')].map(c => Chart.getChart(c).data).map(d => "
+        "({days: d.labels, sets: d.datasets.map(s => [s.label, s.data.reduce((a, b) => a + b, 0)])}))"
+    )
+    records, length, outcome = charts
+    exported = sum(
+        item["records_exported"] or 0
+        for xcoms in fake.xcoms.values()
+        for item in xcoms["report", -1, "return_value"][1]["results"]
+    )
+    assert {label for label, _ in records["sets"]} == {"Mail", "Web shop"}
+    assert sum(total for _, total in records["sets"]) == exported
+    assert outcome["sets"] == [["Succeeded", 54], ["Failed", 6]]
+    assert len(records["days"]) == len(length["days"]) == 3
+    # The same for those who do not see charts.
+    tab.locator("summary").nth(2).click()
+    table = tab.locator('[data-table="success"]')
+    assert sum(int(text) for text in table.locator("td:nth-child(2)").all_inner_texts()) == 54
+
+
+def test_the_list_is_painted_before_any_result_is_read(fake: FakeAirflow, tab: Page) -> None:
+    fill(fake, 200)
+    fake.refuse = {"xcomEntries": 503}
+    open_list(tab)
+
+    expect(tab.locator("table.runs tbody tr")).to_have_count(50)
+    expect(tab.get_by_role("button", name="Show more (150 left)")).to_be_visible()
+    lists = [path for path in fake.requests if "/api/v2/" in path and "xcomEntries" not in path]
+    assert lists[:3] == ["GET /api/v2/dags", "POST /api/v2/dags/~/dagRuns/list", "POST /api/v2/dags/~/dagRuns/list"]
+
+
+def test_no_request_storm(fake: FakeAirflow, tab: Page) -> None:
+    fill(fake, 200)
+    open_list(tab)
+    settle(fake, tab)
+    expect(tab.locator(".figure").nth(2)).to_contain_text("380")
+
+    assert len(report_requests(fake)) == len(set(report_requests(fake))) == 200  # each result once
+    assert tab.evaluate("import('/adobe-experience-platform/js/api.js').then(m => m.statistics.atOnce)") <= 4
+    others = [path for path in fake.requests if "/api/v2/" in path and path not in report_requests(fake)]
+    assert len(others) <= 12
+
+    # Looking again reads no finished run again; nor does a new visit in this tab.
+    fake.requests.clear()
+    tab.clock.run_for(10500)
+    tab.wait_for_timeout(200)
+    tab.reload()
+    settle(fake, tab)
+    expect(tab.locator(".figure").nth(2)).to_contain_text("380")
+    assert report_requests(fake) == []
+    expect(tab.locator("table.runs")).to_contain_text("Web shop")
+
+
+def test_a_cleared_run_is_read_again(fake: FakeAirflow, tab: Page) -> None:
+    fill(fake, 10)
+    open_list(tab)
+    settle(fake, tab)
+    fake.requests.clear()
+    repaired = [result("mail", "gold"), result("shop", "gold", exported=77)]
+    fake.deliver("run-009", repaired, dag_id=WEEKLY, names=NAMES, start=-570, end_date=at(-1))
+    tab.clock.run_for(10500)
+    settle(fake, tab)
+
+    expect(tab.locator("table.runs")).not_to_contain_text("Job aborted.")
+    assert len(report_requests(fake)) == 1
+
+
+def test_500_runs_come_in_parts(fake: FakeAirflow, tab: Page) -> None:
+    fill(fake, 500)
+    open_list(tab)
+    expect(tab.locator(".older")).to_contain_text("These are the newest 200 of 500 runs in this period")
+    tab.get_by_role("button", name="Load older ones").click()
+    expect(tab.locator(".older")).to_contain_text("newest 400 of 500")
+    tab.get_by_role("button", name="Load older ones").click()
+    expect(tab.locator(".older")).to_have_count(0)
+    expect(tab.locator("table.runs tbody tr")).to_have_count(50)
+
+
+def test_filters_narrow_the_list_and_stay_in_the_address(fake: FakeAirflow, tab: Page) -> None:
+    fill(fake, 40)
+    fake.deliver("big", [result("sftp", "gold", exported=5)], dag_id=DAG, names={"sftp": "Partner SFTP"}, start=-10)
+    open_list(tab)
+    settle(fake, tab)
+    rows = tab.locator("table.runs tbody tr")
+
+    tab.get_by_label("Campaign").select_option("Weekly newsletter")
+    expect(rows).to_have_count(20)
+    tab.get_by_label("State").select_option("Failed")
+    expect(rows).to_have_count(4)
+    assert f"dag={WEEKLY}&state=failed" in tab.url
+    tab.reload()
+    expect(rows).to_have_count(4)
+    tab.get_by_role("button", name="Clear").click()
+    expect(rows).to_have_count(41)
+    settle(fake, tab)
+    tab.get_by_role("combobox", name="Destination").select_option("Partner SFTP")
+    expect(rows).to_have_count(1)
+    tab.get_by_role("button", name="Clear").click()
+    tab.get_by_role("searchbox").fill("aborted")
+    tab.clock.run_for(500)
+    expect(rows).to_have_count(4)
+
+
+def test_the_period_is_asked_for(fake: FakeAirflow, tab: Page) -> None:
+    fake.deliver("new", [result("mail", "gold")], start=-60)
+    fake.deliver("old", [result("mail", "gold")], start=-60 * 24 * 60)
+    open_list(tab)
+    expect(tab.locator("table.runs tbody tr")).to_have_count(1)
+
+    tab.get_by_label("From", exact=True).fill("2026-03-01")
+    expect(tab.locator("table.runs tbody tr")).to_have_count(2)
+    tab.get_by_label("To", exact=True).fill("2026-04-01")
+    expect(tab.locator("table.runs tbody tr")).to_have_count(1)
+
+
+def test_what_runs_and_what_comes_next(fake: FakeAirflow, tab: Page) -> None:
+    fill(fake, 3)
+    fake.add_dag("aep_campaign_paused", "Paused one", timetable_summary="@daily", is_paused=True)
+    asked = {"activation_info": {"mail": ["gold", "silver"]}}
+    fake.add_run("live", "running", start=-9, conf=asked)
+    progress = {"results": [result("mail", "gold"), result("mail", "silver", "in_progress")]}
+    fake.set_task("live", "wait_for_flow_runs", "deferred", xcoms={"progress": progress})
+    open_list(tab)
+    settle(fake, tab)
+
+    now = tab.get_by_role("region", name="Running now")
+    expect(now).to_contain_text("1 of 2 audiences done")
+    coming = tab.get_by_role("region", name="Coming next").locator("li")
+    expect(coming).to_have_count(2)
+    expect(coming.nth(0)).to_contain_text("Weekly newsletter")
+    expect(coming.nth(1)).to_contain_text("Paused")
+
+    fake.deliver("live", [result("mail", "gold"), result("mail", "silver")], start=-9, names=NAMES, conf=asked)
+    tab.clock.run_for(11000)
+    expect(now).to_contain_text("Nothing is under way")
+    expect(tab.locator("table.runs tbody tr").first).to_contain_text("2 of 2")
+
+
+def test_a_dry_run_counts_as_no_delivery(fake: FakeAirflow, tab: Page) -> None:
+    fake.deliver("real", [result("mail", "gold")], start=-60)
+    fake.add_run("dry", "success", conf={"dry_run": True, "activation_info": {"mail": ["gold"]}})
+    open_list(tab)
+    settle(fake, tab)
+
+    expect(tab.locator("table.runs tbody tr").first).to_contain_text("Dry run")
+    expect(tab.locator("table.runs tbody tr").first).not_to_contain_text("Succeeded")
+    assert not any("/dry/" in path and "xcom" in path for path in fake.requests)
+
+
+def test_prefixed_tasks_are_found_by_their_operators(fake: FakeAirflow, tab: Page) -> None:
+    fake.add_run("run")
+    fake.set_task("run", "east.report", "success", xcoms={"return_value": {"results": [result("mail", "gold")]}})
+    fake.set_task("run", "west.report", "success", xcoms={"return_value": {"results": [result("mail", "silver")]}})
+    open_list(tab)
+    settle(fake, tab)
+
+    expect(tab.locator("table.runs tbody tr")).to_contain_text("2 of 2")
+
+
+def test_with_rights_on_single_dags_only_each_is_asked(fake: FakeAirflow, tab: Page) -> None:
+    fill(fake, 4)
+    fake.refuse = {"dags/~/": 403}
+    open_list(tab)
+
+    expect(tab.locator("table.runs tbody tr")).to_have_count(4)
+
+
+def test_without_the_right_to_xcoms_states_are_still_shown(fake: FakeAirflow, tab: Page) -> None:
+    fill(fake, 4)
+    fake.refuse = {"xcomEntries": 403}
+    open_list(tab)
+    settle(fake, tab)
+
+    expect(tab.locator(".banner")).to_contain_text("You may not read the results (XComs)")
+    expect(tab.locator("table.runs tbody tr")).to_have_count(4)
+
+
+@pytest.mark.parametrize(
+    ("status", "title"),
+    [(401, "Your session has ended"), (403, "You may not see this"), (500, "This could not be loaded")],
+)
+def test_a_refusal_is_explained(fake: FakeAirflow, tab: Page, status: int, title: str) -> None:
+    fill(fake, 2)
+    fake.refuse = {"/dags$": status}
+    open_list(tab)
+
+    expect(tab.get_by_role("heading", name=title)).to_be_visible()
+
+
+def test_trouble_later_keeps_what_is_shown(fake: FakeAirflow, tab: Page) -> None:
+    fill(fake, 3)
+    open_list(tab)
+    settle(fake, tab)
+    fake.refuse = {"/api/v2/": 0}
+    tab.clock.run_for(10500)
+    expect(tab.locator(".banner")).to_contain_text("Airflow does not answer at the moment")
+    expect(tab.locator("table.runs tbody tr")).to_have_count(3)
+
+    fake.refuse = {}
+    tab.clock.run_for(10500)
+    expect(tab.locator(".banner")).to_have_count(0)
+
+
+def test_nothing_there_says_what_to_do(fake: FakeAirflow, tab: Page) -> None:
+    open_list(tab)
+    expect(tab.get_by_role("heading", name="No campaigns yet")).to_be_visible()
+    fake.add_dag()
+    tab.reload()
+    expect(tab.get_by_role("heading", name="No deliveries in the last 30 days")).to_be_visible()
+
+
+def test_names_are_text_and_nothing_else(fake: FakeAirflow, tab: Page) -> None:
+    evil = "<img src=x onerror=window.hit=1>"
+    fake.add_dag("evil", evil, timetable_summary="@daily", timetable_description=evil, next_dagrun_run_after=at(9))
+    bad = result(evil, evil, "failed", None, error=evil)
+    fake.deliver(evil, [bad], "failed", dag_id="evil", names={evil: evil}, triggering_user_name=evil)
+    fake.add_run(f"{evil}2", "running", dag_id="evil")
+    open_list(tab)
+    settle(fake, tab)
+
+    expect(tab.locator("table.runs tbody tr").first).to_contain_text(evil)
+    assert tab.evaluate("window.hit") is None
+    assert tab.locator("main img").count() == 0
+
+
+def test_it_saves_a_table_of_what_is_shown(fake: FakeAirflow, tab: Page, tmp_path: Path) -> None:
+    fill(fake, 12)
+    open_list(tab, "?state=failed")
+    expect(tab.locator("table.runs tbody tr")).to_have_count(1)
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="CSV").click()
+    download.value.save_as(tmp_path / "table.csv")
+
+    with (tmp_path / "table.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["run_id"], row["destination"], row["audiences_delivered"]) for row in rows] == [
+        ("run-009", "Mail", "1"),
+        ("run-009", "Web shop", "0"),
+    ]
+    assert rows[1]["problem"] == "[A-1] Job aborted."
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("size", [chromium.DESKTOP, chromium.PHONE])
+def test_it_fits_every_screen(fake: FakeAirflow, visitor: Open, size: tuple[int, int], dark: bool) -> None:
+    fill(fake, 5)
+    fake.dags[DAG]["dag_display_name"] = "W" * 120
+    fake.add_run("live", "running", conf={"activation_info": {"m" * 90: ["gold"]}})
+    tab = visitor(size=size, dark=dark)
+    open_list(tab)
+    settle(fake, tab)
+
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert tab.evaluate("document.documentElement.dataset.theme") == ("dark" if dark else "light")
+
+
+# -- in Airflow itself
+
+
+def test_airflow_shows_the_page_and_keeps_its_filter_in_the_address(scene: Scene, visit: Visit) -> None:
+    run = scene.start({"mail": ["gold"]})
+    assert run.wait() == "success"
+    page = visit("viewer")
+    page.goto("/")
+    page.get_by_role("link", name="Activations", exact=True).click()
+    frame = page.frame_locator('iframe[title="Activations"]')
+    rows = frame.locator("table.runs tbody tr")
+    own = rows.filter(has=frame.locator(f'a[href*="{run.run_id}"]'))
+
+    expect(own).to_contain_text("1 of 1")
+    expect(own).to_contain_text("1,000")
+    frame.get_by_label("State").select_option("Succeeded")
+    expect(page).to_have_url(re.compile("state=success"))
+    page.reload()
+    expect(frame.get_by_label("State")).to_have_value("success")
+    own.get_by_role("link").click()
+    expect(page).to_have_url(re.compile(f"/runs/{run.run_id}/plugin/aep-activation"))
+    title = page.frame_locator('iframe[title="Activation"]').get_by_role("heading", level=1)
+    expect(title).to_have_text("Delivered: 1 audience to 1 destination")

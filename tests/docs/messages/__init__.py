@@ -1,0 +1,1 @@
+"""What provokes each message of docs/troubleshooting.md: one scenario for those that come together."""

@@ -1,0 +1,287 @@
+"""Messages about the connection, its credential, and the way to AEP; those of the button *Test*."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adobe_experience_platform import polling, transport
+from adobe_experience_platform.hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.triggers import SegmentExportTrigger
+from tests.support.aep import FLOWS, SEED, TOKEN
+from tests.support.sockets import closed_port
+
+from .stage import Stage, produces
+
+
+@produces("does not exist: create one of type")
+def a_connection_that_is_not_there(stage: Stage) -> None:
+    stage.fails(lambda: AdobeExperiencePlatformHook("aep_nowhere").settings)
+
+
+@produces("Choose a connection of type")
+def a_connection_of_another_type(stage: Stage) -> None:
+    stage.connect(conn_type="http")
+    stage.fails(stage.asks)
+
+
+@produces(
+    "cannot be used:",
+    "Login is empty: enter the client id (API key) of the Developer Console credential",
+    "Password is empty: enter the client secret of the Developer Console credential",
+    "extra 'org_id' is missing: enter the IMS organization id",
+    "is no web address: enter one such as",
+    ": enter seconds above 0, at most",
+    "is neither text nor a list of texts: enter scopes with commas between them",
+)
+def an_empty_connection(stage: Stage) -> None:
+    extra = {"org_id": "", "timeout": "60 s", "scopes": {"openid": True}}
+    stage.connect(extra, login="", password="", host="ftp://aep")
+    stage.fails(stage.asks)
+
+
+@produces(
+    "holds a space, a line break or another character that no header can carry",
+    "holds a line break: paste it again without",
+    "holds a character that cannot be sent: paste it again without",
+    "must hold scheme, host and port only, such as",
+    "uses http, which shows the token to everybody on the way: use https",
+)
+def a_connection_pasted_badly(stage: Stage) -> None:
+    extra = {"access_token": "to\x07ken", "ims_url": "https://ims.example/ims/token/v3"}
+    stage.connect(extra, login="two words", password="secret\n", host="http://platform.adobe.io")
+    stage.fails(stage.asks)
+
+
+@produces("names a file that cannot be read as certificates")
+def certificates_that_are_not_there(stage: Stage) -> None:
+    stage.connect({"verify": "/no/such/ca.pem"}, host="https://127.0.0.1:9")
+    stage.fails(stage.asks)
+
+
+@produces("check Login (client id) and Password (client secret) of the connection")
+def a_wrong_secret(stage: Stage) -> None:
+    stage.connect(password="wrong")
+    stage.fails(stage.asks)
+
+
+@produces("compare extra 'scopes' with the scopes shown in the Developer Console project")
+def a_wrong_scope(stage: Stage) -> None:
+    stage.connect({"scopes": ["openid", "everything"]})
+    stage.fails(stage.asks)
+
+
+@produces("check the credential in the Adobe Developer Console")
+def another_refusal_of_the_token(stage: Stage) -> None:
+    stage.answers(TOKEN, 400, body={"error": "access_denied", "error_description": "no"})
+    stage.fails(stage.asks)
+
+
+@produces("redirects of it are not followed")
+def a_stranger_at_the_ims_url(stage: Stage) -> None:
+    stage.meets("redirect", TOKEN, location="https://login.example/")
+    stage.fails(stage.asks)
+
+
+@produces("the answer has no access_token")
+def a_token_that_is_none(stage: Stage) -> None:
+    stage.answers(TOKEN, body={"token": "of another kind"})
+    stage.fails(stage.asks)
+
+
+@produces("the access token in the connection is refused")
+def a_token_of_yesterday(stage: Stage) -> None:
+    stage.connect({"access_token": "expired"})
+    stage.fails(stage.asks)
+
+
+@produces("the token was refused even when new: check client id and scopes")
+def a_fresh_token_that_is_refused(stage: Stage) -> None:
+    stage.answers(FLOWS, 401, body={"error_code": "401013", "message": "Oauth token is not valid"})
+    stage.fails(stage.asks)
+
+
+@produces("check the credential of the connection")
+def a_401_without_a_code(stage: Stage) -> None:
+    stage.answers(FLOWS, 401, body={})
+    stage.fails(stage.asks)
+
+
+@produces("check Login (client id) of the connection")
+def an_unknown_api_key(stage: Stage) -> None:
+    stage.answers(FLOWS, 403, body={"error_code": "403003", "message": "Api Key is invalid"})
+    stage.fails(stage.asks)
+
+
+@produces("the credential is not entitled for this organization: check extra 'org_id'")
+def another_organization(stage: Stage) -> None:
+    stage.connect({"org_id": "OTHER@AdobeOrg"})
+    stage.fails(stage.asks)
+
+
+@produces("check extra 'org_id', and add the credential to a product profile")
+def an_organization_id_that_is_none(stage: Stage) -> None:
+    stage.connect({"org_id": "OTHER"})
+    stage.fails(stage.asks)
+
+
+@produces("add the credential to a role with access to this sandbox and its destinations")
+def a_credential_without_a_role(stage: Stage) -> None:
+    account = stage.aep.connection()
+    credential = {"client_id": account["login"], "client_secrets": [account["password"]], "sandboxes": ["dev"]}
+    stage.aep.reset({**SEED, "credentials": [credential]})
+    stage.fails(stage.asks)
+
+
+@produces("give the credential a role on this sandbox with View Destinations")
+def a_403_without_a_code(stage: Stage) -> None:
+    stage.answers(FLOWS, 403, body={})
+    stage.fails(stage.asks)
+
+
+@produces("check the sandbox name")
+def a_sandbox_that_is_not_there(stage: Stage) -> None:
+    stage.connect({"sandbox_name": "mistyped"})
+    stage.fails(stage.asks)
+
+
+@produces("check the ids and the sandbox")
+def a_flow_that_is_not_there(stage: Stage) -> None:
+    stage.fails(lambda: stage.asks("nowhere"))
+
+
+@produces("connection refused or host not found", "reachable from this machine?")
+def nobody_at_the_host(stage: Stage) -> None:
+    stage.connect(host=f"http://127.0.0.1:{closed_port()}")
+    stage.fails(stage.asks)
+
+
+@produces("(extra 'ims_url') reachable from here?")
+def nobody_at_the_ims_url(stage: Stage) -> None:
+    stage.connect({"ims_url": f"http://127.0.0.1:{closed_port()}"})
+    stage.fails(stage.asks)
+
+
+@produces("the TLS certificate was not accepted")
+def a_host_that_does_not_speak_tls(stage: Stage) -> None:
+    stage.connect(host=stage.aep.base_url.replace("http:", "https:"))
+    stage.fails(stage.asks)
+
+
+@produces("answer within")
+def a_slow_answer(stage: Stage) -> None:
+    stage.asks()
+    stage.connect({"timeout": 0.2})
+    stage.meets("delay", FLOWS, delay=1)
+    stage.fails(stage.asks)
+
+
+@produces("the connection broke")
+def a_connection_that_breaks(stage: Stage) -> None:
+    stage.meets("close_before", FLOWS)
+    stage.fails(stage.asks)
+
+
+@produces("the answer is larger than")
+def an_answer_without_end(stage: Stage) -> None:
+    stage.answers(FLOWS, body="x" * (transport.MAX_BODY + 1))
+    stage.fails(stage.asks)
+
+
+@produces("AEP is busy or in trouble; this is tried again")
+def a_busy_aep(stage: Stage) -> None:
+    stage.answers(FLOWS, 503)
+    stage.fails(stage.asks)
+
+
+@produces("the body is no JSON object", "if this stays, look at what lies between here and AEP, such as a proxy")
+def a_login_page_instead_of_an_answer(stage: Stage) -> None:
+    stage.answers(FLOWS, body="<html>Welcome")
+    stage.fails(stage.asks)
+
+
+@produces("AEP answered in an unknown form; if this stays, compare with Adobe's API reference")
+def an_answer_without_its_list(stage: Stage) -> None:
+    stage.answers(FLOWS, body={"flows": "elsewhere"})
+    stage.fails(stage.asks)
+
+
+@produces("no item with id")
+def an_answer_about_something_else(stage: Stage) -> None:
+    stage.answers(f"{FLOWS}/mail", body={"items": [{"id": "shop"}]})
+    stage.fails(lambda: stage.asks("mail"))
+
+
+@produces("redirect to another host was not followed, so that the token stays where it belongs")
+def a_redirect_elsewhere(stage: Stage) -> None:
+    stage.meets("redirect", FLOWS, location="https://elsewhere.example/flows")
+    stage.fails(stage.asks)
+
+
+@produces("redirect to the same address")
+def a_redirect_to_itself(stage: Stage) -> None:
+    stage.meets("redirect", FLOWS, location=FLOWS)
+    stage.fails(stage.asks)
+
+
+@produces("too many redirects")
+def a_redirect_in_circles(stage: Stage) -> None:
+    stage.meets("redirect", FLOWS, location=f"{FLOWS}/again")
+    stage.meets("redirect", f"{FLOWS}/again", location=FLOWS)
+    stage.fails(stage.asks)
+
+
+@produces("correct what AEP names; the same request would be refused again")
+def another_4xx(stage: Stage) -> None:
+    stage.answers(FLOWS, 422, body={"message": "come on"})
+    stage.fails(stage.asks)
+
+
+@produces("AEP could not be asked", "AEP answers again after")
+def a_wait_that_outlives_trouble(stage: Stage) -> None:
+    stage.monkeypatch.setattr(polling, "SHORTEST_PAUSE", 0.1)
+    stage.aep.add_faults({"kind": "status", "status": 404, "path": "*/export/jobs", "times": 1})
+    stage.waits(SegmentExportTrigger(**stage.place()))
+
+
+# ------------------------------------------------------------------------------------ the button Test
+
+PRESSED: dict[str, tuple[dict[str, Any], tuple[str, str, dict[str, Any]] | None]] = {
+    "destination flow": ({}, None),
+    "The client secret is wrong: copy it again from": ({"password": "wrong"}, None),
+    "Adobe does not know this client id: copy it again from": ({"login": "wrong"}, None),
+    "The credential may not ask for these scopes: copy into Scopes": ({"extra": {"scopes": "openid,wrong"}}, None),
+    "Adobe refuses the credential: compare Client ID, Client secret and Scopes": (
+        {},
+        ("status", TOKEN, {"status": 400, "body": {"error": "access_denied"}}),
+    ),
+    "is not Adobe's identity service: leave IMS URL empty": ({}, ("html", TOKEN, {"status": 404})),
+    "in trouble just now, or something else answers at": ({}, ("status", FLOWS, {"status": 503})),
+    "There is no sandbox": ({"extra": {"sandbox_name": "wrong"}}, None),
+    "The credential does not belong to": ({"extra": {"org_id": "OTHER@AdobeOrg"}}, None),
+    "is no IMS organization id, or the credential is in no product profile": ({"extra": {"org_id": "OTHER"}}, None),
+    "AEP does not accept the client id: does": (
+        {},
+        ("status", FLOWS, {"status": 403, "body": {"error_code": "403000"}}),
+    ),
+    "The credential has no role on sandbox": ({}, ("status", FLOWS, {"status": 403, "body": {}})),
+    "The access token has expired or is wrong": ({"extra": {"access_token": "old"}}, None),
+    "AEP refuses a token that was minted just now": ({}, ("status", FLOWS, {"status": 401, "body": {}})),
+    "does not answer like AEP: leave Host empty": ({}, ("html", FLOWS, {"status": 404})),
+    "AEP refuses the call.": ({}, ("status", FLOWS, {"status": 422, "body": {}})),
+    "does not let this Airflow through: check Proxies": ({"extra": {"proxies": {"http": "http://127.0.0.1:9"}}}, None),
+    "was not accepted: set CA bundle": ({"host": "https://127.0.0.1"}, None),
+    "cannot be reached at": ({"host": "http://127.0.0.1:9"}, None),
+}
+
+
+@produces(*PRESSED)
+def the_button_test(stage: Stage) -> None:
+    for message, (changes, fault) in PRESSED.items():
+        if changes.get("host") == "https://127.0.0.1":
+            changes = {"host": stage.aep.base_url.replace("http:", "https:")}
+        stage.aep.reset(SEED)
+        if fault:
+            stage.meets(fault[0], fault[1], **fault[2])
+        before = len(stage.said)
+        stage.presses_test(**changes)
+        assert message in stage.said[before:]

@@ -1,0 +1,291 @@
+"""Messages of the waits, of ``activate``, ``wait_for_flow_runs`` and ``report``."""
+
+from __future__ import annotations
+
+import datetime as dt
+from types import SimpleNamespace
+from typing import Any
+
+from adobe_experience_platform import endpoints, polling
+from adobe_experience_platform.delivery import DeliveryOperator
+from adobe_experience_platform.hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.models import FlowRun, Pair
+from adobe_experience_platform.operators import AdHocActivationOperator, LatestSegmentExportOperator
+from adobe_experience_platform.record import Order
+from adobe_experience_platform.report import DeliveryReportOperator
+from adobe_experience_platform.results import NOT_SENT, UNKNOWN, Delivery, results_of
+from adobe_experience_platform.sensors import FlowRunSensor, SegmentExportSensor
+from adobe_experience_platform.triggers import FlowRunTrigger, LostSubmissionTrigger
+from tests.support.aep import ADHOC, RUNS, SEED
+from tests.support.parts import run_json
+
+from .stage import DONE, POST, TIMEOUT, Stage, produces
+
+
+def activation(stage: Stage, event: Any = None, **arguments: Any) -> Any:
+    """Begin ``activate``, or resume it after a wait with this event."""
+    arguments = {"activation_info": {"mail": ["gold"]}, "poll_interval": 1, **arguments}
+    task = AdHocActivationOperator(task_id="task", **arguments)
+    return task.execute_complete(stage.context, event) if event else task.execute(stage.context)
+
+
+# -------------------------------------------------------------------------------- the segment export
+
+
+@produces("Look under Monitoring in AEP why it takes so long")
+def an_export_that_does_not_end(stage: Stage) -> None:
+    stage.aep.start_export_job()
+    stage.fails(lambda: SegmentExportSensor(task_id="task").execute_complete(stage.context, TIMEOUT))
+
+
+@produces("it has been in progress for over 24 h and looks stuck")
+def an_export_that_is_stuck(stage: Stage) -> None:
+    stuck = {"id": 701, "status": "PROCESSING", "age": "30h"}
+    stage.aep.reset({**SEED, "export_jobs": [{"id": 700, "age": "3d"}, stuck]})
+    stage.runs(lambda: SegmentExportSensor(task_id="task").execute(stage.context))
+
+
+@produces("AEP lists no segment export of profiles that succeeded, so there is nothing to deliver.")
+def no_export_at_all(stage: Stage) -> None:
+    stage.aep.reset({**SEED, "export_jobs": []})
+    stage.fails(lambda: LatestSegmentExportOperator(task_id="task").execute(stage.context))
+
+
+@produces("The newest segment export is")
+def an_export_that_is_too_old(stage: Stage) -> None:
+    stage.fails(lambda: LatestSegmentExportOperator(task_id="task", max_export_age_hours=2).execute(stage.context))
+
+
+@produces("FAILED after the newest that succeeded: the delivery uses the older snapshot of job")
+def an_export_that_failed_last_night(stage: Stage) -> None:
+    stage.aep.start_export_job(id=800, status="FAILED")
+    stage.runs(lambda: LatestSegmentExportOperator(task_id="task").execute(stage.context))
+
+
+# -------------------------------------------------------------------------------------------- sending
+
+
+@produces("Before anything is sent, this must end:", "Waited until")
+def an_export_in_the_way(stage: Stage) -> None:
+    stage.aep.start_export_job()
+    stage.defers(lambda: activation(stage))
+    stage.context["task_state_store"].clear()
+    stage.fails(lambda: activation(stage, export_timeout_minutes=0))
+
+
+@produces(
+    "AEP is already delivering and on_conflict is 'fail', so nothing more was sent",
+    "AEP is already delivering:",
+)
+def somebody_elses_delivery(stage: Stage) -> None:
+    stage.aep.start_run("mail", audience_ids=["gold"], status="inProgress", kind="adhoc")
+    stage.fails(lambda: activation(stage, on_conflict="fail"))
+    stage.defers(lambda: activation(stage, on_conflict="wait"))
+
+
+@produces("Not sent:")
+def a_refusal(stage: Stage) -> None:
+    stage.fails(lambda: activation(stage, activation_info={"mail": ["loose"]}))
+
+
+@produces("AEP accepted the activation but named no run for")
+def an_answer_that_lacks_a_pair(stage: Stage) -> None:
+    stage.answers(ADHOC, body={"order": []}, method="POST")
+    stage.fails(lambda: activation(stage))
+
+
+@produces(
+    "the activation may or may not have started",
+    "AEP is asked what became of it before anything is sent again",
+    "It is not wholly known what the last activation started.",
+    "of the lost activation: sending again",
+)
+def a_lost_answer_to_what_never_began(stage: Stage) -> None:
+    stage.aep.add_faults({"kind": "close_before", **POST})
+    stage.defers(lambda: activation(stage))
+    stage.runs(lambda: activation(stage, DONE))
+
+
+@produces("The lost activation was found in AEP", "adopted, not sent again")
+def a_lost_answer_to_what_began(stage: Stage) -> None:
+    stage.aep.add_faults({"kind": "close_after", **POST})
+    wait = stage.defers(lambda: activation(stage))
+    stage.waits(wait)
+    stage.runs(lambda: activation(stage, DONE))
+
+
+@produces("AEP lists young runs that name no audience yet")
+def a_run_that_is_young(stage: Stage) -> None:
+    stage.aep.change_settings(young_seconds=600)
+    stage.aep.add_faults({"kind": "close_before", **POST})
+    lost = stage.defers(lambda: activation(stage))
+    stage.aep.start_run("mail", audience_ids=["silver"], status="inProgress", seconds=60)
+    stage.waits(LostSubmissionTrigger(record=lost.record, settle_seconds=0, **stage.place()))
+
+
+@produces("It is not known what the activation started, and AEP lists runs that ended without naming any audience")
+def a_run_that_never_tells(stage: Stage) -> None:
+    stage.aep.add_faults({"kind": "close_before", **POST})
+    stage.defers(lambda: activation(stage))
+    soon = dt.datetime.now(tz=dt.UTC) + dt.timedelta(seconds=5)
+    stage.answers(RUNS, body={"items": [run_json("run-9", "mail", "failed", created=soon)], "_links": {}})
+    stage.fails(lambda: activation(stage, DONE))
+
+
+@produces("already submitted by this run: not sent again")
+def a_second_try(stage: Stage) -> None:
+    activation(stage)
+    stage.context.retried()
+    stage.runs(lambda: activation(stage))
+
+
+@produces("which was not asked for")
+def an_answer_about_another_audience(stage: Stage) -> None:
+    order = {"segment": "bronze", "order": "mail", "statusURL": f"https://platform.adobe.io{RUNS}/run-9"}
+    stage.answers(ADHOC, body={"order": [order]}, method="POST")
+    stage.fails(lambda: activation(stage))
+
+
+@produces("was written by a newer version of this package")
+def a_record_of_the_future(stage: Stage) -> None:
+    stage.context["task_state_store"]["submission"] = {"v": 99}
+    stage.fails(lambda: activation(stage))
+
+
+@produces("Airflow's option [state_store] clear_on_success is on")
+def a_store_that_forgets(stage: Stage) -> None:
+    stage.monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", "True")
+    stage.fails(lambda: activation(stage))
+
+
+# ------------------------------------------------------------------------------------------- watching
+
+
+def started(stage: Stage, status: str = "inProgress", audience_id: str = "gold", **run: Any) -> str:
+    run = {"seconds": 600 if status == "inProgress" else 0, **run}
+    found: str = stage.aep.start_run("mail", audience_ids=[audience_id], status=status, **run)["id"]
+    return found
+
+
+def watched(stage: Stage, *run_ids: str) -> None:
+    """Resume a sensor at its deadline: its verdict is about the state in AEP."""
+    sensor = FlowRunSensor(task_id="task", orders=list(run_ids))
+    stage.fails(lambda: sensor.execute_complete(stage.context, TIMEOUT))
+
+
+@produces(
+    "deliveries did not succeed",
+    "Clear the failed tasks of this run to send again exactly what failed or was not sent",
+    "Partly delivered audiences are not sent again by this run",
+    "What is in progress did not end within activation_timeout_minutes",
+    "What is unknown must be looked up in AEP before it is sent again.",
+)
+def runs_that_end_badly(stage: Stage) -> None:
+    states = [started(stage, status) for status in ("failed", "partialSuccess", "inProgress")]
+    watched(stage, *states, "no-such-run")
+
+
+JOBS = [
+    {"job": 1, "of": 2, "activation_info": {"mail": ["gold"]}},
+    {"job": 2, "of": 2, "activation_info": {"mail": ["silver"]}},
+]
+
+
+def watcher(**arguments: Any) -> DeliveryOperator:
+    arguments = {"jobs": JOBS, "aep_conn_id": "aep_default", "poll_interval": 1, **arguments}
+    return DeliveryOperator(task_id="task", submit_task_id="activate", **arguments)
+
+
+def without(audience_id: str, why: str) -> dict[str, Any]:
+    return {"orders": [], "missing": [["mail", audience_id]], "missing_is": why}
+
+
+@produces(
+    "no activation was sent or accepted for it; the first failed task says why",
+    "it is not known whether AEP started it",
+)
+def pairs_without_a_run(stage: Stage) -> None:
+    stage.context.ti.xcoms["activate", "submission"] = [without("gold", NOT_SENT), without("silver", UNKNOWN)]
+    stage.fails(lambda: watcher().execute(stage.context))
+
+
+@produces("What failed could not be sent again")
+def a_repair_that_is_refused(stage: Stage) -> None:
+    failed = {"orders": [["mail", "gold", started(stage, "failed"), False]], "missing": []}
+    good = {"orders": [["mail", "silver", started(stage, "success", "silver"), False]], "missing": []}
+    stage.context.ti.xcoms["activate", "submission"] = [failed, good]
+    stage.defers(lambda: watcher().execute(stage.context))
+    stage.answers(ADHOC, 400, body={"message": "come on"}, method="POST")
+    stage.fails(lambda: watcher().execute(stage.context.cleared()))
+
+
+@produces("This task no longer watches", "The XCom 'progress' could not be written")
+def a_wait_that_a_person_ends(stage: Stage) -> None:
+    stage.monkeypatch.setattr(polling, "SHORTEST_PAUSE", 0.1)
+    trigger = FlowRunTrigger(orders=[["mail", "gold", started(stage), False]], **stage.place())
+    # A task instance whose XComs cannot be written: there is no database of Airflow's behind it.
+    trigger.task_instance = SimpleNamespace(  # type: ignore[assignment]
+        dag_id="dag", task_id="task", run_id="run", map_index=-1
+    )
+    stage.waits(trigger, kill_after=2)
+
+
+@produces("a newer version of this package began this wait")
+def a_wait_of_the_future(stage: Stage) -> None:
+    trigger = FlowRunTrigger(**{**stage.place(), "orders": [], "v": 99, "hurry": True})
+    event = stage.waits(trigger).payload
+    sensor = FlowRunSensor(task_id="task", orders=["run-1"])
+    stage.fails(lambda: sensor.execute_complete(stage.context, event))
+
+
+@produces("the trigger sent an unknown")
+def a_trigger_of_another_version(stage: Stage) -> None:
+    sensor = FlowRunSensor(task_id="task", orders=["run-1"])
+    stage.fails(lambda: sensor.execute_complete(stage.context, {"v": 1, "status": "hm"}))
+
+
+# --------------------------------------------------------------------------------------------- report
+
+TASKS = ("plan", "activate", "watch")
+
+
+def report(**arguments: Any) -> DeliveryReportOperator:
+    names = dict(zip(("plan_task_id", "submit_task_id", "watch_task_id"), TASKS, strict=True))
+    return DeliveryReportOperator(task_id="report", task_ids=list(TASKS), **names, **arguments)
+
+
+@produces(
+    "submitted, but its run was not watched to its end",
+    "unknown: look in AEP whether they were delivered before you send them again.",
+    "This delivery is not complete: ",
+)
+def a_report_of_a_red_run(stage: Stage) -> None:
+    ti = stage.context.ti
+    ti.xcoms["plan", "return_value"] = JOBS
+    ti.xcoms["activate", "submission"] = [
+        {"orders": [["mail", "gold", "run-1", False]], "missing": []},
+        without("silver", UNKNOWN),
+    ]
+    ti.states = {"plan": "success", "activate": "success", "watch": "failed"}
+    stage.fails(lambda: report().execute(stage.context))
+
+
+@produces("EMPTY DELIVERY: ")
+def a_report_of_an_empty_delivery(stage: Stage) -> None:
+    run_id = started(stage, "success", "nobody")
+    item = Delivery(Pair("mail", "nobody"), Order(run_id))
+    run: FlowRun = AdobeExperiencePlatformHook().call(endpoints.run(run_id))
+    stage.context.ti.xcoms["watch", "progress"] = {"results": results_of([item], {run_id: run}, {})}
+    stage.runs(lambda: report().execute(stage.context))
+
+
+@produces("Nothing was delivered: there was no plan to carry out.")
+def a_report_without_a_plan(stage: Stage) -> None:
+    stage.context.ti.states = {"plan": "failed", "activate": "upstream_failed"}
+    stage.fails(lambda: report().execute(stage.context))
+
+
+@produces("A task before this delivery has skipped it: there is nothing to report.")
+def a_report_of_what_was_skipped(stage: Stage) -> None:
+    stage.context.ti.states = dict.fromkeys(TASKS, "skipped")
+    stage.fails(lambda: report().execute(stage.context))

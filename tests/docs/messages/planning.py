@@ -1,0 +1,124 @@
+"""Messages of ``plan_jobs``: the input, the flows, the audiences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import DAG
+
+from adobe_experience_platform.plan import PlanJobsOperator
+from tests.support.aep import FLOWS, SEED
+from tests.support.parts import flow_json, selector
+from tests.support.sockets import closed_port
+
+from .stage import Stage, produces
+
+
+def plan(stage: Stage, info: Any = None, **arguments: Any) -> Any:
+    arguments = {"activation_info": info or {"mail": ["gold"]}, "check_conf": False, **arguments}
+    return PlanJobsOperator(task_id="task", **arguments).execute(stage.context)
+
+
+@produces(": enter a JSON object such as")
+def input_that_is_no_object(stage: Stage) -> None:
+    for info in (None, "mail", ["gold"]):
+        stage.fails(lambda info=info: plan(stage, activation_info=info))  # type: ignore[misc]
+
+
+@produces("activation_info is empty: enter at least one flow with one audience")
+def empty_input(stage: Stage) -> None:
+    stage.fails(lambda: plan(stage, activation_info={}))
+
+
+@produces(
+    "is not text: put it in quotes",
+    "is empty",
+    "is no id of AEP: copy it again, without spaces or punctuation",
+    ": give its audiences as a list",
+    ": its list of audiences is empty",
+    "is listed twice; list it once",
+)
+def faulty_lists(stage: Stage) -> None:
+    stage.fails(lambda: plan(stage, {"mail": [7, "", "go ld", "gold", "gold"], "shop": "gold", "north": []}))
+
+
+@produces("audiences are more than one run takes")
+def too_much_for_one_run(stage: Stage) -> None:
+    stage.fails(lambda: plan(stage, {"mail": [f"a{number}" for number in range(5001)]}))
+
+
+@produces("flows, but one job takes")
+def an_audience_that_no_job_can_hold(stage: Stage) -> None:
+    stage.fails(lambda: plan(stage, {"mail": ["gold"], "shop": ["gold"]}, max_audiences_per_job=1))
+
+
+@produces("is unknown: correct or remove it (this DAG's params:")
+def misspelt_conf_key(stage: Stage) -> None:
+    stage.context["dag_run"].conf = {"dryrun": True}
+    with DAG("mine", schedule=None, params={"dry_run": False}):
+        task = PlanJobsOperator(task_id="task", activation_info={"mail": ["gold"]})
+    stage.fails(lambda: task.execute(stage.context))
+
+
+@produces(": choose ", ": enter a number from", ": enter a whole number")
+def settings_that_cannot_be(stage: Stage) -> None:
+    stage.fails(lambda: plan(stage, api_version="v3", poll_interval=0, max_audiences_per_job=1.5))
+
+
+@produces(
+    "is empty: enter the id of an Airflow connection to AEP",
+    "is no connection id: enter the id of a connection of type",
+)
+def connection_ids_that_cannot_be(stage: Stage) -> None:
+    stage.fails(lambda: plan(stage, aep_conn_id=""))
+    stage.fails(lambda: plan(stage, aep_conn_id="../variables"))
+
+
+@produces("besides, the flows could not be looked up")
+def faults_while_aep_is_away(stage: Stage) -> None:
+    stage.connect(host=f"http://127.0.0.1:{closed_port()}")
+    stage.fails(lambda: plan(stage, poll_interval=0))
+
+
+@produces(
+    "does not exist in this sandbox",
+    ", not enabled",
+    "is not mapped to this flow",
+    "is the external id of the imported audience",
+    "has a schedule that ended on",
+)
+def flows_and_audiences_that_cannot_be_delivered(stage: Stage) -> None:
+    info = {"nowhere": ["gold"], "off": ["gold"], "mail": ["loose", "partner-77", "expired"]}
+    stage.fails(lambda: plan(stage, info))
+
+
+@produces("was mapped less than an hour ago", "is scheduled from", "is no destination flow")
+def flows_and_audiences_that_are_too_young_or_of_another_kind(stage: Stage) -> None:
+    audiences = [{"id": "gold", "mapped_ago": 60}, {"id": "silver", "start": 5}]
+    flows = [
+        {"id": "mail", "name": "Mail", "audiences": audiences},
+        {"id": "crm", "name": "CRM", "kind": "source", "audiences": []},
+    ]
+    stage.aep.reset({**SEED, "flows": flows})
+    stage.fails(lambda: plan(stage, {"mail": ["gold", "silver"], "crm": ["gold"]}))
+
+
+@produces(
+    "does not tell whether it is enabled",
+    "does not tell whether it goes to a destination",
+    "does not tell which audiences are mapped to it",
+)
+def a_flow_that_tells_nothing(stage: Stage) -> None:
+    stage.answers(f"{FLOWS}/mail", body={"items": [{"id": "mail", "name": "Mail"}]})
+    stage.runs(lambda: plan(stage))
+
+
+@produces(
+    "does not look like a file export; on-demand delivery needs one",
+    "does not tell when it was mapped; AEP wants an hour since",
+    "tells no schedule",
+)
+def an_audience_that_tells_nothing(stage: Stage) -> None:
+    silent = selector("gold", createTime=None, schedule=None, filenameTemplate=None, exportMode=None)
+    stage.answers(f"{FLOWS}/mail", body={"items": [flow_json("mail", silent)]})
+    stage.runs(lambda: plan(stage))

@@ -1,0 +1,121 @@
+"""docs/deploy.md and docs/operations.md, checked as far as that goes without a cluster or a cloud."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from airflow.cli.cli_parser import get_parser
+from airflow.configuration import retrieve_configuration_description
+from airflow.sdk import Connection
+
+from adobe_experience_platform.connection import CONN_TYPE, AepConnection
+from tests.docs.test_docs import rows
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DEPLOY, OPERATIONS = (REPOSITORY / "docs" / name for name in ("deploy.md", "operations.md"))
+
+
+def block(document: Path, name: str) -> str:
+    """Return the code block behind a mark ``<!-- test: name -->``."""
+    found = re.search(rf"<!-- test: {name} -->\n```\w+\n(.*?)```", document.read_text(), re.DOTALL)
+    assert found, name
+    return found[1]
+
+
+def is_known(section: str, option: str) -> bool:
+    known = retrieve_configuration_description(include_providers=True)
+    return option in known.get(section, {}).get("options", {})
+
+
+@pytest.fixture(scope="module")
+def helm() -> dict[str, Any]:
+    values: dict[str, Any] = yaml.safe_load(block(DEPLOY, "deploy-helm"))
+    return values
+
+
+def test_the_helm_values_name_the_tested_airflow(helm: dict[str, Any]) -> None:
+    [pinned] = re.findall(r"^apache-airflow==(\S+)", (REPOSITORY / "requirements.in").read_text(), re.MULTILINE)
+
+    assert helm["airflowVersion"] == helm["defaultAirflowTag"] == pinned
+    assert helm["images"]["airflow"]["tag"] == version()
+
+
+def version() -> str:
+    [found] = re.findall(r'^version = "(.*)"', (REPOSITORY / "pyproject.toml").read_text(), re.MULTILINE)
+    return str(found)
+
+
+def test_the_helm_values_set_options_of_airflow(helm: dict[str, Any]) -> None:
+    options = [(section, option) for section, values in helm["config"].items() for option in values]
+
+    assert len(options) >= 3
+    assert [item for item in options if not is_known(*item)] == []
+
+
+def test_no_secret_stands_in_the_helm_values(helm: dict[str, Any]) -> None:
+    assert {item["envName"] for item in helm["secret"]} == {"AIRFLOW_CONN_AEP_DEFAULT"}
+    assert [key for key in helm if "secret" in key.lower() and key != "secret" and not key.endswith("Name")] == []
+
+
+def test_the_secret_of_kubernetes_holds_a_connection(helm: dict[str, Any]) -> None:
+    secret = yaml.safe_load(block(DEPLOY, "deploy-helm-secret"))
+    [used] = helm["secret"]
+
+    assert (used["secretName"], used["secretKey"] in secret["stringData"]) == (secret["metadata"]["name"], True)
+    data = json.loads(secret["stringData"][used["secretKey"]])
+    assert data["conn_type"] == CONN_TYPE
+    made = Connection.from_json(json.dumps(data), conn_id="aep_default")
+    assert AepConnection.parse(made, made.extra_dejson).org_id == "ABC123@AdobeOrg"
+
+
+@pytest.mark.parametrize("name", ["deploy-mwaa", "deploy-composer"])
+def test_the_options_of_the_services_exist(name: str) -> None:
+    settings = dict(line.split(" = ", 1) for line in block(DEPLOY, name).splitlines())
+
+    for key in settings:
+        assert is_known(*key.split(".")), key
+    assert json.loads(settings["secrets.backend_kwargs"])["connections_prefix"]
+    assert settings["state_store.clear_on_success"] == "False"
+
+
+@pytest.mark.parametrize("document", [DEPLOY, OPERATIONS], ids=lambda path: path.name)
+def test_options_that_are_named_exist(document: Path) -> None:
+    named = re.findall(r"`\[(\w+)\] (\w+)`", document.read_text())
+
+    assert named
+    assert [item for item in named if not is_known(*item)] == []
+
+
+def test_the_wheel_has_the_name_that_the_pages_tell() -> None:
+    name = f"airflow_provider_adobe_experience_platform-{version()}-py3-none-any.whl"
+
+    assert set(re.findall(r"[\w.-]+\.whl", DEPLOY.read_text())) == {name}
+
+
+@pytest.mark.parametrize("document", [DEPLOY, OPERATIONS], ids=lambda path: path.name)
+def test_commands_of_airflow_exist(document: Path) -> None:
+    parser = get_parser()
+    text = document.read_text()
+    commands = re.findall(r"^(airflow .*)$", text, re.MULTILINE)
+    commands += re.findall(r"`(airflow (?:plugins|providers list|connections get \w+))`", text)
+
+    assert commands
+    for command in commands:
+        dated = re.sub(r'"\$\(date .*?\)"', "2026-01-01", command)
+        parser.parse_args(shlex.split(dated)[1:])
+
+
+def test_the_table_of_growth_has_the_rows_and_columns_of_the_command() -> None:
+    from tools.growth import SIZES, TABLES
+
+    listed = rows(OPERATIONS, "left behind")
+    assert [cells[0].strip("`") for cells in listed] == [*TABLES, "log files"]
+    assert {len(cells) for cells in listed} == {len(SIZES) + 1}
+    figures = {cells[0].strip("`"): cells[1:] for cells in listed}
+    assert set(figures["trigger"]) == {"0"}, "a trigger that is left behind is a leak"

@@ -1,0 +1,1 @@
+"""Deliveries that one version of the package began and the next one finishes."""
