@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+
+import pytest
 
 from tests.live.witness import NOTES
 from tests.support.aep import JOBS, LocalAep
@@ -31,14 +34,26 @@ def test_a_missed_deadline_is_told(scene: Scene) -> None:
     assert run.wait() == "failed"
 
 
+@pytest.fixture(scope="module")
+def begun(live_airflow: LocalAirflow) -> Iterator[None]:
+    """Switch on what starts by itself."""
+    dag_ids = (*CAMPAIGNS, "live_after_delivery", "live_overdue")
+    live_airflow.client.wait_dags(*dag_ids)
+    for dag_id in dag_ids:
+        live_airflow.client.set_paused(dag_id, False)
+    yield
+    for dag_id in dag_ids:
+        live_airflow.client.set_paused(dag_id, True)
+
+
 def watermark(client: AirflowClient) -> list[str]:
     """Return the exports that the watcher has told, or has found at its first start."""
     [asset] = [
         item
-        for item in client.get("/assets", name_pattern="aep_segment_export")["assets"]
+        for item in client.get("/api/v2/assets", name_pattern="aep_segment_export")["assets"]
         if item["name"] == "aep_segment_export/aep_watched"
     ]
-    entries = client.get(f"/assets/{asset['id']}/state-store")["asset_state_store"]
+    entries = client.get(f"/api/v2/assets/{asset['id']}/state-store")["asset_state_store"]
     found: list[str] = entries[0]["value"]["export_ids"] if entries else []
     return found
 
@@ -48,10 +63,9 @@ def runs(airflow: LocalAirflow, client: AirflowClient, dag_id: str) -> list[Run]
 
 
 def test_an_export_that_ends_while_the_triggerer_is_down_starts_each_campaign_once(
-    airflow: LocalAirflow, client: AirflowClient, watched_aep: LocalAep
+    airflow: LocalAirflow, client: AirflowClient, watched_aep: LocalAep, begun: None
 ) -> None:
-    client.wait_dags(*CAMPAIGNS)
-    Scene.until(lambda: watermark(client) == ["722"])
+    Scene.until(lambda: watermark(client) == ["722"], 120)
     assert not any(client.runs(dag_id) for dag_id in CAMPAIGNS), "the first start only records"
 
     airflow.kill("triggerer")
@@ -75,7 +89,7 @@ def test_an_export_that_ends_while_the_triggerer_is_down_starts_each_campaign_on
         assert set(second.states().values()) == {"success", "skipped"}
     assert watched_aep.delivered() == PAIRS, "one delivery per day"
 
-    events = client.get("/assets/events", source_dag_id=CAMPAIGNS[0])["asset_events"]
+    events = client.get("/api/v2/assets/events", source_dag_id=CAMPAIGNS[0])["asset_events"]
     assert [(event["uri"], event["extra"]["audiences"]) for event in events] == [("aep://flows/mail", 1)]
     assert Scene.until(lambda: runs(airflow, client, "live_after_delivery"))
 
@@ -93,7 +107,7 @@ def polls_per_second(aep: LocalAep) -> dict[str, int]:
 
 
 def test_a_day_without_an_export_turns_red_at_the_due_time(
-    airflow: LocalAirflow, client: AirflowClient, watched_aep: LocalAep
+    airflow: LocalAirflow, client: AirflowClient, watched_aep: LocalAep, begun: None
 ) -> None:
     [run] = Scene.until(lambda: runs(airflow, client, "live_overdue"), 180)
 
