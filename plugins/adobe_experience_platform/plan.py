@@ -26,7 +26,7 @@ from .preflight import Findings
 from .retry import AEP_RETRY_POLICY
 from .submission import OnConflict
 from .tables import table
-from .tasks import AepTask, TaskStore, now
+from .tasks import XCOM_PLACE, AepTask, TaskStore, now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
@@ -130,7 +130,10 @@ class PlanJobsOperator(AepTask):
             raise AepInputError(shorten(faults))
         jobs = self._jobs(context, groups, findings)
         names = findings.names(pairs)
+        settings = self.hook.settings
+        place = {"sandbox_name": settings.sandbox_name, "tenant": settings.tenant}
         context["ti"].xcom_push(key=XCOM_NAMES, value=names)
+        context["ti"].xcom_push(key=XCOM_PLACE, value=place)
         self._show(pairs, jobs, names, findings)
         if self.dry_run_only:
             self.log.info("Dry run: nothing was sent, and the tasks that follow are skipped.")

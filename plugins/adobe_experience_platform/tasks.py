@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator, conf
 from airflow.sdk.api.datamodels._generated import TaskInstanceState
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
+from airflow.sdk.exceptions import AirflowException
 
 from . import links
-from .errors import AepError, AepInputError, AepTransientError, shown
+from .errors import AepError, AepInputError, AepTransientError, one_line, shown
 from .models import Pair
 from .shared_poll import EVENT_VERSION
 from .triggers import SegmentExportTrigger
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 Resolvable = Any
 """A value, or what Airflow resolves to it at run time: a template, an XComArg, ``dag.param(…)``."""
 
+XCOM_PLACE = "place"
+"""XCom of ``plan_jobs``: sandbox and tenant, for links into AEP."""
+XCOM_REASON = "reason"
+"""XCom of a task that failed: why."""
 BACKSTOP = dt.timedelta(seconds=90)
 """Airflow's own deferral time-out comes this much after the trigger's precise one."""
 CLEAR_ON_SUCCESS = (
@@ -120,6 +125,14 @@ class AepTask(BaseOperator):
         settings = self.hook.settings
         if url := links.destination_url(settings.tenant, settings.sandbox_name, flow_id):
             context["ti"].xcom_push(key=links.XCOM_KEY, value=url)
+
+
+def keep_reason(context: Context) -> None:
+    """Keep why a task has failed, for the notice; a failure callback. Only texts that are written for people."""
+    error = context.get("exception")
+    if error is not None:
+        text = str(error) if isinstance(error, AirflowException) else type(error).__name__
+        context["ti"].xcom_push(key=XCOM_REASON, value=one_line(text, 1000))
 
 
 def now() -> dt.datetime:

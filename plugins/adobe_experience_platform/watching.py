@@ -118,13 +118,13 @@ class WatchingTask(AepTask):
                 f"{len(bad)} of {len(results)} deliveries did not succeed:\n"
                 + "\n".join(f"  - {line}" for line in lines)
                 + "\n"
-                + _advice(bad)
+                + advice_for(bad)
             )
         self.log.info("All %s ended well", deliveries(len(results)))
         return {"summary": summary, "results": list(results)}
 
 
-def _advice(bad: Sequence[Result]) -> str:
+def advice_for(bad: Sequence[Result]) -> str:
     """Say what a person can do about pairs that were not delivered."""
     statuses = {item["status"] for item in bad}
     advice = []
