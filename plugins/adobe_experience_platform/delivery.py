@@ -215,4 +215,5 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
             key=REPAIR.format(job.number),
             names=self.names or {},
             log=self.log,
+            conflicted=self._count_conflicts,
         )

@@ -22,7 +22,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import amask_secret, mask_secret
 from urllib3.util import Timeout
 
-from . import auth, endpoints
+from . import auth, endpoints, metrics
 from .connection import CONN_TYPE, DEFAULT_CONN_ID, AepConnection, conn_id_fault
 from .diagnosis import explain
 from .endpoints import Call
@@ -135,6 +135,7 @@ class AdobeExperiencePlatformHook(HttpHook):
                     if isinstance(effect, Send):
                         result = self._send(effect)
                     elif isinstance(effect, Sleep):
+                        metrics.count(metrics.RETRIES, _tags(self.aep_conn_id, self._settings))
                         time.sleep(effect.seconds)
                     elif isinstance(effect, NeedToken):
                         result = self._token(effect.refused)
@@ -153,6 +154,7 @@ class AdobeExperiencePlatformHook(HttpHook):
                 auth.keep(self.settings, fresh)
                 token = fresh.value
                 mask_secret(token)
+                metrics.count(metrics.TOKENS, {"conn_id": self.aep_conn_id})
             return token
 
     def _send(self, send: Send) -> Received:
@@ -282,6 +284,7 @@ class AdobeExperiencePlatformAsyncHook:
                     if isinstance(effect, Send):
                         result = await self._send(effect)
                     elif isinstance(effect, Sleep):
+                        metrics.count(metrics.RETRIES, _tags(self.aep_conn_id, self._settings))
                         await asyncio.sleep(effect.seconds)
                     elif isinstance(effect, NeedToken):
                         result = await self._token(effect.refused)
@@ -302,6 +305,7 @@ class AdobeExperiencePlatformAsyncHook:
                 auth.keep(settings, fresh)
                 token = fresh.value
                 await amask_secret(token)
+                metrics.count(metrics.TOKENS, {"conn_id": self.aep_conn_id})
             return token
 
     async def _send(self, send: Send) -> Received:
@@ -339,6 +343,10 @@ class AdobeExperiencePlatformAsyncHook:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             sent = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
             raise TransportError(reason_of(error, settings.timeout, begun), sent=sent, begun=begun) from None
+
+
+def _tags(conn_id: str, settings: AepConnection | None) -> dict[str, str]:
+    return {"conn_id": conn_id, "sandbox": settings.sandbox_name if settings else ""}
 
 
 def _session(settings: AepConnection) -> aiohttp.ClientSession:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from functools import cached_property
@@ -33,7 +34,7 @@ class NoticeMail(SmtpNotifier):
     The other arguments are those of ``airflow.providers.smtp.notifications.smtp.SmtpNotifier``.
     """
 
-    template_fields = (*SmtpNotifier.template_fields, "text_content")
+    template_fields: Sequence[str] = (*SmtpNotifier.template_fields, "text_content")  # type: ignore[assignment]
 
     def __init__(self, *, text_content: str = "", **kwargs: Any) -> None:
         headers = {"Auto-Submitted": "auto-generated", **(kwargs.pop("custom_headers", None) or {})}

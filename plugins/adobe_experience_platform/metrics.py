@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 PAIRS = "aep.pairs."
 RECORDS_EXPORTED = "aep.records.exported"
 RECORDS_FAILED = "aep.records.failed"
 SINCE_EXPORT = "aep.delivery.since_export"
-DELIVERIES = "aep.deliveries."
 POLLS = "aep.polls"
 POLLS_FAILED = "aep.polls.failed"
 RETRIES = "aep.requests.retried"
 TOKENS = "aep.tokens.minted"
 CONFLICTED = f"{PAIRS}conflicted"
 
-PAIR_COUNTERS: Mapping[str, str] = {
+AT_THE_END: Mapping[str, str] = {
     "success": f"{PAIRS}delivered",
     "partial_success": f"{PAIRS}partly_delivered",
     "failed": f"{PAIRS}failed",
@@ -32,31 +31,56 @@ PAIR_COUNTERS: Mapping[str, str] = {
     "empty": f"{PAIRS}empty",
     "records_exported": RECORDS_EXPORTED,
     "records_failed": RECORDS_FAILED,
+    "deliveries_succeeded": "aep.deliveries.succeeded",
+    "deliveries_failed": "aep.deliveries.failed",
 }
-"""Key of a report's summary → the counter of it."""
+"""What is counted at the end of a delivery, by the words of the report's summary → the counter's name."""
 
 log = logging.getLogger(__name__)
 _warned = False
 
 
-def count(name: str, number: int = 1, **tags: str) -> None:
+def count(name: str, tags: Mapping[str, str], number: int = 1) -> None:
     """Add to a counter."""
     if number > 0:
-        _emit("incr", name, number, tags=tags)
+        _emit("incr", name, number, tags)
 
 
-def took(name: str, span: dt.timedelta, **tags: str) -> None:
+def took(name: str, tags: Mapping[str, str], span: dt.timedelta) -> None:
     """Record a duration; Airflow sends it in milliseconds."""
-    _emit("timing", name, span, tags=tags)
+    _emit("timing", name, span, tags)
+
+
+def totals(results: Sequence[Mapping[str, Any]], summary: Mapping[str, int], *, failed: bool) -> dict[str, int]:
+    """Return what a delivery adds up to, by the words of :data:`AT_THE_END`."""
+    found = {key: int(summary.get(key, 0)) for key in AT_THE_END}
+    found["empty"] = sum(
+        item["status"] in ("success", "partial_success") and item["records_exported"] == 0 for item in results
+    )
+    return found | {"deliveries_succeeded": int(not failed), "deliveries_failed": int(failed)}
+
+
+def count_delivery(now: Mapping[str, int], before: Mapping[str, int], tags: Mapping[str, str]) -> None:
+    """Count what a delivery adds up to, less what an earlier report of the same run has counted."""
+    for key, name in AT_THE_END.items():
+        count(name, tags, now.get(key, 0) - before.get(key, 0))
+
+
+def since_export(results: Sequence[Mapping[str, Any]], export_ended_at: str, tags: Mapping[str, str]) -> None:
+    """Record how long after the export's end the last audience was delivered."""
+    ends = [item["completed_at"] for item in results if item["status"] == "success" and item["completed_at"]]
+    if ends:
+        span = max(map(dt.datetime.fromisoformat, ends)) - dt.datetime.fromisoformat(export_ended_at)
+        if span >= dt.timedelta(0):
+            took(SINCE_EXPORT, tags, span)
 
 
 def _emit(kind: str, name: str, value: Any, tags: Mapping[str, str]) -> None:
-    global _warned  # noqa: PLW0603 - once per process
+    global _warned
     try:
-        from airflow.sdk.observability import stats
-
         # Brings the settings of [metrics] into processes where Airflow itself has not (the triggerer's).
         import airflow.sdk.serde  # noqa: F401
+        from airflow.sdk.observability import stats
 
         getattr(stats, kind)(name, value, tags={key: value for key, value in tags.items() if value})
     except Exception as error:  # noqa: BLE001 - a delivery must outlive trouble with its metrics

@@ -62,6 +62,7 @@ class Delivered:
     :param results: of every planned pair; empty if there was no plan.
     :param reasons: (task id, why it failed) in the order of the tasks.
     :param failed: whether the run is red.
+    :param overdue: whether the run is red because no delivery has begun in time.
     :param zone: time zone for people.
     """
 
@@ -75,6 +76,7 @@ class Delivered:
     results: Sequence[Result] = ()
     reasons: Sequence[tuple[str, str]] = ()
     failed: bool = False
+    overdue: bool = False
     started_at: dt.datetime | None = None
     zone: dt.tzinfo = dt.UTC
 
@@ -89,10 +91,14 @@ def of_delivery(run: Delivered) -> Notice:
         about.add(On.PARTIAL)
     if empty:
         about.add(On.EMPTY)
+    if run.overdue:
+        about.add(On.DEADLINE)
     number = len(run.results)
     if run.failed:
         word = "FAILED"
-        if not number:
+        if run.overdue:
+            word, what = "LATE", "no delivery has begun in time"
+        elif not number:
             what = "nothing was sent"
         elif bad:
             what = f"{len(bad)} of {deliveries(number)} did not succeed"
@@ -142,7 +148,9 @@ def of_missed_deadline(run: Delivered, promise: str, *, why: str = "") -> Notice
             "The run goes on and tells when it has ended. Its task in progress says in its log what it waits for."
         )
     if open_ones:
-        steps.append("AEP cannot cancel what it has begun to deliver: do not start a second run for the same audiences.")
+        steps.append(
+            "AEP cannot cancel what it has begun to deliver: do not start a second run for the same audiences."
+        )
     page.part("What to do", steps)
     return page.notice({On.DEADLINE})
 
@@ -200,10 +208,9 @@ def _links(run: Delivered) -> list[tuple[str, str]]:
             links.append(("The run in Airflow", f"{page}/runs/{quote(run.run_id, safe='')}"))
         else:
             links.append(("The DAG in Airflow", page))
-    for flow_id in list(dict.fromkeys(item["flow_id"] for item in run.results))[:LINKS_SHOWN]:
-        if url := destination_url(run.tenant, run.sandbox_name, flow_id):
-            links.append((f"{one_line(run.names.get(flow_id) or flow_id, 100)} in AEP", url))
-    return links
+    flow_ids = list(dict.fromkeys(item["flow_id"] for item in run.results))[:LINKS_SHOWN]
+    pages = ((flow_id, destination_url(run.tenant, run.sandbox_name, flow_id)) for flow_id in flow_ids)
+    return links + [(f"{one_line(run.names.get(ident) or ident, 100)} in AEP", url) for ident, url in pages if url]
 
 
 def _sorted(results: Sequence[Result]) -> tuple[list[Result], list[Result], list[Result]]:
@@ -216,7 +223,8 @@ def _sorted(results: Sequence[Result]) -> tuple[list[Result], list[Result], list
 
 def _line(item: Result, names: Mapping[str, str]) -> str:
     """Return one pair: names, state, counts, what AEP says. No run id: the report has it."""
-    audience, flow = (one_line(names.get(item[key]) or item[key], 100) for key in ("audience_id", "flow_id"))  # type: ignore[literal-required]
+    ids = (item["audience_id"], item["flow_id"])
+    audience, flow = (one_line(names.get(ident) or ident, 100) for ident in ids)
     said = []
     if item["status"] not in (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS):
         said.append(item["status"].replace("_", " "))
@@ -231,14 +239,12 @@ def _line(item: Result, names: Mapping[str, str]) -> str:
     return f"{audience} → {flow}: {', '.join(said) or 'delivered'}"
 
 
-def _next_steps(
-    run: Delivered, bad: Sequence[Result], partly: Sequence[Result], empty: Sequence[Result]
-) -> list[str]:
+def _next_steps(run: Delivered, bad: Sequence[Result], partly: Sequence[Result], empty: Sequence[Result]) -> list[str]:
     steps = []
     if run.failed and not run.results:
         steps.append(
-            "Look at the first red task of the run; its log says what to do. If what was asked for is at fault, start a "
-            "new run; otherwise clear the failed tasks."
+            "Look at the first red task of the run; its log says what to do. If what was asked for is at fault, start "
+            "a new run; otherwise clear the failed tasks."
         )
     elif run.failed and (bad or partly):
         steps.append(advice_for([*bad, *partly]))

@@ -11,23 +11,22 @@ import asyncio
 import contextvars
 import datetime as dt
 import importlib.util
-import inspect
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from airflow.sdk import conf
 
-from .errors import AepInputError, one_line, shown
+from .errors import AepInputError, shown
 from .notice import Delivered, Notice, On, of_delivery, of_missed_deadline, without_secrets
-from .report import DeliveryReportOperator
-from .tasks import XCOM_PLACE, XCOM_REASON
+from .notifying import HTML, SUBJECT, TEXT, anotify, make, notify
+from .run_facts import airflow_url, known_of_late_run, known_of_run, reports_of
 
 if TYPE_CHECKING:
-    from airflow.sdk import AsyncCallback, Context
+    from airflow.sdk import Context
+    from airflow.sdk.definitions.callback import AsyncCallback
 
 log = logging.getLogger(__name__)
 
@@ -35,19 +34,10 @@ MAIL = "adobe_experience_platform.mail.NoticeMail"
 LONGEST = 15.0
 """Seconds that all notices of an event may take together on a worker, or three quarters of Airflow's
 ``[core] task_success_overtime`` if that is less: Airflow ends the task's process then."""
-LONGEST_IN_TRIGGERER = 60.0
 _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+_CONN_ID = re.compile(r"[\w.-]{1,250}")
 _MAIL_ADDRESS = re.compile(r"[^\s@,;<>\"]+@[^\s@,;<>\"]+")
 _SECRET = re.compile(r"(?i)(password|passwd|secret|token|api_?key|private_key|integration_key|webhook_url)$")
-_USES_NOTICE = re.compile(r"\{[{%][^}]*\bnotice\b")
-SUBJECT, TEXT, HTML = "{{ notice.subject }}", "{{ notice.text }}", "{{ notice.html }}"
-_FILLED = {
-    **dict.fromkeys(("subject", "title", "summary"), SUBJECT),
-    **dict.fromkeys(("text", "message", "body", "content", "description"), TEXT),
-    "html_content": HTML,
-}
-"""What a notifier's arguments of these names are, unless they are given. Templates, never the text itself: a name
-in AEP that looks like a template must stay a name."""
 
 
 class Notices:
@@ -71,22 +61,26 @@ class Notices:
         smtp_conn_id: str = "smtp_default",
         from_email: str | None = None,
         notifiers: Sequence[Mapping[str, Any]] = (),
-        on: Sequence[str] = tuple(On),
+        on: str | Sequence[str] = tuple(On),
     ) -> None:
         faults: list[str] = []
         self.email = _texts(email, "email", faults)
         self.on = frozenset(On(word) for word in _texts(on, "on", faults) if _known(word, faults))
         self.smtp_conn_id, self.from_email = smtp_conn_id, from_email
-        self.notifiers = [dict(item) for item in notifiers if isinstance(item, Mapping)] if _is_list(notifiers) else []
-        if not _is_list(notifiers) or len(self.notifiers) != len(notifiers):
-            faults.append("notifiers: enter a list of {class: import.path.of.a.Notifier, argument: value, …}")
-        for address in (*self.email, *([from_email] if from_email is not None else [])):
-            if not isinstance(address, str) or not _MAIL_ADDRESS.fullmatch(address):
-                faults.append(f"{shown(address)} is no mail address: enter one such as team@example.com")
-        if not isinstance(smtp_conn_id, str) or not smtp_conn_id.strip():
-            faults.append("smtp_conn_id: enter the id of an Airflow connection of type smtp")
-        for item in self.notifiers:
-            faults += _spec_faults(item)
+        faults += [
+            f"{shown(address)} is no mail address: enter one such as team@example.com"
+            for address in (*self.email, *([from_email] if from_email is not None else []))
+            if not _fits(_MAIL_ADDRESS, address)
+        ]
+        if not _fits(_CONN_ID, smtp_conn_id):
+            faults.append(f"smtp_conn_id is {shown(smtp_conn_id)}: enter the id of an Airflow connection of type smtp")
+        self.notifiers: list[dict[str, Any]] = []
+        for item in _texts(notifiers, "notifiers", faults):
+            if isinstance(item, Mapping):
+                self.notifiers.append(dict(item))
+                faults += _spec_faults(item)
+            else:
+                faults.append(f"notifiers: {shown(item)}: enter {{class: import.path.of.a.Notifier, argument: value}}")
         if not faults and not self.email and not self.notifiers:
             faults.append("nobody would be told: enter email or notifiers")
         if not faults and not self.on:
@@ -108,7 +102,8 @@ class Notices:
                 intro="The notices cannot be sent as they are described.",
             )
         # YAML 1.1 reads the bare word "on" as true.
-        data = {"on" if key is True else key: item for key, item in value.items()}
+        given: Mapping[Any, Any] = value
+        data = {"on" if key is True else key: item for key, item in given.items()}
         known = ("email", "smtp_conn_id", "from_email", "notifiers", "on")
         if unknown := [key for key in data if key not in known]:
             raise AepInputError(
@@ -132,7 +127,7 @@ class Notices:
         faults = []
         for spec in self._specs():
             try:
-                _notifier(spec)
+                make(spec)
             except Exception as error:  # noqa: BLE001 - a foreign class is imported and made
                 faults.append(f"notifier {spec['class']}: {type(error).__name__}: {without_secrets(str(error))}")
         return faults
@@ -157,7 +152,7 @@ class Notices:
         :param group: prefix of the tasks' ids, if the task group has one.
         :param zone: time zone for people.
         """
-        from airflow.sdk import AsyncCallback
+        from airflow.sdk.definitions.callback import AsyncCallback
 
         kwargs = {"notices": self.to_json(), "promise": promise, "group": group, "zone": zone}
         return AsyncCallback(tell_missed_deadline, kwargs=kwargs)
@@ -167,7 +162,7 @@ class Notices:
         if On.DEADLINE not in self.on:
             return
         try:
-            run = await asyncio.to_thread(_known_of_late_run, context, group, zone)
+            run = await asyncio.to_thread(known_of_late_run, context, group, zone)
             await self._send_async(of_missed_deadline(run, promise), context)
         except Exception:
             log.exception("The notice about a missed deadline could not be made")
@@ -180,7 +175,9 @@ class Notices:
         :param promise: what was promised.
         :param why: why there is no run.
         """
-        self.send(of_missed_deadline(Delivered(title, dag_id, "", airflow_url=_airflow_url()), promise, why=why), context)
+        self.send(
+            of_missed_deadline(Delivered(title, dag_id, "", airflow_url=airflow_url()), promise, why=why), context
+        )
 
     def send(self, notice: Notice, context: Mapping[str, Any]) -> None:
         """Send a notice to all that asked for it, at the same time and for a bounded time; never raises."""
@@ -193,7 +190,7 @@ class Notices:
             (
                 spec["class"],
                 threading.Thread(
-                    target=contextvars.copy_context().run, args=(_notify, spec, notice, context), daemon=True
+                    target=contextvars.copy_context().run, args=(notify, spec, notice, context), daemon=True
                 ),
             )
             for spec in self._specs()
@@ -207,12 +204,12 @@ class Notices:
                 log.warning("The notice by %s was given up after %d s; the delivery is not affected", name, limit)
 
     async def _send_async(self, notice: Notice, context: Mapping[str, Any]) -> None:
-        await asyncio.gather(*(_anotify(spec, notice, context) for spec in self._specs()))
+        await asyncio.gather(*(anotify(spec, notice, context) for spec in self._specs()))
 
     def _after(self, context: Context, *, failed: bool, why: str = "") -> None:
         try:
-            for report in _reports(context):
-                run = _known_of_run(context, report, failed=failed, why=why)
+            for report in reports_of(context):
+                run = known_of_run(context, report, failed=failed, why=why)
                 self.send(of_delivery(run), context)
         except Exception:
             log.exception("The notice about this delivery could not be made; the delivery is not affected")
@@ -247,169 +244,8 @@ async def tell_missed_deadline(
         await settings.async_notify(context or {}, promise=promise, group=group, zone=zone)
 
 
-# ------------------------------------------------------------------------------------- one notifier
-
-
-def _notifier(spec: Mapping[str, Any]) -> Any:
-    """Make a notifier, its usual arguments filled with the notice."""
-    module, _, name = spec["class"].rpartition(".")
-    cls = getattr(importlib.import_module(module), name)
-    given = {key: value for key, value in spec.items() if key != "class"}
-    rendered = set(getattr(cls, "template_fields", ()))
-    if not _USES_NOTICE.search(repr(given)):
-        wanted = set(inspect.signature(cls).parameters) & rendered - set(given)
-        filled = {key: _FILLED[key] for key in wanted if key in _FILLED}
-        if not filled:
-            raise TypeError("no argument says what to send: put {{ notice.text }} into one of them")
-        given |= filled
-    return cls(**given)
-
-
-def _prepared(spec: Mapping[str, Any], notice: Notice, context: Mapping[str, Any]) -> tuple[Any, Any]:
-    notifier = _notifier(spec)
-    # Each has a context of its own: notifiers put their arguments into it.
-    own: Any = {**context, "notice": notice}
-    own |= {name: getattr(notifier, name) for name in notifier.template_fields}
-    notifier.render_template_fields(own)
-    return notifier, own
-
-
-def _notify(spec: Mapping[str, Any], notice: Notice, context: Mapping[str, Any]) -> None:
-    try:
-        # Not by calling the notifier: it would log the whole text of an error, which may hold a webhook's address.
-        notifier, own = _prepared(spec, notice, context)
-        notifier.notify(own)
-    except Exception as error:  # noqa: BLE001 - whatever a notifier does, the delivery is done
-        _tell_failure(spec, error)
-    else:
-        log.info("Notice sent by %s: %s", spec["class"], notice.subject)
-
-
-async def _anotify(spec: Mapping[str, Any], notice: Notice, context: Mapping[str, Any]) -> None:
-    try:
-        async with asyncio.timeout(LONGEST_IN_TRIGGERER):
-            notifier, own = await asyncio.to_thread(_prepared, spec, notice, context)
-            try:
-                await notifier.async_notify(own)
-            except NotImplementedError:
-                await asyncio.to_thread(notifier.notify, own)
-    except Exception as error:  # noqa: BLE001 - one that fails must not keep the others from being sent
-        _tell_failure(spec, error)
-    else:
-        log.info("Notice sent by %s: %s", spec["class"], notice.subject)
-
-
-def _tell_failure(spec: Mapping[str, Any], error: Exception) -> None:
-    log.warning(
-        "The notice by %s could not be sent, the delivery is not affected: %s: %s",
-        spec["class"],
-        type(error).__name__,
-        without_secrets(str(error)),
-    )
-
-
-# ------------------------------------------------------------------------------- what a run has left
-
-
-def _reports(context: Context) -> list[DeliveryReportOperator]:
-    """Return the report that the callback belongs to, or all of the DAG."""
-    task = context.get("task")
-    if isinstance(task, DeliveryReportOperator) and "reason" not in context:
-        return [task]
-    return [task for task in context["dag"].tasks if isinstance(task, DeliveryReportOperator)]
-
-
-def _known_of_run(context: Context, report: DeliveryReportOperator, *, failed: bool, why: str) -> Delivered:
-    """Collect what the tasks of a run have left; what cannot be read is left out."""
-    dag = context["dag"]
-    dag_run = context.get("dag_run")
-    run_id = str(context.get("run_id") or getattr(dag_run, "run_id", ""))
-
-    def pull(task_id: str, key: str = "return_value") -> Any:
-        return _pull(dag.dag_id, run_id, task_id, key)
-
-    result = pull(report.task_id)
-    progress = pull(report.watch_task_id, "progress")
-    kept = result if isinstance(result, Mapping) else progress if isinstance(progress, Mapping) else {}
-    reasons = []
-    if failed:
-        for task_id in report.delivery_task_ids:
-            found = _pull(dag.dag_id, run_id, task_id, XCOM_REASON, all_of_them=True)
-            reasons += [(task_id, one_line(str(text), 1000)) for text in dict.fromkeys(found or [])][:5]
-        if report.watch_task_id in dict(reasons) and kept.get("results"):
-            # It repeats what the report says of each pair.
-            reasons = [item for item in reasons if item[0] != report.watch_task_id]
-    place = pull(report.plan_task_id, XCOM_PLACE)
-    prefix = report.task_id.rpartition(".")[0]
-    title = getattr(dag, "dag_display_name", "") or dag.dag_id
-    return Delivered(
-        title=one_line(f"{title} ({prefix})" if prefix else title, 100),
-        dag_id=dag.dag_id,
-        run_id=run_id,
-        airflow_url=_airflow_url(),
-        **_place(place),
-        names=_names(pull(report.plan_task_id, "names")),
-        results=kept.get("results") or [],
-        reasons=[*reasons, *([("Airflow", why)] if why else [])],
-        failed=failed,
-        started_at=getattr(dag_run, "start_date", None),
-        zone=getattr(dag, "timezone", None) or dt.UTC,
-    )
-
-
-def _known_of_late_run(context: Mapping[str, Any], group: str, zone: str) -> Delivered:
-    """Collect what is known of a run in the triggerer, where there is no DAG."""
-    dag_run = context.get("dag_run") or {}
-    dag_id, run_id = str(dag_run.get("dag_id", "")), str(dag_run.get("dag_run_id") or dag_run.get("run_id") or "")
-    prefix = f"{group}." if group else ""
-    progress = _pull(dag_id, run_id, f"{prefix}wait_for_flow_runs", "progress")
-    place = _pull(dag_id, run_id, f"{prefix}plan_jobs", XCOM_PLACE)
-    started = dag_run.get("start_date")
-    title = str(dag_run.get("dag_display_name") or dag_id)
-    return Delivered(
-        title=one_line(f"{title} ({group})" if group else title, 100),
-        dag_id=dag_id,
-        run_id=run_id,
-        airflow_url=_airflow_url(),
-        **_place(place),
-        names=_names(_pull(dag_id, run_id, f"{prefix}plan_jobs", "names")),
-        results=(progress.get("results") or []) if isinstance(progress, Mapping) else [],
-        started_at=dt.datetime.fromisoformat(started) if isinstance(started, str) else started,
-        zone=ZoneInfo(zone) if zone else dt.UTC,
-    )
-
-
-def _pull(dag_id: str, run_id: str, task_id: str, key: str, *, all_of_them: bool = False) -> Any:
-    """Read an XCom, also outside of the task's own process; None where it is not there or cannot be read."""
-    from airflow.sdk.execution_time.xcom import XCom
-
-    place = {"key": key, "dag_id": dag_id, "task_id": task_id, "run_id": run_id}
-    read: Callable[..., Any] = XCom.get_all if all_of_them else XCom.get_one
-    try:
-        return read(**place)
-    except Exception as error:  # noqa: BLE001 - a notice that knows less is better than none
-        log.warning("The XCom %s of %s could not be read for the notice: %s", key, task_id, type(error).__name__)
-        return None
-
-
-def _place(value: object) -> dict[str, str]:
-    data = value if isinstance(value, Mapping) else {}
-    return {key: str(data.get(key) or "") for key in ("sandbox_name", "tenant")}
-
-
-def _names(value: object) -> dict[str, str]:
-    return {str(key): str(name) for key, name in value.items() if name} if isinstance(value, Mapping) else {}
-
-
-def _airflow_url() -> str:
-    return str(conf.get("api", "base_url", fallback="") or "")
-
-
-# ----------------------------------------------------------------------------------------- checking
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+def _fits(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
 def _texts(value: object, name: str, faults: list[str]) -> list[Any]:
@@ -431,15 +267,14 @@ def _known(word: object, faults: list[str]) -> bool:
 def _spec_faults(spec: Mapping[str, Any]) -> list[str]:
     """Check a notifier as far as that goes without importing it, which DAG files should not pay for."""
     path = spec.get("class")
-    if not isinstance(path, str) or not _PATH.fullmatch(path):
+    if not isinstance(path, str) or not _fits(_PATH, path):
         return [f"notifiers: class is {shown(path)}: enter the import path of a notifier, module and class"]
     faults = [
         f"notifier {path}: {key} looks like a secret, which would be stored in readable form: put it into an Airflow "
         "connection and enter the connection's id"
         for key in spec
-        if isinstance(key, str) and _SECRET.search(key)
+        if _SECRET.search(str(key))
     ]
-    faults += [f"notifier {path}: argument {shown(key)} is no name" for key in spec if not isinstance(key, str)]
     module = path.rpartition(".")[0]
     try:
         found = importlib.util.find_spec(module) is not None

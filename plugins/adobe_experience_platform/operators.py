@@ -16,7 +16,7 @@ from .results import NOT_SENT, UNKNOWN, Delivery
 from .retry import AEP_RETRY_POLICY
 from .submission import KEY, OnConflict, Submission
 from .submitting import PHASE, WATCHING, SubmittingTask, phase_of
-from .tasks import AepTask, Resolvable, TaskStore, now, read_event
+from .tasks import XCOM_EXPORT, AepTask, Resolvable, TaskStore, now, read_event
 from .watching import WatchingTask
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ class LatestSegmentExportOperator(AepTask):
                 latest.id,
             )
         self.log.info("Newest %s", exports.describe(latest, moment))
+        if ended := latest.finished_at or latest.created_at:
+            context["ti"].xcom_push(key=XCOM_EXPORT, value={"id": latest.id, "ended_at": ended.isoformat()})
         return latest.id
 
 
@@ -225,6 +227,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
             export_id=str(self.export_job_id) if self.export_job_id else None,
             names=self.names or {},
             log=self.log,
+            conflicted=self._count_conflicts,
         )
         return submission
 

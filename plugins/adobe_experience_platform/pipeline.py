@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,12 +16,13 @@ from airflow.sdk.definitions.param import DagParam
 
 from .connection import DEFAULT_CONN_ID
 from .delivery import DeliveryOperator
+from .notices import Notices
 from .operators import AdHocActivationOperator, LatestSegmentExportOperator
 from .plan import XCOM_NAMES, PlanJobsOperator
 from .planning import MAX_PAIRS_PER_JOB
 from .report import DeliveryReportOperator
 from .sensors import SegmentExportSensor
-from .tasks import Resolvable
+from .tasks import Resolvable, keep_reason
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -61,6 +62,12 @@ def stable(value: Resolvable) -> Resolvable:
     return StableParam(value) if isinstance(value, DagParam) else value
 
 
+def callbacks(defaults: Mapping[str, Any], name: str, *more: Callable[[Context], None]) -> list[Any]:
+    """Return the callbacks that a DAG's author has given, and ours after them."""
+    given = defaults.get(name) or []
+    return [*(given if isinstance(given, Sequence) else [given]), *more]
+
+
 class ActivationTaskGroup(TaskGroup):
     """The tasks of one delivery; ``output`` is what its task ``report`` returns."""
 
@@ -85,6 +92,7 @@ def activation_pipeline(
     export_timeout_minutes: Resolvable = 240,
     activation_timeout_minutes: Resolvable = 180,
     check_conf: bool = False,
+    notices: Notices | Mapping[str, Any] | None = None,
     deferrable: bool = True,
     group_id: str = "delivery",
     prefix_group_id: bool = False,
@@ -97,6 +105,7 @@ def activation_pipeline(
 
     :param activation_info: {flow id: [audience id, …]}.
     :param check_conf: refuse conf keys that are no params of the DAG.
+    :param notices: who is told how the delivery ended: a :class:`~.notices.Notices`, its arguments, or None.
     :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
     :param group_id: id of the task group; with ``prefix_group_id=True`` a DAG may hold several.
     :param default_args: for the tasks, over those of the DAG; where neither says so, 3 retries, 30 seconds apart.
@@ -108,7 +117,13 @@ def activation_pipeline(
     group = ActivationTaskGroup(group_id=group_id, prefix_group_id=prefix_group_id)
     # A DAG of somebody's own may say how its tasks are retried, for all of them.
     outer = {**group.dag.default_args, **group.default_args}
-    group.default_args = {"retries": RETRIES, "retry_delay": RETRY_DELAY, **outer, **(default_args or {})}
+    defaults = {"retries": RETRIES, "retry_delay": RETRY_DELAY, **outer, **(default_args or {})}
+    group.default_args = {**defaults, "on_failure_callback": callbacks(defaults, "on_failure_callback", keep_reason)}
+    told = Notices.of(notices)
+    at_end = {
+        f"on_{event}_callback": callbacks(defaults, f"on_{event}_callback", *([call] if call else []))
+        for event, call in (("success", told and told.on_success), ("failure", told and told.on_failure))
+    }
     with group:
         # With their prefixes, if any: the group may lie in another one.
         ids = {task: str(TaskGroup.child_id(group, task)) for task in TASKS}
@@ -175,9 +190,11 @@ def activation_pipeline(
             plan_task_id=ids[PLAN],
             submit_task_id=ids[ACTIVATE],
             watch_task_id=ids[WAIT_RUNS],
+            export_task_id=ids[LATEST],
             task_ids=[ids[task] for task in TASKS if task != REPORT],
             # Always runs, and turns red itself if any task is red: a green leaf would hide the failure.
             trigger_rule=TriggerRule.ALL_DONE,
+            **at_end,
         )
         wait_export >> latest >> activate >> watch >> report
         plan >> report

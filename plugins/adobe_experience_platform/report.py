@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from . import metrics
 from .models import RunStatus
 from .planning import Job, count
 from .results import NOT_SENT, UNKNOWN, Delivery, Result, deliveries, submitted_only, summarize, without_run
 from .tables import table
+from .tasks import XCOM_EXPORT, XCOM_PLACE
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+COUNTED = "counted"
+"""Store key: what this run's metrics have counted already."""
 FAILED_STATES = ("failed", "upstream_failed")
 ROWS_SHOWN = 500
 
@@ -30,6 +34,7 @@ class DeliveryReportOperator(BaseOperator):
     :param plan_task_id: the task that plans.
     :param submit_task_id: the (mapped) task that submits.
     :param watch_task_id: the task that watches the flow runs.
+    :param export_task_id: the task that finds the export, "" for none.
     :param task_ids: all other tasks of the delivery, in the order in which they run.
 
     Returns ``{"summary": {…counts…}, "results": [{flow_id, audience_id, run_id, status, records_exported,
@@ -43,6 +48,7 @@ class DeliveryReportOperator(BaseOperator):
         submit_task_id: str,
         watch_task_id: str,
         task_ids: Sequence[str],
+        export_task_id: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -50,6 +56,7 @@ class DeliveryReportOperator(BaseOperator):
         self.submit_task_id = submit_task_id
         self.watch_task_id = watch_task_id
         self.delivery_task_ids = list(task_ids)
+        self.export_task_id = export_task_id
 
     def execute(self, context: Context) -> None:
         """Collect, print, push, and only then judge."""
@@ -64,8 +71,31 @@ class DeliveryReportOperator(BaseOperator):
         summary = summarize(results)
         self._show(results, summary, names)
         ti.xcom_push(key="return_value", value={"summary": summary, "results": results})
-        if any(state in FAILED_STATES for state in states.values()):
+        failed = any(state in FAILED_STATES for state in states.values())
+        self._measure(context, results, summary, failed=failed)
+        if failed:
             raise AirflowFailException(self._verdict(states))
+
+    def _measure(
+        self, context: Context, results: Sequence[Result], summary: Mapping[str, int], *, failed: bool
+    ) -> None:
+        """Count what is new since this run's last report: a repair must not count its successes twice."""
+        from airflow.sdk.execution_time.context import NEVER_EXPIRE
+
+        ti = context["ti"]
+        try:
+            place = ti.xcom_pull(task_ids=self.plan_task_id, key=XCOM_PLACE) or {}
+            export = (ti.xcom_pull(task_ids=self.export_task_id, key=XCOM_EXPORT) if self.export_task_id else {}) or {}
+            tags = {"dag_id": ti.dag_id, "sandbox": str(place.get("sandbox_name") or "")}
+            store: Any = context["task_state_store"]
+            before = store.get(COUNTED) or {}
+            found = metrics.totals(results, summary, failed=failed)
+            store.set(COUNTED, {key: max(found[key], before.get(key, 0)) for key in found}, retention=NEVER_EXPIRE)
+            metrics.count_delivery(found, before, tags)
+            if export.get("ended_at") and found["success"] > before.get("success", 0):
+                metrics.since_export(results, export["ended_at"], tags)
+        except Exception as error:  # noqa: BLE001 - a delivery must outlive trouble with its metrics
+            self.log.warning("The metrics of this delivery could not be sent: %s", type(error).__name__)
 
     def _verdict(self, states: Mapping[str, str]) -> str:
         """Name the tasks to look at, the first that failed first; mapped ones come as ``activate_0``."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from . import polling
+from . import metrics, polling
 from .connection import DEFAULT_CONN_ID
 from .errors import AepDeadlineError, AepInputError, AepTransientError
 from .links import DestinationLink
@@ -121,6 +121,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
     def _is_clear(self) -> bool:
         pairs, aliases = self._pairs()
         flow_ids = dict.fromkeys(pair.flow_id for pair in pairs)
+        metrics.count(metrics.POLLS, {"poll": "export", **self._tags()})
         snapshot = self.hook.call(polling.export_call(flow_ids, now()))
         waiting, stuck = polling.blockers(snapshot, pairs, aliases, now())
         for line in [item for item in stuck if item not in self._stuck]:

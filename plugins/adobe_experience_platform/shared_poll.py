@@ -11,7 +11,7 @@ from typing import Any
 from airflow.sdk import conf
 from airflow.triggers.base import BaseEventTrigger, TaskSuccessEvent, TriggerEvent
 
-from . import polling
+from . import metrics, polling
 from .connection import DEFAULT_CONN_ID
 from .errors import AepAuthError, AepConnectionConfigError, AepError
 from .polling import Bulk, Group, Snapshot, Subscription
@@ -45,6 +45,9 @@ class SharedPollTrigger(BaseEventTrigger):
     :param deadline: end of the wait, ISO 8601 with time zone.
     :param poll_interval: longest pause between two polls, seconds.
     """
+
+    POLL = "other"
+    """What is asked for, a tag of metrics."""
 
     def __init__(
         self,
@@ -94,7 +97,13 @@ class SharedPollTrigger(BaseEventTrigger):
         async with AdobeExperiencePlatformAsyncHook(conn_id, sandbox) as hook:
 
             async def read(group: Group) -> Snapshot:
-                return await cls._read(hook, group, bulk)
+                tags = {"poll": cls.POLL, "conn_id": conn_id, "sandbox": sandbox}
+                metrics.count(metrics.POLLS, tags)
+                try:
+                    return await cls._read(hook, group, bulk)
+                except Exception:
+                    metrics.count(metrics.POLLS_FAILED, tags)
+                    raise
 
             async for snapshot in polling.rounds(cls._key(conn_id, sandbox), read):
                 yield snapshot

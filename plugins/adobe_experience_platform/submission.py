@@ -110,6 +110,7 @@ class Submission:
     :param api_version: ``v1`` (sends the export's id) or ``v2``.
     :param max_export_age_hours: refuse an older snapshot; None accepts any.
     :param names: id → name, to show names beside ids.
+    :param conflicted: told how many pairs AEP refuses because another run for them is in progress.
     :param export_id: version 1: the export to send; None takes the newest that succeeded.
     """
 
@@ -123,6 +124,7 @@ class Submission:
     key: str = KEY
     names: Mapping[str, str] = field(default_factory=dict)
     log: Log = field(default_factory=lambda: logging.getLogger(__name__))
+    conflicted: Callable[[int], None] = lambda number: None
     now: Callable[[], dt.datetime] = lambda: dt.datetime.now(tz=dt.UTC)
     record: Record = field(init=False)
     cleared: bool = field(init=False, default=False)
@@ -345,6 +347,7 @@ class Submission:
             f"audience {conflict.audience_id} → flow {conflict.flow_id} in run {conflict.run_id}"
         )
         self.record.intent = None
+        self.conflicted(max(len(others), 1))
         if self.on_conflict is OnConflict.ADOPT:
             for other, run_id in adoptable.items():
                 self._adopt_run(other, run_id, save=False)

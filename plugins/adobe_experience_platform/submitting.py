@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import conf
 
-from . import polling
+from . import metrics, polling
 from .errors import AepDeadlineError
 from .planning import check_id
 from .retry import LONGEST_DELAY
@@ -58,6 +58,9 @@ class SubmittingTask(AepTask):
                 else:
                     self._wait_for(context, submission, step, deadline)
 
+    def _count_conflicts(self, number: int) -> None:
+        metrics.count(metrics.CONFLICTED, self._tags(), number)
+
     def _settle(self, context: Context, submission: Submission, step: Settle, deadline: dt.datetime) -> None:
         seconds = max(settle_seconds(self.hook.settings.timeout), min(step.at_least, LONGEST_DELAY))
         self.log.info(
@@ -92,6 +95,7 @@ class SubmittingTask(AepTask):
         time.sleep(least)
         since = time.monotonic()
         while now() < deadline:
+            metrics.count(metrics.POLLS, {"poll": "export", **self._tags()})
             snapshot = self.hook.call(polling.export_call(info, now()))
             if not polling.blockers(snapshot, pairs, submission.job.aliases, now())[0]:
                 return

@@ -27,6 +27,8 @@ Resolvable = Any
 
 XCOM_PLACE = "place"
 """XCom of ``plan_jobs``: sandbox and tenant, for links into AEP."""
+XCOM_EXPORT = "export"
+"""XCom of the task that finds the export: its id, and when it ended."""
 XCOM_REASON = "reason"
 """XCom of a task that failed: why."""
 BACKSTOP = dt.timedelta(seconds=90)
@@ -105,6 +107,11 @@ class AepTask(BaseOperator):
             "deadline": deadline.isoformat(),
             "poll_interval": float(self.poll_interval),
         }
+
+    def _tags(self) -> dict[str, str]:
+        """Return the tags of this task's metrics."""
+        settings = self.hook.settings
+        return {"dag_id": self.dag_id, "conn_id": self.aep_conn_id, "sandbox": settings.sandbox_name}
 
     def _defer_until(self, trigger: Any, deadline: dt.datetime) -> None:
         """Wait in the triggerer; does not return. Every wait goes on in ``execute_complete``."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
-from . import polling
+from . import metrics, polling
 from .endpoints import Call
 from .errors import AepError, AepNotFoundError
 from .lookup import Look, find
@@ -41,6 +41,8 @@ class SegmentExportTrigger(SharedPollTrigger):
 
     Event: ``{"status": "done" | "timeout" | "error", "message": str}``.
     """
+
+    POLL = "export"
 
     def __init__(
         self,
@@ -109,6 +111,8 @@ class FlowRunTrigger(SharedPollTrigger):
 
     Event: ``{"status": "done" | "timeout" | "error", "message": str, "counts": {status: number}}``.
     """
+
+    POLL = "runs"
 
     def __init__(
         self,
@@ -246,6 +250,8 @@ class LostSubmissionTrigger(SharedPollTrigger):
     Event: ``{"status": "done" | "timeout" | "error", "message": str}``.
     """
 
+    POLL = "lost"
+
     def __init__(
         self,
         *,
@@ -283,9 +289,12 @@ class LostSubmissionTrigger(SharedPollTrigger):
                 await asyncio.sleep(polling.next_pause(time.monotonic() - self._since, self.poll_interval))
 
     async def _round(self, hook: Any) -> TriggerEvent | None:
+        tags = {"poll": self.POLL, "conn_id": self.aep_conn_id, "sandbox": self.sandbox_name}
+        metrics.count(metrics.POLLS, tags)
         try:
             look: Look = await hook.call(self._look())
         except Exception as error:  # noqa: BLE001 - counted and judged like a failed round of a shared poll
+            metrics.count(metrics.POLLS_FAILED, tags)
             return self._failed(error)
         self._recovered()
         return self._judge(look)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import polling
+from . import metrics, polling
 from .errors import AepDeliveryError, AepInputError, AepTransientError
 from .models import Pair, RunStatus
 from .planning import check_id, count
@@ -58,9 +58,11 @@ class WatchingTask(AepTask):
             return []
         since = time.monotonic()
         while look_first or not self.deferrable:
+            metrics.count(metrics.POLLS, {"poll": "runs", **self._tags()})
             try:
                 results = self._read_results(deliveries, aliases)
             except AepTransientError as error:
+                metrics.count(metrics.POLLS_FAILED, {"poll": "runs", **self._tags()})
                 if not self.deferrable and now() >= deadline:
                     raise
                 self.log.warning("%s", error)
