@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +14,12 @@ from adobe_experience_platform import activation_pipeline
 from adobe_experience_platform.notices import Notices
 from tests.dags import notices_probe
 from tests.support.aep import LocalAep
-from tests.support.dagtest import Played, play
+from tests.support.dagtest import Played, empty_bundle, play, store
 from tests.support.mailbox import Mailbox, smtp_connection, text_of
 from tests.support.sockets import closed_port
 
 PROBE = "tests.dags.notices_probe"
-ALL = ("success", "failure", "partial", "empty", "deadline")
+Deliver = Callable[..., Played]
 
 
 @pytest.fixture
@@ -29,21 +30,28 @@ def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
 
 
 @pytest.fixture(autouse=True)
-def told() -> Iterator[list[tuple[str, str]]]:
+def told() -> list[tuple[str, str]]:
     notices_probe.TOLD.clear()
-    yield notices_probe.TOLD
+    return notices_probe.TOLD
 
 
-def deliver(info: dict[str, list[str]], notices: Any, **arguments: Any) -> Played:
-    with DAG("my_campaign", schedule=None, dag_display_name="Daily newsletter") as dag:
-        activation_pipeline(activation_info=info, poll_interval=1, notices=notices, **arguments)
-    for task in dag.tasks:
-        task.retries = 0
-    return play(dag)
+@pytest.fixture
+def deliver(airflow_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deliver:
+    """Return a function that delivers by a DAG of one's own."""
+    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([empty_bundle(tmp_path)]))
+
+    def run(info: dict[str, list[str]], notices: Any, **arguments: Any) -> Played:
+        with DAG("my_campaign", schedule=None, dag_display_name="Daily newsletter") as dag:
+            activation_pipeline(activation_info=info, poll_interval=1, notices=notices, **arguments)
+        for task in dag.tasks:
+            task.retries = 0
+        store(dag)
+        return play(dag)
+
+    return run
 
 
-@pytest.mark.usefixtures("airflow_db")
-def test_a_mail_tells_of_a_delivery(aep: LocalAep, mailbox: Mailbox) -> None:
+def test_a_mail_tells_of_a_delivery(aep: LocalAep, deliver: Deliver, mailbox: Mailbox) -> None:
     run = deliver({"mail": ["gold", "silver"]}, {"email": ["a@example.com", "b@example.com"]})
 
     assert run.state == "success"
@@ -59,8 +67,7 @@ def test_a_mail_tells_of_a_delivery(aep: LocalAep, mailbox: Mailbox) -> None:
     assert mail["Auto-Submitted"] == "auto-generated"
 
 
-@pytest.mark.usefixtures("airflow_db")
-def test_a_mail_tells_of_a_failure_once(aep: LocalAep, mailbox: Mailbox) -> None:
+def test_a_mail_tells_of_a_failure_once(aep: LocalAep, deliver: Deliver, mailbox: Mailbox) -> None:
     aep.add_outcomes({"audience_id": "gold", "status": "failed", "code": "CONNECTOR-1", "message": "Disk is full."})
 
     run = deliver({"mail": ["gold", "silver"]}, Notices(email="a@example.com", on=["failure"]))
@@ -72,16 +79,14 @@ def test_a_mail_tells_of_a_failure_once(aep: LocalAep, mailbox: Mailbox) -> None
     assert "Clear the failed tasks" in text_of(mail)
 
 
-@pytest.mark.usefixtures("airflow_db")
-def test_a_plan_that_fails_is_told(aep: LocalAep, mailbox: Mailbox) -> None:
+def test_a_plan_that_fails_is_told(aep: LocalAep, deliver: Deliver, mailbox: Mailbox) -> None:
     run = deliver({"off": ["gold"]}, {"email": "a@example.com"})
 
     assert run.state == "failed"
     assert [mail["Subject"] for mail in mailbox.messages] == ["FAILED: Daily newsletter: nothing was sent"]
 
 
-@pytest.mark.usefixtures("airflow_db")
-def test_who_asked_for_nothing_of_it_hears_nothing(aep: LocalAep, mailbox: Mailbox) -> None:
+def test_who_asked_for_nothing_of_it_hears_nothing(aep: LocalAep, deliver: Deliver, mailbox: Mailbox) -> None:
     assert deliver({"mail": ["gold"]}, {"email": "a@example.com", "on": ["failure", "empty"]}).state == "success"
     assert mailbox.messages == []
     assert deliver({"mail": ["nobody"]}, {"email": "a@example.com", "on": ["failure", "empty"]}).state == "success"
@@ -90,15 +95,13 @@ def test_who_asked_for_nothing_of_it_hears_nothing(aep: LocalAep, mailbox: Mailb
     ]
 
 
-@pytest.mark.usefixtures("airflow_db")
-def test_a_dry_run_is_not_told(aep: LocalAep, mailbox: Mailbox) -> None:
+def test_a_dry_run_is_not_told(aep: LocalAep, deliver: Deliver, mailbox: Mailbox) -> None:
     assert deliver({"mail": ["gold"]}, {"email": "a@example.com"}, dry_run=True).state == "success"
     assert mailbox.messages == []
 
 
-@pytest.mark.usefixtures("airflow_db")
 def test_notices_that_fail_or_hang_stop_neither_the_delivery_nor_each_other(
-    aep: LocalAep, monkeypatch: pytest.MonkeyPatch, told: list[tuple[str, str]]
+    aep: LocalAep, deliver: Deliver, monkeypatch: pytest.MonkeyPatch, told: list[tuple[str, str]]
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(smtp_connection(closed_port())))
     monkeypatch.setattr("adobe_experience_platform.notices.LONGEST", 1.0)
@@ -124,8 +127,7 @@ def test_notices_that_fail_or_hang_stop_neither_the_delivery_nor_each_other(
     assert "s3cr3t" not in run.log
 
 
-@pytest.mark.usefixtures("airflow_db")
-def test_callbacks_of_the_dags_author_stay(aep: LocalAep, mailbox: Mailbox) -> None:
+def test_callbacks_of_the_dags_author_stay(aep: LocalAep, deliver: Deliver, mailbox: Mailbox) -> None:
     seen: list[str] = []
     mine = {"on_success_callback": lambda context: seen.append(context["ti"].task_id)}
 

@@ -8,19 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.dag_processing.bundles.manager import DagBundlesManager
 from airflow.dag_processing.dagbag import DagBag
-from airflow.models.serialized_dag import SerializedDagModel
 from airflow.sdk import DAG
-from airflow.serialization.definitions.dag import SerializedDAG
-from airflow.serialization.serialized_objects import LazyDeserializedDAG
 
 from adobe_experience_platform import auth
-from tests.support.dagtest import Played, play
+from tests.support.dagtest import Played, empty_bundle, play, store
 from tools.simulator_process import SimulatorProcess
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-BUNDLE = "own-dags"
 
 Run = Callable[..., Played]
 
@@ -48,20 +43,12 @@ def examples() -> DagBag:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs a DAG in this process to its end, each task once."""
     # `dag.test` first reads all files of the DAG's bundle: this one has none.
-    bundle = {
-        "name": BUNDLE,
-        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-        "kwargs": {"path": str(tmp_path)},
-    }
-    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([bundle]))
+    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([empty_bundle(tmp_path)]))
 
     def run(dag: DAG, *, leave_out: str | None = None, **conf: Any) -> Played:
         for task in dag.tasks:
             task.retries = 0
-        DagBundlesManager().sync_bundles_to_db()
-        serialized = LazyDeserializedDAG.from_dag(dag)
-        SerializedDAG.bulk_write_to_db(BUNDLE, None, [serialized])
-        SerializedDagModel.write_dag(serialized, bundle_name=BUNDLE)
+        store(dag)
         return play(dag, conf, leave_out=leave_out)
 
     return run

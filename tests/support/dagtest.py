@@ -7,9 +7,12 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG
+
+BUNDLE = "own-dags"
 
 
 class Played:
@@ -59,6 +62,28 @@ def play(dag: DAG, conf: dict[str, Any] | None = None, *, leave_out: str | None 
     with captured() as lines:
         run = dag.test(run_conf=conf, logical_date=dt.datetime.now(tz=dt.UTC), mark_success_pattern=leave_out)
     return Played(run, lines)
+
+
+def empty_bundle(path: Path) -> dict[str, Any]:
+    """Return the setting of a bundle without files: `dag.test` first reads all files of the DAG's bundle."""
+    return {
+        "name": BUNDLE,
+        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+        "kwargs": {"path": str(path)},
+    }
+
+
+def store(dag: DAG) -> None:
+    """Make a DAG that lies in no file known to Airflow; its bundle is `empty_bundle`."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.serialization.definitions.dag import SerializedDAG
+    from airflow.serialization.serialized_objects import LazyDeserializedDAG
+
+    DagBundlesManager().sync_bundles_to_db()
+    serialized = LazyDeserializedDAG.from_dag(dag)
+    SerializedDAG.bulk_write_to_db(BUNDLE, None, [serialized])
+    SerializedDagModel.write_dag(serialized, bundle_name=BUNDLE)
 
 
 @contextmanager
