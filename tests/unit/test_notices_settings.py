@@ -80,7 +80,7 @@ def test_all_faults_come_at_once() -> None:
     ("spec", "part"),
     [
         ({"class": f"{PROBE}.Missing"}, "has no attribute 'Missing'"),
-        ({"class": f"{PROBE}.Chat", "wrong": 1}, "wrong"),
+        ({"class": f"{PROBE}.Chat", "wrong": 1}, "argument"),
         ({"class": f"{PROBE}.Chat", "text": "hello", "channel": "x"}, "no argument says what to send"),
     ],
 )
