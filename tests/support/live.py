@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.aep import LocalAep
+from tests.support.mailbox import Mailbox, smtp_connection
+from tests.support.sockets import closed_port
 from tests.support.stage import Scenario, Stage
 from tools.airflow_client import AirflowClient
 from tools.local_airflow import COMPONENTS, LocalAirflow
@@ -23,6 +25,7 @@ LIVE, BROWSER = TESTS / "live", TESTS / "browser"
 AEPS = ("aep_default", *(f"aep_{number}" for number in range(2, 9)))
 TIMEOUT = 4
 SETTLE_MARGIN = 3
+MAILBOX = Mailbox()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -74,8 +77,15 @@ def live_airflow(aeps: dict[str, LocalAep], postgres: LocalPostgres) -> Iterator
     connections = {conn_id: aep.connection() for conn_id, aep in aeps.items()}
     for connection in connections.values():
         connection["extra"]["timeout"] = TIMEOUT
+    connections["smtp_default"] = MAILBOX.connection()
+    connections["smtp_dead"] = smtp_connection(closed_port())
     airflow = LocalAirflow(
-        dags_folders=[REPOSITORY / "dags", LIVE / "dags_smoke", REPOSITORY / "tools" / "chaos" / "chaos_dags"],
+        dags_folders=[
+            REPOSITORY / "dags",
+            LIVE / "dags_smoke",
+            LIVE / "dags_notices",
+            REPOSITORY / "tools" / "chaos" / "chaos_dags",
+        ],
         connections=connections,
         config={
             "database.sql_alchemy_conn": postgres.url,
@@ -90,7 +100,7 @@ def live_airflow(aeps: dict[str, LocalAep], postgres: LocalPostgres) -> Iterator
             "adobe_experience_platform.settle_margin_seconds": str(SETTLE_MARGIN),
         },
     )
-    with airflow:
+    with MAILBOX, airflow:
         yield airflow
 
 
