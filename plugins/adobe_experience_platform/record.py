@@ -155,8 +155,9 @@ def check_version(found: object, known: int, what: str) -> None:
     :raises AepSubmissionError: saying which versions these are.
     """
     if isinstance(found, int) and found > known:
+        shown = found if found < 10**6 else "unknown"
         raise AepSubmissionError(
-            f"The {what} was written by a newer version of this package (form {found}, known up to {known}): deploy "
+            f"The {what} was written by a newer version of this package (form {shown}, known up to {known}): deploy "
             "that version again on every worker and triggerer, then clear the failed tasks; nothing was sent."
         )
 

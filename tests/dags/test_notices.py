@@ -26,6 +26,7 @@ Deliver = Callable[..., Played]
 def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
     with Mailbox() as mailbox:
         monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(mailbox.connection()))
+        monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com")
         yield mailbox
 
 

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from tests.support.aep import SEED, LocalAep
+from tests.support.mailbox import Mailbox, smtp_connection
+from tests.support.sockets import closed_port
 from tests.support.stage import Scenario, Stage
 from tools.airflow_client import AirflowClient
 from tools.local_airflow import COMPONENTS, LocalAirflow
@@ -31,6 +33,7 @@ SHOP = "aep_shop"
 DUE_IN = dt.timedelta(minutes=2)
 TIMEOUT = 4
 SETTLE_MARGIN = 3
+MAILBOX = Mailbox()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -128,9 +131,11 @@ def live_airflow(
     connections = {conn_id: aep.connection() for conn_id, aep in {**aeps, WATCHED: watched_aep, SHOP: shop_aep}.items()}
     for connection in connections.values():
         connection["extra"] |= {"timeout": TIMEOUT, "tenant": "acmecorp"}
+    connections["smtp_default"] = MAILBOX.connection()
+    connections["smtp_dead"] = smtp_connection(closed_port())
     airflow = LocalAirflow(
         dags_folders=[
-            *(REPOSITORY / "dags", LIVE / "dags_smoke", LIVE / "dags_campaigns"),
+            *(REPOSITORY / "dags", LIVE / "dags_smoke", LIVE / "dags_campaigns", LIVE / "dags_notices"),
             REPOSITORY / "tools" / "chaos" / "chaos_dags",
         ],
         connections=connections,
@@ -149,7 +154,7 @@ def live_airflow(
         },
     )
     airflow.environment["AEP_LIVE_DUE"] = f"{dt.datetime.now(tz=dt.UTC) + DUE_IN:%H:%M}"
-    with airflow:
+    with MAILBOX, airflow:
         yield airflow
 
 
