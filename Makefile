@@ -47,6 +47,7 @@ up: env ## The same to look around in: Airflow's UI and the simulated AEP, until
 	@$(RUN) -m tools.up
 
 test: env-dev ## Run the tests (a part of them: make test TESTS="tests/unit -k planning")
+	@$(if $(and $(TESTS),$(if $(findstring browser,$(TESTS)),,no)),,$(RUN) -m tools.browser)
 	@$(RUN) -m pytest $(or $(TESTS),$(ALL))
 
 chaos: env-dev ## Kill parts of a real Airflow and count what arrives (SEED=7 KILLS=25 RACES=20 EXAMPLES=20000)

@@ -16,7 +16,7 @@ INFO = {"mail": ["gold", "silver"], "shop": ["bronze"]}
 
 def test_what_was_pasted_is_delivered(page: Page, scene: Scene, airflow: LocalAirflow) -> None:
     form = TriggerForm(page, DAG)
-    expect(form.dialog).to_contain_text("aep_catalog prints this")
+    expect(form.dialog).to_contain_text("select all (Ctrl+A), paste")
     form.paste(as_json(INFO))
     form.section("Connection")
     form.text("Airflow connection", scene.conn_id)
