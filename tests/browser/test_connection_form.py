@@ -50,7 +50,7 @@ def enter(page: Page, conn_id: str, connection: dict[str, Any]) -> ConnectionFor
     """Enter a connection as a person does, and save it."""
     form = ConnectionForm(page, conn_id)
     form.standard(Host=connection["host"], Client_ID=connection["login"], Client_secret=connection["password"])
-    form.extra({NAMES[key]: value for key, value in connection["extra"].items() if key in NAMES})
+    form.own_fields({NAMES[key]: value for key, value in connection["extra"].items() if key in NAMES})
     form.save()
     return form
 

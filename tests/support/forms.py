@@ -74,7 +74,7 @@ class ConnectionForm:
         for name, value in values.items():
             self.dialog.get_by_label(name.replace("_", " ")).fill(value)
 
-    def extra(self, values: dict[str, str]) -> None:
+    def own_fields(self, values: dict[str, str]) -> None:
         """Fill in the fields of our own."""
         self.dialog.get_by_role("button", name="Extra Fields", exact=True).click()
         for name, value in values.items():
