@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
@@ -36,8 +37,8 @@ class TriggerForm:
         self.dialog.get_by_role("button", name=name).click()
 
     def field(self, name: str) -> Locator:
-        """Return a field of the open section by its title."""
-        return self.dialog.get_by_label(name, exact=True)
+        """Return a number's field of the open section by its title; a required one's title ends with a star."""
+        return self.dialog.get_by_role("spinbutton", name=name)
 
     def text(self, name: str, value: str) -> None:
         """Fill in a text field, whose title only stands beside it."""
@@ -93,7 +94,7 @@ class ConnectionForm:
 
 def fill(dialog: Locator, name: str, value: str) -> None:
     """Fill in a text field whose title stands beside it without being its label."""
-    group = dialog.get_by_role("group").filter(has=dialog.page.get_by_text(name, exact=True))
+    group = dialog.get_by_role("group").filter(has=dialog.page.get_by_text(re.compile(rf"^{re.escape(name)}\s*\*?$")))
     group.get_by_role("textbox").last.fill(value)
 
 
