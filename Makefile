@@ -27,7 +27,7 @@ RUN = .venv/bin/python
 TESTS ?=
 COVERAGE = --cov --cov-report=term --cov-fail-under=90
 # All is tested by two processes: one has the live tests, which mostly wait, the other has all the others.
-ALL = -n 2 --dist loadgroup $(COVERAGE)
+ALL = -n 2 --dist loadfile --no-loadscope-reorder $(COVERAGE)
 # What `make chaos` does: the same seed draws the same kills.
 SEED ?= 7
 KILLS ?= 25

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,26 +26,38 @@ TIMEOUT = 4
 SETTLE_MARGIN = 3
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if _is_live(item):
+        if item.path.is_relative_to(LIVE) or item.path.is_relative_to(BROWSER):
             item.add_marker(pytest.mark.live)
-        # What shares expensive fixtures stays in one process (`--dist loadgroup`), above all the one Airflow.
-        item.add_marker(pytest.mark.xdist_group("live" if _is_live(item) else str(item.path.relative_to(TESTS))))
-    items.sort(key=_place)
+    # One of several processes has all live tests, which take longest; alone, they come last.
+    live_first = hasattr(config, "workerinput")
+    items.sort(key=lambda item: (_is_live(item) != live_first, *_place(item)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give all live tests to one process, as they share one Airflow, and the others to the rest, file by file."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class LiveTogether(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            folder = TESTS.parent / file
+            return "live" if folder.is_relative_to(LIVE) or folder.is_relative_to(BROWSER) else file
+
+    return LiveTogether(config, log)
 
 
 def _is_live(item: pytest.Item) -> bool:
-    return item.path.is_relative_to(LIVE) or item.path.is_relative_to(BROWSER)
+    return item.get_closest_marker("live") is not None
 
 
-def _place(item: pytest.Item) -> tuple[bool, bool, bool, bool]:
-    """Put first what is quick to fail, then what runs together, and last what looks at all that was left."""
-    live = _is_live(item)
-    alone = _scenario(item) is None
+def _place(item: pytest.Item) -> tuple[bool, bool, bool]:
+    """Put first what runs together, and last what looks at all that was left."""
+    alone = _is_live(item) and _scenario(item) is None
     last = item.path == LIVE / "test_secrets.py"
-    return live, live and alone, last or item.path.is_relative_to(BROWSER), last
+    return alone, last or item.path.is_relative_to(BROWSER), last
 
 
 def _scenario(item: pytest.Item) -> Scenario | None:
