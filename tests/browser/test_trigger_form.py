@@ -34,7 +34,7 @@ def test_what_was_pasted_is_delivered(page: Page, scene: Scene, airflow: LocalAi
 
 @pytest.mark.parametrize(
     ("pasted", "said"),
-    [("", "This field is required"), ('{"mail": ["gold"', "SyntaxError")],
+    [(" ", "SyntaxError: Unexpected end of JSON input"), ('{"mail": ["gold"', "SyntaxError")],
     ids=["nothing", "half of it"],
 )
 def test_the_form_cannot_be_sent_with(page: Page, pasted: str, said: str) -> None:
@@ -42,7 +42,7 @@ def test_the_form_cannot_be_sent_with(page: Page, pasted: str, said: str) -> Non
     form.paste(as_json(INFO))
     expect(form.start).to_be_enabled()
 
-    form.paste(pasted or " ")
+    form.paste(pasted)
 
     expect(form.dialog.get_by_text(said)).to_be_visible()
     expect(form.start).to_be_disabled()
