@@ -21,7 +21,7 @@ def get_provider_info() -> dict[str, Any]:
                     "hidden-fields": ["schema"],
                     "relabeling": {
                         "host": "Host (base URL)",
-                        "port": "Port (443, or 0 if Host has one)",
+                        "port": "Port (443 or 0)",
                         "login": "Client ID (API key)",
                         "password": "Client secret",
                     },

@@ -38,6 +38,7 @@ class SegmentExportTrigger(SharedPollTrigger):
     :param aliases: audience id → external id, for imported audiences.
     :param least_seconds: wait at least this long, however clear the way looks.
     :param ends_task: whether the task is over when the way is clear; it then ends without a worker.
+    :param said: what the task has already logged that it waits for; it is not logged again.
 
     Event: ``{"status": "done" | "timeout" | "error", "message": str}``.
     """
@@ -49,6 +50,7 @@ class SegmentExportTrigger(SharedPollTrigger):
         aliases: Mapping[str, str] | None = None,
         least_seconds: float = 0.0,
         ends_task: bool = False,
+        said: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -57,7 +59,8 @@ class SegmentExportTrigger(SharedPollTrigger):
         self.least_seconds = float(least_seconds)
         self.ends_task = ends_task
         self._pairs = read_activation_info(self.activation_info)[0] if self.activation_info else []
-        self._seen: list[str] | None = None
+        self.said = list(said)
+        self._seen: list[str] | None = self.said or None
         self._stuck: set[str] = set()
 
     def _arguments(self) -> dict[str, Any]:
@@ -66,6 +69,7 @@ class SegmentExportTrigger(SharedPollTrigger):
             "aliases": self.aliases,
             "least_seconds": self.least_seconds,
             "ends_task": self.ends_task,
+            "said": self.said,
         }
 
     def _wanted(self) -> set[str]:
