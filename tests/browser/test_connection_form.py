@@ -50,7 +50,8 @@ def conn_id(client: AirflowClient) -> Iterator[str]:
 def enter(page: Page, conn_id: str, connection: dict[str, Any]) -> ConnectionForm:
     """Enter a connection as a person does, and save it."""
     form = ConnectionForm(page, conn_id)
-    form.standard(Host=connection["host"], Port="0", Client_ID=connection["login"], Client_secret=connection["password"])
+    form.standard(Host=connection["host"], Port="0", Client_ID=connection["login"])
+    form.standard(Client_secret=connection["password"])
     form.own_fields({NAMES[key]: value for key, value in connection["extra"].items() if key in NAMES})
     form.save()
     return form
