@@ -41,7 +41,7 @@ with DAG(
             title="What to deliver",
             description_md=(
                 'Destination flows and their audiences: `{"<flow id>": ["<audience id>", "<audience id>"]}`. '
-                "The DAG **aep_catalog** prints this, ready to paste."
+                "The DAG **aep_catalog** prints this: click into the box, select all (Ctrl+A), paste."
             ),
         ),
         "dry_run": Param(

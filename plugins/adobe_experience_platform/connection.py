@@ -83,7 +83,9 @@ class AepConnection:
         faults: list[str] = []
         allow_http = _as_bool(extra.get("allow_http", False))
         ims_url = as_text(extra.get("ims_url")) or DEFAULT_IMS_URL
-        base_url = _checked_url(_host_url(connection), "Host", DEFAULT_HOST, allow_http, faults)
+        base_url = _with_port(
+            _checked_url(_host_url(connection), "Host", DEFAULT_HOST, allow_http, faults), connection.port, faults
+        )
         ims_url = _checked_url(ims_url, "extra 'ims_url'", DEFAULT_IMS_URL, allow_http, faults)
         org_id = as_text(extra.get("org_id"))
         client_id = (connection.login or "").strip()
@@ -160,7 +162,22 @@ def _host_url(connection: AirflowConnection) -> str:
     if "://" not in host:
         scheme = connection.schema if connection.schema in ("http", "https") else "https"
         host = f"{scheme}://{host}"
-    return f"{host.rstrip('/')}:{connection.port}" if connection.port else host
+    return host
+
+
+def _with_port(url: str, port: int | None, faults: list[str]) -> str:
+    """Add the connection's port to its checked host; 0, which Airflow's form sends for an empty field, is none."""
+    if not url or not port:
+        return url
+    if not 0 < port <= 65535:
+        faults.append(f"Port {port} is none: enter 443, or 0 for the one in Host")
+        return url
+    parts = urlsplit(url)
+    if parts.port is None:
+        return f"{url}:{port}"
+    if parts.port != port:
+        faults.append(f"Port is {port}, but Host ends with :{parts.port}: change one of them, or enter 0 as Port")
+    return url
 
 
 def _checked_url(url: str, label: str, example: str, allow_http: bool, faults: list[str]) -> str:

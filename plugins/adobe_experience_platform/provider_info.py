@@ -17,14 +17,17 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": "adobe_experience_platform.hook.AdobeExperiencePlatformHook",
                 "hook-name": "Adobe Experience Platform",
                 "ui-field-behaviour": {
-                    "hidden-fields": ["schema", "port"],
+                    # Airflow 3.3.2's *Test* button is refused where a connection was saved without a port.
+                    "hidden-fields": ["schema"],
                     "relabeling": {
                         "host": "Host (base URL)",
+                        "port": "Port (443 or 0)",
                         "login": "Client ID (API key)",
                         "password": "Client secret",
                     },
                     "placeholders": {
                         "host": "https://platform.adobe.io",
+                        "port": "443",
                         "login": "the Developer Console credential's client id",
                         "password": "the Developer Console credential's client secret",
                     },

@@ -87,7 +87,8 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         if self._looks_clear():
             return None
         pairs, aliases = self._pairs()
-        self._defer_until(self._export_trigger(deadline, info_of(pairs), aliases, ends_task=True), deadline)
+        trigger = self._export_trigger(deadline, info_of(pairs), aliases, ends_task=True, said=self._said)
+        self._defer_until(trigger, deadline)
         raise AssertionError("defer() does not return")
 
     def poke(self, context: Context) -> bool:
@@ -107,6 +108,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
             raise self._too_late(message or self._waiting)
 
     _waiting: str = ""
+    _said: Sequence[str] = ()
     _stuck: Sequence[str] = ()
 
     def _looks_clear(self) -> bool:
@@ -130,6 +132,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         text = "; ".join(waiting[:20])
         if waiting and text != self._waiting:
             self.log.info("Waiting for %s", text)
+            self._said = waiting[:20]
         if not waiting:
             self.log.info("No segment export%s is in progress", " and no delivery of these audiences" if pairs else "")
         self._waiting = text

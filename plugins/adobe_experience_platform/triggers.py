@@ -44,6 +44,7 @@ class SegmentExportTrigger(SharedPollTrigger):
     :param aliases: audience id → external id, for imported audiences.
     :param least_seconds: wait at least this long, however clear the way looks.
     :param ends_task: whether the task is over when the way is clear; it then ends without a worker.
+    :param said: what the task has already logged that it waits for; it is not logged again.
 
     Event: ``{"status": "done" | "timeout" | "error", "message": str}``; that of a watcher is ``done`` and has
     ``export_id``, ``ended_at``, ``created_at``, ``profiles`` (of the newest export; None where AEP does not tell),
@@ -59,6 +60,7 @@ class SegmentExportTrigger(SharedPollTrigger):
         aliases: Mapping[str, str] | None = None,
         least_seconds: float = 0.0,
         ends_task: bool = False,
+        said: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -67,7 +69,8 @@ class SegmentExportTrigger(SharedPollTrigger):
         self.least_seconds = float(least_seconds)
         self.ends_task = ends_task
         self._pairs = read_activation_info(self.activation_info)[0] if self.activation_info else []
-        self._seen: list[str] | None = None
+        self.said = list(said)
+        self._seen: list[str] | None = self.said or None
         self._stuck: set[str] = set()
         self._memory = WatcherMemory()
 
@@ -77,6 +80,7 @@ class SegmentExportTrigger(SharedPollTrigger):
             "aliases": self.aliases,
             "least_seconds": self.least_seconds,
             "ends_task": self.ends_task,
+            "said": self.said,
         }
 
     def _wanted(self) -> set[str]:

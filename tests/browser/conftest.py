@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.support.pages import NOW, ORIGIN, FakeAirflow, Open
 from tests.support.stage import Scene, Stage
@@ -21,6 +21,8 @@ from tools.airflow_client import AirflowClient
 from tools.local_airflow import LocalAirflow
 
 Visit = Callable[..., Page]
+
+expect.set_options(timeout=20_000)  # as patient as the pages of `tools.browser`
 
 
 @pytest.fixture(scope="module")

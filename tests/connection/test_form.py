@@ -60,10 +60,10 @@ def test_every_field_has_a_name_and_help(form: dict[str, Any]) -> None:
 def test_what_must_be_entered_has_a_placeholder(form: dict[str, Any]) -> None:
     standard = form["standard_fields"]
 
-    for name in ("host", "login", "password"):
+    for name in ("host", "port", "login", "password"):
         assert standard[name]["title"], name
         assert standard[name]["placeholder"], name
-    assert {name for name, field in standard.items() if field and field["hidden"]} == {"port", "url_schema"}
+    assert {name for name, field in standard.items() if field and field["hidden"]} == {"url_schema"}
 
 
 def test_secrets_are_masked(form: dict[str, Any]) -> None:

@@ -123,10 +123,31 @@ def test_hosts_that_are_taken(host, url):
         ({"host": "aep.example", "schema": "https", "port": 8443}, "https://aep.example:8443"),
         ({"host": "aep.example", "schema": "ftp"}, "https://aep.example"),
         ({"host": "https://aep.example/", "port": 8443}, "https://aep.example:8443"),
+        ({"host": "https://aep.example:8443", "port": 8443}, "https://aep.example:8443"),
+        ({"host": "https://aep.example:8443", "port": 0}, "https://aep.example:8443"),
+        ({"host": "https://aep.example", "port": 0}, "https://aep.example"),
+        ({"host": "", "port": 443}, f"{DEFAULT_HOST}:443"),
+        ({"host": "http://[::1]", "port": 8090}, "http://[::1]:8090"),
     ],
 )
 def test_scheme_and_port_may_have_fields_of_their_own(changes, url):
     assert parse(**changes).base_url == url
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"host": "https://aep.example:8443", "port": 443}, "Port is 443, but Host ends with :8443: change one"),
+        ({"port": 70000}, "Port 70000 is none: enter 443"),
+        ({"port": -1}, "Port -1 is none: enter 443"),
+    ],
+)
+def test_ports_that_cannot_be_right(changes, said):
+    assert said in faults(**changes)
+
+
+def test_a_wrong_host_is_one_fault_also_with_a_port():
+    assert faults(host="https://aep.example/data", port=8443).count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ def test_an_export_in_progress_is_waited_for_in_the_triggerer(aep: LocalAep, con
     assert dt.timedelta(minutes=10) < wait.timeout <= dt.timedelta(minutes=10) + tasks.BACKSTOP
     kwargs = wait.trigger.serialize()[1]
     assert (kwargs["sandbox_name"], kwargs["poll_interval"], kwargs["ends_task"]) == ("prod", 7.0, True)
+    assert [line.split(" job ")[0] for line in kwargs["said"]] == ["segment export"], "or the trigger says it again"
 
 
 @pytest.mark.parametrize(("on_conflict", "waits"), [("wait", True), ("adopt", False), ("fail", False)])

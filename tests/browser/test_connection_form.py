@@ -1,0 +1,93 @@
+"""The connection's form and its *Test* button: each way of being wrong is told apart, and the secret stays hidden."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.aep import SEED, LocalAep
+from tests.support.forms import ConnectionForm
+from tools.airflow_client import AirflowClient
+
+# What is changed in a connection that works → what *Test* says.
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "secret": ({"password": "mistyped-secret"}, "The client secret is wrong: copy it again"),
+    "organization": ({"extra": {"org_id": "OTHER@AdobeOrg"}}, "The credential does not belong to OTHER@AdobeOrg"),
+    "role": ({"extra": {"sandbox_name": "dev"}}, "The credential has no role on sandbox 'dev'"),
+    "sandbox": ({"extra": {"sandbox_name": "mistyped"}}, "There is no sandbox 'mistyped' in"),
+    "host": ({"host": "http://127.0.0.1:9"}, "AEP cannot be reached at http://127.0.0.1:9"),
+    "scopes": ({"extra": {"scopes": "openid,mistyped"}}, "The credential may not ask for these scopes"),
+}
+NAMES = {"org_id": "IMS organization id", "sandbox_name": "Sandbox", "scopes": "Scopes", "ims_url": "IMS URL"}
+
+
+@pytest.fixture
+def account(aeps: dict[str, LocalAep]) -> dict[str, Any]:
+    """Give the connection of an account that has a role on the sandbox prod, but none on dev."""
+    aep = aeps["aep_default"]
+    aep.reset(SEED)
+    connection = aep.connection()
+    credential = {
+        "client_id": connection["login"],
+        "client_secrets": [connection["password"]],
+        "scopes": connection["extra"]["scopes"].split(","),
+        "sandboxes": ["prod"],
+    }
+    aep.reset({**SEED, "credentials": [credential]})
+    return connection
+
+
+@pytest.fixture
+def conn_id(client: AirflowClient) -> Iterator[str]:
+    yield "aep_tried"
+    client.delete_connection("aep_tried")
+
+
+def enter(page: Page, conn_id: str, connection: dict[str, Any]) -> ConnectionForm:
+    """Enter a connection as a person does, and save it."""
+    form = ConnectionForm(page, conn_id)
+    form.standard(Host=connection["host"], Port="0", Client_ID=connection["login"])
+    form.standard(Client_secret=connection["password"])
+    form.own_fields({NAMES[key]: value for key, value in connection["extra"].items() if key in NAMES})
+    form.save()
+    return form
+
+
+def test_a_connection_is_entered_tried_and_its_secret_is_not_shown(
+    page: Page, account: dict[str, Any], conn_id: str
+) -> None:
+    form = enter(page, conn_id, account)
+
+    form.row().get_by_role("button", name="Test").click()
+
+    expect(page.get_by_text("Connected to sandbox 'prod'")).to_be_visible()
+    page.reload()
+    form.row().get_by_role("button", name="Edit").click()
+    secret = page.get_by_role("dialog").get_by_label("Client secret")
+    expect(secret).to_have_attribute("type", "password")
+    assert secret.input_value() != account["password"]
+    assert account["password"] not in page.content()
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_says_what_is_wrong(
+    page: Page, client: AirflowClient, account: dict[str, Any], conn_id: str, what: str
+) -> None:
+    changes, said = WRONG[what]
+    # Airflow 3.3.2 asks with port 0 where a connection was saved without a port, and then refuses: docs/connecting.md.
+    connection = {**account, "port": 0, **changes, "extra": {**account["extra"], **changes.get("extra", {})}}
+    client.create_connection(conn_id, connection)
+    page.goto("/connections")
+    row = page.get_by_role("row").filter(has=page.get_by_text(conn_id, exact=True))
+
+    row.get_by_role("button", name="Test").click()
+
+    expect(page.get_by_text(re.compile(re.escape(said)))).to_be_visible()
+    for other, (_, text) in WRONG.items():
+        assert other == what or text not in page.content(), other
+    assert "mistyped-secret" not in page.content()
+    assert account["password"] not in page.content()

@@ -1,0 +1,99 @@
+"""*Trigger*: what a marketer fills in is what AEP receives, and what cannot be right is refused."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visit
+from tests.support.forms import TriggerForm, as_json
+from tests.support.stage import DAG, Run, Scene
+from tools.airflow_client import AirflowClient
+from tools.local_airflow import LocalAirflow
+
+INFO = {"mail": ["gold", "silver"], "shop": ["bronze"]}
+
+
+def test_what_was_pasted_is_delivered(page: Page, scene: Scene, airflow: LocalAirflow) -> None:
+    form = TriggerForm(page, DAG)
+    expect(form.dialog).to_contain_text("select all (Ctrl+A), paste")
+    form.paste(as_json(INFO))
+    form.section("Connection")
+    form.text("Airflow connection", scene.conn_id)
+    form.section("Limits and waiting")
+    form.field("Longest pause between two looks (seconds)").fill("2")
+
+    _, run_id = form.submit()
+
+    run = Run(airflow, scene.client, run_id)
+    assert run.wait() == "success"
+    assert [post["json"] for post in scene.aep.posts()] == [{"activationInfo": INFO}]
+    page.goto(f"/dags/{DAG}/runs/{run_id}")
+    expect(page.get_by_text("Success").first).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("pasted", "said"),
+    [(" ", "SyntaxError: Unexpected end of JSON input"), ('{"mail": ["gold"', "SyntaxError")],
+    ids=["nothing", "half of it"],
+)
+def test_the_form_cannot_be_sent_with(page: Page, pasted: str, said: str) -> None:
+    form = TriggerForm(page, DAG)
+    form.paste(as_json(INFO))
+    expect(form.start).to_be_enabled()
+
+    form.paste(pasted)
+
+    expect(form.dialog.get_by_text(said)).to_be_visible()
+    expect(form.start).to_be_disabled()
+
+
+def test_the_form_keeps_numbers_within_their_limits(page: Page) -> None:
+    form = TriggerForm(page, DAG)
+    form.section("Limits and waiting")
+    field = form.field("Audiences per job")
+
+    field.fill("81")
+    field.blur()
+
+    expect(field).to_have_value("80")
+
+
+def test_a_list_instead_of_an_object_is_refused_in_the_form(page: Page, client: AirflowClient) -> None:
+    before = len(client.runs(DAG))
+    form = TriggerForm(page, DAG)
+    form.paste('["mail", "gold"]')
+
+    form.start.click()
+
+    expect(page.get_by_text("activation_info").last).to_be_visible()
+    assert len(client.runs(DAG)) == before
+
+
+def test_what_the_form_cannot_know_is_refused_by_the_plan_all_at_once(
+    page: Page, scene: Scene, airflow: LocalAirflow
+) -> None:
+    form = TriggerForm(page, DAG)
+    form.paste(as_json({"mail": ["gold", "loose", "expired"], "no-such-flow": ["gold"], "off": ["gold"]}))
+    form.section("Connection")
+    form.text("Airflow connection", scene.conn_id)
+
+    _, run_id = form.submit()
+
+    run = Run(airflow, scene.client, run_id)
+    assert run.wait() == "failed"
+    assert scene.aep.posts() == []
+    page.goto(f"/dags/{DAG}/runs/{run_id}/tasks/plan_jobs")
+    for part in ("loose", "expired", "no-such-flow", "off"):
+        expect(page.get_by_test_id("virtualized-list").get_by_text(part).first).to_be_visible()
+
+
+def test_a_viewer_cannot_trigger(visit: Visit) -> None:
+    page = visit("viewer")
+    page.goto(f"/dags/{DAG}")
+
+    expect(page.get_by_text("AEP: deliver audiences now").first).to_be_visible()
+    start = page.get_by_role("button", name="Trigger").first
+    if start.count() and start.is_enabled():
+        start.click()
+        expect(page.get_by_role("dialog").get_by_role("button", name="Trigger", exact=True)).to_be_disabled()
