@@ -259,11 +259,6 @@ class AirflowClient:
 
     # -- connections
 
-    def create_connection(self, conn_id: str, connection: Mapping[str, Any]) -> None:
-        """Store a connection, given in Airflow's JSON form, in the metadata database."""
-        body = {**connection, "connection_id": conn_id, "extra": json.dumps(connection.get("extra") or {})}
-        self._call("POST", "/api/v2/connections", json=body)
-
     def delete_connection(self, conn_id: str) -> None:
         """Remove a connection from the metadata database."""
         self._call("DELETE", f"/api/v2/connections/{conn_id}")
