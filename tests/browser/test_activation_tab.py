@@ -31,7 +31,9 @@ MIXED = [
 
 
 def cells(page: Page, audience: str) -> list[str]:
-    return page.locator("tr", has_text=audience).first.locator("td").all_inner_texts()
+    row = page.locator("tr", has_text=audience).first
+    expect(row).to_be_visible()
+    return row.locator("td").all_inner_texts()
 
 
 def test_a_delivery_is_understood_at_once(fake: FakeAirflow, tab: Page) -> None:

@@ -85,7 +85,7 @@ class Row:
 
     def check(self, scene: Scene, run: Run) -> None:
         truths = self.shown if isinstance(self.shown[0], tuple) else (self.shown,)
-        assert (run.wait(), _says(run)) in truths
+        assert (run.wait(), _says(run)) in truths, f"{run.states()}\n{run.log('report')}"
         assert scene.aep.delivered().get(PAIR, 0) == self.sent
 
 

@@ -37,7 +37,7 @@ def test_a_missed_deadline_is_told(scene: Scene) -> None:
 @pytest.fixture(scope="module")
 def begun(live_airflow: LocalAirflow) -> Iterator[None]:
     """Switch on what starts by itself."""
-    dag_ids = (*CAMPAIGNS, "live_after_delivery", "live_overdue")
+    dag_ids = (*CAMPAIGNS, "live_after_delivery")
     live_airflow.client.wait_dags(*dag_ids)
     for dag_id in dag_ids:
         live_airflow.client.set_paused(dag_id, False)
@@ -46,12 +46,12 @@ def begun(live_airflow: LocalAirflow) -> Iterator[None]:
         live_airflow.client.set_paused(dag_id, True)
 
 
-def watermark(client: AirflowClient) -> list[str]:
+def watermark(client: AirflowClient, conn_id: str = "aep_watched") -> list[str]:
     """Return the exports that the watcher has told, or has found at its first start."""
     [asset] = [
         item
         for item in client.get("/api/v2/assets", name_pattern="aep_segment_export")["assets"]
-        if item["name"] == "aep_segment_export/aep_watched"
+        if item["name"] == f"aep_segment_export/{conn_id}"
     ]
     entries = client.get(f"/api/v2/assets/{asset['id']}/state-store")["asset_state_store"]
     found: list[str] = entries[0]["value"]["export_ids"] if entries else []

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from include.aep_simulator.shop import audience_id, flow_id
+from tests.live.test_campaigns import watermark
 from tests.support.aep import LocalAep
 from tests.support.stage import Run, Scene
 from tools.airflow_client import AirflowClient
@@ -105,7 +106,7 @@ def test_the_clock_starts_a_campaign(
 def test_the_end_of_the_export_starts_a_campaign(
     airflow: LocalAirflow, client: AirflowClient, shop_aep: LocalAep, begun: None
 ) -> None:
-    Scene.until(lambda: shop_aep.requests(path="*/export/jobs"), 120)
+    Scene.until(lambda: watermark(client, "aep_shop"), 120)
     assert client.runs(NEWSLETTER) == [], "an export that ended before is no reason"
 
     shop_aep.start_export_job(status="SUCCEEDED")

@@ -37,6 +37,7 @@ with DAG(
     "live_overdue",
     schedule=export_or_due(segment_export_asset(WATCHED, "quiet", poll_interval=30), DUE, "UTC"),
     catchup=False,
+    is_paused_upon_creation=False,  # the due time comes soon, long before the test
     max_active_runs=1,
     default_args={"owner": "tests", "retries": 0},
 ):
