@@ -108,6 +108,7 @@ def build(campaign: Campaign) -> DAG:
             campaign_day=_day(campaign),
             approval=_approval(campaign),
             notices=campaign.notices.arguments if campaign.notices else None,
+            emit_assets=True,
             check_conf=True,
         )
     return dag

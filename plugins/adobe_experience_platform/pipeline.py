@@ -102,6 +102,7 @@ def activation_pipeline(
     approval: Approval | bool = False,
     labels: Mapping[str, str] | None = None,
     notices: Notices | Mapping[str, Any] | None = None,
+    emit_assets: bool = False,
     deferrable: bool = True,
     group_id: str = "delivery",
     prefix_group_id: bool = False,
@@ -120,6 +121,8 @@ def activation_pipeline(
         an :class:`~.approval.Approval`. A no, or no answer, ends the run red, and nothing is sent.
     :param labels: flow or audience id → how people call it; shown beside AEP's own name.
     :param notices: who is told how the delivery ended: a :class:`~.notices.Notices`, its arguments, or None.
+    :param emit_assets: emit an asset event per delivered flow, see ``docs/after-export.md``. Airflow 3.3.2 fails a
+        task whose event makes the same new asset at the same moment as another task's, so it is not the default.
     :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
     :param group_id: id of the task group; with ``prefix_group_id=True`` a DAG may hold several.
     :param default_args: for the tasks, over those of the DAG; where neither says so, 3 retries, 30 seconds apart.
@@ -216,7 +219,7 @@ def activation_pipeline(
             task_ids=[ids[task] for task in ids if task != REPORT],
             # Always runs, and turns red itself if any task is red: a green leaf would hide the failure.
             trigger_rule=TriggerRule.ALL_DONE,
-            outlets=[DELIVERED],
+            outlets=[DELIVERED] if emit_assets else [],
             **at_end,
         )
         wait_export >> latest >> activate >> watch >> report

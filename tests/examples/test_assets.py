@@ -25,7 +25,7 @@ def aep(simulator: SimulatorProcess) -> SimulatorProcess:
 
 def campaign(name: str, info: Any, **arguments: Any) -> DAG:
     with DAG(name, schedule=None, default_args={"retries": 0}) as dag:
-        activation_pipeline(activation_info=info, poll_interval=1, **arguments)
+        activation_pipeline(activation_info=info, poll_interval=1, emit_assets=True, **arguments)
     return dag
 
 

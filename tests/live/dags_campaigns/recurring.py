@@ -28,6 +28,7 @@ for number in (1, 2):
             aep_conn_id=WATCHED,
             poll_interval=2,
             campaign_day=CampaignDay("UTC"),
+            emit_assets=True,
         )
 
 with DAG("live_after_delivery", schedule=delivered_flow_asset("mail"), catchup=False, max_active_runs=16) as after:
