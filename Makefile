@@ -75,7 +75,7 @@ lint: env-dev ## Check style, types and campaign files
 	@$(RUN) -m mypy
 	@PYTHONPATH=plugins $(RUN) -m tools.campaigns check
 
-schema: env ## Publish the JSON Schema of campaign files, for editors
+schema: venv ## Publish the JSON Schema of campaign files, for editors
 	@PYTHONPATH=plugins $(RUN) -m tools.campaigns schema
 
 format: env-dev ## Repair what of the style can be repaired by a machine

@@ -14,12 +14,12 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tools.airflow_client import AirflowClient, AirflowUnreachableError
 from tools.airflow_settings import REPOSITORY, airflow_environment
 from tools.process_session import ProcessSession, stop_all
+from tools.startable import Startable
 
 # Component -> the arguments of the `airflow` command. The log servers are for workers on other machines.
 COMPONENTS = {
@@ -38,7 +38,7 @@ class LocalAirflowError(Exception):
     """A component did not come up; the message ends with its log."""
 
 
-class LocalAirflow:
+class LocalAirflow(Startable):
     """Airflow with LocalExecutor and the simple auth manager, bound to 127.0.0.1.
 
     Use it as a context manager, or call `start` and `stop`. Single components can be killed and started
@@ -82,19 +82,6 @@ class LocalAirflow:
         self._running: dict[str, ProcessSession] = {}
         self._started_at: dict[str, datetime] = {}
         self._migrated = False
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self, *components: str, timeout: float = START_SECONDS) -> None:
         """Start components (default: all that do not run) and wait until they are healthy.

@@ -11,11 +11,10 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tools.local_airflow import free_port
 from tools.process_session import ProcessSession
+from tools.startable import Startable
 
 _START_SECONDS = 60.0
 _POLL_SECONDS = 0.1
@@ -27,7 +26,7 @@ class LocalPostgresError(Exception):
     """PostgreSQL did not come up; the message ends with its log."""
 
 
-class LocalPostgres:
+class LocalPostgres(Startable):
     """A PostgreSQL server on 127.0.0.1 with one database, in a temporary folder; use it as a context manager.
 
     It refuses to run as root; for root it becomes the user nobody.
@@ -65,20 +64,6 @@ class LocalPostgres:
     def url(self) -> str:
         """The database's address for SQLAlchemy."""
         return f"postgresql+psycopg2://{self._database}:{self._password}@127.0.0.1:{self.port}/{self._database}"
-
-    def __enter__(self) -> Self:
-        try:
-            self.initialise()
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def dump(self) -> str:
         """Return all that is in the database, as SQL."""
@@ -133,7 +118,9 @@ class LocalPostgres:
         """Make the database, once the server answers."""
         self._run("createdb", self._database)
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Make its files, start the server and wait until it answers, and make the database."""
+        self.initialise()
         self._server = self.launch(self._home / "postgres.log")
         deadline = time.monotonic() + _START_SECONDS
         while self._call("pg_isready").returncode:

@@ -8,12 +8,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tools.airflow_settings import REPOSITORY
 from tools.process_session import ProcessSession
 from tools.simulator_client import SimulatorClient, SimulatorError
+from tools.startable import Startable
 
 _ANNOUNCEMENT = re.compile(r"AEP simulator listening on (http://\S+)")
 _START_SECONDS = 30.0
@@ -22,7 +21,7 @@ _POLL_SECONDS = 0.05
 __all__ = ["SimulatorError", "SimulatorProcess"]
 
 
-class SimulatorProcess(SimulatorClient):
+class SimulatorProcess(SimulatorClient, Startable):
     """A running simulator; `start` it, or use it as a context manager.
 
     :param speed: how many times faster than the real AEP it works
@@ -35,19 +34,6 @@ class SimulatorProcess(SimulatorClient):
         self._home = tempfile.TemporaryDirectory(prefix="aep-simulator-")
         self._process: ProcessSession | None = None
         self.log = Path(self._home.name) / "simulator.log"
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Start it and wait until it says where it listens."""

@@ -40,3 +40,10 @@ def test_only_a_full_run_must_reach_the_floor_of_coverage() -> None:
     floor = re.search(r"--cov-fail-under=(\d+)", MAKEFILE)
     assert floor
     assert int(floor[1]) >= 85
+
+
+def test_nothing_needs_the_target_that_writes_secrets() -> None:
+    """``make env`` is for containers; what the other targets need is ``venv``."""
+    rules = re.findall(r"^[a-z-]+:(?!=)([^#\n]*)", MAKEFILE, re.MULTILINE)
+    assert rules
+    assert not any("env" in rule.split() for rule in rules)

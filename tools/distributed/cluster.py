@@ -19,8 +19,6 @@ import time
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tools import compose_env
 from tools.airflow_client import AirflowClient
@@ -29,6 +27,7 @@ from tools.distributed import compose, environment
 from tools.local_airflow import free_port
 from tools.local_postgres import LocalPostgres
 from tools.process_session import ProcessSession, stop_all
+from tools.startable import Startable
 
 # Service -> the port it listens on in its container.
 PORTS = {"postgres": 5432, "redis": 6379, "api-server": 8080, "scheduler": 8974, "flower": 5555, "simulator": 8090}
@@ -49,7 +48,7 @@ class ClusterError(Exception):
     """A service did not come up; the message ends with its log."""
 
 
-class Cluster:
+class Cluster(Startable):
     """All services of some profiles; use it as a context manager.
 
     :param profiles: those of docker-compose.yaml to include
@@ -95,22 +94,16 @@ class Cluster:
         self._stopping = threading.Event()
         self._supervisor = threading.Thread(target=self._supervise, daemon=True)
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Start all services in the order of their dependencies; if one does not come up, what it wrote stays."""
         try:
-            self.start()
+            self._start_in_order()
         except BaseException:
             self.keep_home = True
-            self.stop()
             raise
-        return self
+        self._supervisor.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Start all services in the order of their dependencies."""
+    def _start_in_order(self) -> None:
         self._lay_out()
         for service in self.services.values():
             for other, condition in service.depends_on.items():
@@ -123,7 +116,6 @@ class Cluster:
                 self.postgres.create_database()
             if any(one.depends_on.get(service.name) == "service_completed_successfully" for one in self._others()):
                 self._await_success(service)
-        self._supervisor.start()
 
     def stop(self) -> None:
         """Kill all that runs, and remove what it wrote, unless `keep_home`."""
