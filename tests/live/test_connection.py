@@ -19,7 +19,7 @@ def test_the_form_shows_our_type_with_its_fields(client: AirflowClient) -> None:
     assert set(form["extra_fields"]) >= {"org_id", "sandbox_name", "scopes", "tenant", "ims_url", "access_token"}
     assert form["extra_fields"]["access_token"]["schema"]["format"] == "password"
     assert form["standard_fields"]["password"]["title"] == "Client secret"
-    assert form["standard_fields"]["port"]["hidden"]
+    assert not form["standard_fields"]["port"]["hidden"], "Airflow's Test button is refused without a port"
 
 
 @pytest.mark.parametrize(("secret", "works"), [(None, True), ("wrong-secret", False)])
