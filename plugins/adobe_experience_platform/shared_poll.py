@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Hashable, Sequence
 from typing import Any
 
 from airflow.sdk import conf
@@ -109,14 +109,18 @@ class SharedPollTrigger(BaseEventTrigger):
         bulk = Bulk()
         async with AdobeExperiencePlatformAsyncHook(conn_id, sandbox) as hook:
 
-            async def read(group: Group) -> Snapshot:
-                return await cls._read(hook, group, bulk)
+            async def read(wanted: Sequence[str]) -> Snapshot:
+                return await cls._read(hook, wanted, bulk)
 
-            async for snapshot in polling.rounds(cls._key(conn_id, sandbox), read):
+            async for snapshot in polling.rounds(cls._group(cls._key(conn_id, sandbox)), read):
                 yield snapshot
 
     @classmethod
-    async def _read(cls, hook: Any, group: Group, bulk: Bulk) -> Snapshot:
+    def _group(cls, key: Hashable) -> Group:
+        return polling.group(key)
+
+    @classmethod
+    async def _read(cls, hook: Any, wanted: Sequence[str], bulk: Bulk) -> Snapshot:
         raise NotImplementedError
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
@@ -126,9 +130,12 @@ class SharedPollTrigger(BaseEventTrigger):
             yield found
             return
         subscription = Subscription(self._wanted(), self.poll_interval, self._ends_at)
-        with polling.group(self.shared_stream_key()).joined(subscription):
+        with self._group(self._key(self.aep_conn_id, self.sandbox_name)).joined(subscription):
             async for snapshot in shared_stream:
-                found = self._failed(snapshot.error) if snapshot.error else await self._consider(snapshot, subscription)
+                found = None
+                if subscription.concerned(snapshot):
+                    error = snapshot.error
+                    found = self._failed(error) if error else await self._consider(snapshot, subscription)
                 if found is None and dt.datetime.now(tz=dt.UTC) >= self._ends_at:
                     found = event("timeout", self._unfinished())
                 if found is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from typing import Any
 
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
@@ -72,8 +72,12 @@ class SegmentExportTrigger(SharedPollTrigger):
         return {pair.flow_id for pair in self._pairs}
 
     @classmethod
-    async def _read(cls, hook: Any, group: Group, bulk: Bulk) -> Snapshot:
-        snapshot: Snapshot = await hook.call(polling.export_call(group.wanted(), dt.datetime.now(tz=dt.UTC)))
+    def _group(cls, key: Hashable) -> Group:
+        return polling.group(key, per_request=1, same_thing=True)
+
+    @classmethod
+    async def _read(cls, hook: Any, wanted: Sequence[str], bulk: Bulk) -> Snapshot:
+        snapshot: Snapshot = await hook.call(polling.export_call(wanted, dt.datetime.now(tz=dt.UTC)))
         return snapshot
 
     async def _consider(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
@@ -128,6 +132,7 @@ class FlowRunTrigger(SharedPollTrigger):
         self.ends_task = ends_task
         self.accept_partial = accept_partial
         self._runs: dict[str, FlowRun | AepError] = {}
+        self._results: list[Result] = []
         self._written: tuple[float, list[Result]] = (0.0, [])
 
     def _arguments(self) -> dict[str, Any]:
@@ -143,24 +148,37 @@ class FlowRunTrigger(SharedPollTrigger):
         return {delivery.order.run_id for delivery in self._deliveries}
 
     @classmethod
-    async def _read(cls, hook: Any, group: Group, bulk: Bulk) -> Snapshot:
-        return await polling.read_runs(hook, group.wanted(), bulk)
+    async def _read(cls, hook: Any, wanted: Sequence[str], bulk: Bulk) -> Snapshot:
+        return await polling.read_runs(hook, wanted, bulk)
 
     async def _consider(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
+        async with polling.turn():
+            found = self._take_in(snapshot, subscription)
+        if found is not None:
+            return found
+        await self._write_progress(self._results, last=not subscription.wanted)
+        return None if subscription.wanted else self._end(self._results)
+
+    def _take_in(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
+        """Note what has changed; returns an event only where none of the runs could be read for too long."""
         news: list[str] = []
         failed: list[AepError] = []
+        changed = not self._results
         for run_id in list(subscription.wanted):
             run = snapshot.runs.get(run_id)
             if run is None:
                 continue
             if isinstance(run, AepError):
                 if self._is_lost(run):
-                    self._runs[run_id] = run
+                    self._runs[run_id], changed = run, True
                     subscription.wanted.discard(run_id)
                 else:
                     failed.append(run)
                 continue
             before = self._runs.get(run_id)
+            if run == before:
+                continue
+            changed = True
             if not isinstance(before, FlowRun) or before.status is not run.status:
                 news.append(run_id)
             self._runs[run_id] = run
@@ -169,11 +187,12 @@ class FlowRunTrigger(SharedPollTrigger):
         if failed and len(failed) == len(subscription.wanted) and not isinstance(failed[0], AepNotFoundError):
             return self._failed(failed[0])
         self._recovered()
-        results = results_of(self._deliveries, self._runs, self.aliases)
-        self._tell(news, results)
-        await self._write_progress(results, last=not subscription.wanted)
-        if subscription.wanted:
-            return None
+        if changed:
+            self._results = results_of(self._deliveries, self._runs, self.aliases)
+            self._tell(news, self._results)
+        return None
+
+    def _end(self, results: list[Result]) -> TriggerEvent:
         summary = summarize(results)
         delivered = all(is_delivered(result, accept_partial=self.accept_partial) for result in results)
         if self.ends_task and delivered and self._written[1] == results:
