@@ -183,6 +183,7 @@ class Bench:
         process.stdout.close()
         total = time.monotonic() - began
         seen = aep.requests()
+        tokens = int(aep.state()["tokens"])
         return Row(
             case="delivery",
             n=n,
@@ -192,7 +193,7 @@ class Bench:
             task_processes=1,
             slot_s_waiting=round(float(waited or 0), 2),
             requests={kind: float(number) for kind, number in requests_by_kind(seen).items()},
-            tokens=int(aep.state()["tokens"]),
+            tokens=tokens,
             peak_mb=round(usage.ru_maxrss * 1024 / 1e6, 1),
             failures=(process.returncode != 0) + wrong_deliveries(aep, info),
         )

@@ -20,6 +20,8 @@ RUN_SECONDS = 300.0
 SPEED = 10.0
 """A flow run takes 30 s, with the variation of `RUN_VARIATION`."""
 RUN_VARIATION = 0.1
+WATCH_PLAN = "AEP_BENCH_WATCH"
+"""Environment variable: a JSON file {DAG id: {"poll_interval", "tasks": [[order, …], …]}}."""
 FLOW_SERVICE = "/data/foundation/flowservice"
 EXPORT_JOBS = "/data/core/ups/export/jobs"
 ADHOC_RUN = "/data/core/activation/disflowprovider/adhocrun"

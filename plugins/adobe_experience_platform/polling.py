@@ -46,7 +46,7 @@ PAUSE_SHARE = 0.1
 """A pause is this share of the time waited so far: an end is noticed at most 10 % late, within bounds."""
 NEWCOMER_GAP = 1.0
 """Seconds that a newcomer's poll keeps from the last one, however many come."""
-REQUESTS_PER_SECOND = 5.0
+REQUESTS_PER_SECOND = 4.0
 """What one shared poll asks AEP for at most, on average, while its waits are younger than their interval allows."""
 LONGEST_WAIT_ASKED_FOR = 300.0
 """Seconds for which a poll pauses at most because AEP has asked for it."""
@@ -91,10 +91,9 @@ def next_pause(waited: float, interval: float) -> float:
 
 
 def grid_step(pause: float, interval: float) -> float:
-    """Round a pause down to the shortest one doubled n times; the longest is the interval itself."""
-    if pause >= interval:
-        return interval
-    return float(SHORTEST_PAUSE * 2 ** math.floor(math.log2(max(pause / SHORTEST_PAUSE, 1.0))))
+    """Round a pause to the shortest one doubled some times; the longest is the interval itself."""
+    doublings = round(math.log2(max(pause / SHORTEST_PAUSE, 1.0)))
+    return min(interval, float(SHORTEST_PAUSE * 2**doublings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +166,7 @@ class Group:
                 await asyncio.wait_for(self.wake.wait(), delay)
         self._last = now = time.monotonic()
         served = [s for s in members if s.due <= now]
-        cost = sum(len(s.wanted) for s in members) / self.per_request / REQUESTS_PER_SECOND
+        cost = len(_union(members)) / self.per_request / REQUESTS_PER_SECOND
         oldest = min(s.joined for s in members)
         for s in served:
             s.due = s.next_due(oldest if self.same_thing else s.joined, cost)
