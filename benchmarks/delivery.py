@@ -95,6 +95,7 @@ class Bench:
         self._script_aep = script_aep
         self.seed = seed_of(max(SIZES))
         self._count = 0
+        self._idle = 0.0
 
     def warm_up(self) -> None:
         """Let everything be imported and compiled once; what that costs is no part of a delivery."""
@@ -102,12 +103,13 @@ class Bench:
             self.deliver(side, 1)
             time.sleep(SETTLE_SECONDS)
 
-    def idle_cpu(self, seconds: float = 10.0) -> float:
-        """Return the CPU seconds per second of this Airflow while it has nothing to do."""
+    def measure_idle(self, seconds: float = 20.0) -> float:
+        """Measure and return the CPU seconds a second of this Airflow while it has nothing to do."""
         sessions = set(self.airflow.sessions().values())
         before, began = cpu_seconds(sessions), time.monotonic()
         time.sleep(seconds)
-        return (cpu_seconds(sessions) - before) / (time.monotonic() - began)
+        self._idle = (cpu_seconds(sessions) - before) / (time.monotonic() - began)
+        return self._idle
 
     def deliver(self, side: str, n: int, case: str = "delivery", **conf: Any) -> Row:
         """Run one delivery and return what it cost."""
@@ -146,7 +148,7 @@ class Bench:
             n=n,
             side=side,
             wall_beyond_aep_s=round(total - own_time(self.aep, seen), 2),
-            cpu_s=round(meter.cpu_s, 2),
+            cpu_s=round(meter.cpu_s - self._idle * meter.seconds, 2),
             task_processes=len(found),
             slot_s_waiting=round(waiting_seconds(found, waiting), 2),
             requests={kind: float(number) for kind, number in requests_by_kind(seen).items()},

@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import re
 import threading
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,7 @@ class Meter:
     """Measures sessions for the length of a ``with`` block.
 
     :ivar cpu_s: CPU seconds used inside.
+    :ivar seconds: how long it lasted.
     :ivar peak_mb: highest memory seen, looked at once a second.
     """
 
@@ -67,11 +69,11 @@ class Meter:
         self._sessions = frozenset(sessions)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch_memory, daemon=True)
-        self.cpu_s = 0.0
+        self.cpu_s = self.seconds = 0.0
         self.peak_mb = 0.0
 
     def __enter__(self) -> Self:
-        self._before = cpu_seconds(self._sessions)
+        self._before, self._began = cpu_seconds(self._sessions), time.monotonic()
         self._thread.start()
         return self
 
@@ -79,6 +81,7 @@ class Meter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.cpu_s = cpu_seconds(self._sessions) - self._before
+        self.seconds = time.monotonic() - self._began
         self._stop.set()
         self._thread.join()
 

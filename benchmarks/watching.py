@@ -56,7 +56,7 @@ class Watched:
 def plan_of(runs: int, tasks: int) -> tuple[str, list[dict[str, Any]], dict[str, Any]]:
     """Return (DAG id, runs, what the DAG is made of)."""
     dag_id = f"aep_watch_{runs}_by_{tasks}"
-    seeded = [
+    seeded: list[dict[str, Any]] = [
         {
             "id": ident(f"run {dag_id} {number}"),
             "flow_id": ident(f"flow {number // RUNS_PER_FLOW}"),

@@ -17,7 +17,7 @@ from airflow.providers.http.sensors.http import HttpSensor
 from airflow.sdk import DAG, Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
-POKE_SECONDS = 15
+POKE_SECONDS = 30
 """The project's ``poll_interval`` and the script's sleep are the same in the benchmark."""
 PAIRS_PER_JOB = 80
 RUNS = "/data/foundation/flowservice/runs/"

@@ -80,6 +80,11 @@ class Subscription:
         left = (self.deadline - dt.datetime.now(tz=dt.UTC)).total_seconds()
         return min(usual, now + max(left, 0.1)) if left > 0 else usual
 
+    @property
+    def ends(self) -> bool:
+        """Whether this is a wait that ends; what watches for ever is no measure of a wait's age."""
+        return self.deadline.year < dt.MAXYEAR
+
     def concerned(self, snapshot: Snapshot) -> bool:
         """Tell whether a round asked for anything that this subscriber wants."""
         return not self.wanted or snapshot.asked is None or not self.wanted.isdisjoint(snapshot.asked)
@@ -167,9 +172,9 @@ class Group:
         self._last = now = time.monotonic()
         served = [s for s in members if s.due <= now]
         cost = len(_union(members)) / self.per_request / REQUESTS_PER_SECOND
-        oldest = min(s.joined for s in members)
+        oldest = min((s.joined for s in members if s.ends), default=-math.inf)
         for s in served:
-            s.due = s.next_due(oldest if self.same_thing else s.joined, cost)
+            s.due = s.next_due(oldest if self.same_thing and s.ends else s.joined, cost)
         asked = _union(served)
         self._covered = (self._covered or frozenset()) | set(asked)
         return asked

@@ -86,7 +86,6 @@ def in_loop(coroutine):
 @pytest.fixture
 def clock(monkeypatch):
     """A clock that a test moves: what waits for a time-out goes on when nothing else can."""
-
     clock = SimpleNamespace(now=1000.0)
 
     async def wait_for(work, seconds):
