@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import importlib
 import time
 from collections.abc import AsyncIterator, Hashable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import conf
 from airflow.triggers.base import BaseEventTrigger, TaskSuccessEvent, TriggerEvent
@@ -15,6 +16,9 @@ from . import polling
 from .connection import DEFAULT_CONN_ID
 from .errors import AepAuthError, AepConnectionConfigError, AepError
 from .polling import Bulk, Group, Snapshot, Subscription
+
+if TYPE_CHECKING:
+    from .hook import AdobeExperiencePlatformAsyncHook
 
 EVENT_VERSION = 1
 ARGUMENTS_VERSION = 1
@@ -41,6 +45,13 @@ def resume_pause() -> float:
 def event(status: str, message: str = "", **fields: object) -> TriggerEvent:
     """Build an event: ``done``, ``timeout`` or ``error``, a message for people, and counts."""
     return TriggerEvent({"v": EVENT_VERSION, "status": status, "message": message, **fields})
+
+
+async def async_hook(conn_id: str, sandbox: str) -> AdobeExperiencePlatformAsyncHook:
+    """Make a hook; loading its module takes longer than the event loop may be held, so a thread does it."""
+    module = await asyncio.to_thread(importlib.import_module, ".hook", __package__)
+    hook: AdobeExperiencePlatformAsyncHook = module.AdobeExperiencePlatformAsyncHook(conn_id, sandbox)
+    return hook
 
 
 class SharedPollTrigger(BaseEventTrigger):
@@ -103,11 +114,9 @@ class SharedPollTrigger(BaseEventTrigger):
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Snapshot]:
         """Poll AEP for all subscribers; runs for as long as there are any."""
-        from .hook import AdobeExperiencePlatformAsyncHook
-
         conn_id, sandbox = kwargs["aep_conn_id"], kwargs["sandbox_name"]
         bulk = Bulk()
-        async with AdobeExperiencePlatformAsyncHook(conn_id, sandbox) as hook:
+        async with await async_hook(conn_id, sandbox) as hook:
 
             async def read(wanted: Sequence[str]) -> Snapshot:
                 return await cls._read(hook, wanted, bulk)

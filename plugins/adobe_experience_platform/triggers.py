@@ -18,12 +18,12 @@ from . import polling
 from .endpoints import Call
 from .errors import AepError, AepNotFoundError, AepSubmissionError
 from .lookup import Look, find
-from .models import FlowRun, Pair
+from .models import FlowRun, Pair, RunStatus
 from .planning import count, read_activation_info
 from .polling import Bulk, Group, Snapshot, Subscription
 from .record import Order, Record
 from .results import Delivery, Result, deliveries, ended_well, is_delivered, is_terminal, line_of, results_of, summarize
-from .shared_poll import SharedPollTrigger, event
+from .shared_poll import SharedPollTrigger, async_hook, event
 
 NOT_FOUND_GRACE = 300.0
 """Seconds that a run may be unknown to AEP after its order."""
@@ -153,6 +153,7 @@ class FlowRunTrigger(SharedPollTrigger):
 
     async def _consider(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
         async with polling.turn():
+            await asyncio.sleep(0)  # let the others line up: whom nobody keeps waiting takes no turns
             found = self._take_in(snapshot, subscription)
         if found is not None:
             return found
@@ -179,7 +180,7 @@ class FlowRunTrigger(SharedPollTrigger):
             if run == before:
                 continue
             changed = True
-            if not isinstance(before, FlowRun) or before.status is not run.status:
+            if run.status is not (before.status if isinstance(before, FlowRun) else RunStatus.IN_PROGRESS):
                 news.append(run_id)
             self._runs[run_id] = run
             if run.status.is_terminal:
@@ -187,9 +188,10 @@ class FlowRunTrigger(SharedPollTrigger):
         if failed and len(failed) == len(subscription.wanted) and not isinstance(failed[0], AepNotFoundError):
             return self._failed(failed[0])
         self._recovered()
+        first = not self._results
         if changed:
             self._results = results_of(self._deliveries, self._runs, self.aliases)
-            self._tell(news, self._results)
+            self._tell(news, self._results, first=first)
         return None
 
     def _end(self, results: list[Result]) -> TriggerEvent:
@@ -205,11 +207,11 @@ class FlowRunTrigger(SharedPollTrigger):
         """Whether AEP has not known a run for so long that it never will."""
         return isinstance(error, AepNotFoundError) and time.monotonic() - self._since > NOT_FOUND_GRACE
 
-    def _tell(self, news: Sequence[str], results: Sequence[Result]) -> None:
+    def _tell(self, news: Sequence[str], results: Sequence[Result], *, first: bool) -> None:
         changed = [result for result in results if result["run_id"] in news]
         for result in changed if len(changed) <= LINES_PER_ROUND else [r for r in changed if r["status"] == "failed"]:
             self.log.info("%s", line_of(result, self.names))
-        if news:
+        if news or first:
             ended = sum(is_terminal(result) for result in results)
             self.log.info("%d of %s ended", ended, deliveries(len(results)))
 
@@ -288,13 +290,11 @@ class LostSubmissionTrigger(SharedPollTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look for the lost activation until it is found or cannot appear any more."""
-        from .hook import AdobeExperiencePlatformAsyncHook
-
         if found := self._too_new():
             await self._hold_back(found)
             yield found
             return
-        async with AdobeExperiencePlatformAsyncHook(self.aep_conn_id, self.sandbox_name) as hook:
+        async with await async_hook(self.aep_conn_id, self.sandbox_name) as hook:
             while True:
                 found = await self._round(hook)
                 if found is None and dt.datetime.now(tz=dt.UTC) >= self._ends_at:

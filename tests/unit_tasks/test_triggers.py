@@ -288,11 +288,19 @@ async def shared(triggers: list[Any], before: Any = None, rounds: list[Any] | No
 
 @pytest.mark.usefixtures("quick")
 def test_many_waits_share_one_poll(aep: LocalAep, place: dict[str, Any]) -> None:
-    orders = started(aep, *(["gold"] * 30), seconds=1)
+    orders = started(aep, *(["gold"] * 30))
     waits = [FlowRunTrigger(orders=[order], **place) for order in orders]
-
     rounds: list[Any] = []
-    events = wait(shared(waits, rounds=rounds))
+
+    async def scene() -> list[TriggerEvent]:
+        watching = asyncio.ensure_future(shared(waits, rounds=rounds))
+        while len(rounds) < 3:
+            await asyncio.sleep(0.05)
+        for _, _, run_id, _ in orders:
+            await asyncio.to_thread(aep.change_run, run_id, status="success")
+        return await watching
+
+    events = wait(scene())
 
     assert {payload(event)["status"] for event in events} == {"done"}
     polls = aep.requests(path=f"{LISTS}*")
