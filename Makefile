@@ -33,9 +33,13 @@ SEED ?= 7
 KILLS ?= 25
 RACES ?= 20
 EXAMPLES ?= 20000
+# What `make bench` measures, and how often it repeats the deliveries of 80 audiences; all of it takes 35 minutes.
+REPEATS ?= 3
+CASES ?=
+SIZES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test chaos growth contract-aepp audit lint format requirements clean env env-dev
+.PHONY: help demo up test chaos growth bench profile contract-aepp audit lint format requirements clean env env-dev
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +58,12 @@ chaos: env-dev ## Kill parts of a real Airflow and count what arrives (SEED=7 KI
 
 growth: env ## Count what a delivery leaves in Airflow's database, and what its own cleaning takes away
 	@$(RUN) -m tools.growth
+
+bench: env ## Measure what a delivery costs, against stock parts (REPEATS=3 CASES="latency parsing delivery watching" SIZES="1 20 80 400")
+	@$(RUN) -m benchmarks --repeats $(REPEATS) $(if $(CASES),--cases "$(CASES)") $(if $(SIZES),--sizes "$(SIZES)")
+
+profile: env-dev ## Draw where the time of a delivery and of a poll goes (py-spy; benchmarks/profiles/)
+	@$(RUN) -m benchmarks.profiled
 
 contract-aepp: env ## Let a foreign AEP client (aepp, in .venv-aepp) read from the simulated AEP
 	@$(RUN) -m tools.contract_aepp

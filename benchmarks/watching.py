@@ -25,6 +25,7 @@ STEADY_SECONDS = 65.0
 """Two rounds of the longest interval, and what measuring needs."""
 ENDING_SECONDS = 45.0
 RUNS_PER_FLOW = 100
+TASKS_PER_DAG = 20
 LONGEST_START = 240.0
 BLOCKED = "async thread was blocked"
 
@@ -53,12 +54,15 @@ class Watched:
         return asdict(self)
 
 
-def plan_of(runs: int, tasks: int) -> tuple[str, list[dict[str, Any]], dict[str, Any]]:
-    """Return (DAG id, runs, what the DAG is made of)."""
-    dag_id = f"aep_watch_{runs}_by_{tasks}"
+def plan_of(runs: int, tasks: int) -> tuple[list[dict[str, Any]], dict[str, list[Any]]]:
+    """Return (runs, {DAG id: the orders of each of its tasks}).
+
+    Airflow's triggerer reads the whole DAG again for each task that begins in it, hence many small DAGs.
+    """
+    name = f"aep_watch_{runs}_by_{tasks}"
     seeded: list[dict[str, Any]] = [
         {
-            "id": ident(f"run {dag_id} {number}"),
+            "id": ident(f"run {name} {number}"),
             "flow_id": ident(f"flow {number // RUNS_PER_FLOW}"),
             "audience_ids": [ident(f"audience {number}")],
             "kind": "adhoc",
@@ -69,11 +73,13 @@ def plan_of(runs: int, tasks: int) -> tuple[str, list[dict[str, Any]], dict[str,
     ]
     orders = [[run["flow_id"], run["audience_ids"][0], run["id"], False] for run in seeded]
     size = runs // tasks
-    return (
-        dag_id,
-        seeded,
-        {"poll_interval": INTERVAL, "tasks": [orders[start : start + size] for start in range(0, runs, size)]},
-    )
+    parts = [orders[start : start + size] for start in range(0, runs, size)]
+    dags = {f"{name}_{start // TASKS_PER_DAG:03}": parts[start : start + TASKS_PER_DAG] for start in _starts(tasks)}
+    return seeded, dags
+
+
+def _starts(tasks: int) -> range:
+    return range(0, tasks, TASKS_PER_DAG)
 
 
 def rounds_of(times: Sequence[float], gap: float = 1.5) -> list[int]:
@@ -92,27 +98,31 @@ def watch(cases: Sequence[tuple[int, int]] = CASES) -> list[Watched]:
     """Measure each case in a triggerer that has watched nothing before."""
     found = []
     for runs, tasks in cases:
-        dag_id, seeded, plan = plan_of(runs, tasks)
+        seeded, dags = plan_of(runs, tasks)
         with tempfile.TemporaryDirectory(prefix="aep-watch-") as folder, SimulatorProcess(speed=1) as aep:
             file = Path(folder) / "plan.json"
-            file.write_text(json.dumps({dag_id: plan}))
+            file.write_text(
+                json.dumps({name: {"poll_interval": INTERVAL, "tasks": parts} for name, parts in dags.items()})
+            )
             os.environ[WATCH_PLAN] = str(file)
             aep.reset({**seed_of(runs, per_flow=RUNS_PER_FLOW), "runs": seeded})
             with LocalAirflow(
                 dags_folders=[HERE / "watch_dags"], connections={"aep_default": aep.connection()}
             ) as airflow:
-                found.append(_watch(airflow, aep, dag_id, seeded, tasks))
+                found.append(_watch(airflow, aep, list(dags), seeded, tasks))
             print(f"  {json.dumps(found[-1].to_json())}", flush=True)
     return found
 
 
-def _watch(airflow: LocalAirflow, aep: SimulatorProcess, dag_id: str, seeded: list[Any], tasks: int) -> Watched:
+def _watch(
+    airflow: LocalAirflow, aep: SimulatorProcess, dag_ids: Sequence[str], seeded: list[Any], tasks: int
+) -> Watched:
     client = airflow.client
-    client.wait_dags(dag_id, timeout=120)
+    client.wait_dags(*dag_ids, timeout=120)
     time.sleep(5)
     triggerer = {airflow.sessions()["triggerer"]}
     idle_mb = memory_mb(processes_of(triggerer))
-    run_id = client.trigger_dag(dag_id)
+    run_ids = {dag_id: client.trigger_dag(dag_id) for dag_id in dag_ids}
     deadline = time.monotonic() + LONGEST_START
     while _asked(aep) < len(seeded):
         if time.monotonic() > deadline:
@@ -127,8 +137,9 @@ def _watch(airflow: LocalAirflow, aep: SimulatorProcess, dag_id: str, seeded: li
         used, lasted = cpu_seconds(triggerer) - before, time.monotonic() - began
         times = sorted(item["at"] for item in aep.requests())
         ends = _end_all(aep, seeded, tasks)
-        client.wait_run(dag_id, run_id, timeout=300, interval=2)
-    instances = client.task_instances(dag_id, run_id)
+        for dag_id, run_id in run_ids.items():
+            client.wait_run(dag_id, run_id, timeout=300, interval=2)
+    instances = [item for dag_id, run_id in run_ids.items() for item in client.task_instances(dag_id, run_id)]
     lags = sorted(
         dt.datetime.fromisoformat(item["end_date"]).timestamp() - ends[int(item["task_id"].rsplit("_", 1)[1])]
         for item in instances

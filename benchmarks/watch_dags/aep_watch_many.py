@@ -44,8 +44,10 @@ class WatchInTriggerer(BaseOperator):
         raise RuntimeError(str(event))
 
 
-for dag_id, plan in json.loads(Path(os.environ[WATCH_PLAN]).read_text()).items():
+plans = json.loads(Path(os.environ[WATCH_PLAN]).read_text())
+for dag_id, plan in plans.items():
     with DAG(dag_id, schedule=None, catchup=False, tags=["benchmark"], default_args={"owner": "benchmark"}) as dag:
-        for number, orders in enumerate(plan["tasks"]):
+        first = int(dag_id.rsplit("_", 1)[1]) * len(next(iter(plans.values()))["tasks"])
+        for number, orders in enumerate(plan["tasks"], start=first):
             WatchInTriggerer(task_id=f"watch_{number}", orders=orders, poll_interval=plan["poll_interval"])
     globals()[dag_id] = dag

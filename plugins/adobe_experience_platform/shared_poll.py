@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import functools
+import gc
 import importlib
 import time
 from collections.abc import AsyncIterator, Hashable, Sequence
@@ -49,9 +51,21 @@ def event(status: str, message: str = "", **fields: object) -> TriggerEvent:
 
 async def async_hook(conn_id: str, sandbox: str) -> AdobeExperiencePlatformAsyncHook:
     """Make a hook; loading its module takes longer than the event loop may be held, so a thread does it."""
-    module = await asyncio.to_thread(importlib.import_module, ".hook", __package__)
+    module = await asyncio.to_thread(_load, ".hook")
     hook: AdobeExperiencePlatformAsyncHook = module.AdobeExperiencePlatformAsyncHook(conn_id, sandbox)
     return hook
+
+
+@functools.cache
+def _load(name: str) -> Any:
+    """Load a module, once, and let the garbage collector leave alone what has been loaded so far.
+
+    With ten thousand runs a poll makes enough objects for a full collection now and then. That looks through all of
+    Airflow's modules too, and holds the event loop for over a tenth of a second; frozen, they are not looked at.
+    """
+    module = importlib.import_module(name, __package__)
+    gc.freeze()
+    return module
 
 
 class SharedPollTrigger(BaseEventTrigger):
