@@ -35,9 +35,13 @@ RACES ?= 20
 EXAMPLES ?= 20000
 # How many DAG runs `make distributed` starts at once.
 DELIVERIES ?= 50
+# What `make bench` measures, and how often it repeats the deliveries of 80 audiences.
+REPEATS ?= 3
+CASES ?=
+SIZES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up env test chaos distributed growth contract-aepp audit lint schema format requirements clean venv env-dev
+.PHONY: help demo up env test chaos distributed growth bench profile contract-aepp audit lint schema format requirements clean venv env-dev
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +66,12 @@ growth: venv ## Count what a delivery leaves in Airflow's database, and what its
 
 distributed: venv ## Run docker-compose.yaml as processes, kill parts of it, count what arrives (DELIVERIES=50)
 	@$(RUN) -m tools.distributed --deliveries $(DELIVERIES)
+
+bench: venv ## Measure what a delivery costs, against stock parts (REPEATS=3 CASES="latency parsing delivery watching" SIZES="1 20 80 400")
+	@$(RUN) -m benchmarks --repeats $(REPEATS) $(if $(CASES),--cases "$(CASES)") $(if $(SIZES),--sizes "$(SIZES)")
+
+profile: env-dev ## Draw where the time of a delivery and of a poll goes (py-spy; benchmarks/profiles/)
+	@$(RUN) -m benchmarks.profiled
 
 contract-aepp: venv ## Let a foreign AEP client (aepp, in .venv-aepp) read from the simulated AEP
 	@$(RUN) -m tools.contract_aepp

@@ -144,6 +144,10 @@ class LocalAirflow(Startable):
             if waiting:
                 time.sleep(_POLL_SECONDS)
 
+    def sessions(self) -> dict[str, int]:
+        """Return {component: id of the session that all of its processes belong to}."""
+        return {name: process.sid for name, process in self._running.items()}
+
     def component_log(self, component: str) -> Path:
         """Return the file that a component's output is in (of all its starts)."""
         return self.logs / f"{component}.log"

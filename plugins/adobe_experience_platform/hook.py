@@ -27,8 +27,9 @@ from .connection import CONN_TYPE, DEFAULT_CONN_ID, AepConnection, conn_id_fault
 from .diagnosis import explain
 from .endpoints import Call
 from .errors import AepConnectionConfigError, AepError
+from .throttle import CONCURRENCY, throttle
 from .timed_adapter import TimedAdapter
-from .transport import NeedToken, Received, Send, Sleep, TransportError, exchange, mint
+from .transport import NeedToken, Received, Send, Sleep, TransportError, exchange, mint, retry_after_of
 from .wire import begun_answer, check_size, no_certificates, no_connection, proxy_for, reason_of, tls, was_sent
 
 T = TypeVar("T")
@@ -318,12 +319,17 @@ class AdobeExperiencePlatformAsyncHook:
 
     async def _send(self, send: Send) -> Received:
         settings = await self.settings()
-        if send.fresh_connection:
-            async with _session(settings) as session:
-                return await self._send_with(session, settings, send)
-        if self._session is None:
-            self._session = _session(settings)
-        return await self._send_with(self._session, settings, send)
+        gate = throttle((settings.base_url, settings.client_id))
+        async with gate.turn() as began:
+            if send.fresh_connection:
+                async with _session(settings) as session:
+                    received = await self._send_with(session, settings, send)
+            else:
+                if self._session is None:
+                    self._session = _session(settings)
+                received = await self._send_with(self._session, settings, send)
+        gate.heard(began, received.status, retry_after_of(received))
+        return received
 
     async def _send_with(self, session: aiohttp.ClientSession, settings: AepConnection, send: Send) -> Received:
         options: dict[str, Any] = {}
@@ -359,4 +365,4 @@ def _tags(conn_id: str, settings: AepConnection | None) -> dict[str, str]:
 
 def _session(settings: AepConnection) -> aiohttp.ClientSession:
     # Not aiohttp's own trust_env: it would add the credentials of a .netrc file to our requests.
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=8, ssl=tls(settings)))
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONCURRENCY, ssl=tls(settings)))

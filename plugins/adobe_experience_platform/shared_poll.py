@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import functools
+import gc
+import importlib
 import time
-from collections.abc import AsyncIterator, Hashable
-from typing import Any
+from collections.abc import AsyncIterator, Hashable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import conf
 from airflow.triggers.base import BaseEventTrigger, TaskSuccessEvent, TriggerEvent
@@ -15,6 +18,9 @@ from . import metrics, polling
 from .connection import DEFAULT_CONN_ID
 from .errors import AepAuthError, AepConnectionConfigError, AepError
 from .polling import Bulk, Group, Snapshot, Subscription
+
+if TYPE_CHECKING:
+    from .hook import AdobeExperiencePlatformAsyncHook
 
 EVENT_VERSION = 1
 ARGUMENTS_VERSION = 1
@@ -44,6 +50,25 @@ def resume_pause() -> float:
 def event(status: str, message: str = "", **fields: object) -> TriggerEvent:
     """Build an event: ``done``, ``timeout`` or ``error``, a message for people, and counts."""
     return TriggerEvent({"v": EVENT_VERSION, "status": status, "message": message, **fields})
+
+
+async def async_hook(conn_id: str, sandbox: str | None) -> AdobeExperiencePlatformAsyncHook:
+    """Make a hook; loading its module takes longer than the event loop may be held, so a thread does it."""
+    module = await asyncio.to_thread(_load, ".hook")
+    hook: AdobeExperiencePlatformAsyncHook = module.AdobeExperiencePlatformAsyncHook(conn_id, sandbox)
+    return hook
+
+
+@functools.cache
+def _load(name: str) -> Any:
+    """Load a module, once, and let the garbage collector leave alone what has been loaded so far.
+
+    With ten thousand runs a poll makes enough objects for a full collection now and then. That looks through all of
+    Airflow's modules too, and holds the event loop for over a tenth of a second; frozen, they are not looked at.
+    """
+    module = importlib.import_module(name, __package__)
+    gc.freeze()
+    return module
 
 
 class SharedPollTrigger(BaseEventTrigger):
@@ -110,26 +135,28 @@ class SharedPollTrigger(BaseEventTrigger):
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Snapshot]:
         """Poll AEP for all subscribers; runs for as long as there are any."""
-        from .hook import AdobeExperiencePlatformAsyncHook
-
         conn_id, sandbox = kwargs["aep_conn_id"], kwargs["sandbox_name"]
         bulk = Bulk()
-        async with AdobeExperiencePlatformAsyncHook(conn_id, sandbox) as hook:
+        async with await async_hook(conn_id, sandbox) as hook:
 
-            async def read(group: Group) -> Snapshot:
+            async def read(wanted: Sequence[str]) -> Snapshot:
                 tags = {"poll": cls.POLL, "conn_id": conn_id, "sandbox": sandbox}
                 metrics.count(metrics.POLLS, tags)
                 try:
-                    return await cls._read(hook, group, bulk)
+                    return await cls._read(hook, wanted, bulk)
                 except Exception:
                     metrics.count(metrics.POLLS_FAILED, tags)
                     raise
 
-            async for snapshot in polling.rounds(cls._key(conn_id, sandbox), read):
+            async for snapshot in polling.rounds(cls._group(cls._key(conn_id, sandbox)), read):
                 yield snapshot
 
     @classmethod
-    async def _read(cls, hook: Any, group: Group, bulk: Bulk) -> Snapshot:
+    def _group(cls, key: Hashable) -> Group:
+        return polling.group(key)
+
+    @classmethod
+    async def _read(cls, hook: Any, wanted: Sequence[str], bulk: Bulk) -> Snapshot:
         raise NotImplementedError
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
@@ -139,9 +166,12 @@ class SharedPollTrigger(BaseEventTrigger):
             yield found
             return
         subscription = Subscription(self._wanted(), self.poll_interval, self._ends_at)
-        with polling.group(self.shared_stream_key()).joined(subscription):
+        with self._group(self._key(self.aep_conn_id, self.sandbox_name)).joined(subscription):
             async for snapshot in shared_stream:
-                found = self._failed(snapshot.error) if snapshot.error else await self._consider(snapshot, subscription)
+                found = None
+                if subscription.concerned(snapshot):
+                    error = snapshot.error
+                    found = self._failed(error) if error else await self._consider(snapshot, subscription)
                 if found is None and dt.datetime.now(tz=dt.UTC) >= self._ends_at:
                     found = event("timeout", self._unfinished())
                 if found is not None:

@@ -179,6 +179,13 @@ def mint(connection: AepConnection, attempts: int | None = None) -> Mint:
         attempt += 1
 
 
+def retry_after_of(received: Received) -> float | None:
+    """Return the seconds for which an answer that is no success asks to be left alone."""
+    if received.status < 400:
+        return None
+    return classify(received.status, received.headers, received.body, activation=False).retry_after
+
+
 def backoff(attempt: int) -> float:
     """Return a jittered pause in seconds before the next attempt (full jitter, so that crowds spread)."""
     return random.uniform(0.1, min(BACKOFF_LAST, BACKOFF_FIRST * 2.0 ** (attempt - 1)))  # noqa: S311 - jitter

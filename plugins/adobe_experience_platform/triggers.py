@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import datetime as dt
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from typing import Any
 
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
@@ -19,12 +19,12 @@ from . import metrics, polling
 from .endpoints import Call
 from .errors import AepError, AepNotFoundError, AepSubmissionError
 from .lookup import Look, find
-from .models import FlowRun, Pair
+from .models import FlowRun, Pair, RunStatus
 from .planning import count, read_activation_info
 from .polling import Bulk, Group, Snapshot, Subscription
 from .record import Order, Record
 from .results import Delivery, Result, deliveries, ended_well, is_delivered, is_terminal, line_of, results_of, summarize
-from .shared_poll import FAILURES_ALLOWED, SharedPollTrigger, event
+from .shared_poll import FAILURES_ALLOWED, SharedPollTrigger, async_hook, event
 from .watcher import WatcherMemory
 
 NOT_FOUND_GRACE = 300.0
@@ -87,8 +87,12 @@ class SegmentExportTrigger(SharedPollTrigger):
         return {pair.flow_id for pair in self._pairs}
 
     @classmethod
-    async def _read(cls, hook: Any, group: Group, bulk: Bulk) -> Snapshot:
-        snapshot: Snapshot = await hook.call(polling.export_call(group.wanted(), dt.datetime.now(tz=dt.UTC)))
+    def _group(cls, key: Hashable) -> Group:
+        return polling.group(key, per_request=1, same_thing=True)
+
+    @classmethod
+    async def _read(cls, hook: Any, wanted: Sequence[str], bulk: Bulk) -> Snapshot:
+        snapshot: Snapshot = await hook.call(polling.export_call(wanted, dt.datetime.now(tz=dt.UTC)))
         settings = await hook.settings()
         return dataclasses.replace(snapshot, place=f"{settings.org_id}/{settings.sandbox_name}")
 
@@ -99,7 +103,7 @@ class SegmentExportTrigger(SharedPollTrigger):
                 yield found
             return
         subscription = Subscription(set(), self.poll_interval, self._ends_at)
-        with polling.group(self.shared_stream_key()).joined(subscription):
+        with self._group(self.shared_stream_key()).joined(subscription):
             async for snapshot in self._unending(shared_stream):
                 if snapshot.error is not None:
                     self._failed(snapshot.error)
@@ -190,6 +194,7 @@ class FlowRunTrigger(SharedPollTrigger):
         self.ends_task = ends_task
         self.accept_partial = accept_partial
         self._runs: dict[str, FlowRun | AepError] = {}
+        self._results: list[Result] = []
         self._written: tuple[float, list[Result]] = (0.0, [])
 
     def _arguments(self) -> dict[str, Any]:
@@ -205,25 +210,39 @@ class FlowRunTrigger(SharedPollTrigger):
         return {delivery.order.run_id for delivery in self._deliveries}
 
     @classmethod
-    async def _read(cls, hook: Any, group: Group, bulk: Bulk) -> Snapshot:
-        return await polling.read_runs(hook, group.wanted(), bulk)
+    async def _read(cls, hook: Any, wanted: Sequence[str], bulk: Bulk) -> Snapshot:
+        return await polling.read_runs(hook, wanted, bulk)
 
     async def _consider(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
+        async with polling.turn():
+            await asyncio.sleep(0)  # let the others line up: whom nobody keeps waiting takes no turns
+            found = self._take_in(snapshot, subscription)
+        if found is not None:
+            return found
+        await self._write_progress(self._results, last=not subscription.wanted)
+        return None if subscription.wanted else self._end(self._results)
+
+    def _take_in(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
+        """Note what has changed; returns an event only where none of the runs could be read for too long."""
         news: list[str] = []
         failed: list[AepError] = []
+        changed = not self._results
         for run_id in list(subscription.wanted):
             run = snapshot.runs.get(run_id)
             if run is None:
                 continue
             if isinstance(run, AepError):
                 if self._is_lost(run):
-                    self._runs[run_id] = run
+                    self._runs[run_id], changed = run, True
                     subscription.wanted.discard(run_id)
                 else:
                     failed.append(run)
                 continue
             before = self._runs.get(run_id)
-            if not isinstance(before, FlowRun) or before.status is not run.status:
+            if run == before:
+                continue
+            changed = True
+            if run.status is not (before.status if isinstance(before, FlowRun) else RunStatus.IN_PROGRESS):
                 news.append(run_id)
             self._runs[run_id] = run
             if run.status.is_terminal:
@@ -231,11 +250,13 @@ class FlowRunTrigger(SharedPollTrigger):
         if failed and len(failed) == len(subscription.wanted) and not isinstance(failed[0], AepNotFoundError):
             return self._failed(failed[0])
         self._recovered()
-        results = results_of(self._deliveries, self._runs, self.aliases)
-        self._tell(news, results)
-        await self._write_progress(results, last=not subscription.wanted)
-        if subscription.wanted:
-            return None
+        first = not self._results
+        if changed:
+            self._results = results_of(self._deliveries, self._runs, self.aliases)
+            self._tell(news, self._results, first=first)
+        return None
+
+    def _end(self, results: list[Result]) -> TriggerEvent:
         summary = summarize(results)
         delivered = all(is_delivered(result, accept_partial=self.accept_partial) for result in results)
         if self.ends_task and delivered and self._written[1] == results:
@@ -248,11 +269,11 @@ class FlowRunTrigger(SharedPollTrigger):
         """Whether AEP has not known a run for so long that it never will."""
         return isinstance(error, AepNotFoundError) and time.monotonic() - self._since > NOT_FOUND_GRACE
 
-    def _tell(self, news: Sequence[str], results: Sequence[Result]) -> None:
+    def _tell(self, news: Sequence[str], results: Sequence[Result], *, first: bool) -> None:
         changed = [result for result in results if result["run_id"] in news]
         for result in changed if len(changed) <= LINES_PER_ROUND else [r for r in changed if r["status"] == "failed"]:
             self.log.info("%s", line_of(result, self.names))
-        if news:
+        if news or first:
             ended = sum(is_terminal(result) for result in results)
             self.log.info("%d of %s ended", ended, deliveries(len(results)))
 
@@ -333,13 +354,11 @@ class LostSubmissionTrigger(SharedPollTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look for the lost activation until it is found or cannot appear any more."""
-        from .hook import AdobeExperiencePlatformAsyncHook
-
         if found := self._too_new():
             await self._hold_back(found)
             yield found
             return
-        async with AdobeExperiencePlatformAsyncHook(self.aep_conn_id, self.sandbox_name) as hook:
+        async with await async_hook(self.aep_conn_id, self.sandbox_name) as hook:
             while True:
                 found = await self._round(hook)
                 if found is None and dt.datetime.now(tz=dt.UTC) >= self._ends_at:

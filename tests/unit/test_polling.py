@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
+from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,6 +25,7 @@ from adobe_experience_platform.polling import (
     rounds,
     runs_call,
 )
+from adobe_experience_platform.throttle import CONCURRENCY
 from tests.support.parts import NOW, answer, job_json, run_json
 
 HOUR = dt.timedelta(hours=1)
@@ -43,9 +46,34 @@ def test_pauses_grow_with_the_wait(waited, interval, pause):
     assert next_pause(waited, interval) == pytest.approx(pause)
 
 
-@pytest.mark.parametrize(("left", "low", "high"), [(3600, 2, 2), (1, 0.8, 1), (0.01, 0.1, 0.1), (0, 2, 2), (-5, 2, 2)])
+@pytest.mark.parametrize(
+    ("pause", "interval", "step"),
+    [
+        (2, 30, 2),
+        (2.8, 30, 2),
+        (3, 30, 4),
+        (15, 30, 16),
+        (24, 30, 30),
+        (30, 30, 30),
+        (31, 30, 30),
+        (1, 1, 1),
+        (0.5, 30, 2),
+    ],
+)
+def test_pauses_are_steps_of_a_grid_so_that_waits_share_their_polls(pause, interval, step):
+    assert polling.grid_step(pause, interval) == step
+
+
+@pytest.mark.parametrize(("left", "low", "high"), [(3600, 0, 2), (1, 0, 1), (0.01, 0, 0.1), (0, 0, 2), (-5, 0, 2)])
 def test_the_last_poll_is_at_the_deadline_and_none_hurries_after_it(left, low, high):
-    assert low - 0.01 <= Subscription(set(), 30, soon(left)).pause() <= high + 0.01
+    pause = Subscription(set(), 30, soon(left)).next_due(time.monotonic()) - time.monotonic()
+    assert low - 0.01 <= pause <= high + 0.01
+
+
+def test_a_poll_that_costs_many_requests_is_not_fast_at_first():
+    pauses = [Subscription(set(), 30, soon()).next_due(time.monotonic(), cost) for cost in (0, 20, 1000)]
+    steps = [round(due % step, 6) % step for due, step in zip(pauses, (2, 16, 30), strict=True)]
+    assert steps == pytest.approx([0, 0, 0], abs=1e-5)
 
 
 # -- for whom
@@ -53,6 +81,26 @@ def test_the_last_poll_is_at_the_deadline_and_none_hurries_after_it(left, low, h
 
 def in_loop(coroutine):
     return asyncio.run(asyncio.wait_for(coroutine, 10))
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that a test moves: what waits for a time-out goes on when nothing else can."""
+    clock = SimpleNamespace(now=1000.0)
+
+    async def wait_for(work, seconds):
+        waiting = asyncio.ensure_future(work)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        if waiting.done():
+            return waiting.result()
+        waiting.cancel()
+        clock.now += max(seconds, 1e-6)
+        raise TimeoutError
+
+    monkeypatch.setattr(polling, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(polling, "asyncio", SimpleNamespace(**{**vars(asyncio), "wait_for": wait_for}))
+    return clock
 
 
 def test_a_group_wants_what_its_members_want_while_they_are_there():
@@ -69,13 +117,12 @@ def test_a_group_wants_what_its_members_want_while_they_are_there():
     in_loop(scene())
 
 
-def test_one_round_serves_everybody_and_an_error_does_not_end_the_stream(monkeypatch):
-    monkeypatch.setattr(polling, "NEWCOMER_GAP", 0.01)
+def test_one_round_serves_everybody_and_an_error_does_not_end_the_stream(clock):
     answers = [Snapshot(jobs=()), AepTransientError("GET /runs", status=503), ValueError("odd"), Snapshot()]
     wanted = []
 
-    async def read(here):
-        wanted.append(sorted(here.wanted()))
+    async def read(ids):
+        wanted.append(sorted(ids))
         result = answers.pop(0)
         if isinstance(result, Exception):
             raise result
@@ -83,8 +130,8 @@ def test_one_round_serves_everybody_and_an_error_does_not_end_the_stream(monkeyp
 
     async def scene():
         here = group("key")
-        with here.joined(Subscription({"r1"}, 0.01, soon())), here.joined(Subscription({"r2"}, 0.01, soon())):
-            stream = rounds("key", read)
+        with here.joined(Subscription({"r1"}, 30, soon())), here.joined(Subscription({"r2"}, 30, soon())):
+            stream = rounds(here, read)
             seen = [await anext(stream) for _ in range(4)]
             await stream.aclose()
         return seen
@@ -104,7 +151,7 @@ def test_nothing_is_asked_while_nobody_waits():
         return Snapshot()
 
     async def scene():
-        stream = rounds("key", read)
+        stream = rounds(group("key"), read)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(anext(stream), 0.1)
 
@@ -112,39 +159,116 @@ def test_nothing_is_asked_while_nobody_waits():
     assert not asked
 
 
-def test_a_newcomer_is_served_before_the_others_next_poll(monkeypatch):
-    monkeypatch.setattr(polling, "NEWCOMER_GAP", 0.01)
-    wanted = []
+def rounds_in(clock, here, seconds, wanted):
+    """Play the shared poll for some time, and note what each round asks for."""
 
-    async def read(here):
-        wanted.append(sorted(here.wanted()))
-        return Snapshot()
+    async def play():
+        async def read(ids):
+            wanted.append((clock.now, sorted(ids)))
+            return Snapshot()
+
+        stream = rounds(here, read)
+        end = clock.now + seconds
+        while clock.now < end:
+            await anext(stream)
+        await stream.aclose()
+
+    return play()
+
+
+def test_a_newcomer_is_served_at_once_and_does_not_hurry_what_is_old(clock):
+    seen = []
 
     async def scene():
         here = group("key")
-        stream = rounds("key", read)
-        with here.joined(Subscription({"r1"}, 30, soon())):
-            await anext(stream)
-            following = asyncio.ensure_future(anext(stream))
-            await asyncio.sleep(0.05)
-            assert not following.done()
-            with here.joined(Subscription({"r2"}, 30, soon())):
-                await asyncio.wait_for(following, 1)
+        old = Subscription({"old"}, 30, soon(1e6), joined=clock.now - 10_000)
+        with here.joined(old):
+            await rounds_in(clock, here, 90, seen)
+            joined = clock.now
+            with here.joined(Subscription({"young"}, 30, soon(1e6), joined=clock.now)):
+                await rounds_in(clock, here, 60, seen)
+        return joined
+
+    joined = in_loop(scene())
+    young = [at for at, ids in seen if "young" in ids]
+    old = [at for at, ids in seen if "old" in ids]
+    assert young[0] - joined <= polling.NEWCOMER_GAP + 0.01
+    assert len(young) > 10
+    assert len(old) <= 2 + (90 + 60) / 30
+
+
+def test_many_waits_of_different_ages_share_their_polls(clock):
+    seen = []
+
+    async def scene():
+        here = group("key")
+        with ExitStack() as stack:
+            for number in range(200):
+                member = Subscription({f"r{number}"}, 30, soon(1e6), joined=clock.now - 400 - number * 7.3)
+                stack.enter_context(here.joined(member))
+            await rounds_in(clock, here, 300, seen)
 
     in_loop(scene())
-    assert wanted == [["r1"], ["r1", "r2"]]
+    assert len(seen) <= 300 / 30 + 2
+    assert all(len(ids) == 200 for _, ids in seen)
+
+
+def test_a_thousand_tasks_that_wait_for_one_export_cost_as_many_polls_as_one(clock):
+    def polls(tasks):
+        seen = []
+        clock.now = 1000.0
+
+        async def scene():
+            here = group(("export", tasks), per_request=1, same_thing=True)
+            with ExitStack() as stack:
+                for batch in range(10):
+                    for _ in range(tasks // 10 or int(batch == 0)):
+                        stack.enter_context(here.joined(Subscription({"flow"}, 30, soon(1e6), joined=clock.now)))
+                    await rounds_in(clock, here, 60, seen)
+
+        in_loop(scene())
+        return len(seen)
+
+    assert polls(1000) <= polls(1) <= 600 / 30 + 35  # the first minutes are polled faster
+
+
+def test_a_newcomer_that_waits_for_another_flow_as_well_is_served_at_once(clock):
+    seen = []
+
+    async def scene():
+        here = group("key", per_request=1, same_thing=True)
+        with here.joined(Subscription({"f1"}, 30, soon(1e6), joined=clock.now - 10_000)):
+            await rounds_in(clock, here, 40, seen)
+            with here.joined(Subscription({"f2"}, 30, soon(1e6), joined=clock.now)):
+                await rounds_in(clock, here, 1, seen)
+
+    in_loop(scene())
+    assert seen[-1][1] == ["f2"]
 
 
 def test_the_pause_that_aep_asks_for_holds_for_newcomers_too():
+    async def read(_):
+        raise AepTransientError("GET /runs", status=429, retry_after=0.2)
+
     async def scene():
         here = group("key")
-        here.wake.set()
-        start = time.monotonic()
+        stream = rounds(here, read)
         with here.joined(Subscription({"r"}, 0.01, soon())):
-            await here.pause(0.2)
+            await anext(stream)
+            start = time.monotonic()
+            with here.joined(Subscription({"r2"}, 0.01, soon())):
+                await anext(stream)
         return time.monotonic() - start
 
     assert in_loop(scene()) >= 0.2
+
+
+def test_a_round_concerns_only_those_that_it_asked_for():
+    member = Subscription({"r1"}, 30, soon())
+    assert member.concerned(Snapshot())
+    assert member.concerned(Snapshot(asked=frozenset({"r1", "r2"})))
+    assert not member.concerned(Snapshot(asked=frozenset({"r2"})))
+    assert Subscription(set(), 30, soon()).concerned(Snapshot(asked=frozenset()))
 
 
 # -- reading runs
@@ -227,6 +351,54 @@ def test_trouble_of_one_run_is_its_own():
     found = read(Hook([run_json("r1")], single={"r2": trouble}), ["r1", "r2"])
     assert isinstance(found["r1"], FlowRun)
     assert found["r2"] is trouble
+
+
+def test_ten_thousand_runs_are_read_a_few_requests_at_a_time():
+    ids = [f"r{number}" for number in range(10_000)]
+    hook = Hook([run_json(run_id) for run_id in ids])
+    together, most = 0, 0
+    call = hook.call
+
+    async def slow(work):
+        nonlocal together, most
+        together += 1
+        most = max(most, together)
+        await asyncio.sleep(0)
+        together -= 1
+        return await call(work)
+
+    hook.call = slow
+    assert len(read(hook, ids)) == 10_000
+    assert len(hook.requests) == 100
+    assert most <= CONCURRENCY
+
+
+@pytest.mark.parametrize("bulk", [Bulk(), None])
+def test_too_many_requests_ends_the_round_instead_of_asking_for_the_others(bulk):
+    trouble = AepTransientError("GET /runs", status=429)
+    ids = [f"r{number}" for number in range(1000)]
+    refused = Bulk()
+    refused.refused = bulk is None
+    hook = Hook(bulk=trouble, single=dict.fromkeys(ids, trouble))
+    with pytest.raises(AepTransientError):
+        read(hook, ids, refused)
+    assert len(hook.requests) <= CONCURRENCY
+
+
+def test_a_list_that_does_not_filter_is_not_asked_again():
+    hook, bulk = Hook([run_json("r1"), run_json("r2")]), Bulk()
+    runs, hook.runs = hook.runs, {}
+
+    class Blind(dict):
+        def __contains__(self, key):
+            return len(hook.requests) > 1 and key in runs
+
+        def __getitem__(self, key):
+            return runs[key]
+
+    hook.runs = Blind()
+    assert isinstance(read(hook, ["r1", "r2"], bulk)["r1"], FlowRun)
+    assert bulk.refused
 
 
 def test_without_the_triggerer_runs_are_read_one_after_the_other():

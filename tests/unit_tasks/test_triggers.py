@@ -15,7 +15,7 @@ from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 from adobe_experience_platform import shared_poll, triggers
 from adobe_experience_platform.shared_poll import EVENT_VERSION
 from adobe_experience_platform.triggers import FlowRunTrigger, LostSubmissionTrigger, SegmentExportTrigger
-from tests.support.aep import LocalAep
+from tests.support.aep import JOBS, LocalAep
 from tests.support.dagtest import captured
 
 T = TypeVar("T")
@@ -123,6 +123,12 @@ def test_a_wait_that_needs_a_worker_for_its_verdict_does_not_end_the_task(aep: L
         assert payload(fire(FlowRunTrigger(orders=orders, ends_task=True, **place)))["status"] == "done"
 
 
+async def polled(aep: LocalAep, path: str) -> None:
+    """Wait for the third poll: what the first two have found was considered by then."""
+    while len(await asyncio.to_thread(aep.requests, path=f"{path}*")) < 3:  # noqa: ASYNC110 - AEP has no event
+        await asyncio.sleep(0.05)
+
+
 @pytest.mark.usefixtures("quick")
 def test_an_export_is_waited_for(aep: LocalAep, place: dict[str, Any]) -> None:
     job = aep.start_export_job()
@@ -131,7 +137,7 @@ def test_an_export_is_waited_for(aep: LocalAep, place: dict[str, Any]) -> None:
     async def play() -> TriggerEvent:
         stream = trigger.run()
         first = asyncio.ensure_future(anext(stream))
-        await asyncio.sleep(0.7)
+        await polled(aep, JOBS)
         assert not first.done()
         aep.end_export_job(job["id"])
         return await first
@@ -288,11 +294,19 @@ async def shared(triggers: list[Any], before: Any = None, rounds: list[Any] | No
 
 @pytest.mark.usefixtures("quick")
 def test_many_waits_share_one_poll(aep: LocalAep, place: dict[str, Any]) -> None:
-    orders = started(aep, *(["gold"] * 30), seconds=1)
+    orders = started(aep, *(["gold"] * 30))
     waits = [FlowRunTrigger(orders=[order], **place) for order in orders]
-
     rounds: list[Any] = []
-    events = wait(shared(waits, rounds=rounds))
+
+    async def scene() -> list[TriggerEvent]:
+        watching = asyncio.ensure_future(shared(waits, rounds=rounds))
+        while len(rounds) < 3:  # noqa: ASYNC110 - a list that another task fills has no event
+            await asyncio.sleep(0.05)
+        for _, _, run_id, _ in orders:
+            await asyncio.to_thread(aep.change_run, run_id, status="success")
+        return await watching
+
+    events = wait(scene())
 
     assert {payload(event)["status"] for event in events} == {"done"}
     polls = aep.requests(path=f"{LISTS}*")
@@ -361,7 +375,7 @@ def test_a_killed_wait_says_what_goes_on_in_aep(aep: LocalAep, place: dict[str, 
     async def play() -> None:
         stream = trigger.run()
         waiting = asyncio.ensure_future(anext(stream))
-        await asyncio.sleep(0.6)
+        await polled(aep, LISTS)
         waiting.cancel()
         await trigger.on_kill()
 

@@ -1,0 +1,106 @@
+"""``make bench``: measure, write ``results.json``, ``scale.json``, the plots, and the tables in the documents."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from benchmarks import delivery, latency, outputs, parsing, watching
+from tools.airflow_settings import REPOSITORY
+
+CASES = ("latency", "parsing", "delivery", "watching")
+MOST_REPEATED = 80
+
+
+def main() -> int:
+    """Measure what was asked for."""
+    options = _options()
+    began = time.monotonic()
+    scale = outputs.read(outputs.SCALE, {})
+    failures = 0.0
+    if "latency" in options.cases:
+        _say("Latency: how often a run is asked for, how late its end is noticed (counted, not timed)")
+        scale["latency"] = [item.to_json() for item in latency.latencies()]
+    if "parsing" in options.cases and parsing.available():
+        _say("Campaign files: CPU seconds to read them")
+        scale["parsing"] = [item.to_json() for item in parsing.parse()]
+    if "delivery" in options.cases:
+        failures, idle = _delivery(options.sizes, options.sides, options.repeats)
+        scale["machine"] = _machine(idle)
+    outputs.write(outputs.SCALE, scale)
+    if "watching" in options.cases:
+        _say("One triggerer that watches flow runs")
+        scale["watching"] = [item.to_json() for item in watching.watch(options.watched)]
+        failures += sum(item["not_succeeded"] for item in scale["watching"])
+        outputs.write(outputs.SCALE, scale)
+    for path in outputs.publish():
+        print(f"wrote {path.relative_to(REPOSITORY)}")
+    print(f"\n{outputs.delivery_table(outputs.read(outputs.RESULTS, []), MOST_REPEATED)}\n")
+    print(f"{(time.monotonic() - began) / 60:.0f} min; failures of this project: {failures:.0f}")
+    return 1 if failures else 0
+
+
+def _delivery(sizes: Sequence[int], sides: Sequence[str], repeats: int) -> tuple[float, float]:
+    """Measure deliveries, the sides in turn; return (failures of this project, CPU seconds a second when idle)."""
+    _say(f"Deliveries of {', '.join(map(str, sizes))} audiences, {repeats} times at {MOST_REPEATED}, once at others")
+    found: dict[tuple[int, str], list[delivery.Row]] = defaultdict(list)
+    with delivery.bench() as bench:
+        bench.warm_up()
+        idle = bench.measure_idle()
+        for repeat in range(repeats):
+            for n in sizes:
+                if repeat and n != MOST_REPEATED:
+                    continue
+                for side in sides:
+                    row = bench.deliver(side, n)
+                    found[n, side].append(row)
+                    print(f"  {json.dumps(row.to_json())} {row.note}", flush=True)
+                    time.sleep(delivery.SETTLE_SECONDS)
+    medians = [delivery.median_of(rows) for rows in found.values()]
+    outputs.merge(outputs.RESULTS, [row.to_json() for row in medians], ("case", "n", "side"))
+    return sum(row.failures for row in medians if row.side == "project"), idle
+
+
+def _machine(idle: float) -> str:
+    version = platform.python_version()
+    return (
+        f"Measured on {datetime.now(tz=UTC):%Y-%m-%d} with {os.cpu_count()} cores, Python {version}, "
+        f"{platform.system()}. Idle, this Airflow uses {idle:.3f} CPU seconds a second, which are taken off."
+    )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--cases", type=_words, default=CASES, help="of: " + ",".join(CASES))
+    parser.add_argument("--sizes", type=_numbers, default=delivery.SIZES, help="numbers of audiences")
+    parser.add_argument("--sides", type=_words, default=delivery.SIDES, help="of: " + ",".join(delivery.SIDES))
+    parser.add_argument("--repeats", type=int, default=3, help=f"of the deliveries of {MOST_REPEATED} audiences")
+    parser.add_argument("--watched", type=_pairs, default=watching.CASES, help="flow runs by tasks: 10000x500")
+    return parser.parse_args()
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in text.replace(",", " ").split() if word]
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(word) for word in _words(text)]
+
+
+def _pairs(text: str) -> list[tuple[int, int]]:
+    return [(int(runs), int(tasks)) for runs, tasks in (word.split("x") for word in _words(text))]
+
+
+def _say(text: str) -> None:
+    print(f"==> {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
