@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from adobe_experience_platform import auth, transport
+from adobe_experience_platform import auth, throttle, transport
 from adobe_experience_platform.hook import AdobeExperiencePlatformHook
 from include.aep_simulator.server import running
 from include.aep_simulator.simulator import Simulator
@@ -109,6 +109,7 @@ def aep(
     slept = transport.Sleep
     monkeypatch.setattr(transport, "Sleep", sleep)
     monkeypatch.setattr(transport, "backoff", lambda _: 0.01)
+    monkeypatch.setattr(throttle, "SLOW_DOWN_LAST", 0.01)
     connect()
     auth.forget_all()
     yield found

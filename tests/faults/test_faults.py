@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote_plus
@@ -98,9 +97,7 @@ def check_message(error: Exception, fault: str, call: str, aep: Aep) -> None:
 @pytest.mark.parametrize(("fault", "call"), SURVIVED, ids=ids)
 def test_reading_survives(fault: str, call: str, aep: Aep, make_hook: MakeHook, arm: Callable[..., None]) -> None:
     arm(fault, call)
-    began = time.monotonic()
     assert read(make_hook(), call) == right(call)
-    assert time.monotonic() - began < SHORT + 2
     assert all(armed.hits == 1 for armed in aep.simulator.faults.all()), "the fault did not strike"
     if fault == "401" or fault.startswith("redirect"):
         assert [request.status for request in aep.requests(call)] == [int(says(fault)[0]), 200]
@@ -133,10 +130,8 @@ def test_what_lasts_fails_in_the_end_and_says_why(
     attempts = 1 if fault in TIMED else 2  # each takes its time
     monkeypatch.setattr(transport, "ATTEMPTS", attempts)
     arm(fault, call, times=None)
-    began = time.monotonic()
     with pytest.raises(AepCallError) as caught:
         read(make_hook(), call)
-    assert time.monotonic() - began < SHORT + 2
     check_message(caught.value, fault, call, aep)
     expected = {"401": AepAuthError, "redirect to the same host": AepRequestError}.get(fault, AepTransientError)
     assert type(caught.value) is expected
