@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from .lookup import names_of
 from .models import FlowRun, Pair, RunStatus
 from .planning import Job, count
 from .retry import AEP_RETRY_POLICY
-from .tables import markdown, plain
+from .tables import markdown, plain, table
 
 if TYPE_CHECKING:
     from airflow.providers.standard.triggers.hitl import HITLTriggerEventSuccessPayload
@@ -91,8 +92,6 @@ class ApproveDeliveryOperator(HITLOperator):
         """Ask."""
         jobs = [Job.from_json(item) for item in self.jobs or []]
         self.body = self._question(jobs)
-        for line in self.body.splitlines():
-            self.log.info("%s", line)
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
@@ -128,23 +127,35 @@ class ApproveDeliveryOperator(HITLOperator):
         pairs = [(pair, job.aliases) for job in jobs for pair in job.pairs]
         flows = list(dict.fromkeys(pair.flow_id for pair, _ in pairs))
         before = {flow: self._runs(hook, flow) for flow in flows}
+        flow_names = self._names(flows)
+        audience_names = self._names(pair.audience_id for pair, _ in pairs)
         rows = [
-            (self._name(pair.flow_id), self._name(pair.audience_id), last_delivery(pair, aliases, before[pair.flow_id]))
+            (
+                flow_names[pair.flow_id],
+                audience_names[pair.audience_id],
+                last_delivery(pair, aliases, before[pair.flow_id]),
+            )
             for pair, aliases in pairs[:ROWS_SHOWN]
         ]
         if len(pairs) > ROWS_SHOWN:
             rows.append(("…", f"and {len(pairs) - ROWS_SHOWN:,} more: see the log of plan_jobs", ""))
         what = f"{count(len(pairs), 'audience')} to {count(len(flows), 'destination')}"
-        return "\n".join(
-            [
-                f"Will deliver {what}, from sandbox {plain(hook.settings.sandbox_name)}.",
-                "",
-                *markdown(("Destination", "Audience", "Last delivery"), rows),
-                "",
-                f"Nothing is sent unless somebody approves within {_span(self.response_timeout)}.",
-                "A no, or no answer, ends this run without a delivery; the run is then shown as failed.",
-            ]
-        )
+        head = ("Destination", "Audience", "Last delivery")
+        first = f"Will deliver {what}, from sandbox"
+        last = [
+            f"Nothing is sent unless somebody approves within {_span(self.response_timeout)}{self._until()}.",
+            "A no, or no answer, ends this run without a delivery; the run is then shown as failed.",
+        ]
+        # The log shows text as it is: without the signs that Markdown needs.
+        for line in (f"{first} {hook.settings.sandbox_name}.", *table(head, rows), *last):
+            self.log.info("%s", line)
+        return "\n".join([f"{first} {plain(hook.settings.sandbox_name)}.", "", *markdown(head, rows), "", *last])
+
+    def _until(self) -> str:
+        """Say by when an answer has to come, if there is such a time."""
+        if self.response_timeout is None:
+            return ""
+        return f", until {dt.datetime.now(tz=dt.UTC) + self.response_timeout:%Y-%m-%d %H:%M} UTC"
 
     def _runs(self, hook: AdobeExperiencePlatformHook, flow_id: str) -> list[FlowRun] | None:
         """Return the newest runs of a flow (one page), None if AEP does not tell: that is no reason not to ask."""
@@ -154,9 +165,15 @@ class ApproveDeliveryOperator(HITLOperator):
             self.log.warning("What was delivered last to flow %s is not known: %s", flow_id, error)
             return None
 
-    def _name(self, ident: str) -> str:
-        name = self.names.get(ident) if isinstance(self.names, Mapping) else None
-        return f"{name} ({ident})" if name else ident
+    def _names(self, idents: Iterable[str]) -> dict[str, str]:
+        """Return id → what people are shown: its name, with the id where that alone tells two apart."""
+        known = self.names if isinstance(self.names, Mapping) else {}
+        found = {ident: str(known.get(ident) or "") for ident in idents}
+        often = Counter(found.values())
+        return {
+            ident: ident if not name else name if often[name] == 1 else f"{name} ({ident})"
+            for ident, name in found.items()
+        }
 
 
 def last_delivery(pair: Pair, aliases: Mapping[str, str], runs: Sequence[FlowRun] | None) -> str:

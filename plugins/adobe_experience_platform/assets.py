@@ -24,6 +24,9 @@ WATCH_INTERVAL = 60.0
 DELIVERED = AssetAlias("aep_delivered_flows", group=GROUP)
 """Every delivered flow's event comes under this name too: schedule on it to hear of all of them."""
 
+FIRST_EVENTS = Asset(name="aep_first_events", uri="aep://first-events", group=GROUP)
+"""In its state store tasks take turns at the first event of a flow, see :mod:`.turns`."""
+
 
 def segment_export_asset(
     aep_conn_id: str = DEFAULT_CONN_ID, sandbox_name: str | None = None, *, poll_interval: float = WATCH_INTERVAL

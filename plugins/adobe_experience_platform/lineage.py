@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .assets import DELIVERED, delivered_flow_asset
+from airflow.sdk.exceptions import AirflowRuntimeError
+
+from . import turns
+from .assets import DELIVERED, FIRST_EVENTS, delivered_flow_asset
 from .models import RunStatus
 from .results import Result
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
 
 RUN_IDS_SHOWN = 100
 OPENLINEAGE_NAMESPACE = "aep://flows"
@@ -49,9 +55,44 @@ def emit_delivered(context: Context, results: Iterable[Result]) -> int:
     events: Any = context["outlet_events"][DELIVERED]
     ti = context["ti"]
     flows = delivered_flows(results)
+    wait_for_turn(context, flows)
     for flow_id, told in flows.items():
         events.add(delivered_flow_asset(flow_id), extra={**told, "dag_id": ti.dag_id, "dag_run_id": ti.run_id})
     return len(flows)
+
+
+def wait_for_turn(context: Context, flow_ids: Iterable[str]) -> None:
+    """Wait while another task emits the first event of one of these flows, see :mod:`.turns`; never raises.
+
+    Flows that have had an event need no turn: then this costs one call of Airflow's API.
+    """
+    from airflow.sdk.execution_time.context import AssetStateStoreAccessors
+
+    wanted = list(flow_ids)
+
+    def new() -> list[str]:
+        known = AssetStateStoreAccessors(inlets=[DELIVERED])  # asks for all assets under the alias
+        return [flow_id for flow_id in wanted if not _holds(known, flow_id)]
+
+    try:
+        if not new():
+            return
+        store: Any = context["asset_state_store"][FIRST_EVENTS]
+        if not turns.take(store, str(context["ti"].id), new):
+            log.warning(
+                "Other tasks have emitted first events of these flows for %d s; this one no longer waits",
+                turns.PATIENCE,
+            )
+    except (AirflowRuntimeError, KeyError) as error:
+        log.warning("Asset events are emitted without looking whether another task does the same: %s", error)
+
+
+def _holds(accessors: Any, flow_id: str) -> bool:
+    try:
+        accessors[delivered_flow_asset(flow_id)]
+    except KeyError:
+        return False
+    return True
 
 
 def openlineage_of(results: Iterable[Result], names: Mapping[str, str]) -> Any:

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import conf
 
 from .errors import AepInputError, shown
-from .notice import Delivered, Notice, On, of_delivery, of_missed_deadline, without_secrets
+from .notice import Notice, On, of_delivery, of_missed_deadline, without_secrets
 from .notifying import HTML, SUBJECT, TEXT, anotify, make, notify
-from .run_facts import airflow_url, known_of_late_run, known_of_run, reports_of
+from .run_facts import known_of_late_run, known_of_run, reports_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -166,18 +166,6 @@ class Notices:
             await self._send_async(of_missed_deadline(run, promise), context)
         except Exception:
             log.exception("The notice about a missed deadline could not be made")
-
-    def tell_overdue(self, context: Context, *, dag_id: str, title: str, promise: str, why: str) -> None:
-        """Tell that a delivery is late whose run has not even begun, from a task that looks for such.
-
-        :param dag_id: the DAG that should have run.
-        :param title: of the campaign, as people call it.
-        :param promise: what was promised.
-        :param why: why there is no run.
-        """
-        self.send(
-            of_missed_deadline(Delivered(title, dag_id, "", airflow_url=airflow_url()), promise, why=why), context
-        )
 
     def send(self, notice: Notice, context: Mapping[str, Any]) -> None:
         """Send a notice to all that asked for it, at the same time and for a bounded time; never raises."""

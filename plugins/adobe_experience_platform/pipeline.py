@@ -14,7 +14,7 @@ from airflow.sdk import BaseOperator, TaskGroup, TriggerRule, XComArg
 from airflow.sdk.definitions._internal.mixins import ResolveMixin
 from airflow.sdk.definitions.param import DagParam
 
-from .assets import DELIVERED, campaign_day_asset
+from .assets import DELIVERED, FIRST_EVENTS, campaign_day_asset
 from .campaign_day import CampaignDay
 from .connection import DEFAULT_CONN_ID
 from .day_gate import XCOM_DAY
@@ -121,8 +121,8 @@ def activation_pipeline(
         an :class:`~.approval.Approval`. A no, or no answer, ends the run red, and nothing is sent.
     :param labels: flow or audience id → how people call it; shown beside AEP's own name.
     :param notices: who is told how the delivery ended: a :class:`~.notices.Notices`, its arguments, or None.
-    :param emit_assets: emit an asset event per delivered flow, see ``docs/after-export.md``. Airflow 3.3.2 fails a
-        task whose event makes the same new asset at the same moment as another task's, so it is not the default.
+    :param emit_assets: emit an asset event per delivered flow, see ``docs/after-export.md``; campaigns do. Not the
+        default: the first event of a flow makes an asset in Airflow, for which reports take turns.
     :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
     :param group_id: id of the task group; with ``prefix_group_id=True`` a DAG may hold several.
     :param default_args: for the tasks, over those of the DAG; where neither says so, 3 retries, 30 seconds apart.
@@ -220,6 +220,7 @@ def activation_pipeline(
             # Always runs, and turns red itself if any task is red: a green leaf would hide the failure.
             trigger_rule=TriggerRule.ALL_DONE,
             outlets=[DELIVERED] if emit_assets else [],
+            inlets=[FIRST_EVENTS] if emit_assets else [],
             **at_end,
         )
         wait_export >> latest >> activate >> watch >> report

@@ -42,7 +42,8 @@ class DeliveryReportOperator(BaseOperator):
 
     Returns ``{"summary": {…counts…}, "results": [{flow_id, audience_id, run_id, status, records_exported,
     records_skipped, records_failed, started_at, completed_at, error_code, error, adopted}, …]}``. With the alias
-    ``aep_delivered_flows`` among its ``outlets`` a green report emits an asset event per delivered flow.
+    ``aep_delivered_flows`` among its ``outlets``, and the asset ``aep_first_events`` among its ``inlets``, a green
+    report emits an asset event per delivered flow.
     """
 
     def __init__(

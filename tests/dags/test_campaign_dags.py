@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import pendulum
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable
@@ -66,6 +68,31 @@ def test_a_campaign_that_is_added_after_its_time_waits_for_the_next(cron: str) -
     )
     assert info is not None
     assert info.run_after >= now
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
+def test_of_the_times_missed_in_a_downtime_the_newest_is_made_up_for(zone: str) -> None:
+    """docs/campaign-on-a-schedule.md; what the run then does is a matter of the campaign's day."""
+    from airflow.serialization.serialized_objects import LazyDeserializedDAG
+    from airflow.timetables.base import DataInterval, TimeRestriction
+
+    missed = (dt.datetime.now(tz=ZoneInfo(zone)) - dt.timedelta(hours=2)).replace(second=0, microsecond=0)
+    dag = dag_of(lines(f'"{missed.minute} {missed.hour} * * *"', f"timezone: {zone}"))
+    timetable = LazyDeserializedDAG.from_dag(dag)._real_dag.timetable
+
+    info = timetable.next_dagrun_info(
+        last_automated_data_interval=DataInterval.exact(pendulum.instance(missed - dt.timedelta(days=4))),
+        restriction=TimeRestriction(earliest=None, latest=None, catchup=False),
+    )
+
+    assert info is not None
+    assert info.run_after == missed, "not the three before"
+    after = timetable.next_dagrun_info(
+        last_automated_data_interval=info.data_interval,
+        restriction=TimeRestriction(earliest=None, latest=None, catchup=False),
+    )
+    assert after is not None
+    assert after.run_after == missed + dt.timedelta(days=1)
 
 
 def test_the_export_starts_a_campaign_and_the_deadline_looks_whether_it_did() -> None:

@@ -1,14 +1,14 @@
-"""Campaigns that nobody starts by hand: the export starts them, the clock checks them, a deadline is missed."""
+"""Campaigns that nobody starts by hand: the export starts them, the clock checks them; and one that nobody allows."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import pytest
 
-from tests.live.witness import NOTES
+from tests.live.test_notices import mails_about
 from tests.support.aep import JOBS, LocalAep
+from tests.support.mailbox import text_of
 from tests.support.stage import Run, Scene, together
 from tools.airflow_client import AirflowClient
 from tools.local_airflow import LocalAirflow
@@ -18,20 +18,20 @@ PAIRS = {("mail", "gold"): 1, ("mail", "silver"): 1}
 
 
 @together
-def test_a_missed_deadline_is_told(scene: Scene) -> None:
-    """For a run that the API started, which has no logical date."""
-    scene.aep.add_outcomes({"seconds": 3600, "times": None})
-    run = scene.start({"mail": ["gold"]}, dag_id="live_deadline")
-    run.wait_task("wait_for_flow_runs", "deferred")
+def test_nobody_answers_and_nothing_is_sent(scene: Scene) -> None:
+    run = scene.start({"mail": ["gold"]}, dag_id="live_approval")
 
-    notes = scene.airflow.home / NOTES
-    scene.until(lambda: notes.exists() and run.run_id in notes.read_text())
-
-    assert [json.loads(line) for line in notes.read_text().splitlines() if run.run_id in line] == [
-        {"word": "late", "run_id": run.run_id}
-    ]
-    run.mark_failed("wait_for_flow_runs")
     assert run.wait() == "failed"
+
+    assert scene.aep.posts() == []
+    assert {task: state for task, state in run.states().items() if state != "upstream_failed"} == {
+        "plan_jobs": "success",
+        "approve": "failed",
+        "wait_for_flow_runs": "failed",
+        "report": "failed",
+    }
+    assert "NOT APPROVED, nothing was sent: nobody approved this delivery within 12 s" in run.log("report")
+    assert run.statuses() == {("mail", "gold"): "not_sent"}
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +109,11 @@ def polls_per_second(aep: LocalAep) -> dict[str, int]:
 def test_a_day_without_an_export_turns_red_at_the_due_time(
     airflow: LocalAirflow, client: AirflowClient, watched_aep: LocalAep, begun: None
 ) -> None:
-    [run] = Scene.until(lambda: runs(airflow, client, "live_overdue"), 180)
+    [run] = Scene.until(lambda: runs(airflow, client, "live_overdue"), 360)
 
     assert run.wait() == "failed"
     assert "OVERDUE: no run has begun to deliver" in run.log("plan_jobs")
     assert run.states()["report"] == "failed"
+    [mail] = Scene.until(lambda: mails_about(run))
+    assert mail["Subject"] == "LATE: live_overdue: no delivery has begun in time"
+    assert "OVERDUE: no run has begun to deliver" in text_of(mail)

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from adobe_experience_platform.approval import Approval, ApproveDeliveryOperator
 from adobe_experience_platform.plan import labelled
 from tests.support.aep import SEED, LocalAep
+from tests.support.dagtest import captured
 
 JOBS = [{"job": 1, "of": 1, "activation_info": {"mail": ["gold", "partner"]}, "aliases": {"partner": "partner-77"}}]
 NAMES = {"mail": "Mail | [x](javascript:y)", "gold": "Gold customers"}
@@ -37,12 +38,27 @@ def test_a_person_sees_names_and_what_was_delivered_last(aep: LocalAep) -> None:
     aep.reset({**SEED, "runs": [before]})
     body = question()
     assert "Will deliver 2 audiences to 1 destination, from sandbox prod." in body
-    assert "Gold customers \\(gold\\)" in body
+    assert "| Gold customers |" in body
     assert "| partner |" in body
     assert "within 1 hour 30 minutes" in body
     [gold] = [line for line in body.splitlines() if "Gold" in line]
     assert " records, " in gold
     assert aep.posts() == []
+
+
+def test_an_id_stands_where_a_name_alone_could_be_two(aep: LocalAep) -> None:
+    task = approve()
+    task.names = {"mail": "Mail", "gold": "Customers", "partner": "Customers"}
+    from adobe_experience_platform.planning import Job
+
+    with captured() as lines:
+        body = task._question([Job.from_json(item) for item in JOBS])
+
+    assert [line.split(" | ")[:2] for line in body.splitlines() if "Customers" in line] == [
+        ["| Mail", r"Customers \(gold\)"],
+        ["| Mail", r"Customers \(partner\)"],
+    ]
+    assert any("Customers (gold)" in line for line in lines), "the log shows text, not Markdown"
 
 
 def test_names_are_shown_as_they_are(aep: LocalAep) -> None:

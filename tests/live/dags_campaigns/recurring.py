@@ -1,4 +1,4 @@
-"""Campaigns for the live tests: started by an export, checked by the clock, late on purpose."""
+"""Campaigns for the live tests: started by an export, checked by the clock, asking a person."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import os
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param
-from airflow.sdk.definitions.callback import AsyncCallback
 
 from adobe_experience_platform import CampaignDay, activation_pipeline, delivered_flow_asset, segment_export_asset
-from adobe_experience_platform.deadlines import delivered_within, export_or_due
-from tests.live.witness import deadline_missed
+from adobe_experience_platform.approval import Approval
+from adobe_experience_platform.deadlines import export_or_due
 
 WATCHED = "aep_watched"
 DUE = os.environ.get("AEP_LIVE_DUE", "23:59")
@@ -47,17 +46,15 @@ with DAG(
         aep_conn_id=WATCHED,
         sandbox_name="quiet",
         campaign_day=CampaignDay("UTC", due=DUE),
+        notices={"email": "team@example.com"},
     )
 
-with DAG(
-    "live_deadline",
-    schedule=None,
-    deadline=delivered_within(timedelta(seconds=2), AsyncCallback(deadline_missed, kwargs={"word": "late"})),
-    max_active_runs=16,
-    params={"activation_info": Param(type="object"), "aep_conn_id": Param("aep_default"), "poll_interval": Param(2)},
-) as late:
+PARAMS = {"activation_info": Param(type="object"), "aep_conn_id": Param("aep_default"), "poll_interval": Param(2)}
+
+with DAG("live_approval", schedule=None, max_active_runs=16, params=PARAMS) as asked:
     activation_pipeline(
-        activation_info=late.param("activation_info"),
-        aep_conn_id=late.param("aep_conn_id"),
-        poll_interval=late.param("poll_interval"),
+        activation_info=asked.param("activation_info"),
+        aep_conn_id=asked.param("aep_conn_id"),
+        poll_interval=asked.param("poll_interval"),
+        approval=Approval(within=timedelta(seconds=12)),
     )
