@@ -41,7 +41,7 @@ CASES ?=
 SIZES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up env test chaos distributed growth bench profile contract-aepp audit lint schema format requirements clean venv env-dev
+.PHONY: help demo up env test chaos distributed screenshots growth bench profile contract-aepp audit lint schema format requirements clean venv env-dev
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,10 +56,14 @@ env: ## Write .env for docker-compose.yaml, with strong secrets (keeps what is t
 	@$(PYTHON) tools/compose_env.py
 
 test: env-dev ## Run the tests (a part of them: make test TESTS="tests/unit -k planning")
+	@$(if $(and $(TESTS),$(if $(findstring browser,$(TESTS)),,no)),,$(RUN) -m tools.browser)
 	@$(RUN) -m pytest $(or $(TESTS),$(ALL))
 
 chaos: env-dev ## Kill parts of a real Airflow and count what arrives (SEED=7 KILLS=25 RACES=20 EXAMPLES=20000)
 	@$(RUN) -m tools.chaos --seed $(SEED) --kills $(KILLS) --races $(RACES) --examples $(EXAMPLES)
+
+screenshots: env-dev ## Take the pictures of docs/tour.md, of a real Airflow; measure how soon 200 runs are listed
+	@$(RUN) -m tools.screenshots
 
 growth: venv ## Count what a delivery leaves in Airflow's database, and what its own cleaning takes away
 	@$(RUN) -m tools.growth

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,9 @@ _MAC = Path("/Applications")
 _MAC_PROGRAMS = ("Google Chrome.app/Contents/MacOS/Google Chrome", "Chromium.app/Contents/MacOS/Chromium")
 # Without fonts a page has no letters.
 PACKAGES = ("chromium", "fonts-liberation", "fonts-dejavu-core")
+ATTEMPTS = 4
+PAUSE_SECONDS = 5.0
+APT_OPTIONS = ("-oAcquire::Retries=3", "-oAcquire::http::Timeout=30", "-oDPkg::Lock::Timeout=120")
 MISSING = (
     "no Chromium or Chrome was found: install one (Debian: apt-get install chromium fonts-liberation) "
     "and see that it is on PATH"
@@ -80,24 +84,46 @@ def find() -> str | None:
 
 
 def install() -> str:
-    """Install Chromium from the system's packages and return its path.
+    """Install Chromium from the system's packages (Debian and its kin) and return its path.
 
-    :raises BrowserError: where that takes more rights or another system than this one
+    A package mirror may be away for a moment: it is tried a few times.
+
+    :raises BrowserError: where that takes more rights or another system than this one, or no mirror answers
     """
     apt_get = shutil.which("apt-get")
-    if not apt_get or os.geteuid() != 0:
+    if not apt_get:
         raise BrowserError(MISSING)
+    command = [*_as_root(), "env", "DEBIAN_FRONTEND=noninteractive", apt_get, "-qq", *APT_OPTIONS]
     print("Installing Chromium for the browser tests: apt-get install", *PACKAGES, flush=True)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for arguments in (["update"], ["install", "-y", "--no-install-recommends", *PACKAGES]):
+    for attempt in range(1, ATTEMPTS + 1):
+        # Where a list cannot be renewed, the old one may do: only what the installation says counts.
+        subprocess.run([*command, "update"], capture_output=True, check=False)
         done = subprocess.run(
-            [apt_get, "-qq", *arguments], env=environment, capture_output=True, text=True, check=False
+            [*command, "install", "-y", "--no-install-recommends", *PACKAGES],
+            capture_output=True,
+            text=True,
+            check=False,
         )
-        if done.returncode:
-            raise BrowserError(f"apt-get {arguments[0]} failed: {done.stderr.strip()[-2000:]}")
+        if not done.returncode:
+            break
+        said = f"apt-get install failed: {done.stderr.strip()[-2000:]}"
+        if attempt == ATTEMPTS:
+            raise BrowserError(f"{said}\nIt was tried {ATTEMPTS} times. {MISSING[0].upper()}{MISSING[1:]}")
+        print(f"{said}\nIt is tried again.", flush=True)
+        time.sleep(PAUSE_SECONDS * 2 ** (attempt - 1))
     if not (found := find()):
         raise BrowserError(f"apt-get installed {', '.join(PACKAGES)}, but {MISSING}")
     return found
+
+
+def _as_root() -> list[str]:
+    """Return what a command of root's begins with; sudo must not ask for a password."""
+    if os.geteuid() == 0:
+        return []
+    sudo = shutil.which("sudo")
+    if sudo and subprocess.run([sudo, "-n", "true"], capture_output=True, check=False).returncode == 0:
+        return [sudo, "-n"]
+    raise BrowserError(MISSING)
 
 
 @contextmanager

@@ -212,6 +212,21 @@ def test_what_runs_and_what_comes_next(fake: FakeAirflow, tab: Page) -> None:
     expect(tab.locator("table.runs tbody tr").first).to_contain_text("2 of 2")
 
 
+def test_a_run_that_waits_for_a_person_says_so(fake: FakeAirflow, tab: Page) -> None:
+    fake.add_run("live", "running", start=-9)
+    fake.set_task("live", "approve", "awaiting_input")
+    open_list(tab)
+    expect(tab.locator("table.runs")).to_be_visible()
+    tab.clock.run_for(1000)
+
+    asked = tab.get_by_role("region", name="Running now").get_by_role("link", name="waiting for approval")
+    expect(asked).to_have_attribute("href", f"/dags/{DAG}/runs/live/required_actions")
+
+    fake.set_task("live", "approve", "success")
+    tab.clock.run_for(11000)
+    expect(asked).to_have_count(0)
+
+
 def test_a_dry_run_counts_as_no_delivery(fake: FakeAirflow, tab: Page) -> None:
     fake.deliver("real", [result("mail", "gold")], start=-60)
     fake.add_run("dry", "success", conf={"dry_run": True, "activation_info": {"mail": ["gold"]}})

@@ -26,6 +26,7 @@ DAG = "aep_adhoc_activation"
 TENANT_LINK = "https://experience.adobe.com/#/@acmecorp/sname:prod/platform/destination/browse/mail"
 OPERATORS = {
     "plan_jobs": "PlanJobsOperator",
+    "approve": "ApproveDeliveryOperator",
     "wait_for_segment_export": "SegmentExportSensor",
     "get_latest_export_job": "LatestSegmentExportOperator",
     "activate": "AdHocActivationOperator",
@@ -190,7 +191,7 @@ class FakeAirflow:
             {"job": number, "of": len(jobs), "activation_info": _info(job), "aliases": {}}
             for number, job in enumerate(jobs, start=1)
         ]
-        done = {"dag_id": dag_id}
+        done: dict[str, Any] = {"dag_id": dag_id}
         self.set_task(run_id, "plan_jobs", "success", xcoms={"return_value": plan, "names": dict(names or {})}, **done)
         self.set_task(run_id, "wait_for_segment_export", "success", **done)
         self.set_task(run_id, "get_latest_export_job", "success", xcoms={"return_value": "722"}, **done)
@@ -250,7 +251,8 @@ class FakeAirflow:
             case ["dags", dag, "dagRuns", run]:
                 return self.runs.get((dag, run))
             case ["dags", dag, "dagRuns", run, "taskInstances"]:
-                return _page(self.tasks.get((dag, run), []), "task_instances", query)
+                tasks = [task for task in self.tasks.get((dag, run), []) if query.get("state") in (None, task["state"])]
+                return _page(tasks, "task_instances", query)
             case ["dags", dag, "dagRuns", run, "taskInstances", "~", "xcomEntries"]:
                 entries = [
                     {"task_id": task, "map_index": index, "key": key, "timestamp": f"{at(0)}-{version}"}

@@ -6,6 +6,7 @@ import { airflow, inside } from "./links.js";
 import { askedOf, flowsOf, isDry, isFinished, perDay, totals } from "./history.js";
 import { notice, pill, problemOf } from "./parts.js";
 import { csv, save } from "./csv.js";
+import { waits } from "./reports.js";
 
 const STATES = {
   success: ["good", "Succeeded"], failed: ["bad", "Failed"], running: ["busy", "Running"], queued: ["idle", "Waiting to start"],
@@ -45,7 +46,7 @@ export function showAll(page, view) {
   update(part("figures"), [sums, runs.length], () => figures(sums));
   const live = all.filter((run) => !isFinished(run));
   const next = comingNext(known.dags);
-  update(part("now"), [live.map((run) => [run, kept(run)]), next, Math.floor(Date.now() / 60000)], () => h("div.columns", {}, runningNow(live, kept, actions), next.length > 0 && upcoming(next)));
+  update(part("now"), [live.map((run) => [run, kept(run), waits(run)]), next, Math.floor(Date.now() / 60000)], () => h("div.columns", {}, runningNow(live, kept, actions), next.length > 0 && upcoming(next)));
   update(part("charts"), [runs.some(isFinished), CHARTS], () => runs.some(isFinished) && charts());
   if (runs.some(isFinished)) tables(part("charts"), runs, view);
   update(part("export"), [runs.length > 0], () => runs.length > 0 && exportButton(view));
@@ -97,7 +98,7 @@ function runningNow(live, kept, actions) {
         h("div.line", {}, inside(airflow.activation(run.dag_id, run.dag_run_id), { data: { key: `live-${run.dag_id}-${run.dag_run_id}` } }, run.dag_display_name),
           h("span.muted", {}, run.start_date ? `${duration((Date.now() - new Date(run.start_date)) / 1000)}` : "waiting to start")),
         total !== null && h("div.meter", { role: "img", "aria-label": `${done} of ${total} audiences done` }, h("span", { style: { "--share": total ? (100 * done) / total + "%" : "0%" } })),
-        h("p.muted.small", {}, progress ? `${count(done)} of ${plural(total, "audience")} done` : total === null ? "being planned" : `${plural(total, "audience")}, before or during the export`));
+        h("p.muted.small", {}, progress ? `${count(done)} of ${plural(total, "audience")} done` : waits(run) ? inside(`${airflow.run(run.dag_id, run.dag_run_id)}/required_actions`, { data: { key: `asked-${run.dag_id}-${run.dag_run_id}` } }, "waiting for approval") : total === null ? "being planned" : `${plural(total, "audience")}, before or during the export`));
     })),
     live.length > 8 && h("p.muted", {}, `and ${live.length - 8} more, in the list below`));
 }

@@ -9,6 +9,7 @@ const DEFAULT = { report: ["report"], plan: ["plan_jobs"] };
 const memory = new Map();
 const tasksOf = new Map();
 const reading = new Map();
+const waiting = new Map();
 /** Flow id → name, learnt from the plans. */
 export const names = {};
 const NAMES = "aep-names-1";
@@ -30,6 +31,9 @@ export function kept(run) {
   return memory.get(key);
 }
 
+/** Whether a run waited for a person when it was last read. */
+export const waits = (run) => waiting.get(keyOf(run)) === true;
+
 /** Read a run's result, or how far it is; finished runs are asked for once. */
 export function read(run, { urgent = false } = {}) {
   const key = keyOf(run);
@@ -48,6 +52,8 @@ async function fetchResult(run, urgent) {
     ids = await tasksByOperator(run.dag_id);
     if (ids !== DEFAULT) values = await valuesOf(run, ids.report, "return_value", urgent);
   }
+  // Before anything is sent, a person may have to agree.
+  if (!finished && !values.length) waiting.set(keyOf(run), await isAsked(run)); else waiting.delete(keyOf(run));
   const result = values.length ? condense(values) : null;
   if (result) await learnNames(run, Object.keys(result.flows), ids.plan, urgent);
   return remember(run, result);
@@ -66,6 +72,11 @@ async function progressOf(run) {
   const entries = await list(`${runPath(run.dag_id, run.dag_run_id)}/taskInstances/~/xcomEntries`, "xcom_entries", { params: { xcom_key: "progress" }, most: 100 });
   const found = await Promise.all(entries.filter((entry) => entry.key === "progress").map((entry) => xcom(run.dag_id, run.dag_run_id, entry.task_id, "progress", { mapIndex: entry.map_index })));
   return found.filter((value) => value !== null);
+}
+
+async function isAsked(run) {
+  const found = await ask(`${runPath(run.dag_id, run.dag_run_id)}/taskInstances`, { params: { state: "awaiting_input", limit: 1 } });
+  return found.task_instances.some((task) => task.operator_name === "ApproveDeliveryOperator");
 }
 
 async function valuesOf(run, taskIds, key, urgent) {

@@ -1,0 +1,85 @@
+"""What is on the pictures: a few deliveries, each in a state worth seeing, of the simulated AEP's shop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from include.aep_simulator.shop import audience_id, flow_id
+from tools.airflow_client import AirflowClient
+from tools.demo import ACTIVATION_DAG
+from tools.simulator_client import SimulatorClient
+from tools.stack import Stack
+
+LOYALTY_DAG = "aep_campaign_weekly_loyalty"
+APPROVAL_DAG = "aep_campaign_flash_sale"
+DAGS = (ACTIVATION_DAG, LOYALTY_DAG, APPROVAL_DAG)
+DONE, PARTLY, REFUSED, DRY, RUNNING, LOYALTY, APPROVAL = (
+    "friday_newsletter",
+    "flash_sale_reminder",
+    "old_audiences",
+    "rehearsal",
+    "weekend_leaflets",
+    "loyalty_letter",
+    "flash_sale",
+)
+RUN_SECONDS = 180.0
+LONG = 24 * 3600.0  # of the simulated AEP's clock
+
+NEWSLETTER = {"Newsletter S3": ("Newsletter subscribers", "Lapsed buyers 180 days", "Wine and spirits fans")}
+ORDERS: dict[str, dict[str, Sequence[str]]] = {
+    DONE: {**NEWSLETTER, "Flash sale SFTP": ("Abandoned cart 7 days",)},
+    PARTLY: {
+        "Flash sale SFTP": ("High basket value", "App users with push"),
+        "Loyalty partner Azure Blob": ("Points expiring soon",),
+    },
+    REFUSED: {"Flash sale SFTP": ("Black Friday shoppers", "Spring collection preview", "Gift finder users")},
+    DRY: {"Regional call centre SFTP": ("Families near Berlin", "Seniors near Vienna")},
+    RUNNING: {
+        "Regional leaflets S3": ("Families near Berlin", "Students near Leipzig", "Pet owners near Hamburg"),
+        "Newsletter S3": ("Birthday this month", "Families with children"),
+    },
+}
+
+
+def info(order: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return an order by names as the DAG takes it."""
+    return {flow_id(flow): [audience_id(audience) for audience in audiences] for flow, audiences in order.items()}
+
+
+def deliver(stack: Stack) -> None:
+    """Play all deliveries that come to an end, and wait for that."""
+    client, aep = stack.airflow.client, stack.simulator
+    client.wait_dags(*DAGS)
+    aep.add_outcomes(
+        {
+            "flow_id": flow_id("Flash sale SFTP"),
+            "audience_id": audience_id("App users with push"),
+            "status": "failed",
+        },
+        {
+            "flow_id": flow_id("Loyalty partner Azure Blob"),
+            "audience_id": audience_id("Points expiring soon"),
+            "status": "success",
+            "records_skipped": 31,
+        },
+    )
+    for run_id in (DONE, PARTLY, REFUSED, DRY):
+        conf = {"activation_info": info(ORDERS[run_id]), "poll_interval": 2, "dry_run": run_id == DRY}
+        client.trigger_dag(ACTIVATION_DAG, conf, run_id)
+    client.trigger_dag(LOYALTY_DAG, {}, LOYALTY)
+    for run_id in (DONE, PARTLY, REFUSED, DRY):
+        client.wait_run(ACTIVATION_DAG, run_id, RUN_SECONDS)
+    client.wait_run(LOYALTY_DAG, LOYALTY, RUN_SECONDS)
+
+
+def keep_going(client: AirflowClient, aep: SimulatorClient) -> None:
+    """Start a delivery that stays half done, and a campaign that waits for a person."""
+    slow = [("Regional leaflets S3", name) for name in ("Students near Leipzig", "Pet owners near Hamburg")]
+    for flow, audience in (*slow, ("Newsletter S3", "Birthday this month")):
+        aep.add_outcomes(
+            {"flow_id": flow_id(flow), "audience_id": audience_id(audience), "status": "success", "seconds": LONG}
+        )
+    client.trigger_dag(ACTIVATION_DAG, {"activation_info": info(ORDERS[RUNNING]), "poll_interval": 2}, RUNNING)
+    client.trigger_dag(APPROVAL_DAG, {}, APPROVAL)
+    client.wait_task(APPROVAL_DAG, APPROVAL, "approve", "awaiting_input", timeout=RUN_SECONDS)
+    client.wait_task(ACTIVATION_DAG, RUNNING, "wait_for_flow_runs", "deferred", timeout=RUN_SECONDS)
