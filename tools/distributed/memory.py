@@ -46,11 +46,13 @@ class MemoryWatch:
 
 
 def _used(sessions: Mapping[str, int]) -> dict[str, int]:
+    """Return {replica: bytes}. PostgreSQL gives each of its children a session of its own: their parent's counts."""
     owners = {sid: replica for replica, sid in sessions.items()}
     used: dict[str, int] = defaultdict(int)
     for pid in psutil.pids():
         with contextlib.suppress(psutil.Error, ProcessLookupError, PermissionError):
-            if replica := owners.get(os.getsid(pid)):
-                memory = psutil.Process(pid).memory_full_info()
+            process = psutil.Process(pid)
+            if replica := owners.get(os.getsid(pid)) or owners.get(process.ppid()):
+                memory = process.memory_full_info()
                 used[replica] += getattr(memory, "pss", memory.uss)
     return used
