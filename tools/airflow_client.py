@@ -12,7 +12,7 @@ import requests
 
 TERMINAL_STATES = frozenset({"success", "failed"})
 _POLL_SECONDS = 0.3
-_REQUEST_SECONDS = 30.0
+_REQUEST_SECONDS = 120.0
 
 
 class AirflowClientError(Exception):
