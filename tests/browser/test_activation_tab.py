@@ -12,9 +12,12 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
 from tests.support.pages import DAG, TENANT_LINK, FakeAirflow, Open, open_tab, result
-from tests.support.stage import Scene
+from tests.support.stage import Run, Scene
 from tools import browser as chromium
+from tools.airflow_client import AirflowClient
+from tools.local_airflow import LocalAirflow
 
+FLASH_SALE = "aep_campaign_flash_sale"
 EVIL = '<script>window.hit=1</script><img src=x onerror="window.hit=1">'
 NAMES = {"mail": "Mail", "shop": "Web shop", "gold": "Gold customers", "silver": "Silver customers", "evil": EVIL}
 DELIVERED = [
@@ -370,6 +373,33 @@ def test_airflow_shows_the_tab_and_it_follows_a_run(scene: Scene, visit: Visit) 
     assert opened.value.url.startswith("https://experience.adobe.com/") or opened.value.url.startswith("chrome-error")
     frame.get_by_role("link", name="All activations").click()
     expect(page).to_have_url(re.compile("/plugin/aep-activations"))
+
+    # The tasks have a button that leads to the same place.
+    for task in ("activate/mapped/0", "wait_for_flow_runs"):
+        page.goto(f"/dags/{run.dag_id}/runs/{run.run_id}/tasks/{task}/details")
+        button = page.get_by_role("link", name="AEP destination")
+        expect(button).to_have_attribute(
+            "href", re.compile("^https://experience.adobe.com/#/@.+/destination/browse/mail$")
+        )
+
+
+def test_airflow_shows_that_a_person_has_to_agree(client: AirflowClient, airflow: LocalAirflow, visit: Visit) -> None:
+    run = Run(airflow, client, client.trigger_dag(FLASH_SALE, {}), FLASH_SALE)
+    run.wait_task("approve", "awaiting_input")
+    page = visit("viewer")
+    page.goto(f"/dags/{FLASH_SALE}/runs/{run.run_id}/plugin/aep-activation")
+    frame = page.frame_locator('iframe[title="Activation"]')
+
+    expect(frame.get_by_role("heading", level=1)).to_have_text("Waiting for approval")
+    expect(frame.locator("tr", has_text="Bargain hunters")).to_contain_text("Not sent yet")
+    frame.get_by_role("link", name="Look at the plan and answer").click()
+    expect(page).to_have_url(re.compile("/required_actions$"))
+    expect(page.get_by_text("Deliver Flash sale now?").first).to_be_visible()
+
+    run.mark_failed("approve")
+    assert run.wait() == "failed"
+    page.goto(f"/dags/{FLASH_SALE}/runs/{run.run_id}/plugin/aep-activation")
+    expect(frame.get_by_role("heading", level=1)).to_have_text("Not approved: nothing was sent")
 
 
 def test_airflow_shows_why_a_plan_was_refused(scene: Scene, visit: Visit) -> None:
