@@ -55,6 +55,7 @@ up: venv ## The same to look around in: Airflow's UI and the simulated AEP, unti
 env: ## Write .env for docker-compose.yaml, with strong secrets (keeps what is there)
 	@$(PYTHON) tools/compose_env.py
 
+# Unless TESTS leaves out those that need one, a browser is seen to first.
 test: env-dev ## Run the tests (a part of them: make test TESTS="tests/unit -k planning")
 	@$(if $(and $(TESTS),$(if $(findstring browser,$(TESTS)),,no)),,$(RUN) -m tools.browser)
 	@$(RUN) -m pytest $(or $(TESTS),$(ALL))

@@ -12,7 +12,6 @@ import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from types import SimpleNamespace
-from typing import Any
 from unittest import mock
 
 from adobe_experience_platform import polling
@@ -35,10 +34,6 @@ class Latency:
     lag_mean_s: float
     lag_p99_s: float
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the case as scale.json has it."""
-        return asdict(self)
-
 
 def latencies() -> list[Latency]:
     """Return polls and lag of each rhythm, for each duration."""
@@ -49,7 +44,7 @@ def latencies() -> list[Latency]:
     )
     found = [_measure(name, following, seconds) for seconds in DURATIONS for name, following in rhythms]
     for item in found:
-        print(f"  {json.dumps(item.to_json())}", flush=True)
+        print(f"  {json.dumps(asdict(item))}", flush=True)
     return found
 
 

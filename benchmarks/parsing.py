@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmarks.scene import ident
 from tools.airflow_settings import REPOSITORY
@@ -44,15 +43,6 @@ class Parsed:
     one_s: float
     """What a task process pays, which needs the DAG of one campaign."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the case as scale.json has it."""
-        return asdict(self)
-
-
-def available() -> bool:
-    """Tell whether this version of the project makes DAGs of campaign files."""
-    return DAG_FILE.exists()
-
 
 def parse(sizes: Sequence[int] = SIZES) -> list[Parsed]:
     """Measure each number of campaign files, in processes of their own; the least of three tries."""
@@ -64,7 +54,7 @@ def parse(sizes: Sequence[int] = SIZES) -> list[Parsed]:
             everything = min(_parse(folder, "", size) for _ in range(3))
             one = min(_parse(folder, f"aep_campaign_campaign_{size // 2:03}", 1) for _ in range(3))
         found.append(Parsed(size, round(everything, 3), round(one, 3)))
-        print(f"  {json.dumps(found[-1].to_json())}", flush=True)
+        print(f"  {json.dumps(asdict(found[-1]))}", flush=True)
     return found
 
 

@@ -49,10 +49,6 @@ class Watched:
     """Times that the event loop was blocked for over 200 ms after the start, by Airflow's watchdog."""
     not_succeeded: int
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the case as watching.json has it."""
-        return asdict(self)
-
 
 def plan_of(runs: int, tasks: int) -> tuple[list[dict[str, Any]], dict[str, list[Any]]]:
     """Return (runs, {DAG id: the orders of each of its tasks}).
@@ -110,7 +106,7 @@ def watch(cases: Sequence[tuple[int, int]] = CASES) -> list[Watched]:
                 dags_folders=[HERE / "watch_dags"], connections={"aep_default": aep.connection()}
             ) as airflow:
                 found.append(_watch(airflow, aep, list(dags), seeded, tasks))
-            print(f"  {json.dumps(found[-1].to_json())}", flush=True)
+            print(f"  {json.dumps(asdict(found[-1]))}", flush=True)
     return found
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.live.test_notices import mails_about
 from tests.support.aep import JOBS, LocalAep
+from tests.support.live import mails_about
 from tests.support.mailbox import text_of
 from tests.support.stage import Run, Scene, together
 from tools.airflow_client import AirflowClient

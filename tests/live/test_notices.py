@@ -5,16 +5,12 @@ from __future__ import annotations
 from email.message import EmailMessage
 from typing import Any
 
-from tests.support.live import MAILBOX
+from tests.support.live import mails_about
 from tests.support.mailbox import text_of
 from tests.support.stage import Run, Scene, together
 
 DAG = "aep_told"
 LATE = "aep_told_late"
-
-
-def mails_about(run: Run) -> list[EmailMessage]:
-    return [mail for mail in MAILBOX.messages if f"run {run.run_id}\n" in text_of(mail).replace("\r\n", "\n")]
 
 
 def events_of(run: Run) -> list[dict[str, Any]]:

@@ -9,15 +9,16 @@ import datetime as dt
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.aep import SEED, LocalAep
-from tests.support.mailbox import Mailbox, smtp_connection
+from tests.support.mailbox import Mailbox, smtp_connection, text_of
 from tests.support.sockets import closed_port
-from tests.support.stage import Scenario, Stage
+from tests.support.stage import Run, Scenario, Stage
 from tools.airflow_client import AirflowClient
 from tools.local_airflow import COMPONENTS, LocalAirflow
 from tools.local_postgres import LocalPostgres
@@ -35,6 +36,11 @@ DUE_IN = dt.timedelta(minutes=4)
 TIMEOUT = 4
 SETTLE_MARGIN = 3
 MAILBOX = Mailbox()
+
+
+def mails_about(run: Run) -> list[EmailMessage]:
+    """Return the notices of a run that have arrived, oldest first."""
+    return [mail for mail in MAILBOX.messages if f"run {run.run_id}\n" in text_of(mail).replace("\r\n", "\n")]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
