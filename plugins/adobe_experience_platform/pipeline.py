@@ -173,6 +173,7 @@ def activation_pipeline(
             on_conflict=on_conflict,
             export_timeout_minutes=export_timeout_minutes,
             poll_interval=poll_interval,
+            names=names,
             deferrable=deferrable,
             **place,
         )

@@ -30,7 +30,7 @@ from .preflight import Findings
 from .retry import AEP_RETRY_POLICY
 from .shared_poll import resume_pause
 from .submission import OnConflict
-from .tables import table
+from .tables import folded, table
 from .tasks import XCOM_PLACE, AepTask, TaskStore, now
 
 if TYPE_CHECKING:
@@ -286,7 +286,8 @@ class PlanJobsOperator(AepTask):
             for job in jobs
             for pair in job.pairs
         ]
-        for line in table(("Job", "Destination", "Audience", "Flow id", "Audience id"), rows):
+        lines = table(("Job", "Destination", "Audience", "Flow id", "Audience id"), rows)
+        for line in folded(f"The plan: {count(len(pairs), 'audience')}", lines):
             self.log.info("%s", line)
         for warning in shorten(findings.warnings):
             self.log.warning("%s", warning)

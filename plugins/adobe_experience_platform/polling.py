@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import endpoints, exports, lookup
 from .endpoints import PAGE_SIZE, Call
-from .errors import AepCallError, AepError, AepNotFoundError, AepRequestError
+from .errors import AepCallError, AepError, AepNotFoundError, AepRequestError, one_line
 from .models import ExportJob, FlowRun, Pair
 from .throttle import CONCURRENCY
 
@@ -319,11 +319,16 @@ def export_call(flow_ids: Iterable[str], now: dt.datetime) -> Call[Snapshot]:
 
 
 def blockers(
-    snapshot: Snapshot, pairs: Sequence[Pair], aliases: Mapping[str, str], now: dt.datetime
+    snapshot: Snapshot,
+    pairs: Sequence[Pair],
+    aliases: Mapping[str, str],
+    now: dt.datetime,
+    names: Mapping[str, str] | None = None,
 ) -> tuple[list[str], list[str]]:
     """Return (what must end first, what is stuck and not waited for), as ids and words for people.
 
     :param pairs: if given, runs in progress that concern them count too.
+    :param names: id → name, shown beside the ids of flows.
     """
     state = exports.state_of(snapshot.jobs, now)
     waiting = [f"segment export job {job.id} ({job.raw_status})" for job in state.in_progress]
@@ -333,5 +338,7 @@ def blockers(
         concerned: dict[str, int] = {}
         for run in lookup.concerns(runs, own, aliases).values():
             concerned[run.id] = concerned.get(run.id, 0) + 1
-        waiting += [f"flow run {run_id} of flow {flow_id}" for run_id in concerned]
+        name = (names or {}).get(flow_id)
+        flow = f"{one_line(name)} ({flow_id})" if name else flow_id
+        waiting += [f"flow run {run_id} of flow {flow}" for run_id in concerned]
     return waiting, stuck

@@ -36,6 +36,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
     :param on_conflict: ``wait`` waits for flow runs too; ``adopt`` and ``fail`` do not. (templated)
     :param export_timeout_minutes: how long to wait, minutes; default 240. (templated)
     :param poll_interval: longest pause between two polls, seconds; default 30. (templated)
+    :param names: id → name, to show names beside ids; optional. (templated)
     :param deferrable: wait in the triggerer (default); if False, as Airflow's ``mode`` says (``poke`` holds a worker
         slot, ``reschedule`` does not).
 
@@ -54,6 +55,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         "on_conflict",
         "export_timeout_minutes",
         "poll_interval",
+        "names",
     )
 
     def __init__(
@@ -65,6 +67,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         on_conflict: str = "wait",
         export_timeout_minutes: float = 240,
         poll_interval: float = 30,
+        names: Any = None,
         deferrable: bool = True,
         retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
@@ -76,6 +79,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         self.on_conflict = on_conflict
         self.export_timeout_minutes = self.timeout / 60 if "timeout" in kwargs else export_timeout_minutes
         self.poll_interval = self.poke_interval if "poke_interval" in kwargs else poll_interval
+        self.names = names
         self.deferrable = deferrable
 
     def execute(self, context: Context) -> Any:
@@ -87,7 +91,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         if self._looks_clear():
             return None
         pairs, aliases = self._pairs()
-        trigger = self._export_trigger(deadline, info_of(pairs), aliases, ends_task=True, said=self._said)
+        trigger = self._export_trigger(deadline, info_of(pairs), aliases, self.names, ends_task=True, said=self._said)
         self._defer_until(trigger, deadline)
         raise AssertionError("defer() does not return")
 
@@ -125,7 +129,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         flow_ids = dict.fromkeys(pair.flow_id for pair in pairs)
         metrics.count(metrics.POLLS, {"poll": "export", **self._tags()})
         snapshot = self.hook.call(polling.export_call(flow_ids, now()))
-        waiting, stuck = polling.blockers(snapshot, pairs, aliases, now())
+        waiting, stuck = polling.blockers(snapshot, pairs, aliases, now(), self.names)
         for line in [item for item in stuck if item not in self._stuck]:
             self._stuck = [*self._stuck, line]
             self.log.warning("Not waiting for %s: it has been in progress for over 24 h and looks stuck", line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import conf
 
@@ -31,6 +31,7 @@ class SubmittingTask(AepTask):
     """A task that submits jobs exactly once, see :mod:`.submission`."""
 
     export_timeout_minutes: float
+    names: Any
 
     def _submit(self, context: Context, submissions: Sequence[Submission], *, settled: str = "") -> None:
         """Bring every submission to its end, deferring where something must be waited for.
@@ -89,9 +90,8 @@ class SubmittingTask(AepTask):
         info = info_of(pairs)
         if self.deferrable:
             TaskStore(context).set(PHASE, {"settling": ""})
-            self._defer_until(
-                self._export_trigger(deadline, info, submission.job.aliases, least_seconds=least), deadline
-            )
+            trigger = self._export_trigger(deadline, info, submission.job.aliases, self.names, least_seconds=least)
+            self._defer_until(trigger, deadline)
         time.sleep(least)
         since = time.monotonic()
         while now() < deadline:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from .errors import one_line
 
+LINES_UNFOLDED = 30
+"""Lines that a log shows at once, at most, where they are no result."""
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~])")
 
 
@@ -29,6 +31,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[st
     out = io.StringIO()
     Console(file=out, width=400, color_system=None, legacy_windows=False).print(grid)
     return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+def folded(title: str, lines: Sequence[str]) -> list[str]:
+    """Return lines of a log; where they are many, as a group that Airflow's log page folds under a title."""
+    return list(lines) if len(lines) <= LINES_UNFOLDED else [f"::group::{title}", *lines, "::endgroup::"]
 
 
 def plain(text: str) -> str:

@@ -124,10 +124,12 @@ class AepTask(BaseOperator):
         deadline: dt.datetime,
         info: Mapping[str, Sequence[str]],
         aliases: Mapping[str, str],
+        names: Mapping[str, str] | None,
         **kwargs: Any,
     ) -> SegmentExportTrigger:
         place = self._trigger_arguments(deadline)
-        return SegmentExportTrigger(activation_info=info, aliases=aliases, **kwargs, **place)
+        flow_names = {flow_id: names[flow_id] for flow_id in info if flow_id in names} if names else {}
+        return SegmentExportTrigger(activation_info=info, aliases=aliases, names=flow_names, **kwargs, **place)
 
     def _push_link(self, context: Context, flow_id: str) -> None:
         settings = self.hook.settings

@@ -42,6 +42,7 @@ class SegmentExportTrigger(SharedPollTrigger):
 
     :param activation_info: if given, {flow id: [audience id, …]} whose runs in progress are waited for too.
     :param aliases: audience id → external id, for imported audiences.
+    :param names: id → name, for the log.
     :param least_seconds: wait at least this long, however clear the way looks.
     :param ends_task: whether the task is over when the way is clear; it then ends without a worker.
     :param said: what the task has already logged that it waits for; it is not logged again.
@@ -58,6 +59,7 @@ class SegmentExportTrigger(SharedPollTrigger):
         *,
         activation_info: Mapping[str, Sequence[str]] | None = None,
         aliases: Mapping[str, str] | None = None,
+        names: Mapping[str, str] | None = None,
         least_seconds: float = 0.0,
         ends_task: bool = False,
         said: Sequence[str] = (),
@@ -66,6 +68,7 @@ class SegmentExportTrigger(SharedPollTrigger):
         super().__init__(**kwargs)
         self.activation_info = {flow: list(audiences) for flow, audiences in (activation_info or {}).items()}
         self.aliases = dict(aliases or {})
+        self.names = dict(names or {})
         self.least_seconds = float(least_seconds)
         self.ends_task = ends_task
         self._pairs = read_activation_info(self.activation_info)[0] if self.activation_info else []
@@ -78,6 +81,7 @@ class SegmentExportTrigger(SharedPollTrigger):
         return {
             "activation_info": self.activation_info,
             "aliases": self.aliases,
+            "names": self.names,
             "least_seconds": self.least_seconds,
             "ends_task": self.ends_task,
             "said": self.said,
@@ -144,7 +148,7 @@ class SegmentExportTrigger(SharedPollTrigger):
         self._recovered()
         if not self._wanted() <= set(snapshot.flow_runs):
             return None  # the round began before this task joined
-        waiting, stuck = polling.blockers(snapshot, self._pairs, self.aliases, dt.datetime.now(tz=dt.UTC))
+        waiting, stuck = polling.blockers(snapshot, self._pairs, self.aliases, dt.datetime.now(tz=dt.UTC), self.names)
         for line in [item for item in stuck if item.split(" (")[0] not in self._stuck]:
             self._stuck.add(line.split(" (")[0])
             self.log.warning("Not waiting for %s: it has been in progress for over 24 h and looks stuck", line)

@@ -452,6 +452,7 @@ def test_a_run_that_concerns_many_pairs_is_named_once():
     seen = snapshot(runs=[run_json("r1", status="inProgress", audiences=["a", "b"])])
     pairs = [Pair("flow-1", "a"), Pair("flow-1", "b")]
     assert blockers(seen, pairs, {}, NOW) == (["flow run r1 of flow flow-1"], [])
+    assert blockers(seen, pairs, {}, NOW, {"flow-1": "Mail"}) == (["flow run r1 of flow Mail (flow-1)"], [])
 
 
 def test_an_imported_audiences_run_counts_by_its_other_id():

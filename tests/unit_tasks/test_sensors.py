@@ -79,6 +79,19 @@ def test_runs_of_the_audiences_are_waited_for_if_asked(
     assert other.execute(context) is None
 
 
+def test_a_run_that_is_waited_for_is_named_with_its_destination(aep: LocalAep, context: Any) -> None:
+    run_id = started(aep)
+    names = {"mail": "Newsletter", "gold": "Gold customers"}
+
+    with captured() as lines:
+        wait = deferred(sensor(SegmentExportSensor, activation_info={"mail": ["gold"]}, names=names), context)
+
+    said = f"flow run {run_id} of flow Newsletter (mail)"
+    assert f"Waiting for {said}" in lines
+    kwargs = wait.trigger.serialize()[1]
+    assert (kwargs["names"], kwargs["said"]) == ({"mail": "Newsletter"}, [said])
+
+
 @pytest.mark.usefixtures("quick")
 def test_trouble_on_the_first_look_is_no_end(aep: LocalAep, context: Any) -> None:
     aep.add_faults({"kind": "status", "status": 503, "path": "*/export/jobs", "times": None})

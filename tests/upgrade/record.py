@@ -49,7 +49,7 @@ def wait_for_export() -> Any:
     """Return the sensor before the delivery."""
     from adobe_experience_platform.sensors import SegmentExportSensor
 
-    return SegmentExportSensor(task_id="wait_for_segment_export", activation_info=JOBS)
+    return SegmentExportSensor(task_id="wait_for_segment_export", activation_info=JOBS, names=NAMES)
 
 
 def new_context(task_id: str, store: dict[str, Any] | None = None, xcoms: list[Any] | None = None) -> Any:
