@@ -38,8 +38,10 @@ def main() -> int:
     outputs.write(outputs.SCALE, scale)
     if "watching" in options.cases:
         _say("One triggerer that watches flow runs")
-        scale["watching"] = [asdict(item) for item in watching.watch(options.watched)]
-        failures += sum(item["not_succeeded"] for item in scale["watching"])
+        fresh = [asdict(item) for item in watching.watch(options.watched)]
+        failures += sum(item["not_succeeded"] for item in fresh)
+        known = {(item["runs"], item["tasks"]): item for item in [*scale.get("watching", []), *fresh]}
+        scale["watching"] = [known[case] for case in sorted(known)]
         outputs.write(outputs.SCALE, scale)
     for path in outputs.publish():
         print(f"wrote {path.relative_to(REPOSITORY)}")

@@ -128,6 +128,7 @@ def watching_table(rows: Rows) -> str:
         "requests a minute",
         "end noticed after, p50",
         "p99",
+        "task ended after, p99",
         "event loop blocked",
     ]
     body = [
@@ -140,6 +141,7 @@ def watching_table(rows: Rows) -> str:
             _number(row["requests_per_minute"]),
             f"{row['lag_p50_s']:.1f} s",
             f"{row['lag_p99_s']:.1f} s",
+            f"{row['ended_p99_s']:.1f} s",
             f"{row['blocks']} times",
         ]
         for row in rows

@@ -21,7 +21,7 @@ SPEED = 2.5
 """A flow run takes 120 s instead of 300, give or take `RUN_VARIATION`."""
 RUN_VARIATION = 0.1
 WATCH_PLAN = "AEP_BENCH_WATCH"
-"""Environment variable: a JSON file {DAG id: {"poll_interval", "tasks": [[order, …], …]}}."""
+"""Environment variable: a JSON file {DAG id: {"poll_interval", "orders": [order, …]}}."""
 FLOW_SERVICE = "/data/foundation/flowservice"
 EXPORT_JOBS = "/data/core/ups/export/jobs"
 ADHOC_RUN = "/data/core/activation/disflowprovider/adhocrun"

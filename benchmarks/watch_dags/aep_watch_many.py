@@ -44,10 +44,7 @@ class WatchInTriggerer(BaseOperator):
         raise RuntimeError(str(event))
 
 
-plans = json.loads(Path(os.environ[WATCH_PLAN]).read_text())
-for dag_id, plan in plans.items():
+for dag_id, plan in json.loads(Path(os.environ[WATCH_PLAN]).read_text()).items():
     with DAG(dag_id, schedule=None, catchup=False, tags=["benchmark"], default_args={"owner": "benchmark"}) as dag:
-        first = int(dag_id.rsplit("_", 1)[1]) * len(next(iter(plans.values()))["tasks"])
-        for number, orders in enumerate(plan["tasks"], start=first):
-            WatchInTriggerer(task_id=f"watch_{number}", orders=orders, poll_interval=plan["poll_interval"])
+        WatchInTriggerer(task_id="watch", orders=plan["orders"], poll_interval=plan["poll_interval"])
     globals()[dag_id] = dag

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from .errors import AepError
 from .lookup import names_of
@@ -142,6 +142,11 @@ def _result(pair: Pair, order: Order | None, status: str, *, error: str = "", co
 
 def _iso(moment: dt.datetime | None) -> str | None:
     return moment.isoformat(timespec="seconds") if moment else None
+
+
+def progress_of(results: Sequence[Result]) -> dict[str, Any]:
+    """Return what the XCom ``progress`` holds: ``{"ended": int, "of": int, "results": [...]}``."""
+    return {"ended": sum(map(is_terminal, results)), "of": len(results), "results": list(results)}
 
 
 def line_of(result: Result, names: Mapping[str, str]) -> str:

@@ -23,7 +23,18 @@ from .models import FlowRun, Pair, RunStatus
 from .planning import count, read_activation_info
 from .polling import Bulk, Group, Snapshot, Subscription
 from .record import Order, Record
-from .results import Delivery, Result, deliveries, ended_well, is_delivered, is_terminal, line_of, results_of, summarize
+from .results import (
+    Delivery,
+    Result,
+    deliveries,
+    ended_well,
+    is_delivered,
+    is_terminal,
+    line_of,
+    progress_of,
+    results_of,
+    summarize,
+)
 from .shared_poll import FAILURES_ALLOWED, SharedPollTrigger, async_hook, event
 from .watcher import WatcherMemory
 
@@ -200,6 +211,7 @@ class FlowRunTrigger(SharedPollTrigger):
         self._runs: dict[str, FlowRun | AepError] = {}
         self._results: list[Result] = []
         self._written: tuple[float, list[Result]] = (0.0, [])
+        self._lines: list[str] = []
 
     def _arguments(self) -> dict[str, Any]:
         return {
@@ -221,10 +233,18 @@ class FlowRunTrigger(SharedPollTrigger):
         async with polling.turn():
             await asyncio.sleep(0)  # let the others line up: whom nobody keeps waiting takes no turns
             found = self._take_in(snapshot, subscription)
+            if self._is_over(subscription):
+                self._lines.append(ended_well(len(self._results)))
+        if self._lines:
+            # The supervisor reads the log from a pipe that is full while it writes to the database.
+            await asyncio.to_thread(self._say)
         if found is not None:
             return found
+        if self._is_over(subscription):
+            value: Any = {"summary": summarize(self._results), "results": self._results}
+            return TaskSuccessEvent(xcoms={"progress": progress_of(self._results), "return_value": value})
         await self._write_progress(self._results, last=not subscription.wanted)
-        return None if subscription.wanted else self._end(self._results)
+        return None if subscription.wanted else self._end()
 
     def _take_in(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
         """Note what has changed; returns an event only where none of the runs could be read for too long."""
@@ -260,14 +280,15 @@ class FlowRunTrigger(SharedPollTrigger):
             self._tell(news, self._results, first=first)
         return None
 
-    def _end(self, results: list[Result]) -> TriggerEvent:
-        summary = summarize(results)
-        delivered = all(is_delivered(result, accept_partial=self.accept_partial) for result in results)
-        if self.ends_task and delivered and self._written[1] == results:
-            self.log.info("%s", ended_well(len(results)))
-            value: Any = {"summary": summary, "results": results}
-            return TaskSuccessEvent(xcoms={"return_value": value})
-        return event("done", counts={status: number for status, number in summary.items() if number})
+    def _is_over(self, subscription: Subscription) -> bool:
+        """Whether the task may end here, as every run delivered."""
+        if subscription.wanted or not self.ends_task:
+            return False
+        return all(is_delivered(result, accept_partial=self.accept_partial) for result in self._results)
+
+    def _end(self) -> TriggerEvent:
+        counts = {status: number for status, number in summarize(self._results).items() if number}
+        return event("done", counts=counts)
 
     def _is_lost(self, error: AepError) -> bool:
         """Whether AEP has not known a run for so long that it never will."""
@@ -276,10 +297,15 @@ class FlowRunTrigger(SharedPollTrigger):
     def _tell(self, news: Sequence[str], results: Sequence[Result], *, first: bool) -> None:
         changed = [result for result in results if result["run_id"] in news]
         for result in changed if len(changed) <= LINES_PER_ROUND else [r for r in changed if r["status"] == "failed"]:
-            self.log.info("%s", line_of(result, self.names))
+            self._lines.append(line_of(result, self.names))
         if news or first:
             ended = sum(is_terminal(result) for result in results)
-            self.log.info("%d of %s ended", ended, deliveries(len(results)))
+            self._lines.append(f"{ended} of {deliveries(len(results))} ended")
+
+    def _say(self) -> None:
+        lines, self._lines = self._lines, []
+        for line in lines:
+            self.log.info("%s", line)
 
     async def _write_progress(self, results: list[Result], *, last: bool) -> None:
         """Keep the XCom ``progress`` up to date; it decorates the UI, so failing to write it is no failure."""
@@ -294,7 +320,7 @@ class FlowRunTrigger(SharedPollTrigger):
         try:
             await XCom.aset(
                 "progress",
-                {"ended": sum(map(is_terminal, results)), "of": len(results), "results": results},
+                progress_of(results),
                 dag_id=ti.dag_id,
                 task_id=ti.task_id,
                 run_id=ti.run_id,

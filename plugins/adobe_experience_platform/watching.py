@@ -20,6 +20,7 @@ from .results import (
     is_delivered,
     is_terminal,
     line_of,
+    progress_of,
     results_of,
     summarize,
 )
@@ -109,8 +110,7 @@ class WatchingTask(AepTask):
         :raises AepDeliveryError: naming every such pair.
         """
         summary = summarize(results)
-        ended = sum(map(is_terminal, results))
-        context["ti"].xcom_push(key="progress", value={"ended": ended, "of": len(results), "results": list(results)})
+        context["ti"].xcom_push(key="progress", value=progress_of(results))
         accept = self.on_partial_success == "accept"
         bad = [item for item in results if not is_delivered(item, accept_partial=accept)]
         if bad:
