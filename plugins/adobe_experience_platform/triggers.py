@@ -233,18 +233,15 @@ class FlowRunTrigger(SharedPollTrigger):
         async with polling.turn():
             await asyncio.sleep(0)  # let the others line up: whom nobody keeps waiting takes no turns
             found = self._take_in(snapshot, subscription)
-            if self._is_over(subscription):
-                self._lines.append(ended_well(len(self._results)))
-        if self._lines:
-            # The supervisor reads the log from a pipe that is full while it writes to the database.
-            await asyncio.to_thread(self._say)
+        await self._say()
         if found is not None:
             return found
-        if self._is_over(subscription):
-            value: Any = {"summary": summarize(self._results), "results": self._results}
-            return TaskSuccessEvent(xcoms={"progress": progress_of(self._results), "return_value": value})
         await self._write_progress(self._results, last=not subscription.wanted)
-        return None if subscription.wanted else self._end()
+        if subscription.wanted:
+            return None
+        found = self._end(self._results)
+        await self._say()
+        return found
 
     def _take_in(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
         """Note what has changed; returns an event only where none of the runs could be read for too long."""
@@ -280,15 +277,14 @@ class FlowRunTrigger(SharedPollTrigger):
             self._tell(news, self._results, first=first)
         return None
 
-    def _is_over(self, subscription: Subscription) -> bool:
-        """Whether the task may end here, as every run delivered."""
-        if subscription.wanted or not self.ends_task:
-            return False
-        return all(is_delivered(result, accept_partial=self.accept_partial) for result in self._results)
-
-    def _end(self) -> TriggerEvent:
-        counts = {status: number for status, number in summarize(self._results).items() if number}
-        return event("done", counts=counts)
+    def _end(self, results: list[Result]) -> TriggerEvent:
+        summary = summarize(results)
+        delivered = all(is_delivered(result, accept_partial=self.accept_partial) for result in results)
+        if self.ends_task and delivered and self._written[1] == results:
+            self._lines.append(ended_well(len(results)))
+            value: Any = {"summary": summary, "results": results}
+            return TaskSuccessEvent(xcoms={"return_value": value})
+        return event("done", counts={status: number for status, number in summary.items() if number})
 
     def _is_lost(self, error: AepError) -> bool:
         """Whether AEP has not known a run for so long that it never will."""
@@ -302,8 +298,13 @@ class FlowRunTrigger(SharedPollTrigger):
             ended = sum(is_terminal(result) for result in results)
             self._lines.append(f"{ended} of {deliveries(len(results))} ended")
 
-    def _say(self) -> None:
+    async def _say(self) -> None:
+        """Log what there is to tell, from a thread: a log is a pipe that is full while its reader is busy."""
         lines, self._lines = self._lines, []
+        if lines:
+            await asyncio.to_thread(self._log_lines, lines)
+
+    def _log_lines(self, lines: Sequence[str]) -> None:
         for line in lines:
             self.log.info("%s", line)
 

@@ -6,6 +6,7 @@ import pytest
 
 from adobe_experience_platform.lineage import RUN_IDS_SHOWN, delivered_flows, openlineage_of
 from adobe_experience_platform.models import Pair, RunStatus
+from adobe_experience_platform.report import DeliveryReportOperator
 from adobe_experience_platform.results import NOT_SENT, Result, without_run
 
 
@@ -54,3 +55,16 @@ def test_openlineage_sees_each_flow_as_a_data_set_that_was_written() -> None:
     assert (flow.namespace, flow.name) == ("aep://flows", "mail")
     assert flow.outputFacets["outputStatistics"].rowCount == 10
     assert flow.facets["documentation"].description == "Mail"
+
+
+def test_openlineages_provider_finds_it_by_itself() -> None:
+    extractors = pytest.importorskip("airflow.providers.openlineage.extractors.manager")
+    task = DeliveryReportOperator(
+        task_id="report", plan_task_id="plan", submit_task_id="send", watch_task_id="watch", task_ids=[]
+    )
+    task._shown = [result("mail", "gold")], {"mail": "Mail"}
+
+    extractor = extractors.ExtractorManager().get_extractor_class(task)(task)
+
+    [flow] = extractor.extract_on_complete(None).outputs
+    assert (flow.namespace, flow.name) == ("aep://flows", "mail")
