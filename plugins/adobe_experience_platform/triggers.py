@@ -239,7 +239,7 @@ class FlowRunTrigger(SharedPollTrigger):
         await self._write_progress(self._results, last=not subscription.wanted)
         if subscription.wanted:
             return None
-        found = self._end(self._results)
+        found = await self._end(self._results)
         await self._say()
         return found
 
@@ -277,13 +277,17 @@ class FlowRunTrigger(SharedPollTrigger):
             self._tell(news, self._results, first=first)
         return None
 
-    def _end(self, results: list[Result]) -> TriggerEvent:
+    async def _end(self, results: list[Result]) -> TriggerEvent:
+        """End the task here if every run delivered; otherwise, and where its results are not kept, a worker does.
+
+        Airflow would store what a TaskSuccessEvent carries as text in text, which a task that pulls it gets as text.
+        """
         summary = summarize(results)
         delivered = all(is_delivered(result, accept_partial=self.accept_partial) for result in results)
-        if self.ends_task and delivered and self._written[1] == results:
+        kept = self.ends_task and delivered and self._written[1] == results
+        if kept and await self._push("return_value", {"summary": summary, "results": results}):
             self._lines.append(ended_well(len(results)))
-            value: Any = {"summary": summary, "results": results}
-            return TaskSuccessEvent(xcoms={"return_value": value})
+            return TaskSuccessEvent()
         return event("done", counts={status: number for status, number in summary.items() if number})
 
     def _is_lost(self, error: AepError) -> bool:
@@ -315,22 +319,22 @@ class FlowRunTrigger(SharedPollTrigger):
             return
         if not last and time.monotonic() - at < max(PROGRESS_PAUSE, len(results) / 100):
             return
+        if await self._push("progress", progress_of(results)):
+            self._written = (time.monotonic(), results)
+
+    async def _push(self, key: str, value: Any) -> bool:
+        """Write an XCom of the waiting task; returns whether it was written."""
         from airflow.sdk.execution_time.xcom import XCom
 
         ti = self.task_instance
+        if ti is None:
+            return False
         try:
-            await XCom.aset(
-                "progress",
-                progress_of(results),
-                dag_id=ti.dag_id,
-                task_id=ti.task_id,
-                run_id=ti.run_id,
-                map_index=ti.map_index,
-            )
+            await XCom.aset(key, value, dag_id=ti.dag_id, task_id=ti.task_id, run_id=ti.run_id, map_index=ti.map_index)
         except Exception as error:  # noqa: BLE001 - the wait must outlive trouble of the metadata database
-            self.log.warning("The XCom 'progress' could not be written: %s", type(error).__name__)
-            return
-        self._written = (time.monotonic(), results)
+            self.log.warning("The XCom '%s' could not be written: %s", key, type(error).__name__)
+            return False
+        return True
 
     def _unfinished(self) -> str:
         open_runs = [r for r in results_of(self._deliveries, self._runs, self.aliases) if not is_terminal(r)]

@@ -51,6 +51,7 @@ def test_v2_sends_the_activation_info_alone(scene: Scene) -> None:
     assert run.statuses() == dict.fromkeys([("mail", "gold"), ("mail", "partner"), ("shop", "silver")], "success")
     assert report["summary"]["success"] == 3
     assert {item["audience_id"]: item["records_exported"] for item in report["results"]} == records
+    assert scene.client.xcom("aep_adhoc_activation", run.run_id, "wait_for_flow_runs")["results"] == report["results"]
 
 
 @together

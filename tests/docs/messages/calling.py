@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow.sdk._shared.secrets_masker.secrets_masker import SecretsMasker
+
 from adobe_experience_platform import polling, transport
 from adobe_experience_platform.hook import AdobeExperiencePlatformHook
 from adobe_experience_platform.triggers import SegmentExportTrigger
@@ -285,3 +287,10 @@ def the_button_test(stage: Stage) -> None:
         before = len(stage.said)
         stage.presses_test(**changes)
         assert message in stage.said[before:]
+
+
+@produces("Skipping masking for a secret as it's too short")
+def a_connection_with_a_short_value(stage: Stage) -> None:
+    stage.monkeypatch.setattr(SecretsMasker, "_has_warned_short_secret", False)
+    stage.connect({"sandbox_name": "prod"})
+    stage.runs(stage.asks)

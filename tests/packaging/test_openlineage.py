@@ -1,0 +1,39 @@
+"""OpenLineage's provider, which is no dependency: laid beside this environment, it finds what a report tells it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.conftest import REPOSITORY
+
+BESIDE = (
+    "apache-airflow-providers-openlineage==2.20.3",
+    "openlineage-python==1.54.0",
+    "openlineage-integration-common==1.54.0",
+    "openlineage-sql==1.54.0",
+    "httpx2==2.16.2",
+    "httpcore2==2.16.2",
+    "truststore==0.10.5",
+)
+
+
+def test_the_provider_finds_what_was_delivered(uv: Callable[..., str], tmp_path: Path) -> None:
+    uv("pip", "install", "--quiet", "--python", sys.executable, "--target", tmp_path, "--no-deps", *BESIDE)
+
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    done = subprocess.run(
+        [*command, "tests/unit/test_lineage.py"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTEST_ADDOPTS": ""},
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 passed" in done.stdout, done.stdout
+    assert "skipped" not in done.stdout
