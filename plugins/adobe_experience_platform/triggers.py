@@ -22,26 +22,14 @@ from .lookup import Look, find
 from .models import FlowRun, Pair, RunStatus
 from .planning import count, read_activation_info
 from .polling import Bulk, Group, Snapshot, Subscription
+from .progress import LINES_PER_ROUND, Progress
 from .record import Order, Record
-from .results import (
-    Delivery,
-    Result,
-    deliveries,
-    ended_well,
-    is_delivered,
-    is_terminal,
-    line_of,
-    progress_of,
-    results_of,
-    summarize,
-)
+from .results import Delivery, Result, ended_well, is_delivered, is_terminal, line_of, results_of, summarize
 from .shared_poll import FAILURES_ALLOWED, SharedPollTrigger, async_hook, event
 from .watcher import WatcherMemory
 
 NOT_FOUND_GRACE = 300.0
 """Seconds that a run may be unknown to AEP after its order."""
-PROGRESS_PAUSE = 2.0
-LINES_PER_ROUND = 20
 
 
 class SegmentExportTrigger(SharedPollTrigger):
@@ -210,8 +198,7 @@ class FlowRunTrigger(SharedPollTrigger):
         self.accept_partial = accept_partial
         self._runs: dict[str, FlowRun | AepError] = {}
         self._results: list[Result] = []
-        self._written: tuple[float, list[Result]] = (0.0, [])
-        self._lines: list[str] = []
+        self._progress = Progress(self.names, self.log)
 
     def _arguments(self) -> dict[str, Any]:
         return {
@@ -233,15 +220,11 @@ class FlowRunTrigger(SharedPollTrigger):
         async with polling.turn():
             await asyncio.sleep(0)  # let the others line up: whom nobody keeps waiting takes no turns
             found = self._take_in(snapshot, subscription)
-        await self._say()
+        await self._progress.say()
         if found is not None:
             return found
-        await self._write_progress(self._results, last=not subscription.wanted)
-        if subscription.wanted:
-            return None
-        found = await self._end(self._results)
-        await self._say()
-        return found
+        await self._progress.write(self.task_instance, self._results, last=not subscription.wanted)
+        return None if subscription.wanted else await self._end(self._results)
 
     def _take_in(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
         """Note what has changed; returns an event only where none of the runs could be read for too long."""
@@ -274,7 +257,7 @@ class FlowRunTrigger(SharedPollTrigger):
         first = not self._results
         if changed:
             self._results = results_of(self._deliveries, self._runs, self.aliases)
-            self._tell(news, self._results, first=first)
+            self._progress.note(news, self._results, first=first)
         return None
 
     async def _end(self, results: list[Result]) -> TriggerEvent:
@@ -284,57 +267,16 @@ class FlowRunTrigger(SharedPollTrigger):
         """
         summary = summarize(results)
         delivered = all(is_delivered(result, accept_partial=self.accept_partial) for result in results)
-        kept = self.ends_task and delivered and self._written[1] == results
-        if kept and await self._push("return_value", {"summary": summary, "results": results}):
-            self._lines.append(ended_well(len(results)))
+        kept = self.ends_task and delivered and self._progress.holds(results)
+        value = {"summary": summary, "results": results}
+        if kept and await self._progress.push(self.task_instance, "return_value", value):
+            await self._progress.say(ended_well(len(results)))
             return TaskSuccessEvent()
         return event("done", counts={status: number for status, number in summary.items() if number})
 
     def _is_lost(self, error: AepError) -> bool:
         """Whether AEP has not known a run for so long that it never will."""
         return isinstance(error, AepNotFoundError) and time.monotonic() - self._since > NOT_FOUND_GRACE
-
-    def _tell(self, news: Sequence[str], results: Sequence[Result], *, first: bool) -> None:
-        changed = [result for result in results if result["run_id"] in news]
-        for result in changed if len(changed) <= LINES_PER_ROUND else [r for r in changed if r["status"] == "failed"]:
-            self._lines.append(line_of(result, self.names))
-        if news or first:
-            ended = sum(is_terminal(result) for result in results)
-            self._lines.append(f"{ended} of {deliveries(len(results))} ended")
-
-    async def _say(self) -> None:
-        """Log what there is to tell, from a thread: a log is a pipe that is full while its reader is busy."""
-        lines, self._lines = self._lines, []
-        if lines:
-            await asyncio.to_thread(self._log_lines, lines)
-
-    def _log_lines(self, lines: Sequence[str]) -> None:
-        for line in lines:
-            self.log.info("%s", line)
-
-    async def _write_progress(self, results: list[Result], *, last: bool) -> None:
-        """Keep the XCom ``progress`` up to date; it decorates the UI, so failing to write it is no failure."""
-        at, before = self._written
-        if results == before or self.task_instance is None:
-            return
-        if not last and time.monotonic() - at < max(PROGRESS_PAUSE, len(results) / 100):
-            return
-        if await self._push("progress", progress_of(results)):
-            self._written = (time.monotonic(), results)
-
-    async def _push(self, key: str, value: Any) -> bool:
-        """Write an XCom of the waiting task; returns whether it was written."""
-        from airflow.sdk.execution_time.xcom import XCom
-
-        ti = self.task_instance
-        if ti is None:
-            return False
-        try:
-            await XCom.aset(key, value, dag_id=ti.dag_id, task_id=ti.task_id, run_id=ti.run_id, map_index=ti.map_index)
-        except Exception as error:  # noqa: BLE001 - the wait must outlive trouble of the metadata database
-            self.log.warning("The XCom '%s' could not be written: %s", key, type(error).__name__)
-            return False
-        return True
 
     def _unfinished(self) -> str:
         open_runs = [r for r in results_of(self._deliveries, self._runs, self.aliases) if not is_terminal(r)]
