@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,12 +33,18 @@ from tools.local_airflow import LocalAirflow
 from tools.simulator_process import SimulatorProcess
 
 SIDES = ("project", "stock", "script")
+TOGETHER = (("project", "script"), ("stock",))
+"""What is measured at the same time: the script uses an AEP of its own and next to nothing of the machine."""
 SIZES = (1, 20, 80, 400)
 DAGS = {"project": "aep_adhoc_activation", "stock": "stock_http_activation"}
 WAITING = {"project": ("wait_for_segment_export", "wait_for_flow_runs"), "stock": ("wait_for_export", "wait_for_run")}
 RUN_TIMEOUT = 1800.0
 SETTLE_SECONDS = 2.0
 """Between two runs, so that the end of one is not counted in the next."""
+IDLE_SECONDS = 120.0
+"""Twice as long as the DAG processor takes to read all files again (``min_file_process_interval``)."""
+WARM_UP_SECONDS = 10.0
+"""How long AEP's flow runs take while nothing is measured."""
 PARALLELISM = max(4, 2 * (os.cpu_count() or 1))
 
 
@@ -99,17 +106,28 @@ class Bench:
 
     def warm_up(self) -> None:
         """Let everything be imported and compiled once; what that costs is no part of a delivery."""
+        measured, self.seed = self.seed, seed_of(1, run_seconds=WARM_UP_SECONDS)
         for side in DAGS:
             self.deliver(side, 1)
             time.sleep(SETTLE_SECONDS)
+        self.seed = measured
 
-    def measure_idle(self, seconds: float = 20.0) -> float:
+    def measure_idle(self, seconds: float = IDLE_SECONDS) -> float:
         """Measure and return the CPU seconds a second of this Airflow while it has nothing to do."""
         sessions = set(self.airflow.sessions().values())
         before, began = cpu_seconds(sessions), time.monotonic()
         time.sleep(seconds)
         self._idle = (cpu_seconds(sessions) - before) / (time.monotonic() - began)
         return self._idle
+
+    def deliver_all(self, n: int, sides: Sequence[str] = SIDES) -> list[Row]:
+        """Run one delivery of each side, one after the other but for those of `TOGETHER`."""
+        rows: list[Row] = []
+        for group in TOGETHER:
+            with ThreadPoolExecutor() as pool:
+                rows += pool.map(lambda side: self.deliver(side, n), [side for side in group if side in sides])
+            time.sleep(SETTLE_SECONDS)
+        return rows
 
     def deliver(self, side: str, n: int, case: str = "delivery", **conf: Any) -> Row:
         """Run one delivery and return what it cost."""
