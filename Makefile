@@ -72,7 +72,7 @@ growth: venv ## Count what a delivery leaves in Airflow's database, and what its
 distributed: venv ## Run docker-compose.yaml as processes, kill parts of it, count what arrives (DELIVERIES=50)
 	@$(RUN) -m tools.distributed --deliveries $(DELIVERIES)
 
-bench: venv ## Measure what a delivery costs, against stock parts (REPEATS=3 CASES="latency parsing delivery watching" SIZES="1 20 80 400")
+bench: env-dev ## Measure what a delivery costs, against stock parts (REPEATS=3 CASES="latency parsing delivery watching" SIZES="1 20 80 400")
 	@$(RUN) -m benchmarks --repeats $(REPEATS) $(if $(CASES),--cases "$(CASES)") $(if $(SIZES),--sizes "$(SIZES)")
 
 profile: env-dev ## Draw where the time of a delivery and of a poll goes (py-spy; benchmarks/profiles/)

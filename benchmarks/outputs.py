@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,11 @@ SCALE = HERE / "scale.json"
 PAGES = (REPOSITORY / "README.md", REPOSITORY / "docs" / "scaling.md")
 README_SIZE = 80
 SIDES = ("project", "stock", "script")
+RUNS_PER_TASK = 20
+"""Of the cases of watching that show growth: the number of tasks grows with that of the runs."""
 
 Rows = Sequence[Mapping[str, Any]]
+Cost = Callable[[Mapping[str, Any]], float]
 
 
 def merge(path: Path, new: Iterable[Mapping[str, Any]], key: Sequence[str]) -> list[dict[str, Any]]:
@@ -61,7 +64,7 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 20 else f"{value:.1f}"
 
 
-_COSTS: tuple[tuple[str, Callable[[Mapping[str, Any]], float]], ...] = (
+_COSTS: tuple[tuple[str, Cost], ...] = (
     ("seconds beyond AEP's own time", lambda row: row["wall_beyond_aep_s"]),
     ("CPU seconds of Airflow", lambda row: row["cpu_s"]),
     ("task processes started", lambda row: row["task_processes"]),
@@ -96,25 +99,9 @@ def growth_table(rows: Rows) -> str:
             if len(found) < 2:
                 continue
             cells = [_number(found[size]) if size in found else "" for size in sizes]
-            body.append([name, side, *cells, exponent_text(list(found), list(found.values()))])
+            slope = plots.exponent(list(found.items()))
+            body.append([name, side, *cells, "" if slope is None else f"{slope:.2f}"])
     return markdown(["cost", "side", *(f"{size} audiences" for size in sizes), "exponent"], body)
-
-
-def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float | None:
-    """Return b of cost = a · size^b, fitted to the logarithms; None if something costs nothing."""
-    points = [(math.log(size), math.log(cost)) for size, cost in zip(sizes, costs, strict=True) if cost > 0]
-    if len(points) < 2 or len(points) < len(sizes):
-        return None
-    middle_x = sum(x for x, _ in points) / len(points)
-    middle_y = sum(y for _, y in points) / len(points)
-    spread = sum((x - middle_x) ** 2 for x, _ in points)
-    return sum((x - middle_x) * (y - middle_y) for x, y in points) / spread if spread else None
-
-
-def exponent_text(sizes: Sequence[float], costs: Sequence[float]) -> str:
-    """Return the exponent for a table."""
-    found = exponent(sizes, costs)
-    return "" if found is None else f"{found:.2f}"
 
 
 def watching_table(rows: Rows) -> str:
@@ -203,49 +190,43 @@ def _replaced(text: str, name: str, block: str) -> str:
 
 
 def _plots(rows: Rows, scale: Mapping[str, Any]) -> list[Path]:
-    written = []
-    for key, title in (
-        ("wall_beyond_aep_s", "Seconds beyond AEP's own time"),
-        ("cpu_s", "CPU seconds of Airflow"),
-        ("task_processes", "Task processes started"),
-        ("requests", "Requests to AEP"),
-    ):
-        lines = {}
-        for side in SIDES:
-            of_side = sorted(
-                (row for row in rows if row["case"] == "delivery" and row["side"] == side), key=lambda row: row["n"]
-            )
-            values = [sum(row[key].values()) if key == "requests" else row[key] for row in of_side]
-            lines[side] = [(row["n"], value) for row, value in zip(of_side, values, strict=True)]
-        written.append(_plot(f"delivery-{key}", title, "audiences", lines))
-    watched = {}
-    for row in scale.get("watching", []):
-        watched[row["runs"], row["runs"] // row["tasks"] == 20] = row
-    growing = sorted((row for (_, usual), row in watched.items() if usual), key=lambda row: row["runs"])
-    costs = {
-        "CPU, % of a core": [(row["runs"], 100 * row["cpu_share"]) for row in growing],
-        "MB above idle": [(row["runs"], row["memory_above_idle_mb"]) for row in growing],
-        "requests a round": [(row["runs"], row["requests_per_round"]) for row in growing],
+    delivered = [row for row in rows if row["case"] == "delivery"]
+    deliveries = [
+        plots.Panel(
+            name,
+            "audiences",
+            {side: _points([row for row in delivered if row["side"] == side], "n", cost) for side in SIDES},
+        )
+        for name, cost in _COSTS
+        if name != "failures"
+    ]
+    growing = [row for row in scale.get("watching", []) if row["runs"] == row["tasks"] * RUNS_PER_TASK]
+    watched = [
+        plots.Panel(title, "flow runs", {"triggerer": _points(growing, "runs", itemgetter(key))})
+        for title, key in (
+            ("CPU, share of a core", "cpu_share"),
+            ("MB above idle", "memory_above_idle_mb"),
+            ("requests a round", "requests_per_round"),
+            ("p99 of seconds until an end is noticed", "lag_p99_s"),
+        )
+    ]
+    read_files = {
+        label: _points(scale.get("parsing", []), "campaigns", itemgetter(key))
+        for label, key in (("all files", "all_s"), ("one of them", "one_s"))
     }
-    written.append(_plot("watching", "One triggerer that watches flow runs", "flow runs", costs))
-    parsed = {
-        "all files": [(row["campaigns"], row["all_s"]) for row in scale.get("parsing", [])],
-        "one of them": [(row["campaigns"], row["one_s"]) for row in scale.get("parsing", [])],
-    }
-    written.append(_plot("parsing", "CPU seconds to read campaign files", "campaign files", parsed))
-    return [path for path in written if path is not None]
+    parsed = [plots.Panel("CPU seconds", "campaign files", read_files)]
+    return [
+        _plot("delivery", "What a delivery costs", deliveries),
+        _plot("watching", "One triggerer that watches flow runs", watched),
+        _plot("parsing", "Reading campaign files", parsed),
+    ]
 
 
-def _plot(name: str, title: str, unit: str, lines: Mapping[str, Sequence[tuple[float, float]]]) -> Path | None:
-    drawn = {label: [point for point in points if point[1] > 0] for label, points in lines.items()}
-    drawn = {label: points for label, points in drawn.items() if len(points) > 1}
-    if not drawn:
-        return None
-    labelled = {}
-    for label, points in drawn.items():
-        found = exponent([x for x, _ in points], [y for _, y in points])
-        labelled[f"{label} (exponent {found:.2f})"] = points
+def _points(rows: Rows, size: str, cost: Cost) -> list[tuple[float, float]]:
+    return sorted((row[size], cost(row)) for row in rows)
+
+
+def _plot(name: str, title: str, panels: Sequence[plots.Panel]) -> Path:
     path = HERE / "plots" / f"{name}.svg"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(plots.log_log(title, unit, labelled))
+    plots.draw(path, title, panels)
     return path

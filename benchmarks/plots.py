@@ -1,68 +1,85 @@
-"""A log-log plot as SVG, drawn by hand: a straight line's slope is the exponent of what it shows."""
+"""Log-log plots as SVG: the slope of a line is the exponent of what it shows."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
+from dataclasses import dataclass
+from pathlib import Path
 
-WIDTH, HEIGHT = 640, 400
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 44, 48
-FONT = 'font-family="system-ui, sans-serif"'
-COLOURS = ("#1f5fa8", "#c2452d", "#5b7f2b", "#7a4fa3")
-"""Dark enough on white, and told apart by people who see red and green alike, together with the markers."""
-MARKERS = ("circle", "square", "diamond", "triangle")
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
+COLUMNS = 2
+PANEL_INCHES = (4.6, 3.4)
+STYLES = (("#1f5fa8", "o", "-"), ("#c2452d", "s", "--"), ("#5b7f2b", "^", ":"))
+"""Colour, marker and line: told apart in grey and by people who see red and green alike."""
+SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "aep", "font.size": 10, "axes.titlesize": 11}
 
-def log_log(title: str, unit: str, lines: Mapping[str, Sequence[tuple[float, float]]]) -> str:
-    """Draw lines of (size, cost) points; both must be above zero."""
-    everything = [point for points in lines.values() for point in points]
-    x_low, x_high = _decades([x for x, _ in everything])
-    y_low, y_high = _decades([y for _, y in everything])
-
-    def x_of(value: float) -> float:
-        return LEFT + (math.log10(value) - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT)
-
-    def y_of(value: float) -> float:
-        return HEIGHT - BOTTOM - (math.log10(value) - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM)
-
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" {FONT} font-size="12">',
-        f"<title>{escape(title)}</title>",
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
-        f'<text x="{LEFT}" y="24" font-size="15" font-weight="600">{escape(title)}</text>',
-        f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 8}" text-anchor="end">{escape(unit)}</text>',
-    ]
-    for power in range(x_low, x_high + 1):
-        x = x_of(10.0**power)
-        parts.append(f'<line x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{HEIGHT - BOTTOM}" stroke="#dddddd"/>')
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{10.0**power:,.10g}</text>')
-    for power in range(y_low, y_high + 1):
-        y = y_of(10.0**power)
-        parts.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#dddddd"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{10.0**power:,.10g}</text>')
-    for number, (label, points) in enumerate(lines.items()):
-        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-        path = " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in points)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts += [_marker(marker, x_of(x), y_of(y), colour) for x, y in points]
-        y = TOP + 16 + 18 * number
-        parts.append(_marker(marker, LEFT + 14, y - 4, colour))
-        parts.append(f'<text x="{LEFT + 26}" y="{y}">{escape(label)}</text>')
-    return "\n".join([*parts, "</svg>"]) + "\n"
+Points = Sequence[tuple[float, float]]
 
 
-def _decades(values: Sequence[float]) -> tuple[int, int]:
-    low = math.floor(math.log10(min(values)))
-    return low, max(math.ceil(math.log10(max(values))), low + 1)
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One cost as it grows.
+
+    :ivar unit: of the sizes, the horizontal axis
+    :ivar lines: {label: (size, cost) points}; what costs nothing is named in the legend and not drawn
+    """
+
+    title: str
+    unit: str
+    lines: Mapping[str, Points]
 
 
-def _marker(kind: str, x: float, y: float, colour: str) -> str:
-    if kind == "circle":
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>'
-    corners = {
-        "square": ((-4, -4), (4, -4), (4, 4), (-4, 4)),
-        "diamond": ((0, -5), (5, 0), (0, 5), (-5, 0)),
-        "triangle": ((0, -5), (5, 4), (-5, 4)),
-    }[kind]
-    return f'<polygon points="{" ".join(f"{x + dx:.1f},{y + dy:.1f}" for dx, dy in corners)}" fill="{colour}"/>'
+def exponent(points: Points) -> float | None:
+    """Return b of cost = a · size^b, fitted to the logarithms; None if something costs nothing."""
+    if len(points) < 2 or any(cost <= 0 for _, cost in points):
+        return None
+    logarithms = [(math.log(size), math.log(cost)) for size, cost in points]
+    middle_x = sum(x for x, _ in logarithms) / len(logarithms)
+    middle_y = sum(y for _, y in logarithms) / len(logarithms)
+    spread = sum((x - middle_x) ** 2 for x, _ in logarithms)
+    return sum((x - middle_x) * (y - middle_y) for x, y in logarithms) / spread if spread else None
+
+
+def draw(path: Path, title: str, panels: Sequence[Panel]) -> None:
+    """Draw panels side by side into an SVG file; the same figures make the same file."""
+    columns = min(COLUMNS, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    path.parent.mkdir(exist_ok=True)
+    with mpl.rc_context(SETTINGS):
+        figure = Figure(figsize=(PANEL_INCHES[0] * columns, PANEL_INCHES[1] * rows), layout="constrained")
+        figure.suptitle(title)
+        for number, panel in enumerate(panels):
+            _draw(figure.add_subplot(rows, columns, number + 1), panel)
+        figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
+
+
+def _draw(axes: Axes, panel: Panel) -> None:
+    axes.set_title(panel.title)
+    axes.set_xlabel(panel.unit)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    for (label, points), (colour, marker, line) in zip(panel.lines.items(), STYLES, strict=False):
+        drawn = [point for point in points if point[1] > 0]
+        slope = exponent(points)
+        name = f"{label}: {slope:.2f}" if slope is not None else label if drawn else f"{label}: costs nothing"
+        axes.plot(
+            [size for size, _ in drawn], [cost for _, cost in drawn], color=colour, marker=marker, ls=line, label=name
+        )
+    if panel.lines:
+        _widen(axes, [cost for points in panel.lines.values() for _, cost in points if cost > 0])
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+        axis.set_minor_formatter(NullFormatter())
+    axes.grid(color="#dddddd")
+    axes.legend(title="exponent", frameon=False)
+
+
+def _widen(axes: Axes, costs: Sequence[float]) -> None:
+    """Show whole decades, so that a constant cost looks constant."""
+    low = math.floor(math.log10(min(costs)))
+    axes.set_ylim(10.0**low, 10.0 ** max(math.floor(math.log10(max(costs))) + 1, low + 1))

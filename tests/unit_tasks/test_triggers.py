@@ -9,8 +9,10 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import pytest
+import structlog
 from airflow.sdk.serde import deserialize, serialize
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
+from airflow.triggers.shared_stream import SharedStreamManager
 
 from adobe_experience_platform import shared_poll, triggers
 from adobe_experience_platform.shared_poll import EVENT_VERSION
@@ -314,6 +316,45 @@ def test_many_waits_share_one_poll(aep: LocalAep, place: dict[str, Any]) -> None
     assert len(polls) - len(rounds) in (0, 1), "one call a round, however many tasks wait"
     asked = [value for poll in polls[1:-1] for _, value in poll["query"] if value.startswith("id==")]
     assert max(value.count(",") + 1 for value in asked) == 30, "one request asks for all of them"
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_thousand_tasks_that_wait_for_one_export_ask_as_often_as_one(
+    aep: LocalAep, place: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = aep.start_export_job()
+    waits = [SegmentExportTrigger(activation_info={"mail": ["gold"]}, **place) for _ in range(1000)]
+    rounds: list[Any] = []
+    asked = SegmentExportTrigger.open_shared_stream.__func__  # type: ignore[attr-defined]
+
+    async def counted(cls: type[SegmentExportTrigger], kwargs: dict[str, Any]) -> Any:
+        async for snapshot in asked(cls, kwargs):
+            rounds.append(snapshot)
+            yield snapshot
+
+    monkeypatch.setattr(SegmentExportTrigger, "open_shared_stream", classmethod(counted))
+
+    async def scene() -> list[TriggerEvent]:
+        streams = SharedStreamManager(log=structlog.get_logger())  # Airflow's own, as in the triggerer
+
+        async def first(number: int, trigger: SegmentExportTrigger) -> TriggerEvent:
+            stream = streams.subscribe(trigger_id=number, trigger=trigger, key=trigger.shared_stream_key())
+            return await anext(trigger.filter_shared_stream(stream))
+
+        waiting = asyncio.gather(*(first(number, trigger) for number, trigger in enumerate(waits)))
+        while len(rounds) < 3:  # noqa: ASYNC110 - a list that another task fills has no event
+            await asyncio.sleep(0.05)
+        await asyncio.to_thread(aep.end_export_job, job["id"])
+        try:
+            return list(await waiting)
+        finally:
+            await streams.stop_all()
+
+    events = wait(scene())
+
+    assert [payload(event)["status"] for event in events] == ["done"] * 1000
+    for path in (f"{JOBS}*", f"{LISTS}*"):
+        assert len(aep.requests(path=path)) - len(rounds) in (0, 1), "one request a round, however many tasks wait"
 
 
 @pytest.mark.usefixtures("quick")
