@@ -42,8 +42,8 @@ T = TypeVar("T")
 
 SHORTEST_PAUSE = 2.0
 """Seconds between two polls at the beginning of a wait."""
-PAUSE_SHARE = 0.1
-"""A pause is this share of the time waited so far: an end is noticed at most 10 % late, within bounds."""
+PAUSE_SHARE = 0.05
+"""A pause is about this share of the time waited so far, and so late an end is noticed, within bounds."""
 NEWCOMER_GAP = 1.0
 """Seconds that a newcomer's poll keeps from the last one, however many come."""
 REQUESTS_PER_SECOND = 4.0
