@@ -59,9 +59,7 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _number(value: float) -> str:
-    if value == 0:
-        return "0"
-    return f"{value:,.0f}" if abs(value) >= 20 else f"{value:.1f}"
+    return f"{value:,.0f}" if abs(value) >= 20 or value == int(value) else f"{value:.1f}"
 
 
 _COSTS: tuple[tuple[str, Cost], ...] = (

@@ -70,8 +70,8 @@ def _draw(axes: Axes, panel: Panel) -> None:
         axes.plot(
             [size for size, _ in drawn], [cost for _, cost in drawn], color=colour, marker=marker, ls=line, label=name
         )
-    if panel.lines:
-        _widen(axes, [cost for points in panel.lines.values() for _, cost in points if cost > 0])
+    if costs := [cost for points in panel.lines.values() for _, cost in points if cost > 0]:
+        _show_decades(axes, costs)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
         axis.set_minor_formatter(NullFormatter())
@@ -79,7 +79,7 @@ def _draw(axes: Axes, panel: Panel) -> None:
     axes.legend(title="exponent", frameon=False)
 
 
-def _widen(axes: Axes, costs: Sequence[float]) -> None:
-    """Show whole decades, so that a constant cost looks constant."""
+def _show_decades(axes: Axes, costs: Sequence[float]) -> None:
+    """Show whole decades, at least one, so that a constant cost looks constant."""
     low = math.floor(math.log10(min(costs)))
     axes.set_ylim(10.0**low, 10.0 ** max(math.floor(math.log10(max(costs))) + 1, low + 1))
