@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 COLUMNS = 2
 PANEL_INCHES = (4.6, 3.4)
@@ -74,7 +74,7 @@ def _draw(axes: Axes, panel: Panel) -> None:
         _show_decades(axes, costs)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-        axis.set_minor_formatter(NullFormatter())
+        axis.set_minor_locator(NullLocator())
     axes.grid(color="#dddddd")
     axes.legend(title="exponent", frameon=False)
 
