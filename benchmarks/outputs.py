@@ -99,7 +99,8 @@ def growth_table(rows: Rows) -> str:
             cells = [_number(found[size]) if size in found else "" for size in sizes]
             slope = plots.exponent(list(found.items()))
             body.append([name, side, *cells, "" if slope is None else f"{slope:.2f}"])
-    return markdown(["cost", "side", *(f"{size} {'audience' if size == 1 else 'audiences'}" for size in sizes), "exponent"], body)
+    heads = [f"{size} {'audience' if size == 1 else 'audiences'}" for size in sizes]
+    return markdown(["cost", "side", *heads, "exponent"], body)
 
 
 def watching_table(rows: Rows) -> str:

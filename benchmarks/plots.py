@@ -16,6 +16,8 @@ COLUMNS = 2
 PANEL_INCHES = (4.6, 3.4)
 STYLES = (("#1f5fa8", "o", "-"), ("#c2452d", "s", "--"), ("#5b7f2b", "^", ":"))
 """Colour, marker and line: told apart in grey and by people who see red and green alike."""
+EDGE = 1.25
+"""How far an axis begins below its lowest decade, so that a point on it is seen whole."""
 SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "aep", "font.size": 10, "axes.titlesize": 11}
 
 Points = Sequence[tuple[float, float]]
@@ -82,4 +84,4 @@ def _draw(axes: Axes, panel: Panel) -> None:
 def _show_decades(axes: Axes, costs: Sequence[float]) -> None:
     """Show whole decades, at least one, so that a constant cost looks constant."""
     low = math.floor(math.log10(min(costs)))
-    axes.set_ylim(10.0**low, 10.0 ** max(math.floor(math.log10(max(costs))) + 1, low + 1))
+    axes.set_ylim(10.0**low / EDGE, 10.0 ** max(math.floor(math.log10(max(costs))) + 1, low + 1))
