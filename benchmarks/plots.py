@@ -18,7 +18,6 @@ STYLES = (("#1f5fa8", "o", "-"), ("#c2452d", "s", "--"), ("#5b7f2b", "^", ":"))
 """Colour, marker and line: told apart in grey and by people who see red and green alike."""
 EDGE = 1.25
 """How far an axis begins below its lowest decade, so that a point on it is seen whole."""
-SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "aep", "font.size": 10, "axes.titlesize": 11}
 
 Points = Sequence[tuple[float, float]]
 
@@ -52,7 +51,7 @@ def draw(path: Path, title: str, panels: Sequence[Panel]) -> None:
     columns = min(COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
     path.parent.mkdir(exist_ok=True)
-    with mpl.rc_context(SETTINGS):
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "aep", "font.size": 10, "axes.titlesize": 11}):
         figure = Figure(figsize=(PANEL_INCHES[0] * columns, PANEL_INCHES[1] * rows), layout="constrained")
         figure.suptitle(title)
         for number, panel in enumerate(panels):
