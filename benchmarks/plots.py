@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,11 +40,8 @@ def exponent(points: Points) -> float | None:
     """Return b of cost = a · size^b, fitted to the logarithms; None if something costs nothing."""
     if len(points) < 2 or any(cost <= 0 for _, cost in points):
         return None
-    logarithms = [(math.log(size), math.log(cost)) for size, cost in points]
-    middle_x = sum(x for x, _ in logarithms) / len(logarithms)
-    middle_y = sum(y for _, y in logarithms) / len(logarithms)
-    spread = sum((x - middle_x) ** 2 for x, _ in logarithms)
-    return sum((x - middle_x) * (y - middle_y) for x, y in logarithms) / spread if spread else None
+    sizes, costs = zip(*((math.log(size), math.log(cost)) for size, cost in points), strict=True)
+    return statistics.linear_regression(sizes, costs).slope
 
 
 def draw(path: Path, title: str, panels: Sequence[Panel]) -> None:
