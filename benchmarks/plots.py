@@ -37,11 +37,11 @@ class Panel:
 
 
 def exponent(points: Points) -> float | None:
-    """Return b of cost = a · size^b, fitted to the logarithms; None if something costs nothing."""
+    """Return b of cost = a · size^b, fitted to the logarithms, to two places; None if something is free."""
     if len(points) < 2 or any(cost <= 0 for _, cost in points):
         return None
     sizes, costs = zip(*((math.log(size), math.log(cost)) for size, cost in points), strict=True)
-    return statistics.linear_regression(sizes, costs).slope
+    return round(statistics.linear_regression(sizes, costs).slope, 2) or 0.0  # never -0.0
 
 
 def draw(path: Path, title: str, panels: Sequence[Panel]) -> None:
