@@ -14,6 +14,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from benchmarks import delivery, latency, outputs, parsing, watching
+from benchmarks.scene import SIDES
 from tools.airflow_settings import REPOSITORY
 
 CASES = ("latency", "parsing", "delivery", "watching")
@@ -78,7 +79,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--cases", type=_words, default=CASES, help="of: " + ",".join(CASES))
     parser.add_argument("--sizes", type=_numbers, default=delivery.SIZES, help="numbers of audiences")
-    parser.add_argument("--sides", type=_words, default=delivery.SIDES, help="of: " + ",".join(delivery.SIDES))
+    parser.add_argument("--sides", type=_words, default=SIDES, help="of: " + ",".join(SIDES))
     parser.add_argument("--repeats", type=int, default=3, help="of the deliveries")
     parser.add_argument("--watched", type=_pairs, default=watching.CASES, help="flow runs by tasks: 10000x500")
     return parser.parse_args()

@@ -20,6 +20,7 @@ from benchmarks.scene import (
     ADHOC_RUN,
     HERE,
     POLL_SECONDS,
+    SIDES,
     SPEED,
     Reader,
     info_of,
@@ -32,7 +33,6 @@ from tools.airflow_settings import REPOSITORY
 from tools.local_airflow import LocalAirflow
 from tools.simulator_process import SimulatorProcess
 
-SIDES = ("project", "stock", "script")
 TOGETHER = (("project", "script"), ("stock",))
 """What is measured at the same time: the script uses an AEP of its own and next to nothing of the machine."""
 SIZES = (1, 20, 80, 400)

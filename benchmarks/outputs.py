@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plots
-from benchmarks.scene import HERE
+from benchmarks.scene import HERE, SIDES
 from tools.airflow_settings import REPOSITORY
 
 RESULTS = HERE / "results.json"
 SCALE = HERE / "scale.json"
 PAGES = (REPOSITORY / "README.md", REPOSITORY / "docs" / "scaling.md")
 README_SIZE = 80
-SIDES = ("project", "stock", "script")
 RUNS_PER_TASK = 20
 """Of the cases of watching that show growth: the number of tasks grows with that of the runs."""
 
@@ -159,7 +158,7 @@ def parsing_table(rows: Rows) -> str:
 
 
 def publish() -> list[Path]:
-    """Write plots and tables of all that has been measured so far; return the files that changed."""
+    """Write plots and tables of all that has been measured so far; return the files written."""
     rows, scale = read(RESULTS, []), read(SCALE, {})
     blocks = {
         "delivery": delivery_table(rows, README_SIZE),
@@ -171,8 +170,6 @@ def publish() -> list[Path]:
     }
     changed = []
     for page in PAGES:
-        if not page.exists():
-            continue
         text = fresh = page.read_text()
         for name, block in blocks.items():
             fresh = _replaced(fresh, name, block)

@@ -63,6 +63,8 @@ def _draw(axes: Axes, panel: Panel) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     for (label, points), (colour, marker, line) in zip(panel.lines.items(), STYLES, strict=False):
+        if not points:
+            continue
         drawn = [point for point in points if point[1] > 0]
         slope = exponent(points)
         name = f"{label}: {slope:.2f}" if slope is not None else label if drawn else f"{label}: costs nothing"
@@ -71,11 +73,11 @@ def _draw(axes: Axes, panel: Panel) -> None:
         )
     if costs := [cost for points in panel.lines.values() for _, cost in points if cost > 0]:
         _show_decades(axes, costs)
+        axes.legend(title="exponent", frameon=False)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
         axis.set_minor_locator(NullLocator())
     axes.grid(color="#dddddd")
-    axes.legend(title="exponent", frameon=False)
 
 
 def _show_decades(axes: Axes, costs: Sequence[float]) -> None:

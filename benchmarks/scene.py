@@ -13,6 +13,7 @@ import requests
 from tools.simulator_process import SimulatorProcess
 
 HERE = Path(__file__).parent
+SIDES = ("project", "stock", "script")
 AUDIENCES_PER_FLOW = 20
 POLL_SECONDS = 30
 """``poll_interval`` (its default), ``poke_interval`` and the script's sleep."""
