@@ -57,29 +57,29 @@ env: ## Write .env for docker-compose.yaml, with strong secrets (keeps what is t
 
 # Unless TESTS leaves out those that need one, a browser is seen to first.
 test: env-dev ## Run the tests (a part of them: make test TESTS="tests/unit -k planning")
-	@$(if $(and $(TESTS),$(if $(findstring browser,$(TESTS)),,no)),,$(RUN) -m tools.browser)
+	@$(if $(and $(TESTS),$(if $(findstring browser,$(TESTS)),,no)),,$(RUN) -m lab.browser)
 	@$(RUN) -m pytest $(or $(TESTS),$(ALL))
 
 chaos: env-dev ## Kill parts of a real Airflow and count what arrives (SEED=7 KILLS=25 RACES=20 EXAMPLES=20000)
-	@$(RUN) -m tools.chaos --seed $(SEED) --kills $(KILLS) --races $(RACES) --examples $(EXAMPLES)
+	@$(RUN) -m lab.chaos --seed $(SEED) --kills $(KILLS) --races $(RACES) --examples $(EXAMPLES)
 
 screenshots: env-dev ## Take the pictures of docs/tour.md, of a real Airflow; measure how soon 200 runs are listed
-	@$(RUN) -m tools.screenshots
+	@$(RUN) -m lab.screenshots
 
 growth: venv ## Count what a delivery leaves in Airflow's database, and what its own cleaning takes away
-	@$(RUN) -m tools.growth
+	@$(RUN) -m lab.growth
 
 distributed: venv ## Run docker-compose.yaml as processes, kill parts of it, count what arrives (DELIVERIES=50)
-	@$(RUN) -m tools.distributed --deliveries $(DELIVERIES)
+	@$(RUN) -m lab.distributed --deliveries $(DELIVERIES)
 
 bench: env-dev ## Measure what a delivery costs, against stock parts (REPEATS=3 CASES="latency parsing delivery watching" SIZES="1 20 80 400")
-	@$(RUN) -m benchmarks --repeats $(REPEATS) $(if $(CASES),--cases "$(CASES)") $(if $(SIZES),--sizes "$(SIZES)")
+	@$(RUN) -m lab.bench --repeats $(REPEATS) $(if $(CASES),--cases "$(CASES)") $(if $(SIZES),--sizes "$(SIZES)")
 
 profile: env-dev ## Draw where the time of a delivery and of a poll goes (py-spy; benchmarks/profiles/)
-	@$(RUN) -m benchmarks.profiled
+	@$(RUN) -m lab.bench.profiled
 
 contract-aepp: venv ## Let a foreign AEP client (aepp, in .venv-aepp) read from the simulated AEP
-	@$(RUN) -m tools.contract_aepp
+	@$(RUN) -m lab.contract_aepp
 
 audit: venv ## Look for known vulnerabilities of the pinned packages (asks osv.dev)
 	@$(RUN) -m tools.audit

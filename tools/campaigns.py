@@ -10,7 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
-from adobe_experience_platform import campaign_file, campaign_folder
+from adobe_experience_platform.campaigns import json_schema, load
 
 FOLDER = Path(__file__).resolve().parent.parent / "include" / "campaigns"
 SCHEMA = FOLDER / "schema.json"
@@ -18,12 +18,12 @@ SCHEMA = FOLDER / "schema.json"
 
 def schema_text() -> str:
     """Return the JSON Schema as it is committed."""
-    return json.dumps(campaign_file.json_schema(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def check(folder: Path) -> int:
     """Print every fault of a folder's campaign files, and return the exit code."""
-    campaigns = campaign_folder.load(folder)
+    campaigns = load(folder)
     for fault in campaigns.faults:
         print(fault)
     sound = f"{len(campaigns.found)} campaign{'' if len(campaigns.found) == 1 else 's'} without faults"

@@ -9,14 +9,22 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .assets import delivered_flow_asset, segment_export_asset
-    from .campaign_day import CampaignDay
-    from .hook import AdobeExperiencePlatformAsyncHook, AdobeExperiencePlatformHook
-    from .links import DestinationLink
-    from .operators import AdHocActivationOperator, LatestSegmentExportOperator
+    from .campaigns.dags import campaign_dags
+    from .delivery.campaign_day import CampaignDay
+    from .hooks.async_hook import AdobeExperiencePlatformAsyncHook
+    from .hooks.sync_hook import AdobeExperiencePlatformHook
+    from .notifications.notices import Notices
+    from .operators.activate import AdHocActivationOperator
+    from .operators.approve import Approval
+    from .operators.catalog import CatalogOperator
+    from .operators.latest_export import LatestSegmentExportOperator
+    from .operators.links import DestinationLink
     from .pipeline import activation_pipeline
-    from .sensors import FlowRunSensor, SegmentExportSensor
-    from .triggers import FlowRunTrigger, SegmentExportTrigger
+    from .sensors.flow_run import FlowRunSensor
+    from .sensors.segment_export import SegmentExportSensor
+    from .triggers.assets import delivered_flow_asset, segment_export_asset
+    from .triggers.flow_run import FlowRunTrigger
+    from .triggers.segment_export import SegmentExportTrigger
 
 __version__ = "0.1.0"
 
@@ -24,32 +32,40 @@ __all__ = [
     "AdHocActivationOperator",
     "AdobeExperiencePlatformAsyncHook",
     "AdobeExperiencePlatformHook",
+    "Approval",
     "CampaignDay",
+    "CatalogOperator",
     "DestinationLink",
     "FlowRunSensor",
     "FlowRunTrigger",
     "LatestSegmentExportOperator",
+    "Notices",
     "SegmentExportSensor",
     "SegmentExportTrigger",
     "activation_pipeline",
+    "campaign_dags",
     "delivered_flow_asset",
     "segment_export_asset",
 ]
 
 _HOMES = {
-    "AdHocActivationOperator": "operators",
-    "AdobeExperiencePlatformAsyncHook": "hook",
-    "AdobeExperiencePlatformHook": "hook",
-    "CampaignDay": "campaign_day",
-    "DestinationLink": "links",
-    "FlowRunSensor": "sensors",
-    "FlowRunTrigger": "triggers",
-    "LatestSegmentExportOperator": "operators",
-    "SegmentExportSensor": "sensors",
-    "SegmentExportTrigger": "triggers",
+    "AdHocActivationOperator": "operators.activate",
+    "AdobeExperiencePlatformAsyncHook": "hooks.async_hook",
+    "AdobeExperiencePlatformHook": "hooks.sync_hook",
+    "Approval": "operators.approve",
+    "CampaignDay": "delivery.campaign_day",
+    "CatalogOperator": "operators.catalog",
+    "DestinationLink": "operators.links",
+    "FlowRunSensor": "sensors.flow_run",
+    "FlowRunTrigger": "triggers.flow_run",
+    "LatestSegmentExportOperator": "operators.latest_export",
+    "Notices": "notifications.notices",
+    "SegmentExportSensor": "sensors.segment_export",
+    "SegmentExportTrigger": "triggers.segment_export",
     "activation_pipeline": "pipeline",
-    "delivered_flow_asset": "assets",
-    "segment_export_asset": "assets",
+    "campaign_dags": "campaigns.dags",
+    "delivered_flow_asset": "triggers.assets",
+    "segment_export_asset": "triggers.assets",
 }
 
 

@@ -14,23 +14,25 @@ from airflow.sdk import BaseOperator, TaskGroup, TriggerRule, XComArg
 from airflow.sdk.definitions._internal.mixins import ResolveMixin
 from airflow.sdk.definitions.param import DagParam
 
-from .assets import DELIVERED, FIRST_EVENTS, campaign_day_asset
-from .campaign_day import CampaignDay
-from .connection import DEFAULT_CONN_ID
-from .day_gate import XCOM_DAY
-from .delivery import DeliveryOperator
-from .notices import Notices
-from .operators import AdHocActivationOperator, LatestSegmentExportOperator
-from .plan import XCOM_NAMES, PlanJobsOperator
-from .planning import MAX_PAIRS_PER_JOB
-from .report import DeliveryReportOperator
-from .sensors import SegmentExportSensor
-from .tasks import Resolvable, keep_reason
+from adobe_experience_platform.aep import DEFAULT_CONN_ID
+from adobe_experience_platform.delivery import MAX_PAIRS_PER_JOB, CampaignDay, xcom
+from adobe_experience_platform.notifications import Notices
+from adobe_experience_platform.operators import (
+    AdHocActivationOperator,
+    DeliveryOperator,
+    DeliveryReportOperator,
+    LatestSegmentExportOperator,
+    PlanJobsOperator,
+    Resolvable,
+    keep_reason,
+)
+from adobe_experience_platform.sensors import SegmentExportSensor
+from adobe_experience_platform.triggers import DELIVERED, FIRST_EVENTS, campaign_day_asset
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from .approval import Approval
+    from adobe_experience_platform.operators.approve import Approval
 
 PLAN, APPROVE = "plan_jobs", "approve"
 WAIT_EXPORT, LATEST = "wait_for_segment_export", "get_latest_export_job"
@@ -166,7 +168,7 @@ def activation_pipeline(
             **claims,
             **place,
         )
-        names = cast("Any", plan.output)[XCOM_NAMES]
+        names = cast("Any", plan.output)[xcom.NAMES]
         wait_export = SegmentExportSensor(
             task_id=WAIT_EXPORT,
             activation_info=plan.output,
@@ -190,7 +192,7 @@ def activation_pipeline(
             resend_failed=False,
             deferrable=deferrable,
             map_index_template="{{ task.job_title }}",
-            **({"campaign_day": cast("Any", plan.output)[XCOM_DAY], **claims} if campaign_day else {}),
+            **({"campaign_day": cast("Any", plan.output)[xcom.CAMPAIGN_DAY], **claims} if campaign_day else {}),
             **{name: stable(value) for name, value in place.items()},
         ).expand(job=plan.output)
         watch = DeliveryOperator(
@@ -227,7 +229,7 @@ def activation_pipeline(
         wait_export >> latest >> activate >> watch >> report
         plan >> report
         if approval:
-            from .approval import Approval, ApproveDeliveryOperator
+            from adobe_experience_platform.operators.approve import Approval, ApproveDeliveryOperator
 
             approve = ApproveDeliveryOperator(
                 task_id=APPROVE,

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from airflow.sdk import conf
 from airflow.sdk.plugins_manager import AirflowPlugin
 
-from .deadlines import DEADLINE_REFERENCES
+from adobe_experience_platform.notifications import DEADLINE_REFERENCES
 
 PREFIX = "/adobe-experience-platform"
 RUN_ROUTE = "aep-activation"

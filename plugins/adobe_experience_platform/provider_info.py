@@ -14,7 +14,7 @@ def get_provider_info() -> dict[str, Any]:
         "connection-types": [
             {
                 "connection-type": "adobe_experience_platform",
-                "hook-class-name": "adobe_experience_platform.hook.AdobeExperiencePlatformHook",
+                "hook-class-name": "adobe_experience_platform.hooks.AdobeExperiencePlatformHook",
                 "hook-name": "Adobe Experience Platform",
                 "ui-field-behaviour": {
                     # Airflow 3.3.2's *Test* button is refused where a connection was saved without a port.
@@ -35,7 +35,7 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": _FIELDS,
             }
         ],
-        "extra-links": ["adobe_experience_platform.links.DestinationLink"],
+        "extra-links": ["adobe_experience_platform.operators.DestinationLink"],
         "config": {
             "adobe_experience_platform": {
                 "description": "Options of the Adobe Experience Platform provider.",

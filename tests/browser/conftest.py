@@ -14,20 +14,20 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from lab import browser as chromium
 from tests.support.pages import NOW, ORIGIN, FakeAirflow, Open
 from tests.support.stage import Scene, Stage
-from tools import browser as chromium
 from tools.airflow_client import AirflowClient
 from tools.local_airflow import LocalAirflow
 
 Visit = Callable[..., Page]
 
-expect.set_options(timeout=20_000)  # as patient as the pages of `tools.browser`
+expect.set_options(timeout=20_000)  # as patient as the pages of `lab.browser`
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Run the browser for the tests of one module (a second); not longer, see `tools.browser.browser`."""
+    """Run the browser for the tests of one module (a second); not longer, see `lab.browser.browser`."""
     program = chromium.find()
     if not program:
         (pytest.fail if chromium.is_required() else pytest.skip)(chromium.MISSING)

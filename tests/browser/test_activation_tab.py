@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from lab import browser as chromium
 from tests.browser.conftest import Visit
 from tests.support.pages import DAG, TENANT_LINK, FakeAirflow, Open, open_tab, result
 from tests.support.stage import Run, Scene
-from tools import browser as chromium
 from tools.airflow_client import AirflowClient
 from tools.local_airflow import LocalAirflow
 

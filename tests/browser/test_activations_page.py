@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from lab import browser as chromium
 from tests.browser.conftest import Visit
 from tests.support.pages import DAG, FakeAirflow, Open, at, open_list, result
 from tests.support.stage import Scene
-from tools import browser as chromium
 
 NAMES = {"mail": "Mail", "shop": "Web shop", "gold": "Gold customers", "silver": "Silver customers"}
 WEEKLY = "aep_campaign_weekly"

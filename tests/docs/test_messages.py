@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from adobe_experience_platform import auth
+from adobe_experience_platform.aep import auth
 from tests.docs.messages import calling, delivering, own_dags, planning  # noqa: F401 - they register scenarios
 from tests.docs.messages.stage import SCENARIOS, Stage
 from tests.docs.test_docs import rows
 from tests.support.aep import LocalAep
-from tests.unit_tasks.conftest import Context, aep, context, local_aep, no_tokens, quick  # noqa: F401 - fixtures
+from tests.support.tasks import Context, aep, context, local_aep, no_tokens, quick  # noqa: F401 - fixtures
 
 LISTED = [
     cells[0].strip("`")

@@ -14,7 +14,7 @@ from airflow.cli.cli_parser import get_parser
 from airflow.configuration import retrieve_configuration_description
 from airflow.sdk import Connection
 
-from adobe_experience_platform.connection import CONN_TYPE, AepConnection
+from adobe_experience_platform.aep.connection import CONN_TYPE, AepConnection
 from tests.docs.test_docs import rows
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -112,7 +112,7 @@ def test_commands_of_airflow_exist(document: Path) -> None:
 
 
 def test_the_table_of_growth_has_the_rows_and_columns_of_the_command() -> None:
-    from tools.growth import SIZES, TABLES
+    from lab.growth import SIZES, TABLES
 
     listed = rows(OPERATIONS, "left behind")
     assert [cells[0].strip("`") for cells in listed] == [*TABLES, "log files"]

@@ -12,9 +12,9 @@ from enum import StrEnum
 
 import pytest
 
+from lab.chaos.traps import Spot
 from tests.support.aep import ADHOC
 from tests.support.stage import CHAOS_DAG, Run, Scene, Stage
-from tools.chaos.traps import Spot
 
 INFO = {"mail": ["gold"]}
 PAIR = ("mail", "gold")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from lab.chaos import kills
+from lab.chaos.arena import Arena, Lane
+from lab.chaos.plan import Kill, Moment, Point, Victim
 from tests.support.aep import LocalAep
 from tests.support.stage import Scene, together
-from tools.chaos import kills
-from tools.chaos.arena import Arena, Lane
-from tools.chaos.plan import Kill, Moment, Point, Victim
 from tools.local_airflow import LocalAirflow
 
 INFO = {"mail": ["gold", "silver"], "shop": ["gold"]}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from lab.chaos import races
+from lab.chaos.arena import Lane
+from lab.chaos.races import Race
 from tests.support.stage import Scene, Stage
-from tools.chaos import races
-from tools.chaos.arena import Lane
-from tools.chaos.races import Race
 
 
 class Row:

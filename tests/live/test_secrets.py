@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lab.local_postgres import LocalPostgres
 from tests.support.aep import LocalAep
 from tools.local_airflow import LocalAirflow
-from tools.local_postgres import LocalPostgres
 
 
 def test_no_secret_and_no_token_is_left_behind(

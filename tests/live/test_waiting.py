@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 
+from lab.chaos.traps import Spot
 from tests.support.stage import CHAOS_DAG, Run, Scene, Stage, together
-from tools.chaos.traps import Spot
 from tools.local_airflow import LocalAirflow
 
 INFO = {"mail": ["gold"]}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-from adobe_experience_platform.hook import AdobeExperiencePlatformAsyncHook, AdobeExperiencePlatformHook
+from adobe_experience_platform.hooks.async_hook import AdobeExperiencePlatformAsyncHook
+from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
 
 
 class Sync:

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
+from lab.local_postgres import LocalPostgres
 from tests.support.aep import SEED, LocalAep
 from tests.support.mailbox import Mailbox, smtp_connection, text_of
 from tests.support.sockets import closed_port
 from tests.support.stage import Run, Scenario, Stage
 from tools.airflow_client import AirflowClient
 from tools.local_airflow import COMPONENTS, LocalAirflow
-from tools.local_postgres import LocalPostgres
 
 TESTS = Path(__file__).resolve().parent.parent
 REPOSITORY = TESTS.parent
@@ -143,7 +143,7 @@ def live_airflow(
     airflow = LocalAirflow(
         dags_folders=[
             *(REPOSITORY / "dags", LIVE / "dags_smoke", LIVE / "dags_campaigns", LIVE / "dags_notices"),
-            REPOSITORY / "tools" / "chaos" / "chaos_dags",
+            REPOSITORY / "lab" / "chaos" / "chaos_dags",
         ],
         connections=connections,
         config={

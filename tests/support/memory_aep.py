@@ -1,6 +1,6 @@
 """An AEP in memory with a clock of its own, for exploring the exactly-once protocol without sockets.
 
-It answers raw HTTP to the effects of :mod:`adobe_experience_platform.transport`, so that all of the
+It answers raw HTTP to the effects of :mod:`adobe_experience_platform.aep.transport`, so that all of the
 package below the hook takes part. It knows who started each run and notes every breach of the promise:
 two runs of ours for one pair, unless the earlier one failed and a person cleared the task since.
 """
@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from adobe_experience_platform.connection import AepConnection
-from adobe_experience_platform.endpoints import ADHOC_RUN, EXPORT_JOBS, RUNS, Call
+from adobe_experience_platform.aep.connection import AepConnection
+from adobe_experience_platform.aep.endpoints import ADHOC_RUN, EXPORT_JOBS, RUNS, Call
+from adobe_experience_platform.aep.orders import Pair
+from adobe_experience_platform.aep.transport import NeedToken, Received, Send, Sleep, TransportError, exchange
 from adobe_experience_platform.errors import AepError
-from adobe_experience_platform.models import Pair
-from adobe_experience_platform.transport import NeedToken, Received, Send, Sleep, TransportError, exchange
 
 from .parts import play, settings
 

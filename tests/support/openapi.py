@@ -14,7 +14,7 @@ from openapi_schema_validator import OAS30Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
-FOLDER = Path(__file__).resolve().parent.parent / "contract" / "openapi"
+FOLDER = Path(__file__).resolve().parent.parent / "promises" / "contract" / "openapi"
 
 
 @dataclass(frozen=True)

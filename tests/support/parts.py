@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, TypeVar
 
-from adobe_experience_platform.connection import AepConnection
-from adobe_experience_platform.endpoints import Call, Request, Response
-from adobe_experience_platform.transport import Received
+from adobe_experience_platform.aep.connection import AepConnection
+from adobe_experience_platform.aep.endpoints import Call, Request, Response
+from adobe_experience_platform.aep.transport import Received
 
 T = TypeVar("T")
 

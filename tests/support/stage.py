@@ -18,10 +18,10 @@ from typing import Any
 
 import psutil
 
+from lab.chaos.arena import patiently
+from lab.chaos.traps import Traps
 from tests.support.aep import SEED, LocalAep
 from tools.airflow_client import AirflowApiError, AirflowClient, AirflowUnreachableError
-from tools.chaos.arena import patiently
-from tools.chaos.traps import Traps
 from tools.local_airflow import LocalAirflow
 
 DAG = "aep_adhoc_activation"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import browser
+from lab import browser
 
 SUDO = """#!/bin/sh
 [ "$1" = -n ] && shift
@@ -114,4 +114,4 @@ def test_ci_does_not_go_on_without_a_browser() -> None:
 
     assert f"export {browser.REQUIRED}=required\n" in script.read_text()
     rule = makefile.read_text().partition("\ntest: ")[2].partition("\n\n")[0].splitlines()
-    assert [word in line for word, line in zip(("tools.browser", "pytest"), rule[1:], strict=True)] == [True, True]
+    assert [word in line for word, line in zip(("lab.browser", "pytest"), rule[1:], strict=True)] == [True, True]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy
 
-from tools.local_postgres import LocalPostgres
+from lab.local_postgres import LocalPostgres
 
 
 def test_serves_a_database_that_is_gone_afterwards() -> None:

@@ -1,17 +1,7 @@
-"""What the unit tests share: no token left over from another test, no pauses."""
+"""What the unit tests share: no token left over from another test, tasks without Airflow's processes, quick polls."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from tests.support.tasks import aep, context, local_aep, no_tokens, place, quick
 
-import pytest
-
-from adobe_experience_platform import auth
-
-
-@pytest.fixture(autouse=True)
-def no_tokens() -> Iterator[None]:
-    """Start and end without tokens: they live as long as the process."""
-    auth.forget_all()
-    yield
-    auth.forget_all()
+__all__ = ["aep", "context", "local_aep", "no_tokens", "place", "quick"]

@@ -6,16 +6,21 @@ import datetime as dt
 from types import SimpleNamespace
 from typing import Any
 
-from adobe_experience_platform import endpoints, polling
-from adobe_experience_platform.delivery import DeliveryOperator
-from adobe_experience_platform.hook import AdobeExperiencePlatformHook
-from adobe_experience_platform.models import FlowRun, Pair
-from adobe_experience_platform.operators import AdHocActivationOperator, LatestSegmentExportOperator
-from adobe_experience_platform.record import Order
-from adobe_experience_platform.report import DeliveryReportOperator
-from adobe_experience_platform.results import NOT_SENT, UNKNOWN, Delivery, results_of
-from adobe_experience_platform.sensors import FlowRunSensor, SegmentExportSensor
-from adobe_experience_platform.triggers import FlowRunTrigger, LostSubmissionTrigger
+from adobe_experience_platform.aep import endpoints
+from adobe_experience_platform.aep.flow_runs import FlowRun
+from adobe_experience_platform.aep.orders import Pair
+from adobe_experience_platform.delivery.record import Order
+from adobe_experience_platform.delivery.results import NOT_SENT, UNKNOWN, Delivery, results_of
+from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.operators.activate import AdHocActivationOperator
+from adobe_experience_platform.operators.latest_export import LatestSegmentExportOperator
+from adobe_experience_platform.operators.report import DeliveryReportOperator
+from adobe_experience_platform.operators.wait_for_runs import DeliveryOperator
+from adobe_experience_platform.sensors.flow_run import FlowRunSensor
+from adobe_experience_platform.sensors.segment_export import SegmentExportSensor
+from adobe_experience_platform.triggers import polling
+from adobe_experience_platform.triggers.flow_run import FlowRunTrigger
+from adobe_experience_platform.triggers.lost_submission import LostSubmissionTrigger
 from tests.support.aep import ADHOC, RUNS, SEED
 from tests.support.parts import run_json
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from adobe_experience_platform.operators import AdHocActivationOperator
-from adobe_experience_platform.sensors import FlowRunSensor
+from adobe_experience_platform.operators.activate import AdHocActivationOperator
+from adobe_experience_platform.sensors.flow_run import FlowRunSensor
 
 from .delivering import activation, watcher
 from .stage import Stage, produces

@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
-from adobe_experience_platform.plan import PlanJobsOperator
+from adobe_experience_platform.operators.plan import PlanJobsOperator
 from tests.support.aep import FLOWS, SEED
 from tests.support.parts import flow_json, selector
 from tests.support.sockets import closed_port

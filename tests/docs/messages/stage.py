@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowException, TaskDeferred
 
-from adobe_experience_platform import endpoints
-from adobe_experience_platform.hook import AdobeExperiencePlatformHook
-from adobe_experience_platform.shared_poll import EVENT_VERSION
+from adobe_experience_platform.aep import endpoints
+from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.triggers.base import EVENT_VERSION
 from tests.support.aep import ADHOC, LocalAep
 from tests.support.dagtest import captured
-from tests.unit_tasks.conftest import Context, in_seconds
+from tests.support.tasks import Context, in_seconds
 
 DONE = {"v": EVENT_VERSION, "status": "done", "message": ""}
 TIMEOUT = {**DONE, "status": "timeout"}

@@ -8,8 +8,8 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param
 
 from adobe_experience_platform import CampaignDay, activation_pipeline, delivered_flow_asset, segment_export_asset
-from adobe_experience_platform.approval import Approval
-from adobe_experience_platform.deadlines import export_or_due
+from adobe_experience_platform.notifications.deadlines import export_or_due
+from adobe_experience_platform.operators.approve import Approval
 
 WATCHED = "aep_watched"
 DUE = os.environ.get("AEP_LIVE_DUE", "23:59")

@@ -7,14 +7,14 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param
 
 from adobe_experience_platform import activation_pipeline
-from adobe_experience_platform.deadlines import delivered_within
-from adobe_experience_platform.notices import Notices
+from adobe_experience_platform.notifications.deadlines import delivered_within
+from adobe_experience_platform.notifications.notices import Notices
 
 NOTICES = Notices(
     email="team@example.com",
     notifiers=[
         {
-            "class": "adobe_experience_platform.mail.NoticeMail",
+            "class": "adobe_experience_platform.notifications.mail.NoticeMail",
             "to": "nobody@example.com",
             "smtp_conn_id": "smtp_dead",
         }

@@ -1,0 +1,1 @@
+"""What proves the promises: chaos, distributed runs, growth, screenshots, foreign clients, benchmarks."""

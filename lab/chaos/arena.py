@@ -1,0 +1,226 @@
+"""The place of the experiments: one Airflow, and lanes, each with a simulated AEP of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+
+from lab.chaos.traps import Traps
+from lab.chaos.verdict import Outcome, Pair
+from tools.airflow_client import TERMINAL_STATES, AirflowApiError, AirflowClient, AirflowUnreachableError
+from tools.airflow_settings import REPOSITORY
+from tools.local_airflow import LocalAirflow
+from tools.simulator_process import SimulatorProcess
+
+T = TypeVar("T")
+Info = Mapping[str, Sequence[str]]
+
+DAG = "aep_chaos"
+ON_DEMAND_DAG = "aep_adhoc_activation"
+ADHOC = "/data/core/activation/disflowprovider/adhocrun"
+DAGS_FOLDER = Path(__file__).parent / "chaos_dags"
+
+SPEED = 600.0
+LANES = 4
+TIMEOUT = 3.0
+SETTLE_MARGIN = 3.0
+END_SECONDS = 240.0
+HAPPEN_SECONDS = 120.0
+_POLL_SECONDS = 0.1
+
+FLOWS = {"mail": ["bronze", "gold", "silver"], "shop": ["bronze", "gold"]}
+SEED = {
+    "settings": {"run_variation": 0, "daily_export": False},
+    "audiences": [{"id": name, "name": f"{name.title()} customers"} for name in ("bronze", "gold", "silver")],
+    "flows": [{"id": flow, "name": flow.title(), "audiences": names} for flow, names in FLOWS.items()],
+    "export_jobs": [{"age": "3h"}],
+}
+# Airflow's own patience with what has died; it is minutes by default.
+IMPATIENT = {
+    "adobe_experience_platform.settle_margin_seconds": str(SETTLE_MARGIN),
+    "scheduler.orphaned_tasks_check_interval": "5",
+    "scheduler.scheduler_health_check_threshold": "15",
+    "scheduler.task_instance_heartbeat_timeout": "30",
+    "scheduler.task_instance_heartbeat_timeout_detection_interval": "5",
+    "triggerer.triggerer_health_check_threshold": "15",
+}
+
+
+class MissedError(Exception):
+    """The moment that something was to happen at has passed; nothing is known to be wrong."""
+
+
+class Delivery:
+    """One DAG run on a lane."""
+
+    def __init__(self, lane: Lane, dag_id: str, run_id: str, info: Info) -> None:
+        self.lane = lane
+        self.dag_id = dag_id
+        self.run_id = run_id
+        self.info = info
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """What it delivers."""
+        return [(flow, audience) for flow, audiences in self.info.items() for audience in audiences]
+
+    def state(self) -> str:
+        """Return the DAG run's state."""
+        return patiently(lambda: self.lane.client.run_state(self.dag_id, self.run_id))
+
+    def task_state(self, task: str) -> str | None:
+        """Return the state of a task (``id`` or ``id[map index]``)."""
+        return patiently(lambda: self.lane.client.task_states(self.dag_id, self.run_id)).get(task)
+
+    def wait_task(self, task: str, *states: str) -> None:
+        """Wait until a task is in one of the states."""
+        until(lambda: self.task_state(task) in states, f"{task} of {self.run_id} to be {' or '.join(states)}")
+
+    def wait_end(self, seconds: float = END_SECONDS) -> str:
+        """Wait for the end and return the state; whatever it is when the time is over."""
+        deadline = time.monotonic() + seconds
+        while (state := self.state()) not in TERMINAL_STATES and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS * 3)
+        return state
+
+    def kill_task(self, task: str) -> None:
+        """Kill the process of a running task.
+
+        :raises MissedError: when it no longer runs
+        """
+        instances = patiently(lambda: self.lane.client.task_instances(self.dag_id, self.run_id))
+        name, _, index = task.rstrip("]").partition("[")
+        [pid] = [item["pid"] for item in instances if (item["task_id"], item["map_index"]) == (name, int(index or -1))]
+        try:
+            if psutil.Process() not in psutil.Process(pid).parents():
+                raise MissedError(f"process {pid} is none of ours")
+            os.kill(pid, signal.SIGKILL)
+        except (psutil.NoSuchProcess, ProcessLookupError, TypeError) as error:
+            raise MissedError(f"{task} does not run") from error
+
+    def report(self) -> dict[str, Any]:
+        """Return what the task ``report`` returned, {} before it has."""
+        report = patiently(lambda: self.lane.client.xcom(self.dag_id, self.run_id, "report"))
+        return report if isinstance(report, dict) else {}
+
+    def outcome(self) -> Outcome:
+        """Look at what became of it; nothing else must have delivered these pairs on this lane."""
+        results = self.report().get("results", [])
+        return Outcome(
+            run_id=self.run_id,
+            state=self.state(),
+            expected=dict.fromkeys(self.pairs, 1),
+            counted={(item["flow_id"], item["audience_id"]): item["count"] for item in self.lane.aep.deliveries()},
+            reported={(item["flow_id"], item["audience_id"]): item["status"] for item in results},
+            adopted=sum(bool(item["adopted"]) for item in results),
+        )
+
+
+class Lane:
+    """A simulated AEP, and a client of the Airflow that all lanes share."""
+
+    def __init__(self, conn_id: str, aep: SimulatorProcess, airflow: LocalAirflow) -> None:
+        self.conn_id = conn_id
+        self.aep = aep
+        self.client = AirflowClient(airflow.url, "admin", airflow.passwords["admin"])
+        self._started: list[Delivery] = []
+
+    def reset(self, **settings: object) -> None:
+        """Start the simulated AEP afresh, when all that deliver to it have ended."""
+        for delivery in self._started:
+            self.aep.release()
+            self.end_runs()
+            delivery.wait_end()
+        self._started.clear()
+        self.aep.reset(SEED)
+        if settings:
+            self.aep.change_settings(**settings)
+
+    def start(self, run_id: str, info: Info, dag_id: str = DAG, **conf: Any) -> Delivery:
+        """Start a DAG run that delivers to this lane's AEP."""
+        conf = {"activation_info": info, "aep_conn_id": self.conn_id, "poll_interval": 2, **conf}
+
+        def trigger() -> None:
+            try:
+                with _one_writer:
+                    self.client.trigger_dag(dag_id, conf, run_id)
+            except AirflowApiError as error:
+                if error.status != 409:  # an answer was lost, and the run is there
+                    raise
+
+        patiently(trigger)
+        self._started.append(Delivery(self, dag_id, run_id, info))
+        return self._started[-1]
+
+    def runs_last(self) -> None:
+        """Let every coming flow run go on until `end_runs`."""
+        self.aep.add_outcomes({"seconds": 36_000, "times": None})
+
+    def end_runs(self) -> None:
+        """Let all flow runs of ours end well."""
+        for item in self.aep.deliveries():
+            for flow_run in item["run_ids"]:
+                self.aep.change_run(flow_run, status="success")
+
+
+class Arena:
+    """One Airflow and its lanes."""
+
+    def __init__(self, airflow: LocalAirflow, lanes: Sequence[Lane]) -> None:
+        self.airflow = airflow
+        self.lanes = lanes
+        self.traps = Traps(airflow.home)
+
+
+_one_writer = threading.Lock()
+
+
+@contextmanager
+def arena() -> Iterator[Arena]:
+    """Start everything, and stop it when the block ends."""
+    with ExitStack() as stack:
+        aeps = {f"aep_{number}": stack.enter_context(SimulatorProcess(speed=SPEED)) for number in range(1, LANES + 1)}
+        connections = {conn_id: aep.connection() for conn_id, aep in aeps.items()}
+        for connection in connections.values():
+            connection["extra"]["timeout"] = TIMEOUT
+        airflow = LocalAirflow(
+            dags_folders=[REPOSITORY / "dags", DAGS_FOLDER], connections=connections, config=IMPATIENT
+        )
+        stack.enter_context(airflow)
+        airflow.client.wait_dags(DAG, ON_DEMAND_DAG)
+        yield Arena(airflow, [Lane(conn_id, aep, airflow) for conn_id, aep in aeps.items()])
+
+
+def patiently(action: Callable[[], T], seconds: float = HAPPEN_SECONDS) -> T:
+    """Carry out a call of Airflow's API, again while the API server is away or its SQLite is locked."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return action()
+        except AirflowUnreachableError:
+            if time.monotonic() > deadline:
+                raise
+        except AirflowApiError as error:
+            if error.status < 500 or time.monotonic() > deadline:
+                raise
+        time.sleep(_POLL_SECONDS * 5)
+
+
+def until(check: Callable[[], bool], what: str, seconds: float = HAPPEN_SECONDS) -> None:
+    """Wait for something.
+
+    :raises MissedError: when it does not happen in time
+    """
+    deadline = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > deadline:
+            raise MissedError(f"waited {seconds:.0f} s for {what}")
+        time.sleep(_POLL_SECONDS)

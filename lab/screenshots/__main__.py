@@ -1,0 +1,56 @@
+"""`make screenshots`: play deliveries in a real Airflow, take the pictures of docs/tour.md, measure the list's paint.
+
+The scenes are always the same; times and durations on the pictures are those of the day.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from lab.browser import BrowserError, browser, find, install
+from lab.screenshots.album import Album
+from lab.screenshots.first_paint import measure
+from lab.screenshots.history import add_history
+from lab.screenshots.play import DONE, LOYALTY, LOYALTY_DAG, PARTLY, deliver, keep_going
+from tools.airflow_client import AirflowClientError
+from tools.airflow_settings import REPOSITORY
+from tools.demo import ACTIVATION_DAG
+from tools.demo_view import terminal
+from tools.local_airflow import LocalAirflowError
+from tools.simulator_client import SimulatorError
+from tools.stack import local_stack
+
+PICTURES = REPOSITORY / "docs" / "pictures"
+MOST_BYTES = 250_000
+RUNS = 200
+
+
+def main(folder: Path = PICTURES) -> int:
+    """Take all pictures, and return the exit code."""
+    console = terminal()
+    try:
+        program = find() or install()
+        console.print("Starting Airflow and a simulated Adobe Experience Platform (about 15 seconds)")
+        with local_stack() as stack, browser(program) as chromium:
+            deliver(stack)
+            client = stack.airflow.client
+            good, bad = [(ACTIVATION_DAG, DONE), (LOYALTY_DAG, LOYALTY)], [(ACTIVATION_DAG, PARTLY)]
+            add_history(stack.airflow.home / "airflow.db", good, bad, runs=RUNS, days=28)
+            console.print(f"Activations with {RUNS} runs: {measure(chromium, stack.airflow.url, client.token())}")
+            keep_going(client, stack.simulator)
+            client.create_connection("aep_shop", {**stack.simulator.connection(), "port": 0})
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in Album(chromium, stack.airflow.url, client.token(), folder).take():
+                console.print(f"{path.relative_to(folder.parent)}: {path.stat().st_size / 1000:.0f} kB")
+    except (AirflowClientError, BrowserError, LocalAirflowError, SimulatorError) as error:
+        console.print(str(error), style="red", markup=False)
+        return 1
+    if large := [path.name for path in folder.glob("*.png") if path.stat().st_size > MOST_BYTES]:
+        console.print(f"Too large for a document: {', '.join(large)}", style="red", markup=False)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,256 @@
+"""Each AEP call as a pure pair: build the request, read the answer. Nothing here sends anything.
+
+A *call* is a generator that yields :class:`Request` objects, is sent :class:`Response` objects and
+returns what was asked for. The synchronous and the asynchronous hook drive the same generators, so
+that paging and reading are written once.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from adobe_experience_platform.errors import AepInputError, AepNotFoundError, AepTransientError
+
+from .export_jobs import ExportJob, ExportStatus
+from .flow_runs import FlowRun
+from .flows import DestinationFlow
+from .json_values import as_dict, as_dicts, as_text
+from .orders import ActivationOrder, Pair
+from .text import one_line, short_repr
+
+
+class _HasId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+T = TypeVar("T")
+Item = TypeVar("Item", bound=_HasId)
+
+EXPORT_JOBS = "/data/core/ups/export/jobs"
+ADHOC_RUN = "/data/core/activation/disflowprovider/adhocrun"
+FLOWS = "/data/foundation/flowservice/flows"
+RUNS = "/data/foundation/flowservice/runs"
+
+ACCEPT_V2 = "application/vnd.adobe.adhoc.activation+json; version=2"
+PAGE_SIZE = 100
+"""The most that the Flow Service returns for destinations; the export list has no documented limit."""
+
+MAX_PAGES = 200
+"""A list that never ends is a broken answer, not a reason to read for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An AEP request without its host, credential and sandbox.
+
+    :param name: what logs and errors call it.
+    :param is_activation: whether this is the one request that must never be sent blindly twice.
+    """
+
+    name: str
+    method: str
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    json: Mapping[str, object] | None = None
+    is_activation: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A successful answer: the JSON object in its body."""
+
+    data: Mapping[str, object]
+    request_id: str = ""
+
+
+Call = Generator[Request, Response, T]
+
+
+def _unreadable(request: Request, response: Response, what: str) -> AepTransientError:
+    return AepTransientError(
+        request.name,
+        status=200,
+        text=f"the answer has no {what}",
+        request_id=response.request_id,
+        advice="AEP answered in an unknown form; if this stays, compare with Adobe's API reference",
+    )
+
+
+def _items(request: Request, response: Response, key: str) -> list[Mapping[str, object]]:
+    """Return the objects of a list; one that cannot be read whole is no list: what it hides may be our run."""
+    found = response.data.get(key)
+    if not isinstance(found, list):
+        raise _unreadable(request, response, f"list {key!r}")
+    if not all(isinstance(item, dict) for item in found):
+        raise _unreadable(request, response, f"list {key!r} of objects")
+    return found
+
+
+def _parsed(
+    request: Request, response: Response, key: str, parse: Callable[[Mapping[str, object]], Item]
+) -> list[Item]:
+    items = [parse(item) for item in _items(request, response, key)]
+    if not all(item.id for item in items):
+        raise _unreadable(request, response, f"'id' for each entry of its list {key!r}")
+    return items
+
+
+def _path_of(collection: str, ident: str) -> str:
+    """Return the path of one thing; its id cannot lead anywhere else."""
+    if ident in ("", ".", ".."):
+        raise AepInputError([f"{short_repr(ident)} is no id of AEP"])
+    return f"{collection}/{quote(ident, safe='', errors='replace')}"
+
+
+def _follow(request: Request, link: str) -> Request | None:
+    """Take the parameters of a "next" link, never its host or path: links are relative or foreign."""
+    try:
+        following = dict(parse_qsl(urlsplit(one_line(link, 4000)).query))
+    except ValueError:
+        return None
+    fresh = {key: value for key, value in following.items() if key in ("offset", "continuationToken", "start", "page")}
+    if not fresh:
+        return None
+    params = tuple((key, value) for key, value in request.params if key not in fresh) + tuple(fresh.items())
+    return None if params == request.params else Request(request.name, request.method, request.path, params)
+
+
+def _list(
+    request: Request,
+    key: str,
+    parse: Callable[[Mapping[str, object]], Item],
+    enough: Callable[[list[Item]], bool],
+) -> Call[list[Item]]:
+    """Read a paged list until ``enough`` says so or it ends."""
+    found: list[Item] = []
+    seen: set[tuple[tuple[str, str], ...]] = set()
+    page: Request | None = request
+    while page is not None and page.params not in seen and len(seen) < MAX_PAGES:
+        seen.add(page.params)
+        response = yield page
+        items = _parsed(page, response, key, parse)
+        found += items
+        if not items or enough(found):
+            break
+        # Segmentation links as ``link.next`` (text), the Flow Service as ``_links.next.href``.
+        following = as_dict(as_dict(response.data.get("_links")).get("next")).get("href")
+        page = _follow(request, as_text(following) or as_text(as_dict(response.data.get("link")).get("next")))
+    return found
+
+
+def profile_export_jobs(since: dt.datetime, *, newest_succeeded: bool = False) -> Call[list[ExportJob]]:
+    """List profile export jobs, newest first, at least back to ``since``.
+
+    AEP documents no status filter for PROCESSING and no filter by schema, so both are done here.
+
+    :param since: how far back to look (aware time).
+    :param newest_succeeded: read on until a succeeded job is found.
+    """
+
+    def enough(jobs: list[ExportJob]) -> bool:
+        oldest = jobs[-1].created_at
+        ended = any(job.is_profile and job.status is ExportStatus.SUCCEEDED for job in jobs)
+        return oldest is not None and oldest < since and (ended or not newest_succeeded)
+
+    request = Request("GET /export/jobs", "GET", EXPORT_JOBS, (("limit", str(PAGE_SIZE)),))
+    jobs = yield from _list(request, "records", ExportJob.from_json, enough)
+    epoch = dt.datetime.fromtimestamp(0, tz=dt.UTC)
+    return sorted((job for job in jobs if job.is_profile), key=lambda job: job.created_at or epoch, reverse=True)
+
+
+def flow(flow_id: str) -> Call[DestinationFlow]:
+    """Read one flow; raises :class:`AepNotFoundError` for an unknown id."""
+    request = Request("GET /flows/{id}", "GET", _path_of(FLOWS, flow_id))
+    response = yield request
+    return DestinationFlow.from_json(_single(request, response, flow_id))
+
+
+def destination_flows() -> Call[list[DestinationFlow]]:
+    """List the sandbox's destination flows."""
+    is_destination = ("property", "inheritedAttributes.properties.isDestinationFlow==true")
+    request = Request("GET /flows", "GET", FLOWS, (is_destination, ("limit", str(PAGE_SIZE))))
+    flows = yield from _list(request, "items", DestinationFlow.from_json, lambda _: False)
+    return [item for item in flows if item.is_destination is not False]
+
+
+def run(run_id: str) -> Call[FlowRun]:
+    """Read one flow run; raises :class:`AepNotFoundError` while AEP does not know it (yet)."""
+    request = Request("GET /runs/{id}", "GET", _path_of(RUNS, run_id))
+    response = yield request
+    return FlowRun.from_json(_single(request, response, run_id))
+
+
+def runs_by_id(run_ids: Sequence[str]) -> Call[dict[str, FlowRun]]:
+    """Read up to 100 runs in one request; runs that AEP leaves out are missing in the result."""
+    wanted = set(run_ids)
+    request = Request("GET /runs", "GET", RUNS, (("property", "id==" + ",".join(run_ids)), ("limit", str(PAGE_SIZE))))
+    response = yield request
+    runs = _parsed(request, response, "items", FlowRun.from_json)
+    return {item.id: item for item in runs if item.id in wanted}
+
+
+def runs_of_flow(
+    flow_id: str, enough: Callable[[list[FlowRun]], bool], *, limit: int = PAGE_SIZE
+) -> Call[list[FlowRun]]:
+    """List the runs of a flow, newest first, until ``enough``; filter and order are checked here too."""
+    request = Request(
+        "GET /runs",
+        "GET",
+        RUNS,
+        (("property", f"flowId=={flow_id}"), ("orderby", "-createdAt"), ("limit", str(limit))),
+    )
+    runs = yield from _list(request, "items", FlowRun.from_json, enough)
+    own = [item for item in runs if item.flow_id in (flow_id, "")]
+    epoch = dt.datetime.fromtimestamp(0, tz=dt.UTC)
+    return sorted(own, key=lambda item: item.created_at or epoch, reverse=True)
+
+
+def recent_runs_of_flow(flow_id: str, since: dt.datetime) -> Call[list[FlowRun]]:
+    """List the runs of a flow that were created after ``since`` (aware time)."""
+
+    def enough(runs: list[FlowRun]) -> bool:
+        oldest = runs[-1].created_at
+        return oldest is not None and oldest < since
+
+    runs = yield from runs_of_flow(flow_id, enough)
+    return [item for item in runs if item.created_at is None or item.created_at >= since]
+
+
+def activate(pairs: Iterable[Pair], *, export_id: str | None) -> Call[list[ActivationOrder]]:
+    """Send an ad-hoc activation and read its orders.
+
+    :param pairs: what to deliver; at most 80.
+    :param export_id: version 1: id of the segment export; None: version 2, which needs none.
+    """
+    info: dict[str, list[str]] = {}
+    for pair in pairs:
+        info.setdefault(pair.flow_id, []).append(pair.audience_id)
+    body: dict[str, object] = {"activationInfo": info}
+    # Without an Accept header version 1 applies; HTTP clients add one unless told, hence "*/*" as curl sends.
+    headers = {"Accept": ACCEPT_V2}
+    if export_id is not None:
+        body["exportIds"] = [export_id]
+        headers = {"Accept": "*/*"}
+    request = Request("POST /adhocrun", "POST", ADHOC_RUN, headers=headers, json=body, is_activation=True)
+    response = yield request
+    orders = (ActivationOrder.from_json(entry) for entry in as_dicts(response.data.get("order")))
+    return [order for order in orders if order is not None]
+
+
+def _single(request: Request, response: Response, wanted: str) -> Mapping[str, object]:
+    """Take the object out of ``{"items": [object]}``; a bare object is accepted too."""
+    if as_text(response.data.get("id")) == wanted:
+        return response.data
+    items = _items(request, response, "items")
+    for item in items:
+        if as_text(item.get("id")) == wanted:
+            return item
+    if len(items) == 1 and "id" not in items[0]:
+        return {**items[0], "id": wanted}
+    raise AepNotFoundError(request.name, status=200, text=f"no item with id {wanted} in the answer")

@@ -1,0 +1,155 @@
+"""Flow runs (Flow Service), parsed once, tolerant where Adobe's own sources differ."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .json_values import as_count, as_dict, as_dicts, as_id, as_text, as_time
+from .text import one_line
+
+ENTITY_PREFIX = "segment:"
+"""Flow runs name their audiences as ``segment:<audience id>`` in ``entitySummaries``."""
+
+
+class RunStatus(enum.StrEnum):
+    """State of a flow run. AEP has no authoritative list of words, so unknown ones mean "running"."""
+
+    IN_PROGRESS = "in_progress"
+    SUCCESS = "success"
+    PARTIAL_SUCCESS = "partial_success"
+    FAILED = "failed"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the run has ended."""
+        return self is not RunStatus.IN_PROGRESS
+
+    @classmethod
+    def fold(cls, word: str) -> RunStatus:
+        """Fold any of AEP's spellings (``partialSuccess``, ``PARTIAL_SUCCESS``, ``Success`` …)."""
+        return _RUN_STATUS.get(re.sub(r"[^a-z]", "", word.lower()), cls.IN_PROGRESS)
+
+
+_RUN_STATUS = {
+    "success": RunStatus.SUCCESS,
+    "succeeded": RunStatus.SUCCESS,
+    "completed": RunStatus.SUCCESS,
+    "partialsuccess": RunStatus.PARTIAL_SUCCESS,
+    "partialfailure": RunStatus.PARTIAL_SUCCESS,
+    "failed": RunStatus.FAILED,
+    "cancelled": RunStatus.FAILED,
+    "canceled": RunStatus.FAILED,
+    "aborted": RunStatus.FAILED,
+}
+
+
+class Counts(NamedTuple):
+    """Records of one audience in a run; None where AEP does not tell."""
+
+    exported: int | None
+    skipped: int | None
+    failed: int | None
+
+
+UNKNOWN_COUNTS = Counts(None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRun:
+    """A run of a destination flow (``GET /runs/{id}``): one delivery on its way or done.
+
+    :param audiences: counters by audience id, for the audiences that the run names (none while young).
+    :param total: counters of the whole run.
+    :param error_code: AEP's code of the first error, "" if none.
+    :param error_text: AEP's text of the first error, "" if none.
+    """
+
+    id: str
+    flow_id: str
+    status: RunStatus
+    raw_status: str
+    created_at: dt.datetime | None
+    started_at: dt.datetime | None
+    completed_at: dt.datetime | None
+    audiences: Mapping[str, Counts] = field(default_factory=dict)
+    total: Counts = UNKNOWN_COUNTS
+    error_code: str = ""
+    error_text: str = ""
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> FlowRun:
+        """Parse a run; every branch of ``metrics`` may be missing while it is young or when it failed."""
+        metrics = as_dict(data.get("metrics"))
+        duration = as_dict(metrics.get("durationSummary"))
+        records = as_dict(metrics.get("recordSummary"))
+        summary = as_dict(metrics.get("statusSummary"))
+        raw = as_text(summary.get("status"))
+        status = RunStatus.fold(raw)
+        code, text = _first_error(summary, records) if status.is_terminal else ("", "")
+        return cls(
+            id=as_id(data.get("id")),
+            flow_id=as_id(data.get("flowId")),
+            status=status,
+            raw_status=one_line(raw, 40) or "(no status)",
+            created_at=as_time(data.get("createdAt")),
+            started_at=as_time(duration.get("startedAtUTC")),
+            completed_at=as_time(duration.get("completedAtUTC")) or as_time(duration.get("stoppedAtUTC")),
+            audiences=_audience_counts(records),
+            total=_counts(records, records),
+            error_code=code,
+            error_text=text,
+        )
+
+    def names(self, audience_ids: Iterator[str] | list[str] | tuple[str, ...]) -> bool:
+        """Whether the run names any of these audience ids."""
+        return any(audience in self.audiences for audience in audience_ids)
+
+    def counts_for(self, audience_ids: tuple[str, ...], *, alone: bool) -> Counts:
+        """Return the counters of one audience.
+
+        :param audience_ids: the audience's own id and its system id.
+        :param alone: whether the run delivers this audience only; then the run's totals are its counters.
+        """
+        own = next(
+            (self.audiences[audience] for audience in audience_ids if audience in self.audiences), UNKNOWN_COUNTS
+        )
+        if not alone:
+            return own
+        pairs = zip(own, self.total, strict=True)
+        return Counts(*(mine if mine is not None else whole for mine, whole in pairs))
+
+
+def _counts(target: Mapping[str, object], source: Mapping[str, object]) -> Counts:
+    exported = as_count(target.get("outputRecordCount"))
+    return Counts(
+        exported=exported if exported is not None else as_count(target.get("createdRecordCount")),
+        skipped=as_count(source.get("skippedRecordCount")),
+        failed=as_count(target.get("failedRecordCount")),
+    )
+
+
+def _entities(records: Mapping[str, object], side: str) -> Iterator[tuple[str, Mapping[str, object]]]:
+    for summary in as_dicts(records.get(side)):
+        for entity in as_dicts(summary.get("entitySummaries")):
+            name = as_text(entity.get("id"))
+            if name.startswith(ENTITY_PREFIX):
+                yield as_id(name[len(ENTITY_PREFIX) :]), entity
+
+
+def _audience_counts(records: Mapping[str, object]) -> dict[str, Counts]:
+    source = dict(_entities(records, "sourceSummaries"))
+    target = dict(_entities(records, "targetSummaries"))
+    return {name: _counts(target.get(name, {}), source.get(name, {})) for name in [*source, *target]}
+
+
+def _first_error(summary: Mapping[str, object], records: Mapping[str, object]) -> tuple[str, str]:
+    for error in [*as_dicts(summary.get("errors")), *as_dicts(records.get("failedInfo"))]:
+        code, text = one_line(as_text(error.get("code"))), one_line(as_text(error.get("message")))
+        if code or text:
+            return code, text
+    return "", ""

@@ -1,0 +1,99 @@
+"""Destination flows and the audiences mapped to them (Flow Service), parsed once, tolerantly."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .json_values import as_date, as_dict, as_dicts, as_id, as_text, as_time
+from .text import one_line
+
+
+@dataclass(frozen=True, slots=True)
+class MappedAudience:
+    """An audience mapped to a destination flow: one selector of ``segmentSelectors``.
+
+    :param id: the selector's ``id``; for imported audiences this is the *external* id.
+    :param system_id: ``systemSegmentId`` of an imported audience, else "".
+    :param start_date: first day of its schedule (UTC), None if not told.
+    :param end_date: last day of its schedule (UTC), None if open-ended.
+    :param mapped_at: time of mapping (UTC), None if not told.
+    :param is_file_export: whether the selector has what only file exports have.
+    """
+
+    id: str
+    system_id: str
+    name: str
+    frequency: str
+    start_date: dt.date | None
+    end_date: dt.date | None
+    mapped_at: dt.datetime | None
+    is_file_export: bool
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> MappedAudience:
+        """Parse ``segmentSelectors.selectors[].value``."""
+        schedule = as_dict(data.get("schedule"))
+        return cls(
+            id=as_id(data.get("id")),
+            system_id=as_id(data.get("systemSegmentId")),
+            name=one_line(as_text(data.get("name")), 120),
+            frequency=one_line(as_text(schedule.get("frequency")), 40),
+            start_date=as_date(schedule.get("startDate")),
+            end_date=as_date(schedule.get("endDate")),
+            mapped_at=as_time(data.get("createTime")),
+            is_file_export=any(key in data for key in ("filenameTemplate", "fileNameTemplate", "exportMode")),
+        )
+
+    @property
+    def platform_id(self) -> str:
+        """The id that the activation API takes: Platform's own, never the external one."""
+        return self.system_id or self.id
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationFlow:
+    """A destination dataflow (``GET /flows/{id}``) and the audiences mapped to it.
+
+    :param is_destination: ``isDestinationFlow``; None where the flow does not tell.
+    :param tells_audiences: whether the flow has a list of audiences at all (it may be empty).
+    :param last_run_state: ``lastRunDetails.state``, "" if it never ran.
+    """
+
+    id: str
+    name: str
+    state: str
+    is_destination: bool | None
+    audiences: tuple[MappedAudience, ...]
+    tells_audiences: bool
+    last_run_state: str
+    last_run_at: dt.datetime | None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> DestinationFlow:
+        """Parse a flow of the Flow Service."""
+        properties = as_dict(as_dict(data.get("inheritedAttributes")).get("properties"))
+        told = properties.get("isDestinationFlow")
+        last = as_dict(data.get("lastRunDetails"))
+        lists = [
+            as_dict(as_dict(transformation.get("params")).get("segmentSelectors")).get("selectors")
+            for transformation in as_dicts(data.get("transformations"))
+        ]
+        audiences = [
+            MappedAudience.from_json(as_dict(selector.get("value"))) for each in lists for selector in as_dicts(each)
+        ]
+        return cls(
+            id=as_id(data.get("id")),
+            name=one_line(as_text(data.get("name")), 120),
+            state=one_line(as_text(data.get("state")), 40),
+            is_destination=told if isinstance(told, bool) else None,
+            audiences=tuple(audience for audience in audiences if audience.platform_id),
+            tells_audiences=any(isinstance(each, list) for each in lists),
+            last_run_state=one_line(as_text(last.get("state")), 40),
+            last_run_at=as_time(last.get("completedAtUTC")) or as_time(last.get("startedAtUTC")),
+        )
+
+    def audience(self, audience_id: str) -> MappedAudience | None:
+        """Return the mapped audience with this Platform id, None if it is not mapped."""
+        return next((item for item in self.audiences if item.platform_id == audience_id), None)

@@ -1,0 +1,330 @@
+"""How a request is carried: retries, token renewal, redirects and limits, as a pure state machine.
+
+:func:`exchange` is a generator of effects (send this, sleep that long, give me a token); the two hooks
+in :mod:`.hook` perform them with requests and aiohttp. So both follow the same rules, which any test
+can explore without a socket.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+from urllib.parse import quote_plus, urljoin, urlsplit
+
+from adobe_experience_platform.errors import (
+    AepAuthError,
+    AepCallError,
+    AepConflictError,
+    AepLostAnswerError,
+    AepNotFoundError,
+    AepNotReadyError,
+    AepRequestError,
+    AepTransientError,
+)
+
+from . import auth
+from .answers import AnswerKind, AnswerReading, classify, code_of, request_id_of
+from .connection import AepConnection
+from .endpoints import Request, Response
+
+ATTEMPTS = 5
+BACKOFF_FIRST = 1.0
+BACKOFF_LAST = 20.0
+LONGEST_SLEEP = 60.0
+"""Seconds. AEP asking for a longer pause ends the call; the task's retry then waits as told."""
+MAX_BODY = 16 * 1024 * 1024
+"""Bytes. 100 flows or runs are well below; more is no answer of AEP's."""
+MAX_REDIRECTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Effect: send this and return a :class:`Received`, or throw :class:`TransportError` in."""
+
+    method: str
+    url: str
+    params: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+    fresh_connection: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Effect: wait this many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class NeedToken:
+    """Effect: return a token; ``refused`` is one that AEP has just refused."""
+
+    refused: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A raw HTTP answer, header names in lower case; that of IMS holds a token."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+class TransportError(Exception):
+    """No complete answer.
+
+    :param sent: False only when the request provably never left (refused, no such host, TLS failed).
+    :param begun: the answer as far as it came, None if nothing came.
+    """
+
+    def __init__(self, reason: str, *, sent: bool, begun: Received | None = None) -> None:
+        super().__init__(reason)
+        self.sent = sent
+        self.begun = begun
+
+
+Effects = Generator[Send | Sleep | NeedToken, Any, Response]
+Mint = Generator[Send | Sleep, Any, auth.Token]
+"""What is sent back depends on the effect: a Received for Send, a token for NeedToken, None for Sleep."""
+
+
+def exchange(connection: AepConnection, request: Request, attempts: int | None = None) -> Effects:
+    """Carry one AEP request to its answer.
+
+    GETs are retried on connection trouble, 408, 429, 5xx and unreadable bodies. An activation is sent
+    once; only when it provably never left is it tried again.
+
+    :raises AepCallError: the subclass says what may be done.
+    """
+    attempt, redirects, renewed = 1, 0, False
+    attempts = attempts or ATTEMPTS
+    token = yield from _token(None)
+    url = connection.base_url + request.path
+    while True:
+        headers = {"Accept": "application/json", **request.headers, **connection.headers(token)}
+        body = None
+        if request.json is not None:
+            headers["Content-Type"] = "application/json"
+            body = json.dumps(request.json).encode()
+        send = Send(request.method, url, request.params if not redirects else (), headers, body, request.is_activation)
+        try:
+            received: Received = yield send
+        except TransportError as error:
+            failure = _no_answer(connection, request, error)
+            if (request.is_activation and error.sent) or attempt >= attempts:
+                raise failure from None
+            yield Sleep(backoff(attempt))
+            attempt += 1
+            continue
+        if 300 <= received.status < 400 and not request.is_activation:
+            url, redirects = _redirect(connection, request, url, received), redirects + 1
+            if redirects > MAX_REDIRECTS:
+                raise AepRequestError(request.name, status=received.status, text="too many redirects", advice=_BETWEEN)
+            continue
+        shown = _blotted(received, token)
+        verdict = classify(received.status, received.headers, shown, activation=request.is_activation)
+        data = _json_object(received.body) if verdict.kind is AnswerKind.OK else None
+        if data is not None:
+            return Response(data, verdict.request_id)
+        if verdict.kind is AnswerKind.RENEW_TOKEN and not renewed:
+            token, renewed = (yield from _token(token)), True
+            continue
+        failure = _error(request, verdict)
+        pause = max(backoff(attempt), min(verdict.retry_after or 0.0, LONGEST_SLEEP + 1))
+        if request.is_activation or not failure.retriable or attempt >= attempts or pause > LONGEST_SLEEP:
+            raise failure
+        yield Sleep(pause)
+        attempt += 1
+
+
+def mint(connection: AepConnection, attempts: int | None = None) -> Mint:
+    """Ask IMS for a token; transient trouble is retried, a refusal is final."""
+    attempt = 1
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+    while True:
+        failure: AepCallError
+        pause = backoff(attempt)
+        try:
+            received: Received = yield Send(
+                "POST", connection.ims_url + auth.TOKEN_PATH, (), headers, auth.mint_body(connection)
+            )
+        except TransportError as error:
+            failure = AepTransientError(
+                auth.CALL,
+                text=str(error),
+                advice=f"is {connection.ims_url} (extra 'ims_url') reachable from here?",
+                **_begun(error),
+            )
+        else:
+            secret = connection.client_secret
+            verdict = classify(received.status, received.headers, _blotted(received, secret, quote_plus(secret)))
+            data = _json_object(received.body)
+            if verdict.kind is AnswerKind.OK and data is not None:
+                return auth.read_token(data, verdict.request_id)
+            if verdict.kind not in (AnswerKind.RETRY, AnswerKind.OK):
+                raise auth.refused(verdict)
+            failure = _transient(auth.CALL, verdict, auth.ELSEWHERE)
+            pause = max(pause, verdict.retry_after or 0.0)
+        if attempt >= (attempts or ATTEMPTS) or pause > LONGEST_SLEEP:
+            raise failure
+        yield Sleep(pause)
+        attempt += 1
+
+
+def retry_after_of(received: Received) -> float | None:
+    """Return the seconds for which an answer that is no success asks to be left alone."""
+    if received.status < 400:
+        return None
+    return classify(received.status, received.headers, received.body, activation=False).retry_after
+
+
+def backoff(attempt: int) -> float:
+    """Return a jittered pause in seconds before the next attempt (full jitter, so that crowds spread)."""
+    return random.uniform(0.1, min(BACKOFF_LAST, BACKOFF_FIRST * 2.0 ** (attempt - 1)))  # noqa: S311 - jitter
+
+
+def _token(refused: str | None) -> Generator[NeedToken, Any, str]:
+    token: str = yield NeedToken(refused)
+    return token
+
+
+def _json_object(body: bytes) -> Mapping[str, object] | None:
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _redirect(connection: AepConnection, request: Request, url: str, received: Received) -> str:
+    """Return where a GET is redirected to on the same host; the token goes nowhere else."""
+    target = url
+    try:
+        target = urljoin(url, received.headers.get("location", ""))
+        same = _origin(target) == _origin(connection.base_url)
+    except ValueError:
+        same = False
+    if not same or target == url:
+        raise AepRequestError(
+            request.name,
+            status=received.status,
+            text="redirect to another host was not followed, so that the token stays where it belongs"
+            if not same
+            else "redirect to the same address",
+            request_id=request_id_of(received.headers),
+            advice="check Host of the connection",
+        )
+    return target
+
+
+def _origin(url: str) -> tuple[object, ...]:
+    """Return what must be the same for the token to be sent there."""
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname, port, parts.username, parts.password
+
+
+def _no_answer(connection: AepConnection, request: Request, error: TransportError) -> AepCallError:
+    if request.is_activation and error.sent:
+        text = f"{error}; the activation may or may not have started"
+        return AepLostAnswerError(request.name, text=text, advice=_LOOK, **_begun(error))
+    advice = f"is {connection.base_url} reachable from this machine?"
+    if error.begun is not None:
+        advice = _BETWEEN
+    return AepTransientError(request.name, text=str(error), advice=advice, **_begun(error))
+
+
+class _Begun(TypedDict, total=False):
+    status: int
+    request_id: str
+
+
+def _begun(error: TransportError) -> _Begun:
+    """Return what is known of an answer that never came to its end."""
+    if error.begun is None:
+        return {}
+    return {"status": error.begun.status, "request_id": request_id_of(error.begun.headers)}
+
+
+def _blotted(received: Received, *secrets: str) -> bytes:
+    """Return the body without secrets: error pages may echo the request, and their text is shown."""
+    body = received.body
+    if not 200 <= received.status < 300:
+        for secret in filter(None, secrets):
+            body = body.replace(secret.encode(), b"***")
+    return body
+
+
+def _transient(call: str, verdict: AnswerReading, not_json: str = "") -> AepTransientError:
+    text = verdict.text if verdict.kind is not AnswerKind.OK else "the body is no JSON object"
+    return AepTransientError(
+        call,
+        status=verdict.status,
+        code=verdict.code,
+        text=text,
+        request_id=verdict.request_id,
+        retry_after=verdict.retry_after,
+        advice=(not_json or _BETWEEN)
+        if verdict.kind is AnswerKind.OK
+        else "AEP is busy or in trouble; this is tried again",
+    )
+
+
+def _error(request: Request, verdict: AnswerReading) -> AepCallError:
+    """Turn a verdict other than success into the error that says what may be done."""
+    fields: dict[str, object] = {
+        "status": verdict.status,
+        "code": verdict.code,
+        "text": verdict.text,
+        "request_id": verdict.request_id,
+        "retry_after": verdict.retry_after,
+    }
+    if verdict.kind is AnswerKind.CONFLICT and verdict.conflict is not None:
+        return AepConflictError(request.name, verdict.conflict, **fields, advice="wait for that run to end")
+    if verdict.kind is AnswerKind.NOT_READY:
+        return AepNotReadyError(request.name, **fields, advice="this is tried again later")  # type: ignore[arg-type]
+    if request.is_activation and verdict.kind in (AnswerKind.UNKNOWN, AnswerKind.OK):
+        fields["advice"] = _LOOK
+        if verdict.kind is AnswerKind.OK:
+            fields["text"] = "the body is no JSON object"
+        return AepLostAnswerError(request.name, **fields)  # type: ignore[arg-type]
+    if verdict.kind in (AnswerKind.RETRY, AnswerKind.OK):
+        return _transient(request.name, verdict)
+    fields["advice"] = _advice(verdict)
+    if verdict.status in (401, 403):
+        return AepAuthError(request.name, **fields)  # type: ignore[arg-type]
+    if verdict.status == 404 or verdict.code.endswith("-404") or verdict.code in ("1439-400",):
+        return AepNotFoundError(request.name, **fields)  # type: ignore[arg-type]
+    return AepRequestError(request.name, **fields)  # type: ignore[arg-type]
+
+
+_BETWEEN = "if this stays, look at what lies between here and AEP, such as a proxy"
+_LOOK = "AEP is asked what became of it before anything is sent again"
+_GATEWAY_ADVICE = {
+    "401013": "the token was refused even when new: check client id and scopes",
+    "403000": "check Login (client id) of the connection",
+    "403003": "check Login (client id) of the connection",
+    "403025": "the credential is not entitled for this organization: check extra 'org_id'",
+    "403027": "check extra 'org_id', and add the credential to a product profile",
+    "2100-404": "check the sandbox name",
+    "2118-403": "add the credential to a role with access to this sandbox and its destinations",
+    "2120-403": "add the credential to a role with access to this sandbox and its destinations",
+}
+
+
+def _advice(verdict: AnswerReading) -> str:
+    code = code_of(verdict.code, verdict.text)
+    if code in _GATEWAY_ADVICE:
+        return _GATEWAY_ADVICE[code]
+    if verdict.status == 403:
+        return (
+            "give the credential a role on this sandbox with View Destinations, Activate Destinations, "
+            "View Profiles and View Segments"
+        )
+    advice = {401: "check the credential of the connection", 404: "check the ids and the sandbox"}
+    return advice.get(verdict.status, "correct what AEP names; the same request would be refused again")

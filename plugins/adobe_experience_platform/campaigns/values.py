@@ -1,0 +1,195 @@
+"""The small values of a campaign file: ids, times of day, dates, durations, time zones, cron. Each says what it wants.
+
+Every type here reads what stands in a file, and describes itself in the published JSON Schema.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import re
+import zoneinfo
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+from adobe_experience_platform.aep import conn_id_fault, short_repr
+from adobe_experience_platform.delivery import check_id
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z")
+CRON_PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
+LONGEST = dt.timedelta(days=7)
+
+_TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])\Z")
+_DURATION = re.compile(
+    r"(?:(?P<days>\d{1,3})\s*d)?\s*(?:(?P<hours>\d{1,4})\s*h)?\s*(?:(?P<minutes>\d{1,5})\s*m(?:in)?)?\Z"
+)
+_IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+\Z")
+_ADDRESS = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+\Z")
+
+
+def _text(value: object, what: str, example: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{short_repr(value)} is no {what}: write it like {example}")
+    return value
+
+
+def _line(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"{short_repr(value)} is no text: write one line of text")
+    text = str(value).strip()
+    if not text or len(text) > 250 or not text.isprintable():
+        raise ValueError(f"{short_repr(text)} is no line of text: write one line, 1 to 250 characters")
+    return text
+
+
+def _paragraph(value: object) -> str:
+    text = " ".join(str(value).split()) if isinstance(value, str) else ""
+    if not text or len(text) > 2_000:
+        raise ValueError(f"{short_repr(value)} is no description: write 1 to 2,000 characters of text")
+    return text
+
+
+def _ident(value: object) -> str:
+    # An id of digits alone reads as a number; marked_yaml only does so where nothing gets lost.
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if fault := check_id(value, "the id"):
+        raise ValueError(fault)
+    return str(value)
+
+
+def _name(value: object) -> str:
+    text = _text(value, "name", "daily_newsletter")
+    if not NAME.match(text):
+        raise ValueError(
+            f"{short_repr(text)} is no name: use letters, digits, _ and - (at most 100), such as daily_newsletter"
+        )
+    return text
+
+
+def _connection(value: object) -> str:
+    if fault := conn_id_fault(value):
+        raise ValueError(f"the connection id {fault}")
+    return str(value)
+
+
+def _time(value: object) -> dt.time:
+    found = _TIME.match(value) if isinstance(value, str) else None
+    if not found:
+        raise ValueError(f'{short_repr(value)} is no time of day: write hours and minutes, such as "09:00"')
+    return dt.time(int(found[1]), int(found[2]))
+
+
+def _date(value: object) -> dt.date:
+    text = _text(value, "date", "2026-12-24")
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
+        raise ValueError(f"{short_repr(text)} is no date: write year-month-day, such as 2026-12-24")
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text} does not exist in the calendar: correct the date") from None
+
+
+def _duration(value: object) -> dt.timedelta:
+    found = _DURATION.match(value.strip().lower()) if isinstance(value, str) else None
+    parts = {unit: int(number) for unit, number in found.groupdict().items() if number} if found else {}
+    if not parts:
+        raise ValueError(f"{short_repr(value)} is no duration: write it like 2h, 90m or 1h 30m")
+    length = dt.timedelta(**parts)
+    if not dt.timedelta(0) < length <= LONGEST:
+        raise ValueError(f"{short_repr(value)} is too {'long' if length else 'short'}: choose 1m to 7d")
+    return length
+
+
+def _zone(value: object) -> str:
+    text = _text(value, "time zone", "Europe/Berlin")
+    try:
+        zoneinfo.ZoneInfo(text)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        near = difflib.get_close_matches(text, zoneinfo.available_timezones(), 1)
+        hint = f"did you mean {near[0]}?" if near else "write its name in the IANA list, such as Europe/Berlin or UTC"
+        raise ValueError(f"{short_repr(text)} is no time zone: {hint}") from None
+    return text
+
+
+def _cron(value: object) -> str:
+    text = " ".join(_text(value, "schedule", '"0 7 * * 1" or "@daily"').split())
+    if text.startswith("@"):
+        if text not in CRON_PRESETS:
+            raise ValueError(
+                f"{short_repr(text)} is no preset: choose {', '.join(CRON_PRESETS)}, or write a cron expression"
+            )
+        return text
+    from croniter import CroniterBadDateError, croniter  # type: ignore[import-untyped]
+
+    remedy = 'write minute, hour, day of month, month and day of week, such as "0 7 * * 1" for Mondays at 7:00'
+    if len(text.split()) != 5:
+        raise ValueError(f"{short_repr(text)} has {len(text.split())} fields, a cron expression has 5: {remedy}")
+    try:
+        croniter(text).get_next()
+    except CroniterBadDateError:
+        raise ValueError(f"{short_repr(text)} never comes: there is no such day in the calendar") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{short_repr(text)} is no cron expression ({error}): {remedy}") from None
+    return text
+
+
+def once_a_day(cron: str) -> bool:
+    """Whether a cron expression or preset comes once a day at most: at one minute of one hour."""
+    return (cron.startswith("@") and cron != "@hourly") or all(part.isdigit() for part in cron.split()[:2])
+
+
+def _import_path(value: object) -> str:
+    if not isinstance(value, str) or not _IMPORT_PATH.match(value):
+        raise ValueError(
+            f"{short_repr(value)} is no import path: write it like "
+            "airflow.providers.slack.notifications.slack.SlackNotifier"
+        )
+    return value
+
+
+def _address(value: object) -> str:
+    if not isinstance(value, str) or not _ADDRESS.match(value):
+        raise ValueError(f"{short_repr(value)} is no e-mail address")
+    return value
+
+
+def _type(read: Callable[[object], Any], **schema: Any) -> tuple[Any, ...]:
+    return BeforeValidator(read), WithJsonSchema({"type": "string", **schema})
+
+
+def _short(length: dt.timedelta) -> str:
+    """Write a duration as a file would."""
+    minutes = int(length.total_seconds()) // 60
+    parts = (f"{minutes // 1440}d" * (minutes >= 1440), f"{minutes // 60 % 24}h", f"{minutes % 60}m")
+    return " ".join(part for part in parts if part not in ("", "0h", "0m"))
+
+
+Text = Annotated[str, *_type(_line, minLength=1, maxLength=250)]
+Paragraph = Annotated[str, *_type(_paragraph, minLength=1, maxLength=2_000)]
+Name = Annotated[str, *_type(_name, pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
+Ident = Annotated[
+    str,
+    BeforeValidator(_ident),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": "^[A-Za-z0-9][A-Za-z0-9._:~@+-]{0,254}$"}),
+]
+ConnectionId = Annotated[str, *_type(_connection, minLength=1)]
+TimeOfDay = Annotated[
+    dt.time,
+    *_type(_time, pattern="^([01]?[0-9]|2[0-3]):[0-5][0-9]$", examples=["09:00"]),
+    PlainSerializer(lambda value: f"{value:%H:%M}"),
+]
+Date = Annotated[dt.date, *_type(_date, format="date", examples=["2026-12-24"])]
+Duration = Annotated[
+    dt.timedelta,
+    *_type(
+        _duration, pattern="^\\s*([0-9]+\\s*d)?\\s*([0-9]+\\s*h)?\\s*([0-9]+\\s*m(in)?)?\\s*$", examples=["2h", "90m"]
+    ),
+    PlainSerializer(_short),
+]
+Zone = Annotated[str, *_type(_zone, examples=["Europe/Berlin", "UTC"])]
+Cron = Annotated[str, *_type(_cron, minLength=1, examples=["0 7 * * 1", *CRON_PRESETS])]
+ImportPath = Annotated[str, *_type(_import_path)]
+Address = Annotated[str, *_type(_address, pattern="@")]

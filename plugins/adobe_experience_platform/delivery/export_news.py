@@ -1,0 +1,121 @@
+"""Which segment exports have finished since the last look: what an asset watcher remembers, and what it tells.
+
+The mark is kept in the asset's own state store, so a new triggerer knows what was told before. Only times and ids
+of AEP are compared with each other, never with our clock. No I/O.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adobe_experience_platform.aep import ExportJob, ExportStatus
+
+from . import exports
+from .rounds import Snapshot
+
+MARK_VERSION = 1
+MOST_IDS = 1000
+"""Ids that a mark holds; a day has a handful of exports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What was finished at the last look.
+
+    :param place: organization and sandbox; another one begins anew.
+    :param ended_at: when the newest export ended, None if there was none or AEP does not tell.
+    :param ids: the finished exports that AEP listed.
+    """
+
+    place: str
+    ended_at: dt.datetime | None
+    ids: frozenset[str]
+
+    @classmethod
+    def of(cls, place: str, jobs: Sequence[ExportJob]) -> Mark:
+        """Remember these finished exports, given newest first."""
+        times = [ended for job in jobs if (ended := ended_at(job))]
+        return cls(place, max(times, default=None), frozenset(job.id for job in jobs[:MOST_IDS]))
+
+    def knows(self, job: ExportJob) -> bool:
+        """Whether this export had finished at the last look."""
+        ended = ended_at(job)
+        older = ended is not None and self.ended_at is not None and ended < self.ended_at
+        return older or job.id in self.ids
+
+    def to_json(self) -> dict[str, object]:
+        """Return the mark as it is stored."""
+        at = self.ended_at.isoformat() if self.ended_at else None
+        return {"v": MARK_VERSION, "place": self.place, "ended_at": at, "export_ids": sorted(self.ids)}
+
+    @classmethod
+    def from_json(cls, data: object) -> Mark | None:
+        """Read a stored mark; what cannot be read counts as none, so the next look only records."""
+        if not isinstance(data, Mapping) or data.get("v") != MARK_VERSION:
+            return None
+        at, ids = data.get("ended_at"), data.get("export_ids")
+        if not isinstance(ids, list) or not isinstance(at, str | None):
+            return None
+        try:
+            ended = dt.datetime.fromisoformat(at) if at else None
+        except ValueError:
+            return None
+        if ended is not None and ended.tzinfo is None:
+            return None
+        return cls(str(data.get("place", "")), ended, frozenset(map(str, ids)))
+
+
+@dataclass(frozen=True, slots=True)
+class ExportNews:
+    """What one round of the poll means.
+
+    :param news: exports that finished since the mark, the newest first; empty while one is in progress.
+    :param waiting: exports in progress.
+    :param stuck: exports in progress for so long that nobody waits for them.
+    :param mark: what to remember if the news are told; None while there is nothing to remember.
+    """
+
+    news: tuple[ExportJob, ...] = ()
+    waiting: tuple[ExportJob, ...] = ()
+    stuck: tuple[ExportJob, ...] = ()
+    mark: Mark | None = None
+
+
+def look(snapshot: Snapshot, mark: Mark | None, now: dt.datetime) -> ExportNews:
+    """Compare what AEP lists with the mark; without a mark (the first start) nothing is news."""
+    state = exports.state_of(snapshot.jobs, now)
+    finished = [job for job in snapshot.jobs if job.status is ExportStatus.SUCCEEDED]
+    if mark is None or mark.place != snapshot.place:
+        return ExportNews(waiting=state.in_progress, stuck=state.stuck, mark=Mark.of(snapshot.place, finished))
+    if state.in_progress:
+        return ExportNews(waiting=state.in_progress, stuck=state.stuck)
+    news = [job for job in finished if not mark.knows(job)]
+    if not news:
+        return ExportNews(stuck=state.stuck)
+    epoch = dt.datetime.fromtimestamp(0, tz=dt.UTC)
+    news.sort(key=lambda job: ended_at(job) or epoch, reverse=True)
+    later = Mark.of(snapshot.place, finished)
+    if mark.ended_at and (later.ended_at is None or later.ended_at < mark.ended_at):
+        later = Mark(later.place, mark.ended_at, later.ids)
+    return ExportNews(news=tuple(news), stuck=state.stuck, mark=later)
+
+
+def ended_at(job: ExportJob) -> dt.datetime | None:
+    """Return when an export ended, as well as AEP tells it."""
+    return job.finished_at or job.created_at
+
+
+def told(news: Sequence[ExportJob]) -> dict[str, Any]:
+    """Return what the event says of the newest export, and how many finished since the last event."""
+    newest = news[0]
+    ended = ended_at(newest)
+    return {
+        "export_id": newest.id,
+        "ended_at": ended.isoformat() if ended else None,
+        "created_at": newest.created_at.isoformat() if newest.created_at else None,
+        "profiles": newest.records,
+        "exports": len(news),
+    }

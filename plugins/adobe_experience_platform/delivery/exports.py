@@ -1,0 +1,87 @@
+"""Rules about segment export jobs: is one in progress, which one is delivered, is it fresh enough.
+
+No documented field separates the scheduled export from one that somebody triggered by API, so every
+profile export counts. No I/O.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from adobe_experience_platform.aep import ExportJob, ExportStatus
+from adobe_experience_platform.errors import AepExportError
+
+LOOK_BACK = dt.timedelta(hours=24)
+"""A job that has been in progress for longer is stuck: it is reported, not waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportState:
+    """What the list of profile exports says at one moment.
+
+    :param in_progress: jobs to wait for.
+    :param stuck: jobs in progress for longer than the look-back window.
+    :param latest: newest succeeded job, None if there is none.
+    :param failed_since: jobs that failed after ``latest``.
+    """
+
+    in_progress: tuple[ExportJob, ...]
+    stuck: tuple[ExportJob, ...]
+    latest: ExportJob | None
+    failed_since: tuple[ExportJob, ...]
+
+
+def state_of(jobs: Sequence[ExportJob], now: dt.datetime) -> ExportState:
+    """Read profile export jobs, given newest first."""
+    running = [job for job in jobs if job.status is ExportStatus.IN_PROGRESS]
+    stuck = [job for job in running if job.created_at is not None and now - job.created_at > LOOK_BACK]
+    latest = next((job for job in jobs if job.status is ExportStatus.SUCCEEDED), None)
+    newer = jobs[: jobs.index(latest)] if latest else jobs
+    return ExportState(
+        in_progress=tuple(job for job in running if job not in stuck),
+        stuck=tuple(stuck),
+        latest=latest,
+        failed_since=tuple(job for job in newer if job.status is ExportStatus.FAILED),
+    )
+
+
+def describe(job: ExportJob, now: dt.datetime) -> str:
+    """Return one line about a job: its id, state and age."""
+    age = f", created {ago(now - job.created_at)} ago" if job.created_at else ""
+    return f"segment export job {job.id} ({job.raw_status}{age})"
+
+
+def ago(span: dt.timedelta) -> str:
+    """Return a time span as people say it: ``3 h 20 min``."""
+    minutes = max(0, int(span.total_seconds() // 60))
+    if minutes < 1:
+        return f"{max(0, int(span.total_seconds()))} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} days {hours % 24} h"
+
+
+def require_fresh(state: ExportState, now: dt.datetime, max_age_hours: float | None) -> ExportJob:
+    """Return the export that would be delivered.
+
+    :param max_age_hours: refuse an older snapshot; None accepts any age.
+    :raises AepExportError: if there is none or it is too old.
+    """
+    latest = state.latest
+    if latest is None:
+        raise AepExportError(
+            "AEP lists no segment export of profiles that succeeded, so there is nothing to deliver. Check under "
+            "Monitoring whether the daily export ran, then start a new run."
+        )
+    taken = latest.snapshot_at
+    if max_age_hours is not None and taken is not None and now - taken > dt.timedelta(hours=max_age_hours):
+        failed = f" A newer one failed: {describe(state.failed_since[0], now)}." if state.failed_since else ""
+        raise AepExportError(
+            f"The newest segment export is {ago(now - taken)} old (job {latest.id}), older than "
+            f"max_export_age_hours = {max_age_hours:g}, so it was not delivered.{failed} Wait for the next export, or "
+            "allow its age by a new run with a larger max_export_age_hours."
+        )
+    return latest

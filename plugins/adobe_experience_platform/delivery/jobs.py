@@ -1,0 +1,89 @@
+"""Jobs that AEP takes: at most 80 pairs each (Adobe's guardrail, counted as pairs, the safe reading), and never two
+jobs at once for one audience, so all pairs of an audience share a job. No I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from adobe_experience_platform.aep import Pair, count
+from adobe_experience_platform.errors import AepInputError
+
+from .input import parse_activation_info, shorten
+
+MAX_PAIRS_PER_JOB = 80
+API_VERSIONS = ("v2", "v1")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one ``POST /adhocrun`` delivers.
+
+    :param number: 1-based number of the job.
+    :param of: number of jobs of the run.
+    :param pairs: the (flow, audience) pairs.
+    :param aliases: for imported audiences: audience id → the external id that AEP may answer with.
+    """
+
+    number: int
+    of: int
+    pairs: tuple[Pair, ...]
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the job as it travels in XComs."""
+        info: dict[str, list[str]] = {}
+        for pair in self.pairs:
+            info.setdefault(pair.flow_id, []).append(pair.audience_id)
+        return {"job": self.number, "of": self.of, "activation_info": info, "aliases": dict(self.aliases)}
+
+    @classmethod
+    def from_json(cls, data: object) -> Job:
+        """Read a job from an XCom or from a user's own DAG; only ``activation_info`` is required.
+
+        :raises AepInputError: if it is malformed.
+        """
+        form = AepInputError(["a job needs the form {'activation_info': {…}, 'aliases': {…}, 'job': 1, 'of': 1}"])
+        if not isinstance(data, Mapping):
+            raise form
+        pairs = parse_activation_info(data.get("activation_info"))
+        aliases = data.get("aliases") or {}
+        number, of = data.get("job", 1), data.get("of", 1)
+        if not isinstance(aliases, dict) or not isinstance(number, int) or not isinstance(of, int):
+            raise form
+        if not all(isinstance(text, str) for item in aliases.items() for text in item):
+            raise form
+        return cls(number, of, pairs, dict(aliases))
+
+    @property
+    def title(self) -> str:
+        """Short label for logs and the grid."""
+        return f"job {self.number} of {self.of} ({count(len(self.pairs), 'audience')})"
+
+
+def split(pairs: Iterable[Pair], limit: int) -> list[tuple[Pair, ...]]:
+    """Split pairs into jobs of at most ``limit``, all pairs of one audience in one job.
+
+    :raises AepInputError: if one audience alone has more pairs than a job takes.
+    """
+    by_audience: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        by_audience.setdefault(pair.audience_id, []).append(pair)
+    faults = [
+        f"audience {audience} goes to {len(group)} flows, but one job takes {limit} and an audience must not be in "
+        f"two jobs at once: raise max_audiences_per_job to {len(group)}"
+        + ("" if len(group) <= MAX_PAIRS_PER_JOB else f" (AEP allows {MAX_PAIRS_PER_JOB}), or use several runs")
+        for audience, group in by_audience.items()
+        if len(group) > limit
+    ]
+    if faults:
+        raise AepInputError(shorten(faults))
+    jobs: list[list[Pair]] = []
+    # First fit, largest first, fills jobs well; sorting is stable, so the user's order shows in the plan.
+    for group in sorted(by_audience.values(), key=len, reverse=True):
+        target = next((job for job in jobs if len(job) + len(group) <= limit), None)
+        if target is None:
+            jobs.append(target := [])
+        target.extend(group)
+    return [tuple(job) for job in jobs]

@@ -1,0 +1,160 @@
+"""The outcome of each pair, as it travels in XComs (``progress``, ``report``) and is shown to people."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+from adobe_experience_platform.aep import FlowRun, Pair, RunStatus, named
+from adobe_experience_platform.errors import AepError
+
+from .record import Order
+from .search import names_of
+
+NOT_SENT = "not_sent"
+UNKNOWN = "unknown"
+
+
+class Result(TypedDict):
+    """One pair's outcome; times are ISO 8601 in UTC, counts None where AEP does not tell."""
+
+    flow_id: str
+    audience_id: str
+    run_id: str | None
+    status: str
+    records_exported: int | None
+    records_skipped: int | None
+    records_failed: int | None
+    started_at: str | None
+    completed_at: str | None
+    error_code: str
+    error: str
+    adopted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A pair and the run that delivers it."""
+
+    pair: Pair
+    order: Order
+
+
+def result_of(delivery: Delivery, run: FlowRun | AepError | None, aliases: Mapping[str, str], *, alone: bool) -> Result:
+    """Describe one pair's outcome.
+
+    :param run: the run, the error of reading it, or None when it was not read yet.
+    :param alone: whether the run delivers this pair only.
+    """
+    if not isinstance(run, FlowRun):
+        status = UNKNOWN if isinstance(run, AepError) else RunStatus.IN_PROGRESS.value
+        return _result(delivery.pair, delivery.order, status, error=str(run) if run else "")
+    if not delivery.pair.flow_id:
+        # Only the run's id was given: the run itself says what it delivers.
+        pair = Pair(run.flow_id, next(iter(run.audiences), ""))
+        delivery = Delivery(pair, delivery.order)
+    counts = run.counts_for(names_of(delivery.pair, aliases), alone=alone)
+    result = _result(delivery.pair, delivery.order, run.status.value, error=run.error_text, code=run.error_code)
+    if run.status is RunStatus.IN_PROGRESS:
+        counts = counts._replace(failed=None)
+    result["records_exported"], result["records_skipped"], result["records_failed"] = counts
+    result["started_at"] = _iso(run.started_at or run.created_at)
+    result["completed_at"] = _iso(run.completed_at) if run.status.is_terminal else None
+    return result
+
+
+def submitted_only(delivery: Delivery) -> Result:
+    """Describe a pair whose run nobody watched."""
+    return _result(delivery.pair, delivery.order, UNKNOWN, error="submitted, but its run was not watched to its end")
+
+
+def without_run(pair: Pair, status: str, error: str) -> Result:
+    """Describe a pair that no run is known for."""
+    return _result(pair, None, status, error=error)
+
+
+def results_of(
+    deliveries: Sequence[Delivery], runs: Mapping[str, FlowRun | AepError], aliases: Mapping[str, str]
+) -> list[Result]:
+    """Describe all pairs of a wait."""
+    shared: dict[str, int] = {}
+    for delivery in deliveries:
+        shared[delivery.order.run_id] = shared.get(delivery.order.run_id, 0) + 1
+    return [
+        result_of(item, runs.get(item.order.run_id), aliases, alone=shared[item.order.run_id] == 1)
+        for item in deliveries
+    ]
+
+
+def is_terminal(result: Result) -> bool:
+    """Whether the pair's delivery has ended."""
+    return result["status"] in (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS, RunStatus.FAILED)
+
+
+def is_delivered(result: Result, *, accept_partial: bool) -> bool:
+    """Whether the pair was delivered, as far as the run's policy says so."""
+    if result["status"] == RunStatus.PARTIAL_SUCCESS:
+        return accept_partial
+    return result["status"] == RunStatus.SUCCESS
+
+
+def deliveries(number: int) -> str:
+    """Return ``1 delivery`` or ``2 deliveries``."""
+    return f"{number:,} deliver{'y' if number == 1 else 'ies'}"
+
+
+def ended_well(number: int) -> str:
+    """Return the last line of a wait that needs nobody's attention."""
+    return "The delivery ended well" if number == 1 else f"All {deliveries(number)} ended well"
+
+
+def summarize(results: Iterable[Result]) -> dict[str, int]:
+    """Count pairs by status and add up their records."""
+    counts = {"pairs": 0, **{status.value: 0 for status in RunStatus}, NOT_SENT: 0, UNKNOWN: 0, "adopted": 0}
+    counts |= {"records_exported": 0, "records_failed": 0}
+    for result in results:
+        counts["pairs"] += 1
+        counts[result["status"]] = counts.get(result["status"], 0) + 1
+        counts["adopted"] += result["adopted"]
+        counts["records_exported"] += result["records_exported"] or 0
+        counts["records_failed"] += result["records_failed"] or 0
+    return counts
+
+
+def _result(pair: Pair, order: Order | None, status: str, *, error: str = "", code: str = "") -> Result:
+    return Result(
+        flow_id=pair.flow_id,
+        audience_id=pair.audience_id,
+        run_id=order.run_id if order else None,
+        status=status,
+        records_exported=None,
+        records_skipped=None,
+        records_failed=None,
+        started_at=None,
+        completed_at=None,
+        error_code=code,
+        error=error,
+        adopted=order.adopted if order else False,
+    )
+
+
+def _iso(moment: dt.datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds") if moment else None
+
+
+def line_of(result: Result, names: Mapping[str, str]) -> str:
+    """Return one log line about a pair: names beside ids, status, records, error."""
+    flow = named(result["flow_id"], names)
+    audience = named(result["audience_id"], names)
+    parts = [f"{audience} → {flow}: {result['status'].replace('_', ' ')}"]
+    if result["records_exported"] is not None and result["status"] != RunStatus.IN_PROGRESS:
+        parts.append(f"{result['records_exported']:,} records")
+    if result["records_failed"]:
+        parts.append(f"{result['records_failed']:,} failed")
+    if result["error_code"] or result["error"]:
+        parts.append(f"[{result['error_code']}] {result['error']}" if result["error_code"] else result["error"])
+    if result["run_id"]:
+        parts.append(f"run {result['run_id']}" + (" (adopted)" if result["adopted"] else ""))
+    return ", ".join(parts)

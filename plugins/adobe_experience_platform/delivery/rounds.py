@@ -1,0 +1,94 @@
+"""What one round of a poll asks AEP, and what the answer means for those who wait. Calls and rules, no I/O."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import (
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from adobe_experience_platform.aep import PAGE_SIZE, Call, ExportJob, FlowRun, Pair, endpoints, one_line
+from adobe_experience_platform.errors import AepError, AepNotFoundError, AepRequestError
+
+from . import exports, search
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What AEP said in one round.
+
+    :param runs: run id → run, or the error of reading it.
+    :param jobs: profile export jobs, newest first.
+    :param flow_runs: flow id → its recent runs.
+    :param place: organization and sandbox that were asked, where it matters.
+    :param error: why the whole round failed.
+    :param asked: ids that the round asked for; a round serves those subscribers that are due. None: of all.
+    """
+
+    runs: Mapping[str, FlowRun | AepError] = field(default_factory=dict)
+    jobs: Sequence[ExportJob] = ()
+    flow_runs: Mapping[str, Sequence[FlowRun]] = field(default_factory=dict)
+    place: str = ""
+    error: Exception | None = None
+    asked: frozenset[str] | None = None
+
+
+def runs_call(run_ids: Sequence[str]) -> Call[dict[str, FlowRun | AepError]]:
+    """Read runs one after the other, for waits that do not use the triggerer."""
+    found: dict[str, FlowRun | AepError] = {}
+    if len(run_ids) > 1:
+        for start in range(0, len(run_ids), PAGE_SIZE):
+            try:
+                found.update((yield from endpoints.runs_by_id(run_ids[start : start + PAGE_SIZE])))
+            except (AepRequestError, AepNotFoundError):
+                break
+    for run_id in run_ids:
+        if run_id not in found:
+            try:
+                found[run_id] = yield from endpoints.run(run_id)
+            except AepNotFoundError as error:
+                found[run_id] = error
+    return found
+
+
+def export_call(flow_ids: Iterable[str], now: dt.datetime) -> Call[Snapshot]:
+    """Read the profile exports and the recent runs of these flows."""
+    since = now - exports.LOOK_BACK
+    jobs = yield from endpoints.profile_export_jobs(since)
+    flow_runs: dict[str, Sequence[FlowRun]] = {}
+    for flow_id in flow_ids:
+        flow_runs[flow_id] = yield from endpoints.recent_runs_of_flow(flow_id, since)
+    return Snapshot(jobs=jobs, flow_runs=flow_runs)
+
+
+def blockers(
+    snapshot: Snapshot,
+    pairs: Sequence[Pair],
+    aliases: Mapping[str, str],
+    now: dt.datetime,
+    names: Mapping[str, str] | None = None,
+) -> tuple[list[str], list[str]]:
+    """Return (what must end first, what is stuck and not waited for), as ids and words for people.
+
+    :param pairs: if given, runs in progress that concern them count too.
+    :param names: id → name, shown beside the ids of flows.
+    """
+    state = exports.state_of(snapshot.jobs, now)
+    waiting = [f"segment export job {job.id} ({job.raw_status})" for job in state.in_progress]
+    stuck = [exports.describe(job, now) for job in state.stuck]
+    for flow_id, runs in snapshot.flow_runs.items():
+        own = [pair for pair in pairs if pair.flow_id == flow_id]
+        concerned: dict[str, int] = {}
+        for run in search.concerns(runs, own, aliases).values():
+            concerned[run.id] = concerned.get(run.id, 0) + 1
+        name = (names or {}).get(flow_id)
+        flow = f"{one_line(name)} ({flow_id})" if name else flow_id
+        waiting += [f"flow run {run_id} of flow {flow}" for run_id in concerned]
+    return waiting, stuck

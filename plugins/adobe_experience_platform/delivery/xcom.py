@@ -1,0 +1,138 @@
+"""What the tasks of a delivery leave for each other, for notices and for the pages: every XCom's key and shape.
+
+The pages read the same keys from ``web/static/js/xcom.js``; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+from adobe_experience_platform.aep import Pair
+
+from .record import Order, check_version
+from .results import NOT_SENT, UNKNOWN, Delivery, Result, is_terminal
+from .submission import Submission
+
+RETURN_VALUE = "return_value"
+"""What a task returns: ``plan_jobs`` its jobs, ``report`` ``{"summary", "results"}``."""
+NAMES = "names"
+"""``plan_jobs``: {flow or audience id: name}."""
+PLACE = "place"
+"""``plan_jobs``: a :class:`Place`, for links into AEP."""
+CAMPAIGN_DAY = "campaign_day"
+"""``plan_jobs``: a :class:`DayNote`: what the run does with its campaign day, and why."""
+APPROVAL = "approval"
+"""``approve``: a :class:`Decision`, also after a no."""
+EXPORT = "export"
+"""``get_latest_export_job``: an :class:`ExportNote`."""
+SUBMISSION = "submission"
+"""``activate``: a :class:`SubmissionNote`, also while it works."""
+PROGRESS = "progress"
+"""The tasks that watch flow runs: a :class:`ProgressNote`, also while they wait."""
+LINK = "destination_link"
+"""Tasks with a button: the address of their (first) destination in AEP."""
+REASON = "reason"
+"""Any task that failed: why, in one line."""
+
+SUBMISSION_VERSION = 1
+
+
+class Place(TypedDict):
+    """Where in AEP a delivery takes place; ``tenant`` is "" where the connection does not name it."""
+
+    sandbox_name: str
+    tenant: str
+
+
+class DayNote(TypedDict):
+    """What a run does with its campaign day; times are ISO 8601 in UTC, ids "" where there is none."""
+
+    deliver: bool
+    overdue: bool
+    day: str
+    reason: str
+    export_id: str
+    by_hand: bool
+    held: bool
+    not_after: str | None
+    plan: str
+
+
+class Decision(TypedDict, total=False):
+    """A person's answer; ``why`` only after a no."""
+
+    approved: bool
+    by: str
+    at: str
+    why: str
+
+
+class ExportNote(TypedDict):
+    """The export whose snapshot is delivered, and when it ended (ISO 8601)."""
+
+    id: str
+    ended_at: str
+
+
+class SubmissionNote(TypedDict):
+    """What is known of one job: ``[flow id, audience id, run id, adopted]`` each, pairs without a run, and why."""
+
+    v: int
+    job: int
+    orders: list[list[Any]]
+    missing: list[list[str]]
+    missing_is: str
+
+
+class ProgressNote(TypedDict):
+    """How many of a wait's deliveries have ended, and the results so far."""
+
+    ended: int
+    of: int
+    results: list[Result]
+
+
+def submission_note(submission: Submission) -> SubmissionNote:
+    """Return what later tasks are told of a submission."""
+    return SubmissionNote(
+        v=SUBMISSION_VERSION,
+        job=submission.job.number,
+        orders=[[*item.pair, item.order.run_id, item.order.adopted] for item in deliveries_in(submission)],
+        missing=[list(pair) for pair in submission.missing],
+        missing_is=UNKNOWN if submission.record.intent is not None else NOT_SENT,
+    )
+
+
+def deliveries_in(submission: Submission) -> list[Delivery]:
+    """Return the pairs of a submission that have a run."""
+    orders = ((pair, submission.record.orders[pair]) for pair in submission.job.pairs)
+    return [Delivery(pair, order) for pair, order in orders if order is not None]
+
+
+def read_submission(value: object) -> tuple[dict[Pair, Order], dict[Pair, str]]:
+    """Read a :class:`SubmissionNote`: (pair → order, pair without a run → ``not_sent`` or ``unknown``).
+
+    :raises AepSubmissionError: if a newer version of this package wrote it.
+    """
+    data = value if isinstance(value, dict) else {}
+    check_version(data.get("v"), SUBMISSION_VERSION, f"XCom {SUBMISSION!r}")
+    orders = {Pair(item[0], item[1]): Order(item[2], bool(item[3])) for item in data.get("orders", [])}
+    missing = {Pair(item[0], item[1]): str(data.get("missing_is", UNKNOWN)) for item in data.get("missing", [])}
+    return orders, missing
+
+
+def read_submissions(values: object) -> tuple[dict[Pair, Order], dict[Pair, str]]:
+    """Read the notes of all jobs, as they are pulled from a mapped task (a list) or from one alone."""
+    orders: dict[Pair, Order] = {}
+    missing: dict[Pair, str] = {}
+    for value in values if isinstance(values, list) else [values]:
+        known, without = read_submission(value)
+        orders |= known
+        missing |= without
+    return orders, missing
+
+
+def progress_note(results: Sequence[Result]) -> ProgressNote:
+    """Return how far a wait has come."""
+    return ProgressNote(ended=sum(map(is_terminal, results)), of=len(results), results=list(results))

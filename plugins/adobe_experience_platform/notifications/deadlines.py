@@ -1,0 +1,179 @@
+"""Deadlines: "delivered by 09:00", "within 2 hours of the start", and a check for days on which no run began.
+
+>>> day = CampaignDay("Europe/Berlin", due="09:00")
+>>> with DAG(
+...     "my_campaign",
+...     schedule=export_or_due(segment_export_asset(), "09:00", "Europe/Berlin"),
+...     deadline=delivered_by("09:00", "Europe/Berlin", callback),
+...     max_active_runs=1,
+... ):
+...     activation_pipeline(activation_info={"<flow id>": ["<audience id>"]}, campaign_day=day)
+
+Airflow's own references cannot say this: the logical date of a run that an asset or the API starts is None, so its
+deadline is skipped in silence, and "queued at" is no time of day. Ours are registered by this package's plugin; a
+scheduler that has not loaded it cannot read such a DAG.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable
+from airflow.sdk.definitions.deadline import BaseDeadlineReference, DeadlineAlert
+
+from adobe_experience_platform.delivery import clock_fault, clock_time, zone_fault
+from adobe_experience_platform.errors import AepInputError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Asset
+    from airflow.sdk.definitions.callback import AsyncCallback, SyncCallback
+    from sqlalchemy.orm import Session
+
+
+@dataclass
+class DeliveredBy(BaseDeadlineReference):
+    """A time of the day on which a run begins; none for a run that begins later, which misses nothing anew.
+
+    :param clock: ``HH:MM``.
+    :param timezone: name of a time zone.
+    """
+
+    clock: str = "09:00"
+    timezone: str = "UTC"
+
+    def _evaluate_with(self, *, session: Session, **_: Any) -> dt.datetime | None:
+        """Return the deadline (UTC); Airflow asks when it creates the run."""
+        return self.of(dt.datetime.now(tz=dt.UTC))
+
+    def of(self, now: dt.datetime) -> dt.datetime | None:
+        """Return the deadline of a run that begins now."""
+        at = clock_time(now.astimezone(ZoneInfo(self.timezone)).date(), self.clock, self.timezone)
+        return at if now < at else None
+
+    def serialize_reference(self) -> dict[str, Any]:
+        """Return what Airflow stores."""
+        return {"reference_type": self.reference_name, "clock": self.clock, "timezone": self.timezone}
+
+    @classmethod
+    def deserialize_reference(cls, reference_data: dict[str, Any]) -> DeliveredBy:
+        """Read what Airflow has stored."""
+        return cls(str(reference_data["clock"]), str(reference_data["timezone"]))
+
+    __hash__ = BaseDeadlineReference.__hash__
+
+
+@dataclass
+class CampaignStart(BaseDeadlineReference):
+    """When a run begins to deliver: when it is created, but no sooner than ``not_before`` of its day.
+
+    :param not_before: ``HH:MM``, "" if there is none.
+    :param timezone: name of a time zone.
+    """
+
+    not_before: str = ""
+    timezone: str = "UTC"
+
+    def _evaluate_with(self, *, session: Session, **_: Any) -> dt.datetime | None:
+        """Return the start (UTC); Airflow asks when it creates the run."""
+        return self.of(dt.datetime.now(tz=dt.UTC))
+
+    def of(self, now: dt.datetime) -> dt.datetime:
+        """Return the start of a run that is created now."""
+        if not self.not_before:
+            return now
+        day = now.astimezone(ZoneInfo(self.timezone)).date()
+        return max(now, clock_time(day, self.not_before, self.timezone))
+
+    def serialize_reference(self) -> dict[str, Any]:
+        """Return what Airflow stores."""
+        return {"reference_type": self.reference_name, "not_before": self.not_before, "timezone": self.timezone}
+
+    @classmethod
+    def deserialize_reference(cls, reference_data: dict[str, Any]) -> CampaignStart:
+        """Read what Airflow has stored."""
+        return cls(str(reference_data["not_before"]), str(reference_data["timezone"]))
+
+    __hash__ = BaseDeadlineReference.__hash__
+
+
+DEADLINE_REFERENCES: list[type[BaseDeadlineReference]] = [DeliveredBy, CampaignStart]
+"""For the plugin."""
+
+
+def delivered_by(
+    clock: str, timezone: str, callback: AsyncCallback | SyncCallback, *, name: str | None = None
+) -> DeadlineAlert:
+    """Return what ``DAG(deadline=…)`` takes: a run that began before that time must have succeeded by then.
+
+    Days on which no run begins in time are found by :func:`export_or_due`.
+
+    :param clock: ``HH:MM``.
+    :param timezone: name of a time zone.
+    :param callback: what is called when the deadline is missed.
+    :param name: shown in Airflow's UI.
+    :raises AepInputError: for a time or a time zone that cannot be.
+    """
+    _check(clock, timezone, "deadline")
+    return DeadlineAlert(
+        reference=DeliveredBy(clock, timezone),
+        interval=dt.timedelta(0),
+        callback=callback,
+        name=name or f"delivered by {clock} ({timezone})",
+    )
+
+
+def delivered_within(
+    limit: dt.timedelta,
+    callback: AsyncCallback | SyncCallback,
+    *,
+    not_before: str | None = None,
+    timezone: str = "UTC",
+    name: str | None = None,
+) -> DeadlineAlert:
+    """Return what ``DAG(deadline=…)`` takes: a run must have succeeded so long after it began.
+
+    :param limit: more than zero.
+    :param callback: what is called when the deadline is missed.
+    :param not_before: the campaign's, ``HH:MM``: a run that waits for it begins then.
+    :param timezone: of ``not_before``.
+    :param name: shown in Airflow's UI.
+    :raises AepInputError: for a limit, a time or a time zone that cannot be.
+    """
+    if limit <= dt.timedelta(0):
+        raise AepInputError([f"deadline is {limit}: enter a time span above zero"], intro="This deadline cannot be.")
+    if not_before is not None:
+        _check(not_before, timezone, "not_before")
+    return DeadlineAlert(
+        reference=CampaignStart(not_before or "", timezone),
+        interval=limit,
+        callback=callback,
+        name=name or f"delivered within {limit}",
+    )
+
+
+def export_or_due(asset: Asset, clock: str, timezone: str) -> AssetOrTimeSchedule:
+    """Return a schedule: the asset starts deliveries, and at ``clock`` a run checks that the day's was made.
+
+    Give the same ``clock`` to the campaign's :class:`~.campaign_day.CampaignDay` as ``due``: it makes the run that
+    the clock starts a check. The check fails, with the DAG's own failure callbacks, when no run has begun to deliver.
+
+    :param asset: of :func:`~.assets.segment_export_asset`.
+    :param clock: ``HH:MM``.
+    :param timezone: name of a time zone.
+    :raises AepInputError: for a time or a time zone that cannot be.
+    """
+    _check(clock, timezone, "due")
+    hours, minutes = clock.split(":")
+    # Without run_immediately a DAG that is added up to 10 % of a day after the time would check that day at once.
+    cron = f"{int(minutes)} {int(hours)} * * *"
+    timetable = CronTriggerTimetable(cron, timezone=timezone, run_immediately=dt.timedelta(0))
+    return AssetOrTimeSchedule(timetable=timetable, assets=asset)
+
+
+def _check(clock: str, timezone: str, what: str) -> None:
+    faults = [fault for fault in (clock_fault(clock, what), zone_fault(timezone)) if fault]
+    if faults:
+        raise AepInputError(faults, intro="This deadline cannot be.")

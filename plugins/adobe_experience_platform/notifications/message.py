@@ -1,0 +1,266 @@
+"""What a notice about a delivery says: a short text for people, as plain text and as HTML. No I/O."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import html
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from adobe_experience_platform.aep import RunStatus, count, destination_url, one_line
+from adobe_experience_platform.delivery import Result, deliveries, summarize
+from adobe_experience_platform.operators import advice_for
+
+LINES_SHOWN = 50
+LINKS_SHOWN = 20
+SUBJECT_LIMIT = 180
+_ADDRESS = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+\.[A-Za-z]{2,}")
+_URL = re.compile(r"(?P<place>\bhttps?://[^\s/?#]*)[^\s]*")
+
+
+class On(enum.StrEnum):
+    """What a notice may be about; each notice is about one or more of these."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    PARTIAL = "partial"
+    EMPTY = "empty"
+    DEADLINE = "deadline"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A finished notice.
+
+    :param about: the events that it tells of; who asked for any of them gets it.
+    :param subject: one line.
+    :param text: plain text.
+    :param html: the same as a small HTML page without scripts, images or styles from elsewhere.
+    """
+
+    about: frozenset[On]
+    subject: str
+    text: str
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What is known of a run and its delivery.
+
+    :param title: of the campaign, as people call it.
+    :param airflow_url: base URL of Airflow's UI, "" if unknown.
+    :param sandbox_name: AEP's sandbox, "" if unknown.
+    :param tenant: for links into AEP; "" gives none.
+    :param names: flow or audience id → name.
+    :param results: of every planned pair; empty if there was no plan.
+    :param reasons: (task id, why it failed) in the order of the tasks.
+    :param failed: whether the run is red.
+    :param overdue: whether the run is red because no delivery has begun in time.
+    :param zone: time zone for people.
+    """
+
+    title: str
+    dag_id: str
+    run_id: str
+    airflow_url: str = ""
+    sandbox_name: str = ""
+    tenant: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
+    results: Sequence[Result] = ()
+    reasons: Sequence[tuple[str, str]] = ()
+    failed: bool = False
+    overdue: bool = False
+    started_at: dt.datetime | None = None
+    zone: dt.tzinfo = dt.UTC
+
+
+def of_delivery(run: Delivered) -> Notice:
+    """Tell how a delivery ended."""
+    summary = summarize(run.results)
+    good, partly, bad = _sorted(run.results)
+    empty = [item for item in (*good, *partly) if item["records_exported"] == 0]
+    about = {On.FAILURE if run.failed else On.SUCCESS}
+    if partly or (bad and good):
+        about.add(On.PARTIAL)
+    if empty:
+        about.add(On.EMPTY)
+    if run.overdue:
+        about.add(On.DEADLINE)
+    number = len(run.results)
+    if run.failed:
+        word = "FAILED"
+        if run.overdue:
+            word, what = "LATE", "no delivery has begun in time"
+        elif not number:
+            what = "nothing was sent"
+        elif bad:
+            what = f"{len(bad)} of {deliveries(number)} did not succeed"
+        elif partly:
+            what = f"{len(partly)} of {deliveries(number)} reached the destination only partly"
+        else:
+            what = f"{deliveries(number)} done, but a task of the run failed"
+    elif not number:
+        word, what = "Finished", "there was nothing to deliver"
+    else:
+        word = "EMPTY delivery" if empty else "Delivered partly" if partly else "Delivered"
+        what = f"{deliveries(number)}, {count(summary['records_exported'], 'record')}"
+        if empty:
+            what = f"{len(empty)} of {deliveries(number)} with 0 records"
+        elif partly:
+            what = f"{len(partly)} of {deliveries(number)} only partly, {count(summary['records_exported'], 'record')}"
+    page = _Page(f"{word}: {run.title}: {what}", run)
+    if run.reasons:
+        page.part("Why", (f"{task}: {_foreign(text)}" for task, text in run.reasons))
+    page.part("Not delivered", (_line(item, run.names) for item in bad))
+    page.part("Delivered only partly", (_line(item, run.names) for item in partly))
+    page.part("Delivered", (_line(item, run.names) for item in good))
+    page.part("What to do", _next_steps(run, bad, partly, empty))
+    return page.notice(about)
+
+
+def of_missed_deadline(run: Delivered, promise: str, *, why: str = "") -> Notice:
+    """Tell that a delivery is late.
+
+    :param promise: what was promised, such as ``delivered by 09:00 (Europe/Berlin)``.
+    :param why: if known; a run that has not begun has a reason of its own.
+    """
+    good, partly, bad = _sorted(run.results)
+    open_ones = [item for item in bad if item["status"] == RunStatus.IN_PROGRESS]
+    page = _Page(f"LATE: {run.title}: not {one_line(promise)}" if promise else f"LATE: {run.title}", run)
+    if why:
+        page.part("Why", [_foreign(why)])
+    if run.results:
+        done = len(good) + len(partly)
+        page.part("So far", [f"{done} of {deliveries(len(run.results))} delivered"])
+        page.part("Not delivered yet", (_line(item, run.names) for item in bad))
+    elif run.run_id:
+        page.part("So far", ["Nothing was delivered yet, as far as this run knows."])
+    steps = []
+    if run.run_id:
+        steps.append(
+            "The run goes on and tells when it has ended. Its task in progress says in its log what it waits for."
+        )
+    if open_ones:
+        steps.append(
+            "AEP cannot cancel what it has begun to deliver: do not start a second run for the same audiences."
+        )
+    page.part("What to do", steps)
+    return page.notice({On.DEADLINE})
+
+
+class _Page:
+    """Collects the parts of a notice and writes them twice."""
+
+    def __init__(self, subject: str, run: Delivered) -> None:
+        self.subject = one_line(subject, SUBJECT_LIMIT)
+        self.run = run
+        self.parts: list[tuple[str, list[str]]] = []
+
+    def part(self, head: str, lines: Iterable[str]) -> None:
+        """Add a part; one without lines is left out, a long one cut."""
+        found = list(lines)
+        if len(found) > LINES_SHOWN:
+            found[LINES_SHOWN:] = [f"… and {len(found) - LINES_SHOWN:,} more, see the log of report"]
+        if found:
+            self.parts.append((head, found))
+
+    def notice(self, about: Iterable[On]) -> Notice:
+        """Return the notice."""
+        links = _links(self.run)
+        facts = _facts(self.run)
+        text = [self.subject, "", *facts]
+        page = [f"<p><strong>{html.escape(self.subject)}</strong></p>"]
+        page.append("<p>" + "<br>".join(map(html.escape, facts)) + "</p>")
+        for head, lines in self.parts:
+            text += ["", f"{head}:", *(f"- {line}" for line in lines)]
+            items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+            page.append(f"<p>{html.escape(head)}:</p><ul>{items}</ul>")
+        if links:
+            text += ["", *(f"{label}: {url}" for label, url in links)]
+            anchors = (f'<a href="{html.escape(url)}">{html.escape(label)}</a>' for label, url in links)
+            page.append("<p>" + "<br>".join(anchors) + "</p>")
+        return Notice(frozenset(about), self.subject, "\n".join(text) + "\n", "\n".join(page) + "\n")
+
+
+def _facts(run: Delivered) -> list[str]:
+    facts = [f"DAG {run.dag_id}" + (f", run {run.run_id}" if run.run_id else "")]
+    if run.sandbox_name:
+        facts.append(f"AEP sandbox {run.sandbox_name}")
+    if run.started_at:
+        facts.append(f"Started {run.started_at.astimezone(run.zone):%Y-%m-%d %H:%M %Z}")
+    return [one_line(fact) for fact in facts]
+
+
+def _links(run: Delivered) -> list[tuple[str, str]]:
+    """Return (label, address) of the run in Airflow and of the destinations in AEP."""
+    links = []
+    base = run.airflow_url.rstrip("/")
+    if base.startswith(("http://", "https://")):
+        page = f"{base}/dags/{quote(run.dag_id, safe='')}"
+        if run.run_id:
+            links.append(("The run in Airflow", f"{page}/runs/{quote(run.run_id, safe='')}"))
+        else:
+            links.append(("The DAG in Airflow", page))
+    flow_ids = list(dict.fromkeys(item["flow_id"] for item in run.results))[:LINKS_SHOWN]
+    pages = ((flow_id, destination_url(run.tenant, run.sandbox_name, flow_id)) for flow_id in flow_ids)
+    return links + [(f"{one_line(run.names.get(ident) or ident, 100)} in AEP", url) for ident, url in pages if url]
+
+
+def _sorted(results: Sequence[Result]) -> tuple[list[Result], list[Result], list[Result]]:
+    """Return what was delivered, only partly, and not."""
+    good = [item for item in results if item["status"] == RunStatus.SUCCESS]
+    partly = [item for item in results if item["status"] == RunStatus.PARTIAL_SUCCESS]
+    delivered = (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS)
+    return good, partly, [item for item in results if item["status"] not in delivered]
+
+
+def _line(item: Result, names: Mapping[str, str]) -> str:
+    """Return one pair: names, state, counts, what AEP says. No run id: the report has it."""
+    ids = (item["audience_id"], item["flow_id"])
+    audience, flow = (one_line(names.get(ident) or ident, 100) for ident in ids)
+    said = []
+    if item["status"] not in (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS):
+        said.append(item["status"].replace("_", " "))
+    if item["records_exported"] is not None and item["status"] != RunStatus.IN_PROGRESS:
+        said.append("EMPTY, 0 records" if item["records_exported"] == 0 else count(item["records_exported"], "record"))
+    if item["records_failed"]:
+        said.append(f"{count(item['records_failed'], 'record')} failed")
+    if item["error_code"] or item["error"]:
+        said.append(_foreign(" ".join(filter(None, (item["error_code"], item["error"])))))
+    if item["adopted"]:
+        said.append("by a run found in AEP (adopted)")
+    return f"{audience} → {flow}: {', '.join(said) or 'delivered'}"
+
+
+def _next_steps(run: Delivered, bad: Sequence[Result], partly: Sequence[Result], empty: Sequence[Result]) -> list[str]:
+    steps = []
+    if run.failed and not run.results:
+        steps.append(
+            "Look at the first red task of the run; its log says what to do. If what was asked for is at fault, start "
+            "a new run; otherwise clear the failed tasks."
+        )
+    elif run.failed and (bad or partly):
+        steps.append(advice_for([*bad, *partly]))
+    elif run.failed:
+        steps.append("All was delivered: look at the red task, and clear it if it should run again.")
+    elif partly:
+        steps.append("Look in AEP why records failed. A new run delivers the whole audience again.")
+    if empty:
+        steps.append(
+            "Look at the size of the empty audiences in AEP: nobody was in them when the delivered snapshot was taken."
+        )
+    return steps
+
+
+def _foreign(text: str, limit: int = 600) -> str:
+    """Return somebody else's text for a mail: one line, no mail addresses, no paths and queries of addresses."""
+    return _ADDRESS.sub("[address]", _URL.sub(r"\g<place>", one_line(text, limit)))
+
+
+def without_secrets(text: str) -> str:
+    """Return an error's text for a log: an address may hold a token in its path or query."""
+    return re.sub(r"(?i)\b(with url:|url=)\s*\S+", r"\1 …", _foreign(text))

@@ -1,0 +1,280 @@
+"""Who is told how a delivery ended, or that it is late: mail, Slack and others through Airflow's notifiers.
+
+A delivery's notice is sent by the callbacks of its task ``report``. They run in the task's process on a worker,
+so the report is at hand and what goes wrong is in that task's log, and they run once, after the state is decided:
+a retry is not told, a repaired run is. Nothing in this module raises into a delivery.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import datetime as dt
+import importlib.util
+import logging
+import re
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import conf
+
+from adobe_experience_platform.aep import short_repr
+from adobe_experience_platform.errors import AepInputError
+from adobe_experience_platform.notifications.notifiers import HTML, SUBJECT, TEXT
+
+from .facts import known_of_late_run, known_of_run, reports_of
+from .message import Notice, On, of_delivery, of_missed_deadline, without_secrets
+from .notifiers import anotify, make, notify
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.sdk.definitions.callback import AsyncCallback
+
+log = logging.getLogger(__name__)
+
+MAIL = "adobe_experience_platform.notifications.mail.NoticeMail"
+LONGEST = 15.0
+"""Seconds that all notices of an event may take together on a worker, or three quarters of Airflow's
+``[core] task_success_overtime`` if that is less: Airflow ends the task's process then."""
+_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+_CONN_ID = re.compile(r"[\w.-]{1,250}")
+_MAIL_ADDRESS = re.compile(r"[^\s@,;<>\"]+@[^\s@,;<>\"]+")
+_SECRET = re.compile(r"(?i)(password|passwd|secret|token|api_?key|private_key|integration_key|webhook_url)$")
+
+
+class Notices:
+    """Who is told what.
+
+    :param email: mail addresses, or one.
+    :param smtp_conn_id: Airflow connection of type ``smtp`` for the mails; default ``smtp_default``.
+    :param from_email: sender; None (default) takes extra ``from_email`` of that connection.
+    :param notifiers: other notifiers: ``{"class": "import.path.of.a.Notifier", argument: value, …}``. Where no
+        argument uses ``{{ notice.subject }}``, ``{{ notice.text }}`` or ``{{ notice.html }}``, the usual ones
+        (``text``, ``message``, ``subject``, …) are filled with them.
+    :param on: what to tell: any of ``success``, ``failure``, ``partial``, ``empty``, ``deadline``; default all.
+
+    Raises :class:`~.errors.AepInputError` with every fault.
+    """
+
+    def __init__(
+        self,
+        *,
+        email: str | Sequence[str] = (),
+        smtp_conn_id: str = "smtp_default",
+        from_email: str | None = None,
+        notifiers: Sequence[Mapping[str, Any]] = (),
+        on: str | Sequence[str] = tuple(On),
+    ) -> None:
+        faults: list[str] = []
+        self.email = _texts(email, "email", faults)
+        self.on = frozenset(On(word) for word in _texts(on, "on", faults) if _known(word, faults))
+        self.smtp_conn_id, self.from_email = smtp_conn_id, from_email
+        faults += [
+            f"{short_repr(address)} is no mail address: enter one such as team@example.com"
+            for address in (*self.email, *([from_email] if from_email is not None else []))
+            if not _fits(_MAIL_ADDRESS, address)
+        ]
+        if not _fits(_CONN_ID, smtp_conn_id):
+            faults.append(
+                f"smtp_conn_id is {short_repr(smtp_conn_id)}: enter the id of an Airflow connection of type smtp"
+            )
+        self.notifiers: list[dict[str, Any]] = []
+        for item in _texts(notifiers, "notifiers", faults):
+            if isinstance(item, Mapping):
+                self.notifiers.append(dict(item))
+                faults += _spec_faults(item)
+            else:
+                faults.append(
+                    f"notifiers: {short_repr(item)}: enter {{class: import.path.of.a.Notifier, argument: value}}"
+                )
+        if not faults and not self.email and not self.notifiers:
+            faults.append("nobody would be told: enter email or notifiers")
+        if not faults and not self.on:
+            faults.append(f"on is empty: choose from {', '.join(On)}, or leave it out for all of them")
+        if faults:
+            raise AepInputError(faults, intro="The notices cannot be sent as they are described.")
+
+    @classmethod
+    def of(cls, value: Notices | Mapping[str, Any] | None) -> Notices | None:
+        """Return notices from what a DAG's author wrote: the class itself, its arguments as a mapping, or None.
+
+        :raises AepInputError: with every fault.
+        """
+        if value is None or isinstance(value, Notices):
+            return value
+        if not isinstance(value, Mapping):
+            raise AepInputError(
+                [f"{short_repr(value)} is not understood: enter email, notifiers and on"],
+                intro="The notices cannot be sent as they are described.",
+            )
+        # YAML 1.1 reads the bare word "on" as true.
+        given: Mapping[Any, Any] = value
+        data = {"on" if key is True else key: item for key, item in given.items()}
+        known = ("email", "smtp_conn_id", "from_email", "notifiers", "on")
+        if unknown := [key for key in data if key not in known]:
+            raise AepInputError(
+                [f"{short_repr(key)} is unknown: correct or remove it (known: {', '.join(known)})" for key in unknown],
+                intro="The notices cannot be sent as they are described.",
+            )
+        return cls(**{key: item for key, item in data.items() if item is not None})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as :meth:`of` reads them."""
+        return {
+            "email": list(self.email),
+            "smtp_conn_id": self.smtp_conn_id,
+            "from_email": self.from_email,
+            "notifiers": self.notifiers,
+            "on": sorted(self.on),
+        }
+
+    def check(self) -> list[str]:
+        """Return what is wrong with the notifiers' classes and arguments; this imports them."""
+        faults = []
+        for spec in self._specs():
+            try:
+                make(spec)
+            except Exception as error:  # noqa: BLE001 - a foreign class is imported and made
+                faults.append(f"notifier {spec['class']}: {type(error).__name__}: {without_secrets(str(error))}")
+        return faults
+
+    def on_success(self, context: Context) -> None:
+        """Tell that the delivery is done; a callback of the task ``report``."""
+        self._after(context, failed=False)
+
+    def on_failure(self, context: Context) -> None:
+        """Tell that the delivery has failed; a callback of the task ``report``."""
+        self._after(context, failed=True)
+
+    def on_run_failure(self, context: Context) -> None:
+        """Tell of a run that ended without its ``report``, such as by ``dagrun_timeout``; a callback of the DAG."""
+        if context.get("reason") != "task_failure":  # then the report has run, and told
+            self._after(context, failed=True, why=f"the run was ended by Airflow: {context.get('reason')}")
+
+    def deadline_callback(self, promise: str, *, group: str = "", zone: str = "UTC") -> AsyncCallback:
+        """Return the callback of a ``DeadlineAlert``; it runs in the triggerer.
+
+        :param promise: what was promised, such as ``delivered by 09:00 (Europe/Berlin)``.
+        :param group: prefix of the tasks' ids, if the task group has one.
+        :param zone: time zone for people.
+        """
+        from airflow.sdk.definitions.callback import AsyncCallback
+
+        kwargs = {"notices": self.to_json(), "promise": promise, "group": group, "zone": zone}
+        return AsyncCallback(tell_missed_deadline, kwargs=kwargs)
+
+    async def async_notify(self, context: Mapping[str, Any], *, promise: str, group: str = "", zone: str = "") -> None:
+        """Tell that a run is late, from the triggerer's event loop."""
+        if On.DEADLINE not in self.on:
+            return
+        try:
+            run = await asyncio.to_thread(known_of_late_run, context, group, zone)
+            await self._send_async(of_missed_deadline(run, promise), context)
+        except Exception:
+            log.exception("The notice about a missed deadline could not be made")
+
+    def send(self, notice: Notice, context: Mapping[str, Any]) -> None:
+        """Send a notice to all that asked for it, at the same time and for a bounded time; never raises."""
+        if not notice.about & self.on:
+            log.info("Nobody asked for a notice about %s", " and ".join(sorted(notice.about)))
+            return
+        limit = min(LONGEST, 0.75 * conf.getfloat("core", "task_success_overtime", fallback=20.0))
+        # Not a pool: its threads would be waited for when the process ends.
+        threads = [
+            (
+                spec["class"],
+                threading.Thread(
+                    target=contextvars.copy_context().run, args=(notify, spec, notice, context), daemon=True
+                ),
+            )
+            for spec in self._specs()
+        ]
+        end = dt.datetime.now(tz=dt.UTC) + dt.timedelta(seconds=limit)
+        for _, thread in threads:
+            thread.start()
+        for name, thread in threads:
+            thread.join(max(0.0, (end - dt.datetime.now(tz=dt.UTC)).total_seconds()))
+            if thread.is_alive():
+                log.warning("The notice by %s was given up after %d s; the delivery is not affected", name, limit)
+
+    async def _send_async(self, notice: Notice, context: Mapping[str, Any]) -> None:
+        await asyncio.gather(*(anotify(spec, notice, context) for spec in self._specs()))
+
+    def _after(self, context: Context, *, failed: bool, why: str = "") -> None:
+        try:
+            for report in reports_of(context):
+                run = known_of_run(context, report, failed=failed, why=why)
+                self.send(of_delivery(run), context)
+        except Exception:
+            log.exception("The notice about this delivery could not be made; the delivery is not affected")
+
+    def _specs(self) -> list[dict[str, Any]]:
+        mail: list[dict[str, Any]] = []
+        if self.email:
+            mail = [
+                {
+                    "class": MAIL,
+                    "to": list(self.email),
+                    "from_email": self.from_email,
+                    "smtp_conn_id": self.smtp_conn_id,
+                    "subject": SUBJECT,
+                    "html_content": HTML,
+                    "text_content": TEXT,
+                }
+            ]
+        return [*mail, *self.notifiers]
+
+
+async def tell_missed_deadline(
+    notices: Mapping[str, Any],
+    promise: str,
+    group: str = "",
+    zone: str = "UTC",
+    context: Mapping[str, Any] | None = None,
+) -> None:
+    """Tell that a run is late; Airflow's triggerer calls this for a missed deadline."""
+    settings = Notices.of(notices)
+    if settings is not None:
+        await settings.async_notify(context or {}, promise=promise, group=group, zone=zone)
+
+
+def _fits(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _texts(value: object, name: str, faults: list[str]) -> list[Any]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Iterable) and not isinstance(value, Mapping | bytes):
+        return list(value)
+    faults.append(f"{name} is {short_repr(value)}: enter a list")
+    return []
+
+
+def _known(word: object, faults: list[str]) -> bool:
+    if isinstance(word, str) and word in list(On):
+        return True
+    faults.append(f"on: {short_repr(word)} is unknown: choose from {', '.join(On)}")
+    return False
+
+
+def _spec_faults(spec: Mapping[str, Any]) -> list[str]:
+    """Check a notifier as far as that goes without importing it, which DAG files should not pay for."""
+    path = spec.get("class")
+    if not isinstance(path, str) or not _fits(_PATH, path):
+        return [f"notifiers: class is {short_repr(path)}: enter the import path of a notifier, module and class"]
+    faults = [
+        f"notifier {path}: {key} looks like a secret, which would be stored in readable form: put it into an Airflow "
+        "connection and enter the connection's id"
+        for key in spec
+        if _SECRET.search(str(key))
+    ]
+    module = path.rpartition(".")[0]
+    try:
+        found = importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        found = False
+    if not found:
+        faults.append(f"notifier {path}: there is no module {module}: install its provider or correct the path")
+    return faults

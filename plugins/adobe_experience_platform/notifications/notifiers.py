@@ -1,0 +1,87 @@
+"""One notifier of Airflow's: it is made, told what to say, and what goes wrong in it stays in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .message import Notice, without_secrets
+
+log = logging.getLogger(__name__)
+
+LONGEST_IN_TRIGGERER = 60.0
+"""Seconds that one notifier may take in the triggerer."""
+_USES_NOTICE = re.compile(r"\{[{%][^}]*\bnotice\b")
+SUBJECT, TEXT, HTML = "{{ notice.subject }}", "{{ notice.text }}", "{{ notice.html }}"
+_FILLED = {
+    **dict.fromkeys(("subject", "title", "summary"), SUBJECT),
+    **dict.fromkeys(("text", "message", "body", "content", "description"), TEXT),
+    "html_content": HTML,
+}
+"""What a notifier's arguments of these names are, unless they are given. Templates, never the text itself: a name
+in AEP that looks like a template must stay a name."""
+
+
+def make(spec: Mapping[str, Any]) -> Any:
+    """Make a notifier, its usual arguments filled with the notice."""
+    module, _, name = spec["class"].rpartition(".")
+    cls = getattr(importlib.import_module(module), name)
+    given = {key: value for key, value in spec.items() if key != "class"}
+    rendered = set(getattr(cls, "template_fields", ()))
+    if not _USES_NOTICE.search(repr(given)):
+        wanted = set(inspect.signature(cls).parameters) & rendered - set(given)
+        filled = {key: _FILLED[key] for key in wanted if key in _FILLED}
+        if not filled:
+            raise TypeError("no argument says what to send: put {{ notice.text }} into one of them")
+        given |= filled
+    return cls(**given)
+
+
+def _prepared(spec: Mapping[str, Any], notice: Notice, context: Mapping[str, Any]) -> tuple[Any, Any]:
+    notifier = make(spec)
+    # Each has a context of its own: notifiers put their arguments into it.
+    own: Any = {**context, "notice": notice}
+    own |= {name: getattr(notifier, name) for name in notifier.template_fields}
+    notifier.render_template_fields(own)
+    return notifier, own
+
+
+def notify(spec: Mapping[str, Any], notice: Notice, context: Mapping[str, Any]) -> None:
+    """Send a notice by one notifier; never raises."""
+    try:
+        # Not by calling the notifier: it would log the whole text of an error, which may hold a webhook's address.
+        notifier, own = _prepared(spec, notice, context)
+        notifier.notify(own)
+    except Exception as error:  # noqa: BLE001 - whatever a notifier does, the delivery is done
+        _tell_failure(spec, error)
+    else:
+        log.info("Notice sent by %s: %s", spec["class"], notice.subject)
+
+
+async def anotify(spec: Mapping[str, Any], notice: Notice, context: Mapping[str, Any]) -> None:
+    """Send a notice by one notifier from the triggerer's event loop, for a bounded time; never raises."""
+    try:
+        async with asyncio.timeout(LONGEST_IN_TRIGGERER):
+            notifier, own = await asyncio.to_thread(_prepared, spec, notice, context)
+            try:
+                await notifier.async_notify(own)
+            except NotImplementedError:
+                await asyncio.to_thread(notifier.notify, own)
+    except Exception as error:  # noqa: BLE001 - one that fails must not keep the others from being sent
+        _tell_failure(spec, error)
+    else:
+        log.info("Notice sent by %s: %s", spec["class"], notice.subject)
+
+
+def _tell_failure(spec: Mapping[str, Any], error: Exception) -> None:
+    log.warning(
+        "The notice by %s could not be sent, the delivery is not affected: %s: %s",
+        spec["class"],
+        type(error).__name__,
+        without_secrets(str(error)),
+    )

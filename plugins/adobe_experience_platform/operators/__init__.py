@@ -1,0 +1,39 @@
+"""The tasks of a delivery, and what all tasks share: the durable store, deadlines, XCom keys, the retry policy."""
+
+from .activate import AdHocActivationOperator
+from .base import AepTask, Resolvable, TaskStore, WaitTimeoutError, deadline_of, info_of, keep_reason, now, read_event
+from .catalog import CatalogOperator
+from .latest_export import LatestSegmentExportOperator
+from .links import DestinationLink
+from .plan import PlanJobsOperator
+from .report import DeliveryReportOperator
+from .retry import AEP_RETRY_POLICY
+from .tables import markdown, plain
+from .wait_for_runs import DeliveryOperator
+from .watch import WatchingTask, advice_for, deliveries_of, poke_settings
+
+__all__ = [
+    "AEP_RETRY_POLICY",
+    "AdHocActivationOperator",
+    "AepTask",
+    "CatalogOperator",
+    "DeliveryOperator",
+    "DeliveryReportOperator",
+    "DestinationLink",
+    "LatestSegmentExportOperator",
+    "PlanJobsOperator",
+    "Resolvable",
+    "TaskStore",
+    "WaitTimeoutError",
+    "WatchingTask",
+    "advice_for",
+    "deadline_of",
+    "deliveries_of",
+    "info_of",
+    "keep_reason",
+    "markdown",
+    "now",
+    "plain",
+    "poke_settings",
+    "read_event",
+]

@@ -1,0 +1,201 @@
+"""Submits an ad-hoc activation exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from adobe_experience_platform.aep import DEFAULT_CONN_ID, count
+from adobe_experience_platform.delivery import API_VERSIONS, KEY, MAX_PAIRS_PER_JOB, Job, OnConflict, Submission, xcom
+from adobe_experience_platform.errors import AepInputError
+
+from .base import Resolvable, TaskStore, read_event
+from .campaign_gate import require_day
+from .links import DestinationLink
+from .retry import AEP_RETRY_POLICY
+from .submit import PHASE, WATCHING, SubmittingTask, phase_of
+from .watch import WatchingTask
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context, RetryPolicy
+
+
+class AdHocActivationOperator(SubmittingTask, WatchingTask):
+    """Deliver audiences to file destinations now, exactly once.
+
+    A record in the task's state store keeps a retry, a crash or a cleared task from sending anything
+    twice, see :mod:`.submission`.
+
+    :param activation_info: {flow id: [audience id, …]}, at most 80 pairs. (templated)
+    :param job: a job of ``plan_jobs``, instead of ``activation_info``. (templated)
+    :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``. (templated)
+    :param sandbox_name: sandbox; None takes the connection's. (templated)
+    :param api_version: ``v2`` (default) or ``v1``, which sends the export's id. (templated)
+    :param export_job_id: v1: the export to send; None (default) takes the newest that succeeded. (templated)
+    :param max_export_age_hours: refuse an older snapshot; None (default) accepts any. (templated)
+    :param on_conflict: another run for the audience is in progress: ``wait`` (default), ``adopt`` or
+        ``fail``. (templated)
+    :param export_timeout_minutes: how long to wait for exports and conflicts, minutes; default 240. (templated)
+    :param poll_interval: longest pause between two polls, seconds; default 30. (templated)
+    :param wait_for_completion: watch the flow runs to their end too; default False.
+    :param on_partial_success: with ``wait_for_completion``: ``fail`` (default) or ``accept``. (templated)
+    :param activation_timeout_minutes: with ``wait_for_completion``: how long, minutes; default 180. (templated)
+    :param resend_failed: after a person clears the task, send again what failed in AEP; default True.
+    :param names: id → name, to show names beside ids; optional. (templated)
+    :param campaign_day: the XCom ``campaign_day`` of ``plan_jobs``: its claim is looked at once more before the first
+        activation is sent; optional. (templated)
+    :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
+
+    Returns ``[{"flow_id", "audience_id", "run_id", "adopted"}, …]``; with ``wait_for_completion`` what
+    :class:`~.sensors.FlowRunSensor` returns. The XCom ``submission`` says the same while it works.
+
+    Raises :class:`~.errors.AepError`; what may heal is retried, what a person must decide is not.
+
+    Source: Adobe, Ad-hoc Activation API 2.0, ``POST /adhocrun``.
+    """
+
+    template_fields: Sequence[str] = (
+        "activation_info",
+        "job",
+        "aep_conn_id",
+        "sandbox_name",
+        "api_version",
+        "export_job_id",
+        "max_export_age_hours",
+        "on_conflict",
+        "export_timeout_minutes",
+        "poll_interval",
+        "on_partial_success",
+        "activation_timeout_minutes",
+        "names",
+        "campaign_day",
+    )
+    operator_extra_links = (DestinationLink(),)
+
+    def __init__(
+        self,
+        *,
+        activation_info: Any = None,
+        job: Any = None,
+        aep_conn_id: str = DEFAULT_CONN_ID,
+        sandbox_name: str | None = None,
+        api_version: str = "v2",
+        export_job_id: Resolvable = None,
+        max_export_age_hours: float | None = None,
+        on_conflict: str = "wait",
+        export_timeout_minutes: float = 240,
+        poll_interval: float = 30,
+        wait_for_completion: bool = False,
+        on_partial_success: str = "fail",
+        activation_timeout_minutes: float = 180,
+        resend_failed: bool = True,
+        names: Any = None,
+        campaign_day: Any = None,
+        deferrable: bool = True,
+        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(retry_policy=retry_policy, **kwargs)
+        self.activation_info = activation_info
+        self.job = job
+        self.aep_conn_id = aep_conn_id
+        self.sandbox_name = sandbox_name
+        self.api_version = api_version
+        self.export_job_id = export_job_id
+        self.max_export_age_hours = max_export_age_hours
+        self.on_conflict = on_conflict
+        self.export_timeout_minutes = export_timeout_minutes
+        self.poll_interval = poll_interval
+        self.wait_for_completion = wait_for_completion
+        self.on_partial_success = on_partial_success
+        self.activation_timeout_minutes = activation_timeout_minutes
+        self.resend_failed = resend_failed
+        self.names = names
+        self.campaign_day = campaign_day
+        self.deferrable = deferrable
+
+    @property
+    def job_title(self) -> str:
+        """Label of a mapped task in the grid."""
+        return Job.from_json(self.job).title if isinstance(self.job, Mapping) else self.task_id
+
+    def execute(self, context: Context) -> Any:
+        """Submit what has no run yet; never what has one."""
+        submission = self._submission(context)
+        self._announce(context, submission)
+        _push(context, submission)
+        self.hook.call(submission.begin(resend_failed=self.resend_failed))
+        return self._go_on(context, submission)
+
+    def execute_complete(self, context: Context, event: object = None) -> Any:
+        """Go on after a wait: for an export, a conflict, a lost answer, or the flow runs."""
+        submission = self._submission(context)
+        phase = phase_of(context)
+        if not phase.get("watching"):
+            read_event(event)
+            return self._go_on(context, submission, settled=str(phase.get("settling", "")))
+        deliveries = xcom.deliveries_in(submission)
+        return self._verdict(context, self._watched(context, deliveries, submission.job.aliases, event))
+
+    def _go_on(self, context: Context, submission: Submission, *, settled: str = "") -> Any:
+        if submission.missing and submission.record.intent is None:
+            require_day(context, self.campaign_day)
+        self._submit(context, [submission], settled=settled)
+        deliveries = xcom.deliveries_in(submission)
+        if self.wait_for_completion:
+            TaskStore(context).set(PHASE, WATCHING)
+            look_first = context["ti"].try_number > 1
+            return self._verdict(
+                context, self._watch(context, deliveries, submission.job.aliases, look_first=look_first)
+            )
+        return [
+            {**item.pair._asdict(), "run_id": item.order.run_id, "adopted": item.order.adopted} for item in deliveries
+        ]
+
+    def _submission(self, context: Context) -> Submission:
+        job = self._job()
+        faults = []
+        if self.api_version not in API_VERSIONS:
+            faults.append(f"api_version {self.api_version!r} is unknown: choose v1 or v2")
+        if self.on_conflict not in list(OnConflict):
+            faults.append(f"on_conflict {self.on_conflict!r} is unknown: choose wait, adopt or fail")
+        if len(job.pairs) > MAX_PAIRS_PER_JOB:
+            faults.append(f"{len(job.pairs)} pairs are more than the {MAX_PAIRS_PER_JOB} that AEP takes in one job")
+        if faults:
+            raise AepInputError(faults)
+        submission: Submission
+
+        def after_set(key: str, value: dict[str, object]) -> None:
+            if key == KEY:
+                _push(context, submission)
+
+        submission = Submission(
+            job=job,
+            store=TaskStore(context, after_set),
+            max_tries=context["ti"].max_tries,
+            api_version=self.api_version,
+            on_conflict=OnConflict(self.on_conflict),
+            max_export_age_hours=self.max_export_age_hours,
+            export_id=str(self.export_job_id) if self.export_job_id else None,
+            names=self.names or {},
+            log=self.log,
+            conflicted=self._count_conflicts,
+        )
+        return submission
+
+    def _job(self) -> Job:
+        if isinstance(self.job, Mapping):
+            return Job.from_json(self.job)
+        return Job.from_json({"activation_info": self.activation_info})
+
+    def _announce(self, context: Context, submission: Submission) -> None:
+        job = submission.job
+        self._push_link(context, job.pairs[0].flow_id)
+        known = len(job.pairs) - len(submission.missing)
+        self.log.info("Delivering %s, API %s", job.title, self.api_version)
+        if known:
+            self.log.info("%s already submitted by this run: not sent again", count(known, "audience"))
+
+
+def _push(context: Context, submission: Submission) -> None:
+    context["ti"].xcom_push(key=xcom.SUBMISSION, value=xcom.submission_note(submission))

@@ -1,0 +1,197 @@
+"""``approve``: a person sees what will be delivered, and nothing is sent before they agree."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from adobe_experience_platform.aep import DEFAULT_CONN_ID, FlowRun, Pair, RunStatus, count, endpoints
+from adobe_experience_platform.delivery import Job, names_of, xcom
+from adobe_experience_platform.errors import AepError
+
+from .retry import AEP_RETRY_POLICY
+from .tables import markdown, plain, table
+
+if TYPE_CHECKING:
+    from airflow.providers.standard.triggers.hitl import HITLTriggerEventSuccessPayload
+    from airflow.sdk import Context, RetryPolicy
+
+    from adobe_experience_platform.hooks import AdobeExperiencePlatformHook
+
+APPROVE, REJECT = "Approve", "Reject"
+ROWS_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Who has to agree to a delivery, and until when.
+
+    :param by: ids of the Airflow users who may answer; none: everybody who may answer in Airflow.
+    :param within: no answer by then is a no.
+    """
+
+    by: tuple[str, ...] = ()
+    within: dt.timedelta = dt.timedelta(hours=4)
+
+
+class ApproveDeliveryOperator(HITLOperator):
+    """Show what will be delivered and wait for a person, without holding a worker or the triggerer.
+
+    A rejected delivery, and one that nobody answers in time, is a failed task: the run is red, because it has not
+    delivered what it was started for. Clearing the failed tasks asks again.
+
+    :param jobs: what ``plan_jobs`` returned. (templated)
+    :param names: id → name, what ``plan_jobs`` pushed as ``names``. (templated)
+    :param title: what people call this delivery.
+    :param approval: who may answer, and until when.
+    :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``. (templated)
+    :param sandbox_name: sandbox; None takes the connection's. (templated)
+
+    Returns ``{"approved": true, "by": user, "at": ISO time}``; the XCom ``approval`` holds the same, also after a no.
+    """
+
+    template_fields: Sequence[str] = ("subject", "body", "jobs", "names", "aep_conn_id", "sandbox_name")
+
+    def __init__(
+        self,
+        *,
+        jobs: Any,
+        names: Any = None,
+        title: str = "",
+        approval: Approval | None = None,
+        aep_conn_id: str = DEFAULT_CONN_ID,
+        sandbox_name: str | None = None,
+        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
+        **kwargs: Any,
+    ) -> None:
+        terms = approval or Approval()
+        super().__init__(
+            subject=f"Deliver {title} now?" if title else "Deliver these audiences now?",
+            options=[APPROVE, REJECT],
+            assigned_users=[{"id": user, "name": user} for user in terms.by] or None,
+            response_timeout=terms.within,
+            retry_policy=retry_policy,
+            **kwargs,
+        )
+        self.jobs = jobs
+        self.names = names
+        self.title = title
+        self.aep_conn_id = aep_conn_id
+        self.sandbox_name = sandbox_name
+
+    def execute(self, context: Context) -> Any:
+        """Ask."""
+        jobs = [Job.from_json(item) for item in self.jobs or []]
+        self.body = self._question(jobs)
+        return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Take the answer."""
+        if event.get("error_type") == "timeout":
+            self._refuse(context, "nobody", f"nobody approved this delivery within {_span(self.response_timeout)}")
+        answer: HITLTriggerEventSuccessPayload = super().execute_complete(context, event)
+        user: Mapping[str, Any] = answer["responded_by_user"] or {}
+        who = str(user.get("name") or user.get("id") or "somebody")
+        if answer["chosen_options"] != [APPROVE]:
+            self._refuse(context, who, f"{who} has rejected this delivery")
+        decision = self._decision(True, who)
+        context["ti"].xcom_push(key=xcom.APPROVAL, value=decision)
+        self.log.info("Approved by %s", who)
+        return decision
+
+    def _refuse(self, context: Context, who: str, why: str) -> None:
+        context["ti"].xcom_push(key=xcom.APPROVAL, value={**self._decision(False, who), "why": why})
+        raise AirflowFailException(
+            f"Nothing was sent: {why}. To be asked again, clear the failed tasks of this run; otherwise nothing needs "
+            "to be done."
+        )
+
+    @staticmethod
+    def _decision(approved: bool, who: str) -> dict[str, Any]:
+        return {"approved": approved, "by": who, "at": dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds")}
+
+    def _question(self, jobs: Sequence[Job]) -> str:
+        """Say in Markdown what will be delivered, with names and what was delivered last."""
+        from adobe_experience_platform.hooks import AdobeExperiencePlatformHook
+
+        hook = AdobeExperiencePlatformHook(self.aep_conn_id or "", self.sandbox_name or None)
+        pairs = [(pair, job.aliases) for job in jobs for pair in job.pairs]
+        flows = list(dict.fromkeys(pair.flow_id for pair, _ in pairs))
+        before = {flow: self._runs(hook, flow) for flow in flows}
+        flow_names = self._names(flows)
+        audience_names = self._names(pair.audience_id for pair, _ in pairs)
+        rows = [
+            (
+                flow_names[pair.flow_id],
+                audience_names[pair.audience_id],
+                last_delivery(pair, aliases, before[pair.flow_id]),
+            )
+            for pair, aliases in pairs[:ROWS_SHOWN]
+        ]
+        if len(pairs) > ROWS_SHOWN:
+            rows.append(("…", f"and {len(pairs) - ROWS_SHOWN:,} more: see the log of plan_jobs", ""))
+        what = f"{count(len(pairs), 'audience')} to {count(len(flows), 'destination')}"
+        head = ("Destination", "Audience", "Last delivery")
+        first = f"Will deliver {what}, from sandbox"
+        last = [
+            f"Nothing is sent unless somebody approves within {_span(self.response_timeout)}{self._until()}.",
+            "A no, or no answer, ends this run without a delivery; the run is then shown as failed.",
+        ]
+        # The log shows text as it is: without the signs that Markdown needs.
+        for line in (f"{first} {hook.settings.sandbox_name}.", *table(head, rows), *last):
+            self.log.info("%s", line)
+        return "\n".join([f"{first} {plain(hook.settings.sandbox_name)}.", "", *markdown(head, rows), "", *last])
+
+    def _until(self) -> str:
+        """Say by when an answer has to come, if there is such a time."""
+        if self.response_timeout is None:
+            return ""
+        return f", until {dt.datetime.now(tz=dt.UTC) + self.response_timeout:%Y-%m-%d %H:%M} UTC"
+
+    def _runs(self, hook: AdobeExperiencePlatformHook, flow_id: str) -> list[FlowRun] | None:
+        """Return the newest runs of a flow (one page), None if AEP does not tell: that is no reason not to ask."""
+        try:
+            return hook.call(endpoints.runs_of_flow(flow_id, lambda _: True))
+        except AepError as error:
+            self.log.warning("What was delivered last to flow %s is not known: %s", flow_id, error)
+            return None
+
+    def _names(self, idents: Iterable[str]) -> dict[str, str]:
+        """Return id → what people are shown: its name, with the id where that alone tells two apart."""
+        known = self.names if isinstance(self.names, Mapping) else {}
+        found = {ident: str(known.get(ident) or "") for ident in idents}
+        often = Counter(found.values())
+        return {
+            ident: ident if not name else name if often[name] == 1 else f"{name} ({ident})"
+            for ident, name in found.items()
+        }
+
+
+def last_delivery(pair: Pair, aliases: Mapping[str, str], runs: Sequence[FlowRun] | None) -> str:
+    """Say how much AEP delivered of a pair when it last did.
+
+    :param runs: of the pair's flow, newest first; None if they are not known.
+    """
+    if runs is None:
+        return "not known"
+    for run in runs:
+        ids = names_of(pair, aliases)
+        if run.status in (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS) and run.names(ids):
+            exported = run.counts_for(ids, alone=len(run.audiences) == 1).exported
+            when = run.completed_at or run.created_at
+            records = "number of records not known" if exported is None else count(exported, "record")
+            return f"{records}, {when:%Y-%m-%d %H:%M} UTC" if when else records
+    return f"none among the flow's last {count(len(runs), 'run')}" if runs else "none yet"
+
+
+def _span(length: dt.timedelta | None) -> str:
+    minutes = int((length or dt.timedelta(0)).total_seconds()) // 60
+    hours, minutes = divmod(minutes, 60)
+    parts = [count(hours, "hour")] * bool(hours) + [count(minutes, "minute")] * bool(minutes)
+    return " ".join(parts) or f"{(length or dt.timedelta(0)).total_seconds():.0f} s"

@@ -1,0 +1,195 @@
+"""What all tasks that talk to AEP share: the hook, the durable store, deadlines, the reading of events."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator, conf
+from airflow.sdk.api.datamodels._generated import TaskInstanceState
+from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
+from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout
+
+from adobe_experience_platform.aep import Pair, destination_url, one_line, short_repr
+from adobe_experience_platform.delivery import xcom
+from adobe_experience_platform.errors import AepDeadlineError, AepError, AepInputError, AepTransientError
+from adobe_experience_platform.triggers import ARGUMENTS_VERSION, EVENT_VERSION, SegmentExportTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from adobe_experience_platform.hooks import AdobeExperiencePlatformHook
+
+Resolvable = Any
+"""A value, or what Airflow resolves to it at run time: a template, an XComArg, ``dag.param(…)``."""
+
+BACKSTOP = dt.timedelta(seconds=90)
+"""Airflow's own deferral time-out comes this much after the trigger's precise one."""
+CLEAR_ON_SUCCESS = (
+    "Airflow's option [state_store] clear_on_success is on: it would erase the record that keeps a cleared task from "
+    "delivering twice. Set it to False"
+)
+
+
+class WaitTimeoutError(AepDeadlineError, AirflowSensorTimeout):
+    """An :class:`AepDeadlineError` that Airflow itself knows as a sensor's time-out, and so never retries."""
+
+
+class TaskStore:
+    """A task's own durable store (``task_state_store``); it survives crashes, retries and clears.
+
+    :param after_set: called with every value that was stored.
+    """
+
+    def __init__(self, context: Context, after_set: Callable[[str, dict[str, object]], None] | None = None) -> None:
+        if conf.getboolean("state_store", "clear_on_success", fallback=False):
+            raise AepInputError([CLEAR_ON_SUCCESS])
+        self._store: Any = context["task_state_store"]
+        self._after_set = after_set
+
+    def get(self, key: str) -> object:
+        """Return the stored value, None if there is none."""
+        value: object = self._store.get(key)
+        return value
+
+    def set(self, key: str, value: dict[str, object]) -> None:
+        """Store a value for as long as the run exists."""
+        from airflow.sdk.execution_time.context import NEVER_EXPIRE
+
+        self._store.set(key, value, retention=NEVER_EXPIRE)
+        if self._after_set is not None:
+            self._after_set(key, value)
+
+
+class AepTask(BaseOperator):
+    """Base of all tasks that talk to AEP: connection, sandbox, poll interval, deferral.
+
+    The arguments are documented where people meet them, on the operators and sensors.
+    """
+
+    aep_conn_id: str
+    sandbox_name: str | None
+    poll_interval: float
+    deferrable: bool
+
+    _hook: AdobeExperiencePlatformHook | None = None
+
+    @property
+    def hook(self) -> AdobeExperiencePlatformHook:
+        """The hook, made when first needed."""
+        if self._hook is None:
+            from adobe_experience_platform.hooks import AdobeExperiencePlatformHook
+
+            self._hook = AdobeExperiencePlatformHook(self.aep_conn_id or "", self.sandbox_name or None)
+        return self._hook
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Treat Airflow's own deferral time-out like the trigger's: AEP is asked once more before the verdict.
+
+        It strikes when no triggerer was there in time.
+        """
+        if (
+            next_method == TRIGGER_FAIL_REPR
+            and (next_kwargs or {}).get("error") == TriggerFailureReason.TRIGGER_TIMEOUT
+        ):
+            next_method = "execute_complete"
+            next_kwargs = {"event": {"v": EVENT_VERSION, "status": "timeout", "message": ""}}
+        return super().resume_execution(next_method, next_kwargs, context)
+
+    def _trigger_arguments(self, deadline: dt.datetime) -> dict[str, Any]:
+        return {
+            "v": ARGUMENTS_VERSION,
+            "aep_conn_id": self.aep_conn_id,
+            "sandbox_name": self.hook.settings.sandbox_name,
+            "deadline": deadline.isoformat(),
+            "poll_interval": float(self.poll_interval),
+        }
+
+    def _tags(self) -> dict[str, str]:
+        """Return the tags of this task's metrics."""
+        settings = self.hook.settings
+        return {"dag_id": self.dag_id, "conn_id": self.aep_conn_id, "sandbox": settings.sandbox_name}
+
+    def _defer_until(self, trigger: Any, deadline: dt.datetime) -> None:
+        """Wait in the triggerer; does not return. Every wait goes on in ``execute_complete``."""
+        left = max(deadline - now(), dt.timedelta(0))
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=left + BACKSTOP)
+
+    def _export_trigger(
+        self,
+        deadline: dt.datetime,
+        info: Mapping[str, Sequence[str]],
+        aliases: Mapping[str, str],
+        names: Mapping[str, str] | None,
+        **kwargs: Any,
+    ) -> SegmentExportTrigger:
+        place = self._trigger_arguments(deadline)
+        flow_names = {flow_id: names[flow_id] for flow_id in info if flow_id in names} if names else {}
+        return SegmentExportTrigger(activation_info=info, aliases=aliases, names=flow_names, **kwargs, **place)
+
+    def _push_link(self, context: Context, flow_id: str) -> None:
+        settings = self.hook.settings
+        if url := destination_url(settings.tenant, settings.sandbox_name, flow_id):
+            context["ti"].xcom_push(key=xcom.LINK, value=url)
+
+
+def keep_reason(context: Context) -> None:
+    """Keep why a task has failed, for the notice; a failure callback. Only texts that are written for people."""
+    error = context.get("exception")
+    if error is not None:
+        text = str(error) if isinstance(error, AepError | AirflowException) else type(error).__name__
+        context["ti"].xcom_push(key=xcom.REASON, value=one_line(text, 1000))
+
+
+def now() -> dt.datetime:
+    """Return the present as an aware UTC time."""
+    return dt.datetime.now(tz=dt.UTC)
+
+
+def read_event(event: object) -> tuple[str, str]:
+    """Return (status, message) of a trigger's event; an unknown or empty event is a failure.
+
+    :raises AepError: for an error event or one that this version does not know.
+    """
+    if event == TaskInstanceState.SUCCESS:
+        return "done", ""  # the trigger ended the task; only ``dag.test`` resumes it all the same
+    if not isinstance(event, dict) or event.get("v") != EVENT_VERSION:
+        raise AepTransientError(
+            "the wait",
+            text=f"the trigger sent an unknown event of type {type(event).__name__}",
+            advice="workers and triggerer need the same version of this package",
+        )
+    status, message = (
+        text if isinstance(text := event.get(key, ""), str) else short_repr(text) for key in ("status", "message")
+    )
+    if status == "error":
+        error = AepTransientError("the wait", text=message) if event.get("retriable", True) else AepError(message)
+        raise error
+    if status not in ("done", "timeout"):
+        raise AepTransientError("the wait", text=f"the trigger sent an unknown status {short_repr(status)}")
+    return status, message
+
+
+def deadline_of(context: Context, name: str, minutes: float) -> dt.datetime:
+    """Return when a wait ends: a retry keeps its deadline, a task cleared by a person gets a new one.
+
+    :param name: of the wait; one task may have several.
+    :param minutes: length of the wait.
+    """
+    store = TaskStore(context)
+    tries = context["ti"].max_tries
+    stored = store.get(f"deadline_{name}")
+    if isinstance(stored, dict) and stored.get("max_tries") == tries:
+        return dt.datetime.fromisoformat(str(stored["at"]))
+    deadline = now() + dt.timedelta(minutes=float(minutes))
+    store.set(f"deadline_{name}", {"at": deadline.isoformat(), "max_tries": tries})
+    return deadline
+
+
+def info_of(pairs: Iterable[Pair]) -> dict[str, list[str]]:
+    """Return pairs in the form of an ``activation_info``."""
+    info: dict[str, list[str]] = {}
+    for pair in pairs:
+        info.setdefault(pair.flow_id, []).append(pair.audience_id)
+    return info

@@ -1,0 +1,127 @@
+"""``aep_catalog``: what can be delivered, with names, ids and JSON to paste, so that nobody hunts for ids."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from adobe_experience_platform.aep import DEFAULT_CONN_ID, DestinationFlow, MappedAudience, Pair, count, endpoints
+from adobe_experience_platform.delivery import preflight
+
+from .base import AepTask, Resolvable, now
+from .retry import AEP_RETRY_POLICY
+from .tables import table
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context, RetryPolicy
+
+
+class CatalogOperator(AepTask):
+    """List the sandbox's destination flows with their audiences.
+
+    :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``. (templated)
+    :param sandbox_name: sandbox; None takes the connection's. (templated)
+
+    Returns ``{"flows": [{"flow_id", "name", "state", "last_run", "audiences": [{"audience_id", "name",
+    "schedule", "ready", "reason"}]}], "activation_info": {flow id: [audience id, …]}}``; the latter holds
+    what can be delivered now.
+
+    Source: Adobe, Flow Service API, ``GET /flows``.
+    """
+
+    template_fields: Sequence[str] = ("aep_conn_id", "sandbox_name")
+
+    def __init__(
+        self,
+        *,
+        aep_conn_id: Resolvable = DEFAULT_CONN_ID,
+        sandbox_name: Resolvable = None,
+        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(retry_policy=retry_policy, **kwargs)
+        self.aep_conn_id = aep_conn_id
+        self.sandbox_name = sandbox_name
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read the flows, print the table and the JSON."""
+        flows = sorted(self.hook.call(endpoints.destination_flows()), key=lambda flow: flow.name.lower())
+        moment = now()
+        listed = [_describe(flow, moment) for flow in flows]
+        ready: dict[str, list[str]] = {}
+        for flow in listed:
+            if audiences := [item["audience_id"] for item in flow["audiences"] if item["ready"]]:
+                ready[flow["flow_id"]] = audiences
+        self._show(listed, ready)
+        return {"flows": listed, "activation_info": ready}
+
+    def _show(self, flows: Sequence[dict[str, Any]], ready: dict[str, list[str]]) -> None:
+        self.log.info("%s in sandbox %s", count(len(flows), "destination flow"), self.hook.settings.sandbox_name)
+        rows = [
+            (
+                flow["name"] if first else "",
+                flow["state"] if first else "",
+                flow["last_run"] if first else "",
+                audience["name"],
+                audience["schedule"],
+                "yes" if audience["ready"] else audience["reason"],
+                audience["audience_id"],
+                flow["flow_id"],
+            )
+            for flow in flows
+            for first, audience in _first_marked(flow["audiences"] or [_NONE])
+        ]
+        head = (
+            "Destination",
+            "State",
+            "Last run",
+            "Audience",
+            "Schedule",
+            "Can be delivered",
+            "Audience id",
+            "Flow id",
+        )
+        for line in table(head, rows):
+            self.log.info("%s", line)
+        lines = [f"  {json.dumps(flow_id)}: {json.dumps(audiences)}" for flow_id, audiences in ready.items()]
+        self.log.info("To paste into activation_info (keep what you need):\n{\n%s\n}", ",\n".join(lines))
+
+
+_NONE = {"name": "(no audience)", "schedule": "", "ready": False, "reason": "", "audience_id": ""}
+
+
+def _first_marked(items: Sequence[dict[str, Any]]) -> list[tuple[bool, dict[str, Any]]]:
+    return [(number == 0, item) for number, item in enumerate(items)]
+
+
+def _describe(flow: DestinationFlow, moment: dt.datetime) -> dict[str, Any]:
+    last = f"{flow.last_run_state} {flow.last_run_at:%Y-%m-%d %H:%M}" if flow.last_run_at else "never"
+    return {
+        "flow_id": flow.id,
+        "name": flow.name or "(no name)",
+        "state": flow.state or "?",
+        "last_run": last.strip(),
+        "audiences": [_audience(flow, audience, moment) for audience in flow.audiences],
+    }
+
+
+def _audience(flow: DestinationFlow, audience: MappedAudience, moment: dt.datetime) -> dict[str, Any]:
+    """Describe one audience; whether it can be delivered is judged by the preflight's own rules."""
+
+    def known(call: Any) -> DestinationFlow:
+        call.close()
+        return flow
+
+    faults = preflight.inspect([Pair(flow.id, audience.platform_id)], known, moment).faults
+    # The plan only warns of this, as a flow need not tell; what is offered for pasting should be certain.
+    reasons = [fault.what for fault in faults] or ([] if audience.is_file_export else ["looks like no file export"])
+    until = f" until {audience.end_date}" if audience.end_date else ""
+    return {
+        "audience_id": audience.platform_id,
+        "name": audience.name or "(no name)",
+        "schedule": f"{audience.frequency.lower().replace('_', ' ')}{until}".strip(),
+        "ready": not reasons,
+        "reason": "no, it " + reasons[0] if reasons else "",
+    }

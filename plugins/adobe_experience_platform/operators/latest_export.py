@@ -1,0 +1,65 @@
+"""Finds the newest segment export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from adobe_experience_platform.aep import DEFAULT_CONN_ID, endpoints
+from adobe_experience_platform.delivery import exports, xcom
+
+from .base import AepTask, now
+from .retry import AEP_RETRY_POLICY
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context, RetryPolicy
+
+
+class LatestSegmentExportOperator(AepTask):
+    """Find the newest segment export of profiles that succeeded and check its age.
+
+    Version 1 of the activation API sends its id; both versions deliver its snapshot.
+
+    :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``. (templated)
+    :param sandbox_name: sandbox; None takes the connection's. (templated)
+    :param max_export_age_hours: refuse an older snapshot; None accepts any age; default 36. (templated)
+
+    Returns the job's id as text. Raises :class:`~.errors.AepExportError` if there is none or it is too old.
+
+    Source: Adobe, Segmentation Service API, ``GET /export/jobs``.
+    """
+
+    template_fields: Sequence[str] = ("aep_conn_id", "sandbox_name", "max_export_age_hours")
+
+    def __init__(
+        self,
+        *,
+        aep_conn_id: str = DEFAULT_CONN_ID,
+        sandbox_name: str | None = None,
+        max_export_age_hours: float | None = 36,
+        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(retry_policy=retry_policy, **kwargs)
+        self.aep_conn_id = aep_conn_id
+        self.sandbox_name = sandbox_name
+        self.max_export_age_hours = max_export_age_hours
+
+    def execute(self, context: Context) -> str:
+        """Read the list of exports, newest first."""
+        moment = now()
+        jobs = self.hook.call(endpoints.profile_export_jobs(moment - exports.LOOK_BACK, newest_succeeded=True))
+        state = exports.state_of(jobs, moment)
+        latest = exports.require_fresh(state, moment, self.max_export_age_hours)
+        if latest.snapshot_at is None:
+            self.log.warning("AEP does not tell when segment export job %s ran, so its age is unknown", latest.id)
+        for job in state.failed_since:
+            self.log.warning(
+                "%s FAILED after the newest that succeeded: the delivery uses the older snapshot of job %s",
+                exports.describe(job, moment),
+                latest.id,
+            )
+        self.log.info("Newest %s", exports.describe(latest, moment))
+        if ended := latest.finished_at or latest.created_at:
+            context["ti"].xcom_push(key=xcom.EXPORT, value={"id": latest.id, "ended_at": ended.isoformat()})
+        return latest.id

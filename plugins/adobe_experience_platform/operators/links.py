@@ -1,0 +1,33 @@
+"""Links from a task into the AEP user interface; they are built from ids, without any network call.
+
+AEP's pages are addressed by a *tenant*, the short organization name in the browser's address, which no
+API used here returns: without extra ``tenant`` in the connection there is no link.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseOperatorLink
+
+from adobe_experience_platform.delivery import xcom
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
+    from airflow.sdk.types import TaskInstanceKey
+
+
+class DestinationLink(BaseOperatorLink):
+    """Button on a task that opens its (first) destination's dataflow in AEP."""
+
+    name = "AEP destination"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Return the link that the task has pushed, "" if it has not (yet)."""
+        from airflow.sdk.execution_time.xcom import XCom
+
+        value = XCom.get_value(key=xcom.LINK, ti_key=ti_key)
+        if isinstance(value, str) and value.startswith('"'):
+            value = json.loads(value)
+        return value if isinstance(value, str) else ""

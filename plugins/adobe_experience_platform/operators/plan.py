@@ -1,0 +1,299 @@
+"""``plan_jobs``: everything is validated, looked up and shown before anything is sent."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk.exceptions import DownstreamTasksSkipped
+
+from adobe_experience_platform.aep import DEFAULT_CONN_ID, Pair, conn_id_fault, count, short_repr
+from adobe_experience_platform.delivery import (
+    API_VERSIONS,
+    MAX_PAIRS_PER_JOB,
+    MAX_PAIRS_PER_RUN,
+    CampaignDay,
+    DayAction,
+    Findings,
+    Job,
+    OnConflict,
+    check_id,
+    preflight,
+    read_activation_info,
+    shorten,
+    split,
+    xcom,
+)
+from adobe_experience_platform.errors import AepError, AepInputError
+from adobe_experience_platform.triggers import resume_pause
+
+from .base import AepTask, TaskStore, now
+from .campaign_gate import DayGate
+from .retry import AEP_RETRY_POLICY
+from .tables import folded, table
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context, RetryPolicy
+
+AIRFLOW_CONF_KEYS = frozenset({"openlineage"})
+"""Keys that Airflow itself adds to a run's conf (TriggerDagRunOperator with OpenLineage)."""
+
+
+class PlanJobsOperator(AepTask):
+    """Validate a delivery, check it against AEP, split it into jobs and print what will happen.
+
+    All faults come in one message, before anything is sent. The split is kept in the task's state store
+    and returned unchanged when the task runs again, so that a cleared run keeps its jobs.
+
+    :param activation_info: {flow id: [audience id, …]}. (templated)
+    :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``. (templated)
+    :param sandbox_name: sandbox; None takes the connection's. (templated)
+    :param api_version: ``v2`` or ``v1``. (templated)
+    :param max_audiences_per_job: 1 to 80, counted as (flow, audience) pairs. (templated)
+    :param max_export_age_hours: a number or None. (templated)
+    :param on_conflict: ``wait``, ``adopt`` or ``fail``. (templated)
+    :param on_partial_success: ``fail`` or ``accept``. (templated)
+    :param dry_run_only: (param ``dry_run``) stop after the plan, send nothing, skip later tasks. (templated)
+    :param poll_interval: seconds. (templated)
+    :param export_timeout_minutes: minutes. (templated)
+    :param activation_timeout_minutes: minutes. (templated)
+    :param check_conf: refuse conf keys that are no params of the DAG; default True.
+    :param skip_on_dry_run: ids of the tasks that a dry run skips, or a run that must not deliver.
+    :param campaign_day: the campaign's day rules, a :class:`~.campaign_day.CampaignDay`; None (default): no rules.
+    :param labels: id → how people call it; shown beside AEP's own name.
+    :param deferrable: wait for ``not_before`` in the triggerer (default) instead of holding a worker slot.
+
+    Returns the jobs: ``[{"job", "of", "activation_info", "aliases"}, …]``; the XCom ``names`` holds id → name, the XCom
+    ``campaign_day`` whether the run delivers under its day rules, and why.
+
+    Raises :class:`~.errors.AepInputError` with every fault, :class:`~.errors.AepCampaignDayError` when a day's
+    delivery is overdue.
+    """
+
+    template_fields: Sequence[str] = (
+        "activation_info",
+        "aep_conn_id",
+        "sandbox_name",
+        "api_version",
+        "max_audiences_per_job",
+        "max_export_age_hours",
+        "on_conflict",
+        "on_partial_success",
+        "dry_run_only",
+        "poll_interval",
+        "export_timeout_minutes",
+        "activation_timeout_minutes",
+    )
+
+    def __init__(
+        self,
+        *,
+        activation_info: Any,
+        aep_conn_id: str = DEFAULT_CONN_ID,
+        sandbox_name: str | None = None,
+        api_version: str = "v2",
+        max_audiences_per_job: int = MAX_PAIRS_PER_JOB,
+        max_export_age_hours: float | None = 36,
+        on_conflict: str = "wait",
+        on_partial_success: str = "fail",
+        dry_run_only: bool = False,
+        poll_interval: float = 30,
+        export_timeout_minutes: float = 240,
+        activation_timeout_minutes: float = 180,
+        check_conf: bool = True,
+        skip_on_dry_run: Collection[str] = (),
+        campaign_day: CampaignDay | None = None,
+        labels: Mapping[str, str] | None = None,
+        deferrable: bool = True,
+        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(retry_policy=retry_policy, **kwargs)
+        # What a run's conf holds is only known at run time, whatever the annotations above promise.
+        self.activation_info = activation_info
+        self.aep_conn_id: Any = aep_conn_id
+        self.sandbox_name: Any = sandbox_name
+        self.api_version = api_version
+        self.max_audiences_per_job: Any = max_audiences_per_job
+        self.max_export_age_hours = max_export_age_hours
+        self.on_conflict = on_conflict
+        self.on_partial_success = on_partial_success
+        self.dry_run_only: Any = dry_run_only
+        self.poll_interval: Any = poll_interval
+        self.export_timeout_minutes = export_timeout_minutes
+        self.activation_timeout_minutes = activation_timeout_minutes
+        self.check_conf = check_conf
+        self.skip_on_dry_run = sorted(skip_on_dry_run)
+        self.campaign_day = campaign_day
+        self.labels = dict(labels or {})
+        self.deferrable = deferrable
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Judge the day, validate, look up, plan."""
+        gate = DayGate(context, self.campaign_day, self.log) if self.campaign_day else None
+        if gate and gate.require().act in (DayAction.SKIP, DayAction.TOO_LATE):
+            gate.skip()
+            self._skip_the_rest(context)
+        self.sandbox_name = self.sandbox_name or None
+        pairs, faults = read_activation_info(self.activation_info)
+        faults = [*self._conf_faults(context), *faults, *self._setting_faults()]
+        findings = self._look_up(pairs, faults)
+        faults += [str(fault) for fault in findings.faults]
+        if not any(fault.startswith("max_audiences_per_job") for fault in faults):
+            try:
+                groups = split(pairs, int(self.max_audiences_per_job))
+            except AepInputError as error:
+                faults += error.faults
+        if faults:
+            raise AepInputError(shorten(faults))
+        if gate and not self.dry_run_only:
+            if gate.verdict.wait_until is not None:
+                self._wait_until(gate.verdict.wait_until, gate.verdict.reason)
+                return self.execute(context)
+            gate.take()
+        jobs = self._jobs(context, groups, findings)
+        names = labelled(findings.names(pairs), self.labels)
+        settings = self.hook.settings
+        place = {"sandbox_name": settings.sandbox_name, "tenant": settings.tenant}
+        context["ti"].xcom_push(key=xcom.NAMES, value=names)
+        context["ti"].xcom_push(key=xcom.PLACE, value=place)
+        self._show(pairs, jobs, names, findings)
+        if self.dry_run_only:
+            self.log.info("Dry run: nothing was sent, and the tasks that follow are skipped.")
+            self._skip_the_rest(context)
+        return [job.to_json() for job in jobs]
+
+    def execute_complete(self, context: Context, event: object = None) -> list[dict[str, Any]]:
+        """Plan after the wait for ``not_before``; what was looked up before it may have changed."""
+        return self.execute(context)
+
+    def _wait_until(self, until: dt.datetime, reason: str) -> None:
+        """Wait, in the triggerer if possible: then this does not return."""
+        self.log.info("The plan is sound. Waiting until %s UTC: %s.", f"{until:%Y-%m-%d %H:%M}", reason)
+        if self.deferrable:
+            from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
+            # Not shorter: Airflow would take the resumed task for killed.
+            moment = max(until, now() + dt.timedelta(seconds=resume_pause()))
+            self.defer(trigger=DateTimeTrigger(moment=moment), method_name="execute_complete")
+        while (left := (until - now()).total_seconds()) > 0:
+            time.sleep(min(left, 60.0))
+
+    def _skip_the_rest(self, context: Context) -> NoReturn:
+        context["ti"].xcom_push(key="return_value", value=[])
+        raise DownstreamTasksSkipped(tasks=list(self.skip_on_dry_run))
+
+    def _conf_faults(self, context: Context) -> list[str]:
+        """Refuse keys that nobody reads: a misspelt ``dryrun`` must not deliver."""
+        if not self.check_conf:
+            return []
+        conf: Mapping[str, Any] = context["dag_run"].conf or {}
+        known = set(self.dag.params) | AIRFLOW_CONF_KEYS
+        listed = ", ".join(sorted(self.dag.params)) or "none"
+        return [
+            f"conf key {short_repr(key)} is unknown: correct or remove it (this DAG's params: {listed})"
+            for key in conf
+            if key not in known
+        ]
+
+    def _setting_faults(self) -> list[str]:
+        """Check what the form checks too: a DAG can also be started without it."""
+        faults: list[str] = []
+        choices: list[tuple[str, Any, Sequence[str]]] = [
+            ("api_version", self.api_version, API_VERSIONS),
+            ("on_conflict", self.on_conflict, [item.value for item in OnConflict]),
+            ("on_partial_success", self.on_partial_success, ("fail", "accept")),
+        ]
+        for name, value, allowed in choices:
+            if value not in allowed:
+                faults.append(f"{name} is {short_repr(value)}: choose {' or '.join(allowed)}")
+        numbers: list[tuple[str, Any, float, float, bool]] = [
+            ("max_audiences_per_job", self.max_audiences_per_job, 1, MAX_PAIRS_PER_JOB, False),
+            ("max_export_age_hours", self.max_export_age_hours, 0, 24 * 365, True),
+            ("poll_interval", self.poll_interval, 1, 3600, False),
+            ("export_timeout_minutes", self.export_timeout_minutes, 0, 7 * 24 * 60, False),
+            ("activation_timeout_minutes", self.activation_timeout_minutes, 0, 7 * 24 * 60, False),
+        ]
+        for name, value, least, most, optional in numbers:
+            if value is None and optional:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+                faults.append(f"{name} is {short_repr(value)}: enter a number from {least} to {most}")
+        if isinstance(self.max_audiences_per_job, float) and not self.max_audiences_per_job.is_integer():
+            faults.append(f"max_audiences_per_job is {self.max_audiences_per_job}: enter a whole number")
+        if not isinstance(self.dry_run_only, bool):
+            faults.append(f"dry_run is {short_repr(self.dry_run_only)}: choose true or false")
+        if self.sandbox_name is not None and (fault := check_id(self.sandbox_name, "sandbox_name")):
+            faults.append(fault)
+        if fault := conn_id_fault(self.aep_conn_id):
+            faults.append(f"aep_conn_id {fault}")
+        return faults
+
+    def _look_up(self, pairs: Sequence[Pair], faults: list[str]) -> Findings:
+        """Ask AEP about every flow; faults of the input and of AEP come together."""
+        usable = not conn_id_fault(self.aep_conn_id)
+        sandbox_ok = self.sandbox_name is None or not check_id(self.sandbox_name, "")
+        findings = Findings()
+        if 0 < len(pairs) <= MAX_PAIRS_PER_RUN and usable and sandbox_ok:
+            try:
+                findings = preflight.inspect(pairs, self.hook.call, now())
+            except AepError as error:
+                if not faults:
+                    raise
+                faults.append(f"besides, the flows could not be looked up: {error}")
+        return findings
+
+    def _jobs(self, context: Context, groups: Sequence[tuple[Pair, ...]], findings: Findings) -> list[Job]:
+        """Return the jobs: those kept from an earlier try of this run, or a new split."""
+        store = TaskStore(context)
+        kept = store.get("jobs")
+        if isinstance(kept, dict):
+            stored = [store.get(f"job_{number + 1}") for number in range(int(kept["count"]))]
+            return [Job.from_json(item) for item in stored if isinstance(item, dict)]
+        jobs = []
+        for number, group in enumerate(groups, start=1):
+            ids = {pair.audience_id for pair in group}
+            aliases = {key: value for key, value in findings.aliases.items() if key in ids}
+            jobs.append(Job(number, len(groups), group, aliases))
+        if not self.dry_run_only:
+            for job in jobs:
+                store.set(f"job_{job.number}", job.to_json())
+            store.set("jobs", {"count": len(jobs)})
+        return jobs
+
+    def _show(self, pairs: Sequence[Pair], jobs: Sequence[Job], names: Mapping[str, str], findings: Findings) -> None:
+        """Print what will happen, with names beside ids."""
+        settings = self.hook.settings
+        self.log.info(
+            "Will deliver %s to %s in %s, from sandbox %s of %s, API %s",
+            count(len(pairs), "audience"),
+            count(len({pair.flow_id for pair in pairs}), "destination"),
+            count(len(jobs), "job"),
+            settings.sandbox_name,
+            settings.org_id,
+            self.api_version,
+        )
+        rows = [
+            (
+                str(job.number),
+                names.get(pair.flow_id, ""),
+                names.get(pair.audience_id, ""),
+                pair.flow_id,
+                pair.audience_id,
+            )
+            for job in jobs
+            for pair in job.pairs
+        ]
+        lines = table(("Job", "Destination", "Audience", "Flow id", "Audience id"), rows)
+        for line in folded(f"The plan: {count(len(pairs), 'audience')}", lines):
+            self.log.info("%s", line)
+        for warning in shorten(findings.warnings):
+            self.log.warning("%s", warning)
+
+
+def labelled(names: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:
+    """Return id → name; where a label differs from AEP's name both show, so that a wrong label cannot hide anything."""
+    both = {ident: f"{label} (AEP: {names[ident]})" for ident, label in labels.items() if ident in names}
+    return {**labels, **names, **{ident: text for ident, text in both.items() if names[ident] != labels[ident]}}

@@ -1,0 +1,42 @@
+"""When Airflow should run a failed task again: at once, as AEP told us, or not at all."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow.sdk import RetryDecision, RetryPolicy
+
+from adobe_experience_platform.errors import AepError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+LONGEST_DELAY = 3600.0
+"""Seconds; AEP asking for more is read as this much."""
+
+
+class AepRetryPolicy(RetryPolicy):
+    """Fail at once on what cannot heal, wait as told on 429 and 503, else leave it to the task's settings.
+
+    The default of every operator and sensor of this package; another ``retry_policy``, as an argument or in
+    ``default_args``, replaces it.
+    """
+
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
+    ) -> RetryDecision:
+        """Decide from the error's type, see :mod:`.errors`."""
+        if not isinstance(exception, AepError):
+            return RetryDecision.default()
+        if not exception.retriable:
+            return RetryDecision.fail(reason=str(exception)[:500])
+        if exception.retry_after:
+            delay = timedelta(seconds=min(exception.retry_after, LONGEST_DELAY))
+            return RetryDecision.retry(delay=delay, reason=f"AEP asked to wait {delay.total_seconds():g} s")
+        return RetryDecision.default()
+
+
+AEP_RETRY_POLICY = AepRetryPolicy()
+"""A default in the operators' signatures: only there does Airflow find it for a mapped task, and only a named
+argument is taken from a DAG's ``default_args``."""

@@ -1,0 +1,115 @@
+"""A task that submits: it brings submissions to their end and waits, deferred, for what stands in the way."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import conf
+
+from adobe_experience_platform.delivery import Done, Settle, Submission, WaitFor, check_id, rounds
+from adobe_experience_platform.hooks import metrics
+from adobe_experience_platform.triggers import LostSubmissionTrigger, polling
+
+from .base import AepTask, TaskStore, WaitTimeoutError, deadline_of, info_of, now
+from .retry import LONGEST_DELAY
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+CONFLICT_PAUSE = 30.0
+"""Seconds before an activation that AEP has refused because of another run is tried again, at least."""
+PHASE = "phase"
+"""Store key: what a submitting task waits for, so that its resumption knows; it survives a lost event."""
+WATCHING: dict[str, object] = {"watching": True}
+
+
+class SubmittingTask(AepTask):
+    """A task that submits jobs exactly once, see :mod:`.submission`."""
+
+    export_timeout_minutes: float
+    names: Any
+
+    def _submit(self, context: Context, submissions: Sequence[Submission], *, settled: str = "") -> None:
+        """Bring every submission to its end, deferring where something must be waited for.
+
+        :param settled: key of the submission whose wait after a lost answer is over.
+        """
+        for submission in submissions:
+            is_settled = submission.key == settled
+            while not isinstance(step := self.hook.call(submission.step(settled=is_settled)), Done):
+                is_settled = False
+                deadline = deadline_of(context, "submit", self.export_timeout_minutes)
+                if now() >= deadline:
+                    what = (
+                        step.reason
+                        if isinstance(step, WaitFor)
+                        else f"runs {', '.join(step.unnamed)} to name their audiences"
+                    )
+                    raise WaitTimeoutError(
+                        f"Waited until {deadline:%Y-%m-%d %H:%M} UTC for {what}. What was not sent is named in the "
+                        "report; clear this task to go on."
+                    )
+                if isinstance(step, Settle):
+                    self._settle(context, submission, step, deadline)
+                    is_settled = True
+                else:
+                    self._wait_for(context, submission, step, deadline)
+
+    def _count_conflicts(self, number: int) -> None:
+        metrics.count(metrics.CONFLICTED, self._tags(), number)
+
+    def _settle(self, context: Context, submission: Submission, step: Settle, deadline: dt.datetime) -> None:
+        seconds = max(settle_seconds(self.hook.settings.timeout), min(step.at_least, LONGEST_DELAY))
+        self.log.info(
+            "It is not wholly known what the last activation started. AEP is watched for its runs for up to %d s "
+            "before anything else is done.",
+            seconds,
+        )
+        trigger = LostSubmissionTrigger(
+            record=submission.record.to_json(),
+            settle_seconds=seconds,
+            aliases=submission.job.aliases,
+            **self._trigger_arguments(max(deadline, now() + dt.timedelta(seconds=seconds))),
+        )
+        if self.deferrable:
+            TaskStore(context).set(PHASE, {"settling": submission.key})
+            self._defer_until(trigger, max(deadline, now() + dt.timedelta(seconds=seconds)))
+        time.sleep(seconds)
+
+    def _wait_for(self, context: Context, submission: Submission, step: WaitFor, deadline: dt.datetime) -> None:
+        self.log.info("Before anything is sent, this must end: %s", step.reason)
+        pairs = list(submission.missing) if submission.on_conflict == "wait" else []
+        # AEP has just refused: even if its lists show nothing, asking again at once would be refused again.
+        least = 0.0 if step.conflict is None else min(float(self.poll_interval), CONFLICT_PAUSE)
+        if step.conflict is not None and not check_id(step.conflict.flow_id, "") and step.conflict not in pairs:
+            pairs.append(step.conflict)
+        info = info_of(pairs)
+        if self.deferrable:
+            TaskStore(context).set(PHASE, {"settling": ""})
+            trigger = self._export_trigger(deadline, info, submission.job.aliases, self.names, least_seconds=least)
+            self._defer_until(trigger, deadline)
+        time.sleep(least)
+        since = time.monotonic()
+        while now() < deadline:
+            metrics.count(metrics.POLLS, {"poll": "export", **self._tags()})
+            snapshot = self.hook.call(rounds.export_call(info, now()))
+            if not rounds.blockers(snapshot, pairs, submission.job.aliases, now())[0]:
+                return
+            time.sleep(polling.next_pause(time.monotonic() - since, float(self.poll_interval)))
+
+
+def phase_of(context: Context) -> dict[str, object]:
+    """Return what a task that has submitted was waiting for when it deferred."""
+    phase = TaskStore(context).get(PHASE)
+    return phase if isinstance(phase, dict) else {}
+
+
+def settle_seconds(timeout: float) -> float:
+    """Return how long after a lost answer a run may still show up: the POST's hard limit and a margin.
+
+    The margin is Airflow's option ``[adobe_experience_platform] settle_margin_seconds``, 60 by default.
+    """
+    return timeout + conf.getfloat("adobe_experience_platform", "settle_margin_seconds", fallback=60.0)

@@ -1,0 +1,220 @@
+"""``wait_for_flow_runs``: the task of the pipeline that knows every planned pair and lets none get lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from adobe_experience_platform.aep import Pair, RunStatus, count
+from adobe_experience_platform.delivery import (
+    NOT_SENT,
+    UNKNOWN,
+    Delivery,
+    Job,
+    OnConflict,
+    Order,
+    Result,
+    Submission,
+    without_run,
+    xcom,
+)
+from adobe_experience_platform.errors import AepError, AepInputError
+
+from .base import TaskStore, read_event
+from .links import DestinationLink
+from .retry import AEP_RETRY_POLICY
+from .submit import PHASE, WATCHING, SubmittingTask, phase_of
+from .watch import WatchingTask
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context, RetryPolicy
+
+REPAIR = "repair_{}"
+
+
+class DeliveryOperator(SubmittingTask, WatchingTask):
+    """Watch all flow runs of a delivery to their end; after a person's clear, send again what failed.
+
+    It runs also when some jobs were refused, so that the others are watched. It is the task that turns
+    red when AEP fails a run, so it is the one that "clear only failed" clears: it then submits exactly
+    the failed pairs again, by the same protocol and with a record of its own, and watches them too.
+    The submitting tasks never send a pair twice; so one task alone owns each kind of sending.
+
+    :param jobs: what ``plan_jobs`` returned. (templated)
+    :param submit_task_id: the (mapped) task that submits.
+
+    The other arguments are those of :class:`~.operators.AdHocActivationOperator` and
+    :class:`~.sensors.FlowRunSensor`.
+
+    Returns ``{"summary": {…}, "results": […]}``. Raises :class:`~.errors.AepDeliveryError` naming every
+    planned pair that has no run, failed, is partial, or never ended.
+    """
+
+    template_fields: Sequence[str] = (
+        "jobs",
+        "aep_conn_id",
+        "sandbox_name",
+        "api_version",
+        "max_export_age_hours",
+        "on_conflict",
+        "on_partial_success",
+        "export_timeout_minutes",
+        "activation_timeout_minutes",
+        "poll_interval",
+        "names",
+    )
+    operator_extra_links = (DestinationLink(),)
+
+    def __init__(
+        self,
+        *,
+        jobs: Any,
+        submit_task_id: str,
+        aep_conn_id: str,
+        sandbox_name: str | None = None,
+        api_version: str = "v2",
+        max_export_age_hours: float | None = None,
+        on_conflict: str = "wait",
+        on_partial_success: str = "fail",
+        export_timeout_minutes: float = 240,
+        activation_timeout_minutes: float = 180,
+        poll_interval: float = 30,
+        names: Any = None,
+        deferrable: bool = True,
+        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(retry_policy=retry_policy, **kwargs)
+        self.jobs = jobs
+        self.submit_task_id = submit_task_id
+        self.aep_conn_id = aep_conn_id
+        self.sandbox_name = sandbox_name
+        self.api_version = api_version
+        self.max_export_age_hours = max_export_age_hours
+        self.on_conflict = on_conflict
+        self.on_partial_success = on_partial_success
+        self.export_timeout_minutes = export_timeout_minutes
+        self.activation_timeout_minutes = activation_timeout_minutes
+        self.poll_interval = poll_interval
+        self.names = names
+        self.deferrable = deferrable
+
+    def execute(self, context: Context) -> Any:
+        """Watch; if a person cleared this task, send failed pairs again first."""
+        store = TaskStore(context)
+        tries = context["ti"].max_tries
+        seen = store.get("attempt")
+        if seen is None:
+            # First of all: a try that dies before this is noted could not be told from a person's clear.
+            store.set("attempt", {"max_tries": tries})
+        jobs = self._jobs()
+        if jobs:
+            self._push_link(context, jobs[0].pairs[0].flow_id)
+        if isinstance(seen, dict) and tries > int(seen.get("max_tries", 0)):
+            self._repair(context, jobs)
+            store.set("attempt", {"max_tries": tries})
+        return self._go_on(context, jobs)
+
+    def execute_complete(self, context: Context, event: object = None) -> Any:
+        """Go on after a wait: of a repair, or for the flow runs."""
+        jobs = self._jobs()
+        phase = phase_of(context)
+        if not phase.get("watching"):
+            read_event(event)
+            return self._go_on(context, jobs, settled=str(phase.get("settling", "")))
+        deliveries, without = self._state(context, jobs)
+        results = self._watched(context, deliveries, self._aliases(jobs), event)
+        return self._verdict(context, [*results, *without])
+
+    def _go_on(self, context: Context, jobs: Sequence[Job], *, settled: str = "") -> Any:
+        try:
+            self._submit(context, self._repairs(context, jobs), settled=settled)
+        except AepError as error:
+            if error.retriable:
+                raise
+            # What was sent is watched all the same; the pairs that could not be sent again stay failed.
+            self.log.error("What failed could not be sent again: %s", error)
+        deliveries, without = self._state(context, jobs)
+        for result in without:
+            self.log.warning("%s → %s: %s", result["audience_id"], result["flow_id"], result["error"])
+        TaskStore(context).set(PHASE, WATCHING)
+        look_first = context["ti"].try_number > 1
+        results = self._watch(context, deliveries, self._aliases(jobs), look_first=look_first, ends_task=not without)
+        return self._verdict(context, [*results, *without])
+
+    def _jobs(self) -> list[Job]:
+        if not isinstance(self.jobs, Sequence):
+            raise AepInputError(["jobs is missing: pass what plan_jobs returned"])
+        return [Job.from_json(item) for item in self.jobs]
+
+    @staticmethod
+    def _aliases(jobs: Sequence[Job]) -> dict[str, str]:
+        return {key: value for job in jobs for key, value in job.aliases.items()}
+
+    def _state(self, context: Context, jobs: Sequence[Job]) -> tuple[list[Delivery], list[Result]]:
+        """Return the runs to watch, and the planned pairs that have none."""
+        orders, missing = self._submitted(context)
+        for submission in self._repairs(context, jobs):
+            orders |= {pair: order for pair, order in submission.record.orders.items() if order is not None}
+        deliveries: list[Delivery] = []
+        without: list[Result] = []
+        for job in jobs:
+            for pair in job.pairs:
+                if pair in orders:
+                    deliveries.append(Delivery(pair, orders[pair]))
+                else:
+                    status = missing.get(pair, NOT_SENT)
+                    text = (
+                        "it is not known whether AEP started it"
+                        if status == UNKNOWN
+                        else "no activation was sent or accepted for it; the first failed task says why"
+                    )
+                    without.append(without_run(pair, status, text))
+        return deliveries, without
+
+    def _submitted(self, context: Context) -> tuple[dict[Pair, Order], dict[Pair, str]]:
+        return xcom.read_submissions(context["ti"].xcom_pull(task_ids=self.submit_task_id, key=xcom.SUBMISSION))
+
+    def _repair(self, context: Context, jobs: Sequence[Job]) -> None:
+        """Record which pairs failed in AEP and are to be sent again; called once per clear."""
+        for submission in self._repairs(context, jobs):
+            self.hook.call(submission.begin(resend_failed=True))
+        deliveries, _ = self._state(context, jobs)
+        results = self._read_results(deliveries, self._aliases(jobs))
+        failed = {Pair(item["flow_id"], item["audience_id"]) for item in results if item["status"] == RunStatus.FAILED}
+        for job in jobs:
+            again = [pair for pair in job.pairs if pair in failed]
+            if again:
+                submission = self._submission(context, job, again)
+                submission.store.set(submission.key, submission.record.to_json())
+                self.log.info(
+                    "Cleared by a person: job %d sends %s again that failed in AEP",
+                    job.number,
+                    count(len(again), "audience"),
+                )
+
+    def _repairs(self, context: Context, jobs: Sequence[Job]) -> list[Submission]:
+        """Return the repairs that this task has recorded."""
+        store = TaskStore(context)
+        repairs = []
+        for job in jobs:
+            stored = store.get(REPAIR.format(job.number))
+            if isinstance(stored, dict):
+                orders: Mapping[str, Mapping[str, object]] = stored.get("orders", {})
+                pairs = [pair for pair in job.pairs if pair.audience_id in orders.get(pair.flow_id, {})]
+                repairs.append(self._submission(context, job, pairs))
+        return repairs
+
+    def _submission(self, context: Context, job: Job, pairs: Sequence[Pair]) -> Submission:
+        return Submission(
+            job=Job(job.number, job.of, tuple(pairs), job.aliases),
+            store=TaskStore(context),
+            max_tries=context["ti"].max_tries,
+            api_version=self.api_version,
+            on_conflict=OnConflict(self.on_conflict),
+            max_export_age_hours=self.max_export_age_hours,
+            key=REPAIR.format(job.number),
+            names=self.names or {},
+            log=self.log,
+            conflicted=self._count_conflicts,
+        )

@@ -1,0 +1,185 @@
+"""A task that watches flow runs to their end, and its verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from adobe_experience_platform.aep import Pair, RunStatus, count
+from adobe_experience_platform.delivery import (
+    NOT_SENT,
+    UNKNOWN,
+    Delivery,
+    Order,
+    Result,
+    check_id,
+    ended_well,
+    is_delivered,
+    is_terminal,
+    line_of,
+    results_of,
+    rounds,
+    summarize,
+    xcom,
+)
+from adobe_experience_platform.errors import AepDeliveryError, AepInputError, AepTransientError
+from adobe_experience_platform.hooks import metrics
+from adobe_experience_platform.triggers import FlowRunTrigger, polling
+
+from .base import AepTask, deadline_of, now, read_event
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+SHOWN = 50
+
+
+class WatchingTask(AepTask):
+    """A task that watches flow runs to their end."""
+
+    activation_timeout_minutes: float
+    on_partial_success: str
+    names: Mapping[str, str] | None
+
+    def _watch(
+        self,
+        context: Context,
+        deliveries: Sequence[Delivery],
+        aliases: Mapping[str, str],
+        *,
+        look_first: bool,
+        ends_task: bool = True,
+    ) -> list[Result]:
+        """Return the results of runs that have ended, or defer until they have.
+
+        :param look_first: ask AEP before deferring: after a retry or a clear all may be over.
+        :param ends_task: whether the task is over when these runs delivered.
+        """
+        deadline = deadline_of(context, "watch", self.activation_timeout_minutes)
+        if not deliveries:
+            return []
+        since = time.monotonic()
+        while look_first or not self.deferrable:
+            metrics.count(metrics.POLLS, {"poll": "runs", **self._tags()})
+            try:
+                results = self._read_results(deliveries, aliases)
+            except AepTransientError as error:
+                metrics.count(metrics.POLLS_FAILED, {"poll": "runs", **self._tags()})
+                if not self.deferrable and now() >= deadline:
+                    raise
+                self.log.warning("%s", error)
+                results = []
+            if results and (all(map(is_terminal, results)) or (not self.deferrable and now() >= deadline)):
+                return results
+            if self.deferrable:
+                break
+            time.sleep(polling.next_pause(time.monotonic() - since, float(self.poll_interval)))
+        shown = {ident for item in deliveries for ident in item.pair}
+        trigger = FlowRunTrigger(
+            orders=[[*item.pair, item.order.run_id, item.order.adopted] for item in deliveries],
+            aliases=aliases,
+            names={ident: name for ident, name in (self.names or {}).items() if ident in shown},
+            ends_task=ends_task,
+            accept_partial=self.on_partial_success == "accept",
+            **self._trigger_arguments(deadline),
+        )
+        runs = len({item.order.run_id for item in deliveries})
+        self.log.info("Waiting for %s to end, until %s UTC", count(runs, "flow run"), f"{deadline:%Y-%m-%d %H:%M}")
+        self._defer_until(trigger, deadline)
+        raise AssertionError("defer() does not return")
+
+    def _read_results(self, deliveries: Sequence[Delivery], aliases: Mapping[str, str]) -> list[Result]:
+        runs = self.hook.call(rounds.runs_call(list(dict.fromkeys(item.order.run_id for item in deliveries))))
+        return results_of(deliveries, runs, aliases)
+
+    def _watched(
+        self, context: Context, deliveries: Sequence[Delivery], aliases: Mapping[str, str], event: object
+    ) -> list[Result]:
+        """Return the results after a wait: those that the trigger has kept, or AEP's word where it could not."""
+        status, _ = read_event(event)
+        ti = context["ti"]
+        kept = ti.xcom_pull(task_ids=ti.task_id, key=xcom.PROGRESS, map_indexes=ti.map_index)
+        results: list[Result] = kept.get("results", []) if isinstance(kept, dict) else []
+        known = {item["run_id"] for item in results if is_terminal(item)}
+        if status == "done" and known >= {item.order.run_id for item in deliveries}:
+            return results
+        return self._read_results(deliveries, aliases)
+
+    def _verdict(self, context: Context, results: Sequence[Result]) -> dict[str, Any]:
+        """Keep the results where later tasks find them, then fail if any pair was not delivered.
+
+        :raises AepDeliveryError: naming every such pair.
+        """
+        summary = summarize(results)
+        context["ti"].xcom_push(key=xcom.PROGRESS, value=xcom.progress_note(results))
+        accept = self.on_partial_success == "accept"
+        bad = [item for item in results if not is_delivered(item, accept_partial=accept)]
+        if bad:
+            lines = [line_of(item, self.names or {}) for item in bad[:SHOWN]]
+            lines += [f"and {len(bad) - SHOWN:,} more"] if len(bad) > SHOWN else []
+            raise AepDeliveryError(
+                f"{len(bad)} of {len(results)} deliveries did not succeed:\n"
+                + "\n".join(f"  - {line}" for line in lines)
+                + "\n"
+                + advice_for(bad)
+            )
+        self.log.info("%s", ended_well(len(results)))
+        return {"summary": summary, "results": list(results)}
+
+
+def advice_for(bad: Sequence[Result]) -> str:
+    """Say what a person can do about pairs that were not delivered."""
+    statuses = {item["status"] for item in bad}
+    advice = []
+    if statuses & {RunStatus.FAILED.value, NOT_SENT}:
+        advice.append(
+            "Clear the failed tasks of this run to send again exactly what failed or was not sent; what was delivered "
+            "is never sent twice."
+        )
+    if RunStatus.PARTIAL_SUCCESS in statuses:
+        advice.append("Partly delivered audiences are not sent again by this run: start a new run if they should be.")
+    if RunStatus.IN_PROGRESS in statuses:
+        advice.append(
+            "What is in progress did not end within activation_timeout_minutes and goes on in AEP: clear this task to "
+            "keep watching it."
+        )
+    if UNKNOWN in statuses:
+        advice.append("What is unknown must be looked up in AEP before it is sent again.")
+    return " ".join(advice)
+
+
+DEEPEST = 5
+"""Levels of lists in lists of orders: what is nested deeper was not returned by any operator."""
+
+
+def deliveries_of(orders: Any, *, deepest: int = DEEPEST) -> list[Delivery]:
+    """Read orders as operators return them: dicts, lists, or run ids alone; nested lists are joined.
+
+    :raises AepInputError: for anything else.
+    """
+    if isinstance(orders, str) and orders:
+        return [_delivery({"run_id": orders})]
+    if isinstance(orders, Mapping) and orders.get("run_id"):
+        return [_delivery(orders)]
+    if isinstance(orders, Sequence) and not isinstance(orders, str | bytes) and deepest > 0:
+        return [found for item in orders for found in deliveries_of(item, deepest=deepest - 1)]
+    raise AepInputError([f"orders: {type(orders).__name__} is no order: pass what AdHocActivationOperator returns"])
+
+
+def _delivery(order: Mapping[str, Any]) -> Delivery:
+    """Read one order. AEP has checked no id of it yet, and each is shown or becomes part of a URL."""
+    names = ["run_id", *(name for name in Pair._fields if order.get(name, "") != "")]
+    if faults := [fault for name in names if (fault := check_id(order[name], f"orders: {name}"))]:
+        raise AepInputError(faults)
+    pair = Pair(order.get("flow_id", ""), order.get("audience_id", ""))
+    return Delivery(pair, Order(order["run_id"], bool(order.get("adopted"))))
+
+
+def poke_settings(poll_interval: float, minutes: float) -> tuple[float, float]:
+    """Return Airflow's ``poke_interval`` and ``timeout`` for a sensor that does not use the triggerer.
+
+    The time-out is but a backstop behind the deadline that ``poke`` knows: Airflow counts it from the first look
+    of all, also after a reschedule, so it must not shrink with the time that is left.
+    """
+    return float(poll_interval), float(minutes) * 60 + 2 * float(poll_interval)

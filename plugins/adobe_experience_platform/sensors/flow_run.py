@@ -1,0 +1,115 @@
+"""Waits until flow runs have ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+
+from adobe_experience_platform.aep import DEFAULT_CONN_ID
+from adobe_experience_platform.delivery import is_terminal
+from adobe_experience_platform.errors import AepInputError, AepTransientError
+from adobe_experience_platform.operators import (
+    AEP_RETRY_POLICY,
+    DestinationLink,
+    WatchingTask,
+    deadline_of,
+    deliveries_of,
+    now,
+)
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context, RetryPolicy
+from adobe_experience_platform.operators import poke_settings
+
+
+class FlowRunSensor(WatchingTask, BaseSensorOperator):
+    """Watch flow runs to their end and fail unless every one delivered.
+
+    :param orders: what :class:`~.operators.AdHocActivationOperator` returns (also the nested list of a
+        mapped one), or plain run ids. (templated)
+    :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``. (templated)
+    :param sandbox_name: sandbox; None takes the connection's. (templated)
+    :param on_partial_success: ``fail`` (default) or ``accept``. (templated)
+    :param activation_timeout_minutes: how long to wait, minutes; default 180. (templated)
+    :param poll_interval: longest pause between two polls, seconds; default 30. (templated)
+    :param names: id → name, to show names beside ids; optional. (templated)
+    :param deferrable: wait in the triggerer (default); if False, as Airflow's ``mode`` says (``poke`` holds a worker
+        slot, ``reschedule`` does not).
+
+    Airflow's own ``timeout`` and ``poke_interval``, if given, stand for ``activation_timeout_minutes`` and
+    ``poll_interval``.
+
+    Returns ``{"summary": {…counts…}, "results": [{flow_id, audience_id, run_id, status, …}]}``; the XCom
+    ``progress`` holds the same while it waits.
+
+    Raises :class:`~.errors.AepDeliveryError` naming each run that failed, is partial or never ended.
+
+    Source: Adobe, Flow Service API, ``GET /runs/{id}``.
+    """
+
+    template_fields: Sequence[str] = (
+        "orders",
+        "aep_conn_id",
+        "sandbox_name",
+        "on_partial_success",
+        "activation_timeout_minutes",
+        "poll_interval",
+        "names",
+    )
+    operator_extra_links = (DestinationLink(),)
+
+    def __init__(
+        self,
+        *,
+        orders: Any = (),
+        aep_conn_id: str = DEFAULT_CONN_ID,
+        sandbox_name: str | None = None,
+        on_partial_success: str = "fail",
+        activation_timeout_minutes: float = 180,
+        poll_interval: float = 30,
+        names: Any = None,
+        deferrable: bool = True,
+        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(retry_policy=retry_policy, **kwargs)
+        self.orders = orders
+        self.aep_conn_id = aep_conn_id
+        self.sandbox_name = sandbox_name
+        self.on_partial_success = on_partial_success
+        self.activation_timeout_minutes = self.timeout / 60 if "timeout" in kwargs else activation_timeout_minutes
+        self.poll_interval = self.poke_interval if "poke_interval" in kwargs else poll_interval
+        self.names = names
+        self.deferrable = deferrable
+
+    def execute(self, context: Context) -> Any:
+        """Watch the runs."""
+        deliveries = deliveries_of(self.orders or [])
+        if not deliveries:
+            raise AepInputError(
+                ["orders is empty: pass what AdHocActivationOperator returns"], intro="Nothing to watch."
+            )
+        if flow_id := deliveries[0].pair.flow_id:
+            self._push_link(context, flow_id)
+        if not self.deferrable:
+            deadline_of(context, "watch", self.activation_timeout_minutes)  # it begins now, not with the first answer
+            self.poke_interval, self.timeout = poke_settings(self.poll_interval, self.activation_timeout_minutes)
+            return super().execute(context)
+        return self._verdict(context, self._watch(context, deliveries, {}, look_first=context["ti"].try_number > 1))
+
+    def poke(self, context: Context) -> bool | PokeReturnValue:
+        """Ask AEP once, for sensors that do not use the triggerer."""
+        try:
+            results = self._read_results(deliveries_of(self.orders), {})
+        except AepTransientError as error:
+            self.log.warning("%s", error)
+            return False
+        if all(map(is_terminal, results)) or now() >= deadline_of(context, "watch", self.activation_timeout_minutes):
+            return PokeReturnValue(is_done=True, xcom_value=self._verdict(context, results))
+        return False
+
+    def execute_complete(self, context: Context, event: object = None) -> Any:
+        """Judge the runs after the trigger; when the time is over, AEP is asked once more."""
+        return self._verdict(context, self._watched(context, deliveries_of(self.orders or []), {}, event))

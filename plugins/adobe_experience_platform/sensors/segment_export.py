@@ -1,0 +1,164 @@
+"""Waits until no segment export is in progress."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator
+
+from adobe_experience_platform.aep import DEFAULT_CONN_ID, Pair
+from adobe_experience_platform.delivery import Job, parse_activation_info, rounds
+from adobe_experience_platform.errors import AepTransientError
+from adobe_experience_platform.hooks import metrics
+from adobe_experience_platform.operators import (
+    AEP_RETRY_POLICY,
+    AepTask,
+    WaitTimeoutError,
+    deadline_of,
+    info_of,
+    now,
+    read_event,
+)
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context, RetryPolicy
+from adobe_experience_platform.operators import poke_settings
+
+
+class SegmentExportSensor(AepTask, BaseSensorOperator):
+    """Wait until no segment export of profiles is in progress.
+
+    AEP refuses an ad-hoc activation in parallel with the daily export. With ``activation_info`` and
+    ``on_conflict="wait"`` it also waits until no flow run in progress concerns these audiences.
+    A job that has been in progress for over 24 hours is reported as stuck and not waited for.
+
+    :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``. (templated)
+    :param sandbox_name: sandbox; None takes the connection's. (templated)
+    :param activation_info: {flow id: [audience id, …]} or the jobs of ``plan_jobs``; optional. (templated)
+    :param on_conflict: ``wait`` waits for flow runs too; ``adopt`` and ``fail`` do not. (templated)
+    :param export_timeout_minutes: how long to wait, minutes; default 240. (templated)
+    :param poll_interval: longest pause between two polls, seconds; default 30. (templated)
+    :param names: id → name, to show names beside ids; optional. (templated)
+    :param deferrable: wait in the triggerer (default); if False, as Airflow's ``mode`` says (``poke`` holds a worker
+        slot, ``reschedule`` does not).
+
+    Airflow's own ``timeout`` and ``poke_interval``, if given, stand for ``export_timeout_minutes`` and
+    ``poll_interval``.
+
+    Returns nothing. Raises :class:`~.errors.AepDeadlineError` naming what it waited for and how long.
+
+    Source: Adobe, "Activate audiences on-demand … via the ad-hoc activation API", guardrails.
+    """
+
+    template_fields: Sequence[str] = (
+        "aep_conn_id",
+        "sandbox_name",
+        "activation_info",
+        "on_conflict",
+        "export_timeout_minutes",
+        "poll_interval",
+        "names",
+    )
+
+    def __init__(
+        self,
+        *,
+        aep_conn_id: str = DEFAULT_CONN_ID,
+        sandbox_name: str | None = None,
+        activation_info: Any = None,
+        on_conflict: str = "wait",
+        export_timeout_minutes: float = 240,
+        poll_interval: float = 30,
+        names: Any = None,
+        deferrable: bool = True,
+        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(retry_policy=retry_policy, **kwargs)
+        self.aep_conn_id = aep_conn_id
+        self.sandbox_name = sandbox_name
+        self.activation_info = activation_info
+        self.on_conflict = on_conflict
+        self.export_timeout_minutes = self.timeout / 60 if "timeout" in kwargs else export_timeout_minutes
+        self.poll_interval = self.poke_interval if "poke_interval" in kwargs else poll_interval
+        self.names = names
+        self.deferrable = deferrable
+
+    def execute(self, context: Context) -> Any:
+        """Look once; wait only if something is in progress."""
+        deadline = deadline_of(context, "export", self.export_timeout_minutes)
+        if not self.deferrable:
+            self.poke_interval, self.timeout = poke_settings(self.poll_interval, self.export_timeout_minutes)
+            return super().execute(context)
+        if self._looks_clear():
+            return None
+        pairs, aliases = self._pairs()
+        trigger = self._export_trigger(deadline, info_of(pairs), aliases, self.names, ends_task=True, said=self._said)
+        self._defer_until(trigger, deadline)
+        raise AssertionError("defer() does not return")
+
+    def poke(self, context: Context) -> bool:
+        """Ask AEP once, for sensors that do not use the triggerer."""
+        if self._looks_clear():
+            return True
+        if now() >= deadline_of(context, "export", self.export_timeout_minutes):
+            raise self._too_late(self._waiting)
+        return False
+
+    def execute_complete(self, context: Context, event: object = None) -> None:
+        """Finish after the trigger; when the time is over, AEP is asked once more."""
+        status, message = read_event(event)
+        if status == "done":
+            self.log.info("No segment export is in progress")
+        elif not self._is_clear():
+            raise self._too_late(message or self._waiting)
+
+    _waiting: str = ""
+    _said: Sequence[str] = ()
+    _stuck: Sequence[str] = ()
+
+    def _looks_clear(self) -> bool:
+        """Ask AEP once; trouble on the way is no reason to end a wait."""
+        try:
+            return self._is_clear()
+        except AepTransientError as error:
+            self.log.warning("%s", error)
+            self._waiting = self._waiting or f"AEP's answer ({error.call})"
+            return False
+
+    def _is_clear(self) -> bool:
+        pairs, aliases = self._pairs()
+        flow_ids = dict.fromkeys(pair.flow_id for pair in pairs)
+        metrics.count(metrics.POLLS, {"poll": "export", **self._tags()})
+        snapshot = self.hook.call(rounds.export_call(flow_ids, now()))
+        waiting, stuck = rounds.blockers(snapshot, pairs, aliases, now(), self.names)
+        for line in [item for item in stuck if item not in self._stuck]:
+            self._stuck = [*self._stuck, line]
+            self.log.warning("Not waiting for %s: it has been in progress for over 24 h and looks stuck", line)
+        text = "; ".join(waiting[:20])
+        if waiting and text != self._waiting:
+            self.log.info("Waiting for %s", text)
+            self._said = waiting[:20]
+        if not waiting:
+            self.log.info("No segment export%s is in progress", " and no delivery of these audiences" if pairs else "")
+        self._waiting = text
+        return not waiting
+
+    def _pairs(self) -> tuple[list[Pair], dict[str, str]]:
+        """Return the pairs whose runs are waited for, and their other ids."""
+        if not self.activation_info or self.on_conflict != "wait":
+            return [], {}
+        if isinstance(self.activation_info, Mapping):
+            return list(parse_activation_info(dict(self.activation_info))), {}
+        jobs = [Job.from_json(item) for item in self.activation_info]
+        aliases = {key: value for job in jobs for key, value in job.aliases.items()}
+        return [pair for job in jobs for pair in job.pairs], aliases
+
+    def _too_late(self, waiting_for: str) -> WaitTimeoutError:
+        hours = dt.timedelta(minutes=float(self.export_timeout_minutes))
+        return WaitTimeoutError(
+            f"Waited {hours} (export_timeout_minutes = {float(self.export_timeout_minutes):g}) for {waiting_for}. "
+            "Nothing was sent. Look under Monitoring in AEP why it takes so long, then clear this task to wait again."
+        )

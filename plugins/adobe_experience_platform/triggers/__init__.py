@@ -1,0 +1,23 @@
+"""What waits in the triggerer: the shared poll, the triggers on it, and the assets that a trigger updates."""
+
+from . import polling
+from .assets import DELIVERED, FIRST_EVENTS, campaign_day_asset, delivered_flow_asset, segment_export_asset
+from .base import ARGUMENTS_VERSION, EVENT_VERSION, resume_pause
+from .flow_run import FlowRunTrigger
+from .lost_submission import LostSubmissionTrigger
+from .segment_export import SegmentExportTrigger
+
+__all__ = [
+    "ARGUMENTS_VERSION",
+    "DELIVERED",
+    "EVENT_VERSION",
+    "FIRST_EVENTS",
+    "FlowRunTrigger",
+    "LostSubmissionTrigger",
+    "SegmentExportTrigger",
+    "campaign_day_asset",
+    "delivered_flow_asset",
+    "polling",
+    "resume_pause",
+    "segment_export_asset",
+]

@@ -1,0 +1,78 @@
+"""Assets: "a segment export has finished" (in, starts campaigns) and "a flow was delivered" (out).
+
+>>> with DAG("my_campaign", schedule=segment_export_asset("aep_default")):
+...     activation_pipeline(activation_info={"<flow id>": ["<audience id>"]})
+
+>>> with DAG("after_the_delivery", schedule=delivered_flow_asset("<flow id>")):
+...     ...
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from airflow.sdk import Asset, AssetAlias, AssetWatcher
+
+from adobe_experience_platform.aep import DEFAULT_CONN_ID, conn_id_fault
+from adobe_experience_platform.delivery import check_id
+from adobe_experience_platform.errors import AepInputError
+
+from .segment_export import SegmentExportTrigger
+
+GROUP = "adobe_experience_platform"
+WATCH_INTERVAL = 60.0
+"""Longest pause between two looks at AEP, seconds; a watcher looks all day long."""
+DELIVERED = AssetAlias("aep_delivered_flows", group=GROUP)
+"""Every delivered flow's event comes under this name too: schedule on it to hear of all of them."""
+
+FIRST_EVENTS = Asset(name="aep_first_events", uri="aep://first-events", group=GROUP)
+"""In its state store tasks take turns at the first event of a flow, see :mod:`.turns`."""
+
+
+def segment_export_asset(
+    aep_conn_id: str = DEFAULT_CONN_ID, sandbox_name: str | None = None, *, poll_interval: float = WATCH_INTERVAL
+) -> Asset:
+    """Return the asset that is updated when profile exports have finished and none is in progress.
+
+    As ``schedule`` of any number of DAGs it costs one poll of AEP per connection and sandbox. The event's extra is
+    ``{"from_trigger": true, "payload": {…}}``, see :class:`~.triggers.SegmentExportTrigger`.
+
+    :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``.
+    :param sandbox_name: sandbox; None takes the connection's, which is read when the watcher runs and not when
+        DAG files are parsed. None and the same sandbox by its name are two assets with a poll each: use one way.
+    :param poll_interval: longest pause between two polls, seconds. Use one value for an asset: it is the asset's.
+    :raises AepInputError: for ids that cannot be.
+    """
+    faults = [f"aep_conn_id {fault}"] if (fault := conn_id_fault(aep_conn_id)) else []
+    if sandbox_name is not None and (fault := check_id(sandbox_name, "sandbox_name")):
+        faults.append(fault)
+    if isinstance(poll_interval, bool) or not 1 <= poll_interval <= 3600:
+        faults.append(f"poll_interval is {poll_interval!r}: enter a number of seconds from 1 to 3600")
+    if faults:
+        raise AepInputError(faults, intro="This asset cannot be.")
+    place = [aep_conn_id] if sandbox_name is None else [aep_conn_id, sandbox_name]
+    trigger = SegmentExportTrigger(
+        aep_conn_id=aep_conn_id, sandbox_name=sandbox_name, deadline=None, poll_interval=poll_interval
+    )
+    return Asset(
+        name="/".join(["aep_segment_export", *place]),
+        uri="aep://segment-exports/" + "/".join(quote(part, safe="") for part in place),
+        group=GROUP,
+        watchers=[AssetWatcher(name="segment exports", trigger=trigger)],
+    )
+
+
+def delivered_flow_asset(flow_id: str) -> Asset:
+    """Return the asset that is updated when a DAG has delivered to this destination flow.
+
+    :param flow_id: id of the destination flow.
+    :raises AepInputError: for what is no id.
+    """
+    if fault := check_id(flow_id, "flow_id"):
+        raise AepInputError([fault], intro="This asset cannot be.")
+    return Asset(name=f"aep_delivered_flow/{flow_id}", uri=f"aep://flows/{quote(flow_id, safe='')}", group=GROUP)
+
+
+def campaign_day_asset(dag_id: str) -> Asset:
+    """Return the asset in whose state store a DAG keeps which run delivers which campaign day."""
+    return Asset(name=f"aep_campaign_day/{dag_id}", uri=f"aep://campaign-days/{quote(dag_id, safe='')}", group=GROUP)

@@ -1,0 +1,162 @@
+"""Waits until flow runs have ended."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
+
+from adobe_experience_platform.aep import FlowRun, Pair, RunStatus, count
+from adobe_experience_platform.delivery import (
+    Delivery,
+    Order,
+    Result,
+    Snapshot,
+    ended_well,
+    is_delivered,
+    is_terminal,
+    line_of,
+    results_of,
+    summarize,
+    xcom,
+)
+from adobe_experience_platform.errors import AepError, AepNotFoundError
+
+from . import polling
+from .base import SharedPollTrigger, event
+from .polling import Bulk, Subscription
+from .progress import LINES_PER_ROUND, Progress
+
+NOT_FOUND_GRACE = 300.0
+"""Seconds that a run may be unknown to AEP after its order."""
+
+
+class FlowRunTrigger(SharedPollTrigger):
+    """Fires when every given flow run has ended, and keeps the XCom ``progress`` up to date meanwhile.
+
+    :param orders: [[flow id, audience id, run id, adopted], …].
+    :param aliases: audience id → external id, for imported audiences.
+    :param names: id → name, for the log.
+    :param ends_task: whether the task is over when every run delivered; it then ends without a worker.
+    :param accept_partial: whether partial success counts as delivered.
+
+    Event: ``{"status": "done" | "timeout" | "error", "message": str, "counts": {status: number}}``.
+    """
+
+    POLL = "runs"
+
+    def __init__(
+        self,
+        *,
+        orders: Sequence[Sequence[Any]],
+        aliases: Mapping[str, str] | None = None,
+        names: Mapping[str, str] | None = None,
+        ends_task: bool = False,
+        accept_partial: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.orders = [list(order) for order in orders]
+        self.aliases = dict(aliases or {})
+        self.names = dict(names or {})
+        self._deliveries = [Delivery(Pair(o[0], o[1]), Order(o[2], bool(o[3]))) for o in self.orders]
+        self.ends_task = ends_task
+        self.accept_partial = accept_partial
+        self._runs: dict[str, FlowRun | AepError] = {}
+        self._results: list[Result] = []
+        self._progress = Progress(self.names, self.log)
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "orders": self.orders,
+            "aliases": self.aliases,
+            "names": self.names,
+            "ends_task": self.ends_task,
+            "accept_partial": self.accept_partial,
+        }
+
+    def _wanted(self) -> set[str]:
+        return {delivery.order.run_id for delivery in self._deliveries}
+
+    @classmethod
+    async def _read(cls, hook: Any, wanted: Sequence[str], bulk: Bulk) -> Snapshot:
+        return await polling.read_runs(hook, wanted, bulk)
+
+    async def _consider(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
+        async with polling.turn():
+            await asyncio.sleep(0)  # let the others line up: whom nobody keeps waiting takes no turns
+            found = self._take_in(snapshot, subscription)
+        await self._progress.say()
+        if found is not None:
+            return found
+        await self._progress.write(self.task_instance, self._results, last=not subscription.wanted)
+        return None if subscription.wanted else await self._end(self._results)
+
+    def _take_in(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
+        """Note what has changed; returns an event only where none of the runs could be read for too long."""
+        news: list[str] = []
+        failed: list[AepError] = []
+        changed = not self._results
+        for run_id in list(subscription.wanted):
+            run = snapshot.runs.get(run_id)
+            if run is None:
+                continue
+            if isinstance(run, AepError):
+                if self._is_lost(run):
+                    self._runs[run_id], changed = run, True
+                    subscription.wanted.discard(run_id)
+                else:
+                    failed.append(run)
+                continue
+            before = self._runs.get(run_id)
+            if run == before:
+                continue
+            changed = True
+            if run.status is not (before.status if isinstance(before, FlowRun) else RunStatus.IN_PROGRESS):
+                news.append(run_id)
+            self._runs[run_id] = run
+            if run.status.is_terminal:
+                subscription.wanted.discard(run_id)
+        if failed and len(failed) == len(subscription.wanted) and not isinstance(failed[0], AepNotFoundError):
+            return self._failed(failed[0])
+        self._recovered()
+        first = not self._results
+        if changed:
+            self._results = results_of(self._deliveries, self._runs, self.aliases)
+            self._progress.note(news, self._results, first=first)
+        return None
+
+    async def _end(self, results: list[Result]) -> TriggerEvent:
+        """End the task here if every run delivered; otherwise, and where its results are not kept, a worker does.
+
+        Airflow would store what a TaskSuccessEvent carries as text in text, which a task that pulls it gets as text.
+        """
+        summary = summarize(results)
+        delivered = all(is_delivered(result, accept_partial=self.accept_partial) for result in results)
+        kept = self.ends_task and delivered and self._progress.holds(results)
+        value = {"summary": summary, "results": results}
+        if kept and await self._progress.push(self.task_instance, xcom.RETURN_VALUE, value):
+            await self._progress.say(ended_well(len(results)))
+            return TaskSuccessEvent()
+        return event("done", counts={status: number for status, number in summary.items() if number})
+
+    def _is_lost(self, error: AepError) -> bool:
+        """Whether AEP has not known a run for so long that it never will."""
+        return isinstance(error, AepNotFoundError) and time.monotonic() - self._since > NOT_FOUND_GRACE
+
+    def _unfinished(self) -> str:
+        open_runs = [r for r in results_of(self._deliveries, self._runs, self.aliases) if not is_terminal(r)]
+        return "; ".join(line_of(result, self.names) for result in open_runs[:LINES_PER_ROUND])
+
+    def _kill_note(self) -> str:
+        going_on = [r for r in results_of(self._deliveries, self._runs, self.aliases) if not is_terminal(r)]
+        if not going_on:
+            return ""
+        runs = ", ".join(str(result["run_id"]) for result in going_on[:LINES_PER_ROUND])
+        return (
+            f"This task no longer watches {count(len(going_on), 'flow run')}, but AEP cannot cancel them: they go on "
+            f"and deliver. Run ids: {runs}"
+        )

@@ -1,0 +1,106 @@
+"""Waits until it is known what became of an activation whose answer was lost."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from airflow.triggers.base import TriggerEvent
+
+from adobe_experience_platform.aep import Call
+from adobe_experience_platform.delivery import Record, RunSearch, find
+from adobe_experience_platform.errors import AepSubmissionError
+from adobe_experience_platform.hooks import metrics
+
+from . import polling
+from .base import SharedPollTrigger, async_hook, event
+
+
+class LostSubmissionTrigger(SharedPollTrigger):
+    """Fires when it is known what became of an activation whose answer was lost.
+
+    AEP may list a run late, so "AEP knows nothing" is concluded only after ``settle_seconds`` of this
+    trigger's own clock (a restart begins anew, which is the safe side).
+
+    :param record: the submission's record, as stored.
+    :param aliases: audience id → external id, for imported audiences.
+    :param settle_seconds: how long a run may take to show up.
+
+    Event: ``{"status": "done" | "timeout" | "error", "message": str}``.
+    """
+
+    POLL = "lost"
+
+    def __init__(
+        self,
+        *,
+        record: Mapping[str, Any],
+        settle_seconds: float,
+        aliases: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.record = dict(record)
+        self.settle_seconds = float(settle_seconds)
+        self.aliases = dict(aliases or {})
+        self._unnamed: tuple[str, ...] = ()
+
+    def _arguments(self) -> dict[str, Any]:
+        return {"record": self.record, "settle_seconds": self.settle_seconds, "aliases": self.aliases}
+
+    def shared_stream_key(self) -> None:
+        """Return nothing to share: what is looked for belongs to one submission."""
+        return
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look for the lost activation until it is found or cannot appear any more."""
+        if found := self._too_new():
+            await self._hold_back(found)
+            yield found
+            return
+        async with await async_hook(self.aep_conn_id, self.sandbox_name) as hook:
+            while True:
+                found = await self._round(hook)
+                if found is None and dt.datetime.now(tz=dt.UTC) >= self._ends_at:
+                    found = event("timeout", "runs that name no audience: " + ", ".join(self._unnamed))
+                if found is not None:
+                    await self._hold_back(found)
+                    yield found
+                    return
+                await asyncio.sleep(polling.next_pause(time.monotonic() - self._since, self.poll_interval))
+
+    async def _round(self, hook: Any) -> TriggerEvent | None:
+        tags = {"poll": self.POLL, "conn_id": self.aep_conn_id, "sandbox": self.sandbox_name or ""}
+        metrics.count(metrics.POLLS, tags)
+        try:
+            look: RunSearch = await hook.call(self._look())
+        except AepSubmissionError as error:  # the record cannot be read, and will not become readable
+            return event("error", str(error), retriable=False)
+        except Exception as error:  # noqa: BLE001 - counted and judged like a failed round of a shared poll
+            metrics.count(metrics.POLLS_FAILED, tags)
+            return self._failed(error)
+        self._recovered()
+        return self._judge(look)
+
+    def _look(self) -> Call[RunSearch]:
+        record = Record.from_json(self.record)
+        missing = [pair for pair, order in record.orders.items() if order is None]
+        marks = record.intent.watermarks if record.intent else {}
+        known = {order.run_id for order in record.orders.values() if order} | set(record.failed_runs)
+        look = yield from find(missing, self.aliases, marks, ignore=known)
+        self._all_found = len(look.found) == len(missing)
+        return look
+
+    def _judge(self, look: RunSearch) -> TriggerEvent | None:
+        if look.unnamed != self._unnamed and look.unnamed:
+            self.log.info("AEP lists young runs that name no audience yet: %s", ", ".join(look.unnamed))
+        self._unnamed = look.unnamed
+        if self._all_found:
+            self.log.info("The lost activation was found in AEP")
+            return event("done")
+        if time.monotonic() - self._since < self.settle_seconds or look.unnamed:
+            return None
+        return event("done")

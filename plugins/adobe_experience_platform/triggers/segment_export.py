@@ -1,0 +1,154 @@
+"""Waits until no segment export is in progress, or tells of each export that has finished."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime as dt
+import time
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from typing import Any
+
+from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
+
+from adobe_experience_platform.delivery import Snapshot, read_activation_info, rounds
+from adobe_experience_platform.errors import AepError
+
+from . import polling
+from .base import FAILURES_ALLOWED, SharedPollTrigger, event
+from .export_watcher import WatcherMemory
+from .polling import Bulk, Group, Subscription
+from .progress import LINES_PER_ROUND
+
+
+class SegmentExportTrigger(SharedPollTrigger):
+    """Fires when no profile export is in progress and no run in progress concerns the given audiences.
+
+    Without a deadline it is an asset watcher: it never ends, and fires each time when profile exports have finished
+    and none is in progress. What it has told is kept in the asset's state store one round after the event, so that a
+    triggerer that dies tells it again rather than never. Its first start only records what has finished so far.
+
+    :param activation_info: if given, {flow id: [audience id, …]} whose runs in progress are waited for too.
+    :param aliases: audience id → external id, for imported audiences.
+    :param names: id → name, for the log.
+    :param least_seconds: wait at least this long, however clear the way looks.
+    :param ends_task: whether the task is over when the way is clear; it then ends without a worker.
+    :param said: what the task has already logged that it waits for; it is not logged again.
+
+    Event: ``{"status": "done" | "timeout" | "error", "message": str}``; that of a watcher is ``done`` and has
+    ``export_id``, ``ended_at``, ``created_at``, ``profiles`` (of the newest export; None where AEP does not tell),
+    ``exports`` (how many finished since the last event).
+    """
+
+    POLL = "export"
+
+    def __init__(
+        self,
+        *,
+        activation_info: Mapping[str, Sequence[str]] | None = None,
+        aliases: Mapping[str, str] | None = None,
+        names: Mapping[str, str] | None = None,
+        least_seconds: float = 0.0,
+        ends_task: bool = False,
+        said: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.activation_info = {flow: list(audiences) for flow, audiences in (activation_info or {}).items()}
+        self.aliases = dict(aliases or {})
+        self.names = dict(names or {})
+        self.least_seconds = float(least_seconds)
+        self.ends_task = ends_task
+        self._pairs = read_activation_info(self.activation_info)[0] if self.activation_info else []
+        self.said = list(said)
+        self._seen: list[str] | None = self.said or None
+        self._stuck: set[str] = set()
+        self._memory = WatcherMemory()
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "activation_info": self.activation_info,
+            "aliases": self.aliases,
+            "names": self.names,
+            "least_seconds": self.least_seconds,
+            "ends_task": self.ends_task,
+            "said": self.said,
+        }
+
+    def _wanted(self) -> set[str]:
+        return {pair.flow_id for pair in self._pairs}
+
+    @classmethod
+    def _group(cls, key: Hashable) -> Group:
+        return polling.group(key, per_request=1, same_thing=True)
+
+    @classmethod
+    async def _read(cls, hook: Any, wanted: Sequence[str], bulk: Bulk) -> Snapshot:
+        snapshot: Snapshot = await hook.call(rounds.export_call(wanted, dt.datetime.now(tz=dt.UTC)))
+        settings = await hook.settings()
+        return dataclasses.replace(snapshot, place=f"{settings.org_id}/{settings.sandbox_name}")
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
+        """Turn the shared snapshots into a waiting task's one event, or into a watcher's many."""
+        if self.deadline is not None:
+            async for found in super().filter_shared_stream(shared_stream):
+                yield found
+            return
+        subscription = Subscription(set(), self.poll_interval, self._ends_at)
+        with self._group(self.shared_stream_key()).joined(subscription):
+            async for snapshot in self._unending(shared_stream):
+                if snapshot.error is not None:
+                    self._failed(snapshot.error)
+                    continue
+                self._recovered()
+                if (news := await self._memory.consider(snapshot, self.asset_state_store)) is not None:
+                    yield event("done", **news)
+
+    async def _unending(self, stream: AsyncIterator[Snapshot]) -> AsyncIterator[Snapshot]:
+        """Go on with a poll of one's own should the shared one end: a watcher that ends would start no campaign."""
+        while True:
+            try:
+                async for snapshot in stream:
+                    yield snapshot
+                self.log.warning("The shared poll of segment exports has ended; this watcher goes on by itself")
+            except Exception:
+                self.log.exception("The shared poll of segment exports has failed; this watcher goes on by itself")
+            await asyncio.sleep(self.poll_interval)
+            stream = type(self).open_shared_stream(self.serialize()[1])
+
+    def _failed(self, error: Exception) -> TriggerEvent | None:
+        """Count a failed poll. A watcher goes on for ever, and says so now and then."""
+        if self.deadline is not None:
+            return super()._failed(error)
+        self._failures += 1
+        if self._failures == 1 or self._failures % FAILURES_ALLOWED == 0:
+            self.log.warning(
+                "Segment exports are not watched: AEP (connection %s) could not be asked, %d times in a row. "
+                "Campaigns that start after an export do not start meanwhile. The watcher goes on trying. Last: %s",
+                self.aep_conn_id,
+                self._failures,
+                error if isinstance(error, AepError) else type(error).__name__,
+                exc_info=None if isinstance(error, AepError) else error,
+            )
+        return None
+
+    async def _consider(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
+        self._recovered()
+        if not self._wanted() <= set(snapshot.flow_runs):
+            return None  # the round began before this task joined
+        waiting, stuck = rounds.blockers(snapshot, self._pairs, self.aliases, dt.datetime.now(tz=dt.UTC), self.names)
+        for line in [item for item in stuck if item.split(" (")[0] not in self._stuck]:
+            self._stuck.add(line.split(" (")[0])
+            self.log.warning("Not waiting for %s: it has been in progress for over 24 h and looks stuck", line)
+        if not waiting and time.monotonic() - self._since < self.least_seconds:
+            return None
+        if not waiting:
+            self.log.info("Nothing is in progress any more, after %d s of waiting", time.monotonic() - self._since)
+            return TaskSuccessEvent() if self.ends_task else event("done")
+        if waiting != self._seen:
+            self._seen = waiting
+            self.log.info("Waiting for %s", "; ".join(waiting[:LINES_PER_ROUND]))
+        return None
+
+    def _unfinished(self) -> str:
+        return "; ".join((self._seen or ["AEP's first answer"])[:LINES_PER_ROUND])

@@ -1,0 +1,189 @@
+"""The on-demand DAG and the catalog, run to their end in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+
+from tests.support.aep import LocalAep
+from tests.support.dagtest import play
+
+DAGS = Path(__file__).resolve().parents[3] / "dags"
+TASKS = ("plan_jobs", "wait_for_segment_export", "get_latest_export_job", "activate", "wait_for_flow_runs", "report")
+
+
+def statuses(report: dict[str, Any]) -> dict[tuple[str, str], str]:
+    return {(item["flow_id"], item["audience_id"]): item["status"] for item in report["results"]}
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_audiences_are_delivered(aep: LocalAep, deliver: Any, version: str) -> None:
+    run = deliver({"mail": ["gold", "silver"], "shop": ["bronze"]}, api_version=version)
+
+    assert run.state == "success"
+    assert run.states() == dict.fromkeys(("activate[0]", *(task for task in TASKS if task != "activate")), "success")
+    pairs = {("mail", "gold"): 1, ("mail", "silver"): 1, ("shop", "bronze"): 1}
+    assert aep.delivered() == pairs
+    [post] = aep.posts()
+    assert post["json"].get("exportIds") == (["722"] if version == "v1" else None)
+    report = run.xcom("report")
+    assert statuses(report) == dict.fromkeys(pairs, "success")
+    assert run.xcom("get_latest_export_job") == "722"
+    for text in ("Gold customers", "Mail", "3 of 3 audiences delivered"):
+        assert text in run.log
+
+
+def test_the_result_is_small_and_holds_what_the_design_says(aep: LocalAep, deliver: Any) -> None:
+    report = deliver({"mail": ["gold"]}).xcom("report")
+
+    [result] = report["results"]
+    assert set(result) == {
+        *("flow_id", "audience_id", "run_id", "status", "records_exported", "records_skipped", "records_failed"),
+        *("started_at", "completed_at", "error_code", "error", "adopted"),
+    }
+    assert report["summary"] == {
+        **dict.fromkeys(("partial_success", "failed", "in_progress", "not_sent", "unknown", "adopted"), 0),
+        "pairs": 1,
+        "success": 1,
+        "records_exported": result["records_exported"],
+        "records_failed": 0,
+    }
+
+
+def test_a_dry_run_shows_the_plan_and_sends_nothing(aep: LocalAep, deliver: Any) -> None:
+    run = deliver({"mail": ["gold"]}, dry_run=True)
+
+    assert run.state == "success"
+    assert {name.partition("[")[0]: state for name, state in run.states().items()} == {
+        task: "success" if task == "plan_jobs" else "skipped" for task in TASKS
+    }
+    assert aep.posts() == []
+    assert "Will deliver 1 audience to 1 destination in 1 job" in run.log
+    assert "Dry run: nothing was sent" in run.log
+
+
+def test_all_faults_come_in_one_message_before_anything_is_sent(aep: LocalAep, deliver: Any) -> None:
+    run = deliver(
+        {"mail": ["gold", "gold", "loose", "expired", "two words"], "nowhere": ["gold"], "off": ["gold"], "shop": []},
+        dryrun=True,
+    )
+
+    assert run.state == "failed"
+    assert aep.posts() == []
+    states = run.states()
+    assert states["plan_jobs"] == states["report"] == "failed"
+    assert {states[task] for task in ("wait_for_segment_export", "wait_for_flow_runs")} == {"upstream_failed"}
+    message = run.log.split("AepInputError: ")[1]
+    assert message.startswith("Nothing was sent. 8 faults found")
+    for fault in (
+        "conf key 'dryrun' is unknown",
+        "audience gold is listed twice",
+        "audience id 'two words' is no id of AEP",
+        "flow shop: its list of audiences is empty",
+        "audience loose is not mapped to this flow",
+        "'Black Friday shoppers' (expired) has a schedule that ended on",
+        "flow nowhere does not exist in this sandbox",
+        "flow 'Switched off' (off) is disabled, not enabled",
+    ):
+        assert fault in message
+
+
+def test_aep_out_of_reach_does_not_hide_the_faults(aep: LocalAep, deliver: Any) -> None:
+    aep.add_faults({"kind": "status", "status": 403, "path": "*/flows/*", "times": None})
+
+    run = deliver({"mail": ["gold", "gold"]})
+
+    assert "audience gold is listed twice" in run.log
+    assert "besides, the flows could not be looked up" in run.log
+
+
+def test_an_audience_for_too_many_flows_is_refused_with_the_number_needed(aep: LocalAep, deliver: Any) -> None:
+    run = deliver({"mail": ["gold"], "shop": ["gold"]}, max_audiences_per_job=1)
+
+    assert run.state == "failed"
+    assert "raise max_audiences_per_job to 2" in run.log
+    assert aep.posts() == []
+
+
+def test_an_empty_delivery_is_a_loud_warning(aep: LocalAep, deliver: Any) -> None:
+    run = deliver({"mail": ["nobody", "gold"]})
+
+    assert run.state == "success"
+    assert "EMPTY DELIVERY: Nobody yet → Mail delivered 0 records" in run.log
+    assert run.log.count("EMPTY DELIVERY") == 1
+
+
+@pytest.mark.parametrize(("policy", "state"), [("fail", "failed"), ("accept", "success")])
+def test_partial_success_is_judged_as_the_param_says(aep: LocalAep, deliver: Any, policy: str, state: str) -> None:
+    aep.add_outcomes({"audience_id": "gold", "status": "partialSuccess", "records": 90, "records_failed": 7})
+
+    run = deliver({"mail": ["gold", "silver"]}, on_partial_success=policy)
+
+    assert run.state == state
+    assert statuses(run.xcom("report")) == {("mail", "gold"): "partial_success", ("mail", "silver"): "success"}
+    assert ("1 of 2 deliveries did not succeed" in run.log) is (state == "failed")
+    assert run.xcom("report")["summary"]["records_failed"] == 7
+
+
+def test_a_failed_delivery_is_named_with_aeps_code_and_text(aep: LocalAep, deliver: Any) -> None:
+    aep.add_outcomes({"audience_id": "gold", "status": "failed", "code": "CONNECTOR-1", "message": "Disk is full."})
+
+    run = deliver({"mail": ["gold", "silver"]})
+
+    assert run.state == "failed"
+    states = run.states()
+    assert states["activate[0]"] == "success"
+    assert states["wait_for_flow_runs"] == states["report"] == "failed"
+    report = run.xcom("report")
+    assert statuses(report) == {("mail", "gold"): "failed", ("mail", "silver"): "success"}
+    assert "[CONNECTOR-1] Disk is full." in run.log
+    assert report["results"][0]["error_code"] == "CONNECTOR-1"
+
+
+def test_an_old_snapshot_is_refused(aep: LocalAep, deliver: Any) -> None:
+    run = deliver({"mail": ["gold"]}, max_export_age_hours=1)
+
+    assert run.state == "failed"
+    assert "older than max_export_age_hours = 1" in run.log
+    assert aep.posts() == []
+
+
+def test_a_failed_newer_export_is_a_loud_warning(aep: LocalAep, deliver: Any) -> None:
+    aep.start_export_job(status="FAILED")
+
+    run = deliver({"mail": ["gold"]}, api_version="v1")
+
+    assert run.state == "success"
+    assert "FAILED after the newest that succeeded: the delivery uses the older snapshot of job 722" in run.log
+    assert aep.posts()[0]["json"]["exportIds"] == ["722"]
+
+
+def test_an_export_that_does_not_end_in_time_is_named(aep: LocalAep, deliver: Any) -> None:
+    job = aep.start_export_job(duration=600)
+
+    run = deliver({"mail": ["gold"]}, export_timeout_minutes=0.02)
+
+    assert run.state == "failed"
+    assert f"for segment export job {job['id']}" in run.log
+    assert aep.posts() == []
+
+
+def test_the_catalog_lists_what_can_be_pasted(airflow_db: None, aep: LocalAep, deliver: Any) -> None:
+    run = play(DagBag(DAGS).dags["aep_catalog"], {})
+
+    assert run.state == "success"
+    catalog = run.xcom("list_destinations")
+    assert catalog["activation_info"]["mail"] == ["gold", "silver", "bronze", "nobody", "partner"]
+    assert "off" not in catalog["activation_info"]
+    flows = {flow["flow_id"]: flow for flow in catalog["flows"]}
+    assert set(flows) == {"mail", "shop", "north", "south", "off"}
+    reasons = {item["audience_id"]: item["reason"] for item in flows["mail"]["audiences"] if not item["ready"]}
+    assert set(reasons) == {"expired"}
+    assert "has a schedule that ended on" in reasons["expired"]
+    assert "Black Friday shoppers" in run.log
+
+    pasted = deliver({"mail": catalog["activation_info"]["mail"]}, dry_run=True)
+    assert pasted.state == "success"

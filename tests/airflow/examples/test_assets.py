@@ -1,0 +1,107 @@
+"""What a delivery tells other DAGs: an asset event per delivered flow; and the claim on a campaign's day."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+
+from adobe_experience_platform import CampaignDay, activation_pipeline, delivered_flow_asset
+from adobe_experience_platform.triggers.assets import campaign_day_asset
+from tests.airflow.examples.conftest import Run
+from tests.support.aep import SEED
+from tests.support.dagtest import Played
+from tools.simulator_process import SimulatorProcess
+
+
+@pytest.fixture
+def aep(simulator: SimulatorProcess) -> SimulatorProcess:
+    simulator.reset(SEED)
+    simulator.change_settings(speed=600)
+    return simulator
+
+
+def campaign(name: str, info: Any, **arguments: Any) -> DAG:
+    with DAG(name, schedule=None, default_args={"retries": 0}) as dag:
+        activation_pipeline(activation_info=info, poll_interval=1, emit_assets=True, **arguments)
+    return dag
+
+
+def events(played: Played) -> dict[str, dict[str, Any]]:
+    """Return {uri: extra} of the events that a run has emitted."""
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        found = session.scalars(select(AssetEvent).where(AssetEvent.source_run_id == played.run_id)).all()
+        return {event.asset.uri: dict(event.extra) for event in found}
+
+
+def claimed(dag_id: str) -> dict[str, Any]:
+    """Return what is kept of a DAG's campaign days."""
+    import json
+
+    from airflow.models.asset import AssetModel
+    from airflow.models.asset_state_store import AssetStateStoreModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        query = select(AssetStateStoreModel).join(AssetModel, AssetModel.id == AssetStateStoreModel.asset_id)
+        rows = session.scalars(query.where(AssetModel.name == campaign_day_asset(dag_id).name)).all()
+        return {row.key: json.loads(row.value) for row in rows}
+
+
+def test_each_delivered_flow_is_an_event(run: Run, aep: SimulatorProcess) -> None:
+    played = run(campaign("emits", {"mail": ["gold", "silver"], "shop": ["bronze"]}))
+
+    found = events(played)
+    assert set(found) == {"aep://flows/mail", "aep://flows/shop"}
+    mail = found[delivered_flow_asset("mail").uri]
+    report = played.xcom("report")
+    mine = [item for item in report["results"] if item["flow_id"] == "mail"]
+    assert mail == {
+        "flow_id": "mail",
+        "audiences": 2,
+        "partly": 0,
+        "adopted": 0,
+        "records_exported": sum(item["records_exported"] for item in mine),
+        "records_failed": 0,
+        "runs": len({item["run_id"] for item in mine}),
+        "run_ids": [item["run_id"] for item in mine],
+        "dag_id": "emits",
+        "dag_run_id": played.run_id,
+    }
+
+
+def test_a_partly_failed_run_is_no_event(run: Run, aep: SimulatorProcess) -> None:
+    aep.add_outcomes({"flow_id": "mail", "status": "failed"})
+
+    played = run(campaign("emits_not", {"mail": ["gold"], "shop": ["bronze"]}))
+
+    assert (played.state, events(played)) == ("failed", {})
+
+
+def test_nothing_sent_is_no_event(run: Run, aep: SimulatorProcess) -> None:
+    played = run(campaign("dry", {"mail": ["gold"]}, dry_run=True))
+
+    assert (played.state, events(played)) == ("success", {})
+
+
+def test_a_run_claims_its_day_in_airflows_own_store(run: Run, aep: SimulatorProcess) -> None:
+    dag = campaign("claims", {"mail": ["gold"]}, campaign_day=CampaignDay("Europe/Berlin", not_before="07:00"))
+
+    played = run(dag)
+
+    assert played.state == "success", played.log
+    today = CampaignDay("Europe/Berlin").day_of(dt.datetime.now(tz=dt.UTC)).isoformat()
+    days = claimed("claims")["plan_jobs"]["days"]
+    assert {day: (entry["run_id"], entry["sent"]) for day, entry in days.items()} == {today: (played.run_id, True)}
+    assert played.xcom("plan_jobs", "campaign_day")["by_hand"] is True
+    again = run(dag)
+    assert again.state == "success"
+    assert "A person has started this run, so it delivers although" in again.log
+    assert [item["count"] for item in aep.deliveries()] == [2]

@@ -1,0 +1,98 @@
+"""What the pages ask of a real run: Airflow's answers have what they read, and the fakes of their tests are true."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+
+from tests.airflow.web.conftest import Client
+from tests.support.aep import SEED, LocalAep
+from tests.support.dagtest import play
+from tests.support.pages import DAG, FakeAirflow, result
+
+DAGS = Path(__file__).resolve().parents[3] / "dags"
+INFO = {"mail": ["gold", "silver"], "shop": ["gold"]}
+RUN = f"dags/{DAG}/dagRuns/{{run}}"
+
+
+@pytest.fixture(scope="module")
+def run_id(as_user: Client) -> Iterator[str]:
+    """Deliver in this process: real tasks, a real database, a simulated AEP."""
+    with LocalAep(speed=600) as aep, pytest.MonkeyPatch.context() as patch:
+        aep.reset(SEED)
+        connection = aep.connection()
+        connection["extra"]["tenant"] = "acmecorp"
+        patch.setenv("AIRFLOW_CONN_AEP_DEFAULT", json.dumps(connection))
+        dag = DagBag(DAGS).dags[DAG]
+        played = play(dag, {"activation_info": INFO, "poll_interval": 1})
+        assert played.state == "success"
+        yield played.run_id
+
+
+@pytest.fixture
+def fake() -> FakeAirflow:
+    """The fake's idea of the same run."""
+    fake = FakeAirflow()
+    fake.deliver("run", [result(flow, audience) for flow, audiences in INFO.items() for audience in audiences])
+    return fake
+
+
+def real(as_user: Client, path: str, run_id: str, **params: Any) -> Any:
+    answer = as_user("viewer").get("/api/v2/" + path.format(run=run_id), params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_run_and_its_tasks(as_user: Client, run_id: str, fake: FakeAirflow) -> None:
+    run = real(as_user, RUN, run_id)
+    tasks = real(as_user, f"{RUN}/taskInstances", run_id, limit=100)["task_instances"]
+
+    assert set(fake.runs[DAG, "run"]) <= set(run)
+    assert set(fake.tasks[DAG, "run"][0]) <= set(tasks[0])
+    operators = {(task["task_id"], task["map_index"]): task["operator_name"] for task in tasks}
+    assert operators == {(t["task_id"], t["map_index"]): t["operator_name"] for t in fake.tasks[DAG, "run"]}
+
+
+def test_the_list_of_runs_and_dags(as_user: Client, run_id: str, fake: FakeAirflow) -> None:
+    body = {"dag_ids": [DAG], "order_by": "-run_after", "page_limit": 100, "page_offset": 0}
+    runs = as_user("viewer").post("/api/v2/dags/~/dagRuns/list", json=body).json()
+    params = {"tags": "aep-activation", "order_by": "dag_display_name", "limit": 100}
+    dags = as_user("viewer").get("/api/v2/dags", params=params)
+
+    assert run_id in [run["dag_run_id"] for run in runs["dag_runs"]]
+    assert dags.status_code == 200
+    for dag in dags.json()["dags"]:
+        assert set(fake.dags[DAG]) <= set(dag)
+
+
+def test_xcoms_have_the_values_that_the_pages_read(as_user: Client, run_id: str, fake: FakeAirflow) -> None:
+    entries = real(as_user, f"{RUN}/taskInstances/~/xcomEntries", run_id, limit=100)["xcom_entries"]
+    there = {(entry["task_id"], entry["map_index"], entry["key"]) for entry in entries}
+
+    assert set(fake.xcoms[DAG, "run"]) <= there
+    assert all(entry["timestamp"] for entry in entries)
+    for (task, index, key), (_, imagined) in fake.xcoms[DAG, "run"].items():
+        path = f"{RUN}/taskInstances/{task}/xcomEntries/{key}"
+        value = real(as_user, path, run_id, map_index=index, deserialize=False)["value"]
+        assert shape(value) == shape(imagined) or key == "names", (task, key)
+        if key == "destination_link":
+            assert value == imagined
+        if key == "names":
+            assert value["mail"] == "Mail"
+            assert value["gold"] == "Gold customers"
+
+
+def shape(value: Any) -> Any:
+    """Return the form of a value: the keys of objects, the forms in lists."""
+    if isinstance(value, dict):
+        if "mail" in value:
+            return "ids"
+        return {key: shape(item) if key not in ("error_code", "aliases") else "" for key, item in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return "text" if isinstance(value, str) else "number"  # a number that AEP does not tell is None

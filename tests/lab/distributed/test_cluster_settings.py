@@ -1,0 +1,73 @@
+"""What the services are given here comes from docker-compose.yaml; what differs is listed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.distributed import environment
+from lab.distributed.cluster import Cluster
+
+REAL = ("redis:6379", "@postgres", "api-server:", "8090", "8974", "0.0.0.0", "/opt/airflow")  # noqa: S104
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(environment, "postgres_folder", lambda: Path("/postgres"))
+        cluster = Cluster(profiles={"demo", "flower"})
+        yield cluster
+        cluster.postgres.stop()
+        shutil.rmtree(cluster.home)
+
+
+def test_runs_every_replica_of_the_file(cluster: Cluster) -> None:
+    assert set(cluster.replicas()) == {
+        "postgres-1", "redis-1", "airflow-init-1", "api-server-1", "dag-processor-1", "simulator-1", "flower-1",
+        "demo-1", "scheduler-1", "scheduler-2", "triggerer-1", "triggerer-2", "worker-1", "worker-2",
+    }  # fmt: skip
+
+
+def test_commands_are_those_of_the_file_with_listed_additions(cluster: Cluster) -> None:
+    assert cluster.command("scheduler-2") == ["airflow", "scheduler"]
+    assert cluster.command("triggerer-1") == ["airflow", "triggerer", "--skip-serve-logs"]
+    assert cluster.command("worker-2") == [
+        "airflow", "celery", "worker", "--skip-serve-logs", "--celery-hostname", "celery@worker-2",
+    ]  # fmt: skip
+    assert cluster.command("simulator-1") == [
+        "python", "-m", "include.aep_simulator", "--host", "127.0.0.1", "--port", str(cluster.ports["simulator"]),
+        "--speed", "60",
+    ]  # fmt: skip
+
+
+def test_nothing_leads_to_a_container(cluster: Cluster) -> None:
+    for replica in cluster.replicas():
+        if replica == "postgres-1":
+            continue
+        values = [*cluster.command(replica), *cluster.environment(replica).values()]
+        assert [text for text in values if any(word in text for word in REAL)] == [], replica
+
+
+def test_settings_of_the_file_reach_airflow(cluster: Cluster) -> None:
+    given = cluster.environment("worker-1")
+
+    password = cluster.variables["REDIS_PASSWORD"]
+    assert given["AIRFLOW__CELERY__BROKER_URL"] == f"redis://:{password}@127.0.0.1:{cluster.ports['redis']}/0"
+    assert given["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
+    assert given["DUMB_INIT_SETSID"] == "0"
+    assert given["HOSTNAME"] == "worker-1"
+
+
+def test_schedulers_answer_on_ports_of_their_own(cluster: Cluster) -> None:
+    name = "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT"
+
+    assert cluster.environment("scheduler-1")[name] != cluster.environment("scheduler-2")[name]
+
+
+def test_the_simulator_knows_no_secret(cluster: Cluster) -> None:
+    values = " ".join(cluster.environment("simulator-1").values())
+
+    assert not [name for name, value in cluster.variables.items() if len(value) > 8 and value in values]

@@ -1,0 +1,407 @@
+"""Whatever AEP, Airflow or a person sends: our own value or our own error, and nothing that cannot be shown."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from adobe_experience_platform.aep import auth, endpoints
+from adobe_experience_platform.aep.answers import AnswerReading, classify
+from adobe_experience_platform.aep.connection import CONN_TYPE, AepConnection
+from adobe_experience_platform.aep.export_jobs import ExportJob
+from adobe_experience_platform.aep.flow_runs import FlowRun
+from adobe_experience_platform.aep.flows import DestinationFlow, MappedAudience
+from adobe_experience_platform.aep.orders import ActivationOrder, Pair, run_id_of
+from adobe_experience_platform.delivery.input import parse_activation_info, read_activation_info
+from adobe_experience_platform.delivery.jobs import Job
+from adobe_experience_platform.delivery.record import Order, Record
+from adobe_experience_platform.delivery.results import Delivery, line_of, results_of
+from adobe_experience_platform.errors import AepError, AepSubmissionError, AepTransientError
+from adobe_experience_platform.operators import base, watch
+from adobe_experience_platform.operators.report import row_of
+from adobe_experience_platform.operators.retry import AEP_RETRY_POLICY
+from adobe_experience_platform.operators.tables import table
+from tests.promises.hostile.material import (
+    NASTY_TEXTS,
+    VALUES,
+    carry_out,
+    check_clean,
+    check_message,
+    deep,
+    spoiled,
+    survive,
+    texts_in,
+)
+from tests.support.parts import NOW, flow_json, job_json, run_json, selector
+
+RUN = run_json(
+    audiences=["gold"],
+    metrics={
+        "durationSummary": {"startedAtUTC": 1659018529865, "completedAtUTC": 1659018929923},
+        "recordSummary": {
+            "outputRecordCount": 2,
+            "failedRecordCount": 0,
+            "sourceSummaries": [{"entitySummaries": [{"id": "segment:gold", "skippedRecordCount": 1}]}],
+            "targetSummaries": [{"entitySummaries": [{"id": "segment:gold", "outputRecordCount": 2}]}],
+            "failedInfo": [{"code": "ACTIVATION_BATCH-0000-FAILED", "message": "Job aborted."}],
+        },
+        "statusSummary": {"status": "failed", "errors": [{"code": "X-1", "message": "No space left."}]},
+    },
+)
+JOB = {
+    **job_json(),
+    "updateTime": 1659018929923,
+    "metrics": {"totalExportedProfileCounter": 7, "totalTime": {"endTimeInMs": 1659018929923}},
+}
+SELECTOR: Any = selector(systemSegmentId="sys-1")
+FLOW = flow_json(
+    "flow-1", SELECTOR, lastRunDetails={"state": "success", "completedAtUTC": 1659018929923}, runs="/runs?property=x"
+)
+ORDER = {"segment": "gold", "order": "flow-1", "statusURL": "https://platform.adobe.io/data/x/runs/run-1"}
+RECORD = {
+    "v": 1,
+    "orders": {"flow-1": {"gold": "run-1", "silver": None}},
+    "adopted": {"flow-1": ["gold"]},
+    "max_tries": 3,
+    "failed_runs": ["run-0"],
+    "doubtful": [],
+    "lost": 1,
+    "intent": {
+        "at": "2026-03-10T12:00:00+00:00",
+        "watermarks": {"flow-1": [1659018929923, "run-0"]},
+        "answer": ["conflict", "Run already going on"],
+    },
+}
+
+
+# -- AEP's documents
+
+
+@given(spoiled(JOB))
+def test_export_jobs(data: Any) -> None:
+    if isinstance(data, dict):
+        check_clean(dataclasses.replace(ExportJob.from_json(data), schema_name=""))
+
+
+@given(spoiled(RUN))
+def test_flow_runs(data: Any) -> None:
+    if not isinstance(data, dict):
+        return
+    run = FlowRun.from_json(data)
+    check_clean(run)
+    delivery = Delivery(Pair("flow-1", "gold"), Order("run-1"))
+    (result,) = results_of([delivery], {"run-1": run}, {})
+    msgspec.msgpack.encode(result)  # the way that XComs go
+    assert json.loads(json.dumps(result)) == result
+    check_clean([line_of(result, {}), row_of(result, {})])
+
+
+@given(spoiled(FLOW))
+def test_flows_and_their_audiences(data: Any) -> None:
+    if isinstance(data, dict):
+        check_clean(DestinationFlow.from_json(data))
+
+
+@given(spoiled(SELECTOR["value"]))
+def test_mapped_audiences(data: Any) -> None:
+    if isinstance(data, dict):
+        check_clean(MappedAudience.from_json(data))
+
+
+@given(spoiled(ORDER))
+def test_orders(data: Any) -> None:
+    if isinstance(data, dict):
+        check_clean(ActivationOrder.from_json(data))
+
+
+@given(st.text() | st.sampled_from(NASTY_TEXTS).map(lambda text: f"https://x/runs/{text}"))
+@example("https://[broken/runs/r")
+def test_a_status_url_gives_a_plain_run_id_or_none(url: str) -> None:
+    found = run_id_of(url)
+    assert found == "" or (found.isascii() and found[0].isalnum() and "/" not in found)
+
+
+READERS: dict[str, tuple[Any, Any]] = {
+    "export jobs": (
+        lambda: endpoints.profile_export_jobs(NOW, newest_succeeded=True),
+        {"records": [JOB], "link": {"next": "/export/jobs/?limit=1&offset=1538573416687_722"}},
+    ),
+    "flow": (lambda: endpoints.flow("flow-1"), {"items": [FLOW]}),
+    "flows": (endpoints.destination_flows, {"items": [FLOW], "_links": {"next": {"href": "?continuationToken=a"}}}),
+    "run": (lambda: endpoints.run("run-1"), {"items": [RUN]}),
+    "runs by id": (lambda: endpoints.runs_by_id(["run-1", "run-2"]), {"items": [RUN]}),
+    "runs of a flow": (
+        lambda: endpoints.recent_runs_of_flow("flow-1", NOW - dt.timedelta(days=1)),
+        {"items": [RUN], "_links": {"next": {"href": "?continuationToken=a"}}},
+    ),
+    "activation": (lambda: endpoints.activate([Pair("flow-1", "gold")], export_id="722"), {"order": [ORDER]}),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@given(data=st.data())
+def test_answers(reader: str, data: st.DataObject) -> None:
+    make, body = READERS[reader]
+    spoiled_body = data.draw(spoiled(body))
+    found = survive(lambda: carry_out(make(), spoiled_body))
+    if reader != "export jobs":
+        check_clean(found)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_answers_of_any_depth(reader: str) -> None:
+    make, body = READERS[reader]
+    for key in body:
+        survive(lambda key=key: carry_out(make(), {**body, key: deep()}))  # type: ignore[misc]
+
+
+@given(st.text() | st.sampled_from(NASTY_TEXTS))
+def test_of_a_next_link_nothing_but_a_cursor_is_taken(link: str) -> None:
+    seen = []
+
+    def follow(body: Any) -> None:
+        call = endpoints.runs_of_flow("flow-1", lambda _: False)
+        request = next(call)
+        try:
+            while True:
+                seen.append(request)
+                request = call.send(endpoints.Response(body))
+        except StopIteration:
+            pass
+
+    survive(
+        lambda: follow({"items": [RUN], "_links": {"next": {"href": f"https://evil.example/{link}?offset={link}"}}})
+    )
+    for request in seen:
+        assert request.path == endpoints.RUNS
+        assert ("property", "flowId==flow-1") in request.params
+        for _, value in request.params:
+            value.encode()
+
+
+# -- AEP's refusals
+
+CONFLICT = {"message": "Run already going on for audience gold for order flow-1 with run id run-9"}
+BODIES = st.one_of(
+    st.binary(max_size=200),
+    st.text(max_size=200).map(str.encode),
+    spoiled(CONFLICT).map(lambda body: json.dumps(body).encode()),
+    spoiled({"error_code": "401013", "message": "no", "retryAfterMs": "500", "report": {"detailed-message": "x"}}).map(
+        lambda body: json.dumps(body).encode()
+    ),
+    st.sampled_from(NASTY_TEXTS).map(lambda text: json.dumps({"message": text, "code": text}).encode()),
+)
+HEADERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "retry-after": st.text(max_size=40)
+        | st.sampled_from(
+            [*NASTY_TEXTS, "-1", "1e309", "Mon, 01 Jan 0001 00:00:00 -0000", "Fri, 31 Dec 9999 23:59:59 -2359"]
+        ),
+        "x-request-id": st.text() | st.sampled_from(NASTY_TEXTS),
+    },
+)
+
+
+def check_verdict(verdict: AnswerReading) -> None:
+    check_clean([verdict.code, verdict.text, verdict.request_id, verdict.conflict])
+    assert len(verdict.text) <= 500
+    if verdict.retry_after is not None:
+        assert 0 <= verdict.retry_after < float("inf")
+        error = AepTransientError("GET /runs", retry_after=verdict.retry_after)
+        assert AEP_RETRY_POLICY.evaluate(error, 1, 3).retry_delay is None or verdict.retry_after > 0
+
+
+@given(st.integers(100, 599), HEADERS, BODIES, st.booleans())
+@example(429, {}, json.dumps({"retryAfterMs": 10**400}).encode(), False)
+@example(400, {}, b"[" * 200_000, True)
+@example(503, {"retry-after": "Mon, 01 Jan 0001 00:00:00 -0000"}, b"", False)
+def test_refusals(status: int, headers: dict[str, str], body: bytes, activation: bool) -> None:
+    check_verdict(classify(status, headers, body, activation=activation))
+
+
+def test_a_huge_refusal_is_read_in_no_time() -> None:
+    """The event loop of the triggerer waits for it."""
+    began = dt.datetime.now(tz=dt.UTC)
+    for body in (b"<html>" + b"\x1b " * 8_000_000, b'{"message": "' + b"x " * 8_000_000 + b'"}'):
+        check_verdict(classify(502, {}, body))
+    assert (dt.datetime.now(tz=dt.UTC) - began).total_seconds() < 1
+
+
+@given(spoiled({"access_token": "tok", "token_type": "bearer", "expires_in": 86399}))
+def test_tokens(data: Any) -> None:
+    if not isinstance(data, dict):
+        return
+    token = survive(lambda: auth.read_token(data))
+    if token is not None:
+        assert token.value.isascii()
+        assert token.value.isprintable()
+        assert " " not in token.value
+        assert abs(token.renew_at) < 1e12
+
+
+# -- Airflow's side
+
+
+CONNECTION = {
+    "conn_id": "aep_default",
+    "conn_type": CONN_TYPE,
+    "host": "https://platform.adobe.io",
+    "schema": None,
+    "login": "client-1",
+    "password": "p8e-secret",
+    "port": None,
+}
+EXTRA = {
+    "org_id": "ORG@AdobeOrg",
+    "sandbox_name": "prod",
+    "scopes": "openid",
+    "ims_url": "https://ims-na1.adobelogin.com",
+    "access_token": "",
+    "tenant": "acme",
+    "allow_http": False,
+    "timeout": 60,
+    "verify": True,
+    "cert": ["a", "b"],
+    "proxies": {"https": "http://proxy:1"},
+    "trust_env": True,
+}
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["host", "schema", "login", "password"]), st.text() | st.sampled_from(NASTY_TEXTS), max_size=2
+    ),
+    spoiled(EXTRA),
+    st.none() | st.text() | st.sampled_from(NASTY_TEXTS),
+)
+@example({"host": "https://\x1b31m.example"}, EXTRA, None)
+@example({"host": "https://pl\u0430tform.adobe.io"}, EXTRA, None)
+@example({"password": "\ud800"}, EXTRA, None)
+@example({}, {**EXTRA, "access_token": "日本"}, None)
+@example({}, {**EXTRA, "timeout": 10**400}, None)
+def test_connections(fields: dict[str, str], extra: Any, sandbox: str | None) -> None:
+    connection: Any = SimpleNamespace(**{**CONNECTION, **fields})
+    parsed = survive(lambda: AepConnection.parse(connection, extra if isinstance(extra, dict) else {}, sandbox))
+    if parsed is None:
+        return
+    check_clean([parsed.base_url, parsed.ims_url, parsed.org_id, parsed.sandbox_name, parsed.tenant])
+    assert parsed.base_url.isascii()
+    auth.mint_body(dataclasses.replace(parsed, access_token=""))
+    for name, value in parsed.headers(parsed.access_token or "tok").items():
+        assert value.isascii(), name
+        assert value.isprintable(), name
+    assert 0 < parsed.timeout <= 600
+
+
+@given(spoiled(RECORD))
+def test_records(data: Any) -> None:
+    if isinstance(data, dict):
+        survive(lambda: Record.from_json(data).to_json())
+
+
+@pytest.mark.parametrize("garbage", ["text", ["list"], 7, True])
+def test_a_record_whose_intent_cannot_be_read_is_not_taken_for_one_without(garbage: object) -> None:
+    """It may hide an activation that was sent."""
+    with pytest.raises(AepSubmissionError, match="damaged"):
+        Record.from_json({**RECORD, "intent": garbage})
+
+
+@given(VALUES | spoiled({"v": 1, "status": "done", "message": "all well"}))
+def test_events(event: Any) -> None:
+    found = survive(lambda: base.read_event(event))
+    assert found is None or found[0] in ("done", "timeout")
+
+
+@given(VALUES | spoiled([[{"flow_id": "f", "audience_id": "a", "run_id": "r", "adopted": False}], "run-2"]))
+def test_orders_of_an_xcom(orders: Any) -> None:
+    found = survive(lambda: watch.deliveries_of(orders))
+    if found is not None:
+        check_clean(found)
+        for delivery in found:
+            carry_out(endpoints.run(delivery.order.run_id), {"items": [{"id": delivery.order.run_id}]})
+
+
+# -- a person's side
+
+
+@given(VALUES | st.dictionaries(st.text() | st.sampled_from(NASTY_TEXTS), VALUES, max_size=4))
+def test_activation_info(value: Any) -> None:
+    pairs, faults = read_activation_info(value)
+    check_clean(pairs)
+    for fault in faults:
+        assert fault.isprintable(), ascii(fault)
+        assert len(fault) < 400
+    survive(lambda: parse_activation_info(value))
+
+
+@given(VALUES | spoiled({"job": 1, "of": 1, "activation_info": {"f": ["a"]}, "aliases": {"a": "b"}}))
+def test_jobs(value: Any) -> None:
+    survive(lambda: Job.from_json(value))
+
+
+@pytest.mark.parametrize("number", [1, 10_000])
+def test_ten_thousand_strange_ids_are_refused_in_one_short_message(number: int) -> None:
+    info = {f"{{{{ {index} }}}}\x1b[31m": ["a\nb"] for index in range(number)}
+    with pytest.raises(AepError) as caught:
+        parse_activation_info(info)
+    check_message(caught.value)
+    assert len(str(caught.value)) < 10_000
+
+
+@given(st.lists(st.sampled_from(NASTY_TEXTS) | st.text(max_size=30), min_size=1, max_size=5))
+def test_a_table_shows_anything_in_one_line_each(cells: list[str]) -> None:
+    head, rule, *rows = table(("Name", "Id"), [(cell, "id-1") for cell in cells])
+    assert len(rows) == len(cells)
+    for line in (head, rule, *rows):
+        assert line.isprintable(), ascii(line)
+
+
+DEEP_READERS = {
+    "activation_info": parse_activation_info,
+    "flow's audiences": lambda value: parse_activation_info({"flow": value}),
+    "audience": lambda value: parse_activation_info({"flow": [value]}),
+    "job": Job.from_json,
+    "job's number": lambda value: Job.from_json({"activation_info": {"f": ["a"]}, "job": value}),
+    "aliases": lambda value: Job.from_json({"activation_info": {"f": ["a"]}, "aliases": {"a": value}}),
+    "orders": watch.deliveries_of,
+    "order": lambda value: watch.deliveries_of([{"run_id": value}]),
+    "event": base.read_event,
+    "event's status": lambda value: base.read_event({"v": 1, "status": value}),
+    "event's message": lambda value: base.read_event({"v": 1, "status": "error", "message": value}),
+    "record's version": lambda value: Record.from_json({**RECORD, "v": value}),
+    "record's run": lambda value: Record.from_json({**RECORD, "orders": {"f": {"a": value}}}),
+    "record's watermark": lambda value: Record.from_json(
+        {**RECORD, "intent": {"watermarks": {"f": [1, value]}, "answer": [value, value]}}
+    ),
+    "connection's extra": lambda value: AepConnection.parse(
+        SimpleNamespace(**CONNECTION),  # type: ignore[arg-type]
+        dict.fromkeys(EXTRA, value),
+    ),
+    "token": lambda value: auth.read_token({"access_token": value, "expires_in": value}),
+    "run": lambda value: FlowRun.from_json({"id": value, "metrics": value, "flowId": value}),
+}
+
+
+@pytest.mark.parametrize("reader", DEEP_READERS.values(), ids=DEEP_READERS)
+@pytest.mark.parametrize("value", [deep(), [10**5000], {"x": 10**5000}, 10**5000], ids=["deep", "list", "dict", "huge"])
+def test_nothing_is_too_deep_or_too_huge(reader: Any, value: Any) -> None:
+    survive(lambda: reader(value))
+
+
+def test_what_is_shown_of_texts_is_what_they_are_about() -> None:
+    """The checks above see texts: this one sees that they would find one."""
+    job = ExportJob.from_json({"id": "7\n22", "status": "NEW"})
+    assert list(texts_in(job))[:1] == ["7 22"]
+    with pytest.raises(AssertionError):
+        check_clean([{"deep": ("two\nlines",)}])
+    with pytest.raises(AssertionError):
+        check_message(AepError("injected\x1b[31m"))

@@ -1,0 +1,347 @@
+"""The Airflow connection: every fault at once, no secret shown, no token sent where it may be read."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+from airflow.sdk import Connection
+
+from adobe_experience_platform.aep.connection import (
+    CONN_TYPE,
+    DEFAULT_HOST,
+    DEFAULT_IMS_URL,
+    DEFAULT_SCOPES,
+    DEFAULT_TIMEOUT,
+    AepConnection,
+)
+from adobe_experience_platform.errors import AepConnectionConfigError
+
+
+def connection(extra=None, **changes):
+    values = {"conn_type": CONN_TYPE, "login": "client-1", "password": "p8e-secret", **changes}
+    return Connection(conn_id="aep_default", extra=json.dumps({"org_id": "ORG@AdobeOrg", **(extra or {})}), **values)
+
+
+def parse(extra=None, sandbox_name=None, **changes):
+    made = connection(extra, **changes)
+    return AepConnection.parse(made, made.extra_dejson, sandbox_name)
+
+
+def faults(extra=None, sandbox_name=None, **changes):
+    with pytest.raises(AepConnectionConfigError) as caught:
+        parse(extra, sandbox_name, **changes)
+    return str(caught.value)
+
+
+def test_defaults():
+    read = parse()
+    assert (read.base_url, read.ims_url, read.sandbox_name) == (DEFAULT_HOST, DEFAULT_IMS_URL, "prod")
+    assert (read.scopes, read.timeout, read.verify, read.cert) == (DEFAULT_SCOPES, DEFAULT_TIMEOUT, True, None)
+    assert (read.access_token, read.tenant, read.proxies, read.trust_env) == ("", "", {}, True)
+
+
+def test_every_field_is_read():
+    read = parse(
+        {
+            "sandbox_name": "dev",
+            "scopes": "openid",
+            "ims_url": "https://ims.example/",
+            "access_token": "tok",
+            "tenant": "acme",
+            "timeout": "30",
+            "verify": "/ca.pem",
+            "cert": ["/c.pem", "/k.pem"],
+            "proxies": {"https": "http://proxy:3128"},
+            "trust_env": "false",
+        },
+        host="https://aep.example:8443",
+    )
+    assert read == AepConnection(
+        conn_id="aep_default",
+        base_url="https://aep.example:8443",
+        ims_url="https://ims.example",
+        client_id="client-1",
+        client_secret="p8e-secret",
+        access_token="tok",
+        org_id="ORG@AdobeOrg",
+        sandbox_name="dev",
+        scopes="openid",
+        tenant="acme",
+        timeout=30.0,
+        verify="/ca.pem",
+        cert=("/c.pem", "/k.pem"),
+        proxies={"https": "http://proxy:3128"},
+        trust_env=False,
+    )
+
+
+def test_a_run_may_name_another_sandbox():
+    assert parse({"sandbox_name": "dev"}, "stage").sandbox_name == "stage"
+
+
+def test_all_faults_are_named_at_once():
+    text = faults({"org_id": "", "ims_url": "nowhere"}, "pr od", login="", password=None, host="ftp://aep.example")
+    for said in ("Login is empty", "Password is empty", "org_id", "Host is no web address", "ims_url", "sandbox name"):
+        assert said in text
+    assert "'aep_default'" in text
+    assert len(text.splitlines()) == 7
+
+
+@pytest.mark.parametrize("conn_type", ["http", "aws", "postgres", "", None])
+def test_another_systems_connection_is_refused_whatever_it_holds(conn_type):
+    text = faults(conn_type=conn_type)
+    assert CONN_TYPE in text
+    assert "p8e-secret" not in text
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("platform.adobe.io", "https://platform.adobe.io"),
+        ("platform.adobe.io/", "https://platform.adobe.io"),
+        ("https://platform.adobe.io", "https://platform.adobe.io"),
+        ("  https://platform.adobe.io ", "https://platform.adobe.io"),
+        ("HTTPS://Platform.Adobe.io", "https://platform.adobe.io"),
+        ("http://127.0.0.1:8090", "http://127.0.0.1:8090"),
+        ("http://127.8.8.8", "http://127.8.8.8"),
+        ("http://localhost:8090/", "http://localhost:8090"),
+        ("http://[::1]:8090", "http://[::1]:8090"),
+        ("", DEFAULT_HOST),
+        (None, DEFAULT_HOST),
+    ],
+)
+def test_hosts_that_are_taken(host, url):
+    assert parse(host=host).base_url == url
+
+
+@pytest.mark.parametrize(
+    ("changes", "url"),
+    [
+        ({"host": "127.0.0.1", "schema": "http", "port": 8090}, "http://127.0.0.1:8090"),
+        ({"host": "aep.example", "schema": "https", "port": 8443}, "https://aep.example:8443"),
+        ({"host": "aep.example", "schema": "ftp"}, "https://aep.example"),
+        ({"host": "https://aep.example/", "port": 8443}, "https://aep.example:8443"),
+        ({"host": "https://aep.example:8443", "port": 8443}, "https://aep.example:8443"),
+        ({"host": "https://aep.example:8443", "port": 0}, "https://aep.example:8443"),
+        ({"host": "https://aep.example", "port": 0}, "https://aep.example"),
+        ({"host": "", "port": 443}, f"{DEFAULT_HOST}:443"),
+        ({"host": "http://[::1]", "port": 8090}, "http://[::1]:8090"),
+    ],
+)
+def test_scheme_and_port_may_have_fields_of_their_own(changes, url):
+    assert parse(**changes).base_url == url
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"host": "https://aep.example:8443", "port": 443}, "Port is 443, but Host ends with :8443: change one"),
+        ({"port": 70000}, "Port 70000 is none: enter 443"),
+        ({"port": -1}, "Port -1 is none: enter 443"),
+    ],
+)
+def test_ports_that_cannot_be_right(changes, said):
+    assert said in faults(**changes)
+
+
+def test_a_wrong_host_is_one_fault_also_with_a_port():
+    assert faults(host="https://aep.example/data", port=8443).count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("http://platform.adobe.io", "uses http"),
+        ("http://127.0.0.1.evil.example", "uses http"),
+        ("http://localhost.evil.example", "uses http"),
+        ("http://10.0.0.1", "uses http"),
+        ("http://0.0.0.0", "uses http"),
+        ("https://user:pw@aep.example", "scheme, host and port only"),
+        ("https://aep.example/data", "scheme, host and port only"),
+        ("https://aep.example?x=1", "scheme, host and port only"),
+        ("https://aep.example#x", "scheme, host and port only"),
+        ("file:///etc/passwd", "is no web address"),
+        ("https://", "is no web address"),
+        ("https://aep.example:99999", "is no web address"),
+        ("https://[::1", "is no web address"),
+    ],
+)
+@pytest.mark.parametrize("where", ["host", "ims_url"])
+def test_hosts_that_are_refused(host, said, where):
+    text = faults({"ims_url": host}) if where == "ims_url" else faults(host=host)
+    assert said in text
+    assert "user:pw" not in text
+
+
+@pytest.mark.parametrize(
+    ("value", "allowed"), [(True, True), ("true", True), ("1", True), (False, False), ("no", False)]
+)
+def test_http_elsewhere_needs_an_explicit_word(value, allowed):
+    if allowed:
+        assert parse({"allow_http": value}, host="http://aep.example").base_url == "http://aep.example"
+    else:
+        assert "uses http" in faults({"allow_http": value}, host="http://aep.example")
+
+
+@pytest.mark.parametrize(
+    ("extra", "changes", "said"),
+    [
+        ({}, {"login": "client\r\nX-Evil: 1"}, "Login holds"),
+        ({"org_id": "ORG @AdobeOrg"}, {}, "'org_id' holds"),
+        ({"org_id": "ÖRG@AdobeOrg"}, {}, "'org_id' holds"),
+        ({"sandbox_name": "prod\nx"}, {}, "sandbox name holds"),
+        ({"access_token": "a\nb"}, {}, "'access_token' holds a line break"),
+        ({}, {"password": "secret\n"}, "Password holds a line break"),
+    ],
+)
+def test_what_would_break_a_header_is_refused(extra, changes, said):
+    text = faults(extra, **changes)
+    assert said in text
+    assert "secret" not in text
+    assert "X-Evil" not in text
+
+
+@pytest.mark.parametrize("char", ["a\nb", "ä", "a b"])
+def test_a_runs_sandbox_is_checked_like_the_connections(char):
+    assert "sandbox name holds" in faults(sandbox_name=char)
+
+
+def test_no_secret_is_shown():
+    read = parse({"access_token": "tok-123", "proxies": {"https": "http://user:proxypw@proxy"}})
+    for shown in (repr(read), str(read), f"{read}"):
+        assert "p8e-secret" not in shown
+        assert "tok-123" not in shown
+        assert "proxypw" not in shown
+
+
+def test_a_token_stands_in_for_a_secret():
+    assert parse({"access_token": "tok"}, password=None).access_token == "tok"
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [(30, 30.0), ("2.5", 2.5), (600, 600.0), (0.5, 0.5), (None, 60.0), ("", 60.0)]
+)
+def test_a_timeout_is_a_number_of_seconds_or_left_out(value, seconds):
+    assert parse({"timeout": value}).timeout == seconds
+
+
+@pytest.mark.parametrize("value", [0, -1, 601, "x", "60 s", "nan", "inf", [], {}, True, 10**400])
+def test_a_timeout_that_cannot_be_used_is_a_fault(value):
+    text = faults({"timeout": value})
+    assert "extra 'timeout' is " in text
+    assert "enter seconds above 0, at most 600, or leave it out" in text
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["openid,AdobeID", " openid,AdobeID ", ["openid", "AdobeID"], [" openid ", "", "AdobeID"], ["openid,AdobeID"]],
+)
+def test_scopes_are_text_with_commas_or_a_list(value):
+    assert parse({"scopes": value}).scopes == "openid,AdobeID"
+
+
+@pytest.mark.parametrize("value", ["", None, []])
+def test_scopes_left_empty_are_the_usual_ones(value):
+    assert parse({"scopes": value}).scopes == DEFAULT_SCOPES
+
+
+@pytest.mark.parametrize("value", [{"openid": True}, ["openid", 7], 7, True])
+def test_scopes_that_cannot_be_read_are_a_fault(value):
+    assert "extra 'scopes' is neither text nor a list of texts" in faults({"scopes": value})
+
+
+def test_a_fault_of_the_identity_service_shows_its_own_address():
+    text = faults({"ims_url": "https://ims-na1.adobelogin.com/ims/token/v3"})
+    assert f"extra 'ims_url' must hold scheme, host and port only, such as {DEFAULT_IMS_URL}" in text
+    assert f"extra 'ims_url' is no web address: enter one such as {DEFAULT_IMS_URL}" in faults({"ims_url": "ims"})
+
+
+@pytest.mark.parametrize("value", ["acme", "@acme", " @acme ", "@ acme"])
+def test_a_tenant_may_be_copied_with_its_at_sign(value):
+    assert parse({"tenant": value}).tenant == "acme"
+
+
+@pytest.mark.parametrize(
+    ("extra", "verify"),
+    [
+        ({}, True),
+        ({"verify": True}, True),
+        ({"verify": "true"}, True),
+        ({"verify": ""}, True),
+        ({"verify": False}, False),
+        ({"verify": "False"}, False),
+        ({"verify": "/ca.pem"}, "/ca.pem"),
+        ({"verify_ssl": False}, False),
+    ],
+)
+def test_verification_is_on_unless_switched_off(extra, verify):
+    assert parse(extra).verify == verify
+
+
+@pytest.mark.parametrize(
+    ("extra", "proxies"),
+    [
+        ({"proxy": "http://p:1"}, {"http": "http://p:1", "https": "http://p:1"}),
+        ({"proxies": {"https": "http://p:1"}}, {"https": "http://p:1"}),
+        ({"proxies": ["http://p:1"]}, {}),
+        ({"proxies": ""}, {}),
+    ],
+)
+def test_proxies(extra, proxies):
+    assert parse(extra).proxies == proxies
+
+
+def test_headers_are_the_four_that_aep_wants():
+    assert parse().headers("tok") == {
+        "Authorization": "Bearer tok",
+        "x-api-key": "client-1",
+        "x-gw-ims-org-id": "ORG@AdobeOrg",
+        "x-sandbox-name": "prod",
+    }
+
+
+# -- the forms in which Airflow keeps connections
+
+
+def read_from_environment(monkeypatch, value):
+    monkeypatch.setenv("AIRFLOW_CONN_AEP_TEST", value)
+    found = Connection.get("aep_test")
+    return AepConnection.parse(found, found.extra_dejson)
+
+
+@pytest.mark.parametrize("extra_as", [dict, json.dumps], ids=["object", "text"])
+def test_json_form(monkeypatch, extra_as):
+    value = {
+        "conn_type": CONN_TYPE,
+        "host": "http://127.0.0.1:8090",
+        "login": "client-1",
+        "password": "p8e/secret+=",
+        "extra": extra_as({"org_id": "ORG@AdobeOrg", "ims_url": "http://127.0.0.1:8090"}),
+    }
+    read = read_from_environment(monkeypatch, json.dumps(value))
+    assert (read.base_url, read.ims_url) == ("http://127.0.0.1:8090", "http://127.0.0.1:8090")
+    assert (read.client_id, read.client_secret, read.org_id) == ("client-1", "p8e/secret+=", "ORG@AdobeOrg")
+
+
+def test_uri_form_with_plain_parameters(monkeypatch):
+    secret, org = quote("p8e/secret+=", safe=""), quote("ORG@AdobeOrg", safe="")
+    uri = f"adobe-experience-platform://client-1:{secret}@platform.adobe.io/?org_id={org}&sandbox_name=dev"
+    read = read_from_environment(monkeypatch, uri)
+    assert (read.base_url, read.sandbox_name) == ("https://platform.adobe.io", "dev")
+    assert (read.client_id, read.client_secret, read.org_id) == ("client-1", "p8e/secret+=", "ORG@AdobeOrg")
+
+
+def test_uri_form_with_scheme_and_port(monkeypatch):
+    org = quote("ORG@AdobeOrg", safe="")
+    uri = f"adobe-experience-platform://client-1:s@127.0.0.1:8090/http?org_id={org}"
+    assert read_from_environment(monkeypatch, uri).base_url == "http://127.0.0.1:8090"
+
+
+def test_the_uri_that_airflow_itself_writes(monkeypatch):
+    made = connection({"sandbox_name": "dev"}, host="http://127.0.0.1", port=8090)
+    read = read_from_environment(monkeypatch, made.get_uri())
+    assert read.base_url == "http://127.0.0.1:8090"
+    assert (read.client_id, read.client_secret) == ("client-1", "p8e-secret")
+    assert (read.org_id, read.sandbox_name) == ("ORG@AdobeOrg", "dev")

@@ -1,0 +1,220 @@
+"""Each AEP call as a pure pair: the request that is built, the answer that is read."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+
+import pytest
+
+from adobe_experience_platform.aep import endpoints
+from adobe_experience_platform.aep.orders import ActivationOrder, Pair
+from adobe_experience_platform.errors import AepNotFoundError, AepTransientError
+from tests.support.parts import NOW, answer, flow_json, job_json, run_json
+
+HOUR = dt.timedelta(hours=1)
+
+
+def ids(items):
+    return [item.id for item in items]
+
+
+# -- lists
+
+
+def test_export_jobs_are_asked_for_with_a_limit_and_without_a_status_filter():
+    jobs, (request,) = answer(endpoints.profile_export_jobs(NOW - HOUR), {"records": [job_json(1)], "link": {}})
+    assert (request.method, request.path, request.params) == ("GET", endpoints.EXPORT_JOBS, (("limit", "100"),))
+    assert ids(jobs) == ["1"]
+
+
+def test_only_exports_of_people_newest_first_whatever_order_aep_lists_them_in():
+    records = [
+        job_json(1, age=5 * HOUR),
+        job_json(2, age=1 * HOUR),
+        job_json(3, age=2 * HOUR, schema="_xdm.context.account"),
+        {"id": 4, "status": "NEW", "schema": {"name": "_xdm.context.profile"}},
+        job_json(5, age=3 * HOUR),
+    ]
+    jobs, _ = answer(endpoints.profile_export_jobs(NOW - HOUR), {"records": records})
+    assert ids(jobs) == ["2", "5", "1", "4"]
+
+
+def test_pages_of_exports_are_read_back_to_the_moment_asked_for():
+    first = {"records": [job_json(3, age=HOUR)], "link": {"next": "/export/jobs/?limit=1&offset=1538573416687_722"}}
+    second = {"records": [job_json(2, age=30 * HOUR)], "link": {"next": "/export/jobs/?limit=1&offset=9_1"}}
+    jobs, requests = answer(endpoints.profile_export_jobs(NOW - 24 * HOUR), first, second)
+    assert ids(jobs) == ["3", "2"]
+    assert requests[1].params == (("limit", "100"), ("offset", "1538573416687_722"))
+
+
+def test_older_exports_are_read_until_one_has_succeeded():
+    first = {"records": [job_json(3, "FAILED", age=30 * HOUR)], "link": {"next": "?offset=a"}}
+    second = {"records": [job_json(2, age=60 * HOUR)], "link": {"next": "?offset=b"}}
+    jobs, _ = answer(endpoints.profile_export_jobs(NOW - 24 * HOUR, newest_succeeded=True), first, second)
+    assert ids(jobs) == ["3", "2"]
+
+
+@pytest.mark.parametrize("link", ["", None, "/export/jobs/", "?limit=5", "https://[broken", 5])
+def test_a_list_ends_where_no_next_page_is_named(link):
+    jobs, _ = answer(
+        endpoints.profile_export_jobs(NOW - 24 * HOUR), {"records": [job_json(1, age=HOUR)], "link": {"next": link}}
+    )
+    assert ids(jobs) == ["1"]
+
+
+def test_of_a_next_link_only_the_cursor_is_taken():
+    link = "https://evil.example/steal?continuationToken=tok&property=flowId==other&orderby=createdAt"
+    pages = (
+        {"items": [run_json("r2")], "_links": {"next": {"href": link}}},
+        {"items": [run_json("r1", created=NOW - HOUR)], "_links": {}},
+    )
+    runs, requests = answer(endpoints.runs_of_flow("flow-1", lambda _: False), *pages)
+    assert ids(runs) == ["r2", "r1"]
+    assert [request.path for request in requests] == [endpoints.RUNS, endpoints.RUNS]
+    assert dict(requests[1].params) == {
+        "property": "flowId==flow-1",
+        "orderby": "-createdAt",
+        "limit": "100",
+        "continuationToken": "tok",
+    }
+
+
+def test_a_list_that_goes_round_in_circles_ends():
+    page = {"items": [run_json("r")], "_links": {"next": {"href": "?continuationToken=same"}}}
+    _, requests = answer(endpoints.runs_of_flow("flow-1", lambda _: False), page, page)
+    assert len(requests) == 2
+
+
+def test_a_list_that_never_ends_ends():
+    pages = (
+        {"items": [run_json("r")], "_links": {"next": {"href": f"?continuationToken={number}"}}}
+        for number in range(endpoints.MAX_PAGES)
+    )
+    _, requests = answer(endpoints.runs_of_flow("flow-1", lambda _: False), *pages)
+    assert len(requests) == endpoints.MAX_PAGES
+
+
+@pytest.mark.parametrize("body", [{}, {"items": None}, {"items": {}}, {"records": []}, {"message": "odd"}])
+def test_an_answer_without_its_list_is_no_empty_list(body):
+    with pytest.raises(AepTransientError, match="no list 'items'"):
+        answer(endpoints.runs_of_flow("flow-1", lambda _: True), body)
+
+
+def test_runs_of_other_flows_are_dropped_when_aep_ignores_the_filter():
+    body = {"items": [run_json("r1"), run_json("r2", "other"), run_json("r3", "")]}
+    runs, _ = answer(endpoints.runs_of_flow("flow-1", lambda _: True), body)
+    assert Counter(ids(runs)) == Counter(["r1", "r3"])
+
+
+def test_runs_come_newest_first_whatever_order_aep_lists_them_in():
+    body = {
+        "items": [
+            run_json("r1", created=NOW - 2 * HOUR),
+            run_json("r3", created=NOW),
+            run_json("r0", created=None),
+            run_json("r2", created=NOW - HOUR),
+        ]
+    }
+    runs, _ = answer(endpoints.runs_of_flow("flow-1", lambda _: True), body)
+    assert ids(runs) == ["r3", "r2", "r1", "r0"]
+
+
+def test_recent_runs_leave_out_older_ones_but_not_those_that_tell_no_time():
+    body = {"items": [run_json("r2"), run_json("r0", created=None), run_json("r1", created=NOW - 2 * HOUR)]}
+    runs, requests = answer(endpoints.recent_runs_of_flow("flow-1", NOW - HOUR), body)
+    assert Counter(ids(runs)) == Counter(["r2", "r0"])
+    assert dict(requests[0].params)["property"] == "flowId==flow-1"
+
+
+def test_runs_by_id_keep_what_was_asked_for_only():
+    body = {"items": [run_json("r1"), run_json("r9")]}
+    runs, (request,) = answer(endpoints.runs_by_id(["r1", "r2"]), body)
+    assert list(runs) == ["r1"]
+    assert request.params == (("property", "id==r1,r2"), ("limit", "100"))
+
+
+def test_destination_flows_leave_out_what_is_told_to_be_none():
+    body = {
+        "items": [
+            flow_json("f1"),
+            flow_json("f2", inheritedAttributes={"properties": {"isDestinationFlow": False}}),
+            flow_json("f3", inheritedAttributes=None),
+        ]
+    }
+    flows, (request,) = answer(endpoints.destination_flows(), body)
+    assert ids(flows) == ["f1", "f3"]
+    assert ("property", "inheritedAttributes.properties.isDestinationFlow==true") in request.params
+
+
+# -- single things
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"items": [run_json("r1")]},
+        {"items": [run_json("r0"), run_json("r1")]},
+        run_json("r1"),
+        {"items": [{key: value for key, value in run_json("r1").items() if key != "id"}]},
+    ],
+    ids=["list", "longer list", "bare", "without id"],
+)
+def test_a_single_run_is_found_in_any_form(body):
+    run, (request,) = answer(endpoints.run("r1"), body)
+    assert (run.id, run.flow_id) == ("r1", "flow-1")
+    assert (request.method, request.path, request.params) == ("GET", f"{endpoints.RUNS}/r1", ())
+
+
+@pytest.mark.parametrize("body", [{"items": []}, {"items": [run_json("other")]}])
+def test_a_run_that_is_not_in_the_answer_is_not_found(body):
+    with pytest.raises(AepNotFoundError):
+        answer(endpoints.run("r1"), body)
+
+
+@pytest.mark.parametrize("body", [{}, {"items": None}, {"items": [None]}, {"id": "other"}])
+def test_an_answer_of_another_form_is_unreadable(body):
+    with pytest.raises(AepTransientError):
+        answer(endpoints.run("r1"), body)
+
+
+@pytest.mark.parametrize(
+    ("ident", "path"), [("a/b", "a%2Fb"), ("../a", "..%2Fa"), ("a?b#c", "a%3Fb%23c"), ("a b", "a%20b")]
+)
+@pytest.mark.parametrize(("call", "base"), [(endpoints.flow, endpoints.FLOWS), (endpoints.run, endpoints.RUNS)])
+def test_an_id_stays_one_part_of_the_path(call, base, ident, path):
+    assert next(call(ident)).path == f"{base}/{path}"
+
+
+# -- the activation
+
+ORDERS = {
+    "order": [
+        {"segment": "a", "order": "f", "statusURL": "https://platform.adobe.io/data/foundation/flowservice/runs/r1"},
+        {"segment": "b", "order": "f", "statusURL": "https://evil.example/runs/r2"},
+        {"segment": "c", "order": "f", "statusURL": "https://platform.adobe.io/"},
+        "odd",
+        {"segment": "d"},
+    ]
+}
+
+
+def test_version_2_needs_no_export():
+    pairs = [Pair("f", "a"), Pair("g", "a"), Pair("f", "b")]
+    orders, (request,) = answer(endpoints.activate(pairs, export_id=None), ORDERS)
+    assert (request.method, request.path, request.is_activation) == ("POST", endpoints.ADHOC_RUN, True)
+    assert request.headers == {"Accept": "application/vnd.adobe.adhoc.activation+json; version=2"}
+    assert request.json == {"activationInfo": {"f": ["a", "b"], "g": ["a"]}}
+    assert orders == [ActivationOrder("f", "a", "r1"), ActivationOrder("f", "b", "r2")]
+
+
+def test_version_1_names_the_export_as_text_and_no_media_type():
+    _, (request,) = answer(endpoints.activate([Pair("f", "a")], export_id="24115"), ORDERS)
+    assert request.headers == {"Accept": "*/*"}
+    assert request.json == {"activationInfo": {"f": ["a"]}, "exportIds": ["24115"]}
+
+
+@pytest.mark.parametrize("body", [{}, {"order": []}, {"order": None}, {"order": {"a": 1}}])
+def test_no_orders_are_an_empty_list_not_a_success(body):
+    orders, _ = answer(endpoints.activate([Pair("f", "a")], export_id=None), body)
+    assert orders == []

@@ -1,0 +1,174 @@
+"""What can be known before anything is sent, all at once."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from adobe_experience_platform.aep.orders import Pair
+from adobe_experience_platform.delivery import preflight
+from adobe_experience_platform.errors import AepAuthError, AepNotFoundError, AepRequestError, AepTransientError
+from tests.support.parts import NOW, answer, flow_json, millis, selector
+
+
+def inspect(flows, pairs, now=NOW):
+    """Run the preflight against flows by id; an exception stands for a call that fails."""
+
+    def run(call):
+        flow_id = next(call).path.rsplit("/", 1)[-1]
+        call.close()
+        found = flows.get(flow_id, AepNotFoundError("GET /flows/{id}", status=404, text="flows not found"))
+        if isinstance(found, Exception):
+            raise found
+        asked.append(flow_id)
+        flow, _ = answer(preflight.endpoints.flow(flow_id), {"items": [found]})
+        return flow
+
+    asked: list[str] = []
+    findings = preflight.inspect([Pair(*pair) for pair in pairs], run, now)
+    assert len(asked) == len(set(asked)), "each flow is read once"
+    return findings
+
+
+def seconds_ago(seconds):
+    return str(millis(NOW - dt.timedelta(seconds=seconds)) // 1000)
+
+
+def test_a_sound_plan_has_no_findings_but_names():
+    flows = {"flow-1": flow_json("flow-1", selector("a"), selector("b"))}
+    findings = inspect(flows, [("flow-1", "a"), ("flow-1", "b")])
+    assert (findings.faults, findings.warnings, findings.aliases) == ([], [], {})
+    names = findings.names([Pair("flow-1", "a"), Pair("flow-1", "b"), Pair("gone", "a")])
+    assert names == {"flow-1": "Flow flow-1", "a": "Audience a", "b": "Audience b"}
+
+
+@pytest.mark.parametrize(
+    ("flow", "said"),
+    [
+        (flow_json("f", selector("a"), state="disabled"), "is disabled, not enabled"),
+        (flow_json("f", selector("a"), state="draining"), "is draining, not enabled"),
+        (
+            flow_json("f", selector("a"), inheritedAttributes={"properties": {"isDestinationFlow": False}}),
+            "is no destination flow",
+        ),
+        (flow_json("f", selector("b")), "audience a is not mapped to this flow"),
+        (flow_json("f"), "audience a is not mapped to this flow"),
+        (
+            flow_json("f", selector("a", systemSegmentId="system-9")),
+            "is the external id of the imported audience 'Audience a': use its system-generated id system-9",
+        ),
+        (
+            flow_json("f", selector("a", schedule={"startDate": "2026-03-11"})),
+            "is scheduled from 2026-03-11 on",
+        ),
+        (
+            flow_json("f", selector("a", schedule={"startDate": "2026-01-01", "endDate": "2026-03-09"})),
+            "has a schedule that ended on 2026-03-09",
+        ),
+        (
+            flow_json("f", selector("a", createTime=seconds_ago(3599))),
+            "less than an hour ago: start again after 2026-03-10 12:00 UTC",
+        ),
+        (
+            flow_json("f", selector("a", createTime=seconds_ago(0))),
+            "less than an hour ago: start again after 2026-03-10 13:00 UTC",
+        ),
+    ],
+)
+def test_reasons_not_to_send(flow, said):
+    (fault,) = inspect({"f": flow}, [("f", "a")]).faults
+    assert said in str(fault)
+
+
+@pytest.mark.parametrize(
+    "flow",
+    [
+        flow_json("f", selector("a", schedule={"frequency": "ONCE", "startDate": "2026-01-01"})),
+        flow_json("f", selector("a", schedule={"startDate": "2026-03-10", "endDate": "2026-03-10"})),
+        flow_json("f", selector("a", createTime=seconds_ago(3600))),
+        flow_json("f", selector("a", createTime=str(millis(NOW - dt.timedelta(days=1))))),
+        flow_json("f", selector("a"), state="ENABLED"),
+        flow_json("f", selector("external", systemSegmentId="a")),
+    ],
+    ids=["once", "first and last day", "an hour ago", "milliseconds", "casing", "imported"],
+)
+def test_nothing_against_sending(flow):
+    findings = inspect({"f": flow}, [("f", "a")])
+    assert (findings.faults, findings.warnings) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("flow", "said"),
+    [
+        (flow_json("f", selector("a"), state=None), "does not tell whether it is enabled"),
+        (flow_json("f", selector("a"), inheritedAttributes=None), "does not tell whether it goes to a destination"),
+        (flow_json("f", transformations=None), "does not tell which audiences are mapped"),
+        (flow_json("f", selector("a", createTime=None)), "does not tell when it was mapped"),
+        (flow_json("f", selector("a", schedule=None)), "tells no schedule"),
+        (
+            flow_json("f", selector("a", filenameTemplate=None, exportMode=None)),
+            "does not look like a file export",
+        ),
+    ],
+)
+def test_what_a_flow_does_not_tell_is_a_warning_never_a_refusal(flow, said):
+    findings = inspect({"f": flow}, [("f", "a")])
+    assert findings.faults == []
+    (warning,) = findings.warnings
+    assert said in warning
+
+
+def test_the_day_is_utcs_whatever_zone_the_clock_has():
+    kiritimati = dt.timezone(dt.timedelta(hours=14))
+    flow = flow_json("f", selector("a", schedule={"startDate": "2026-01-01", "endDate": "2026-03-10"}))
+    assert inspect({"f": flow}, [("f", "a")], NOW.astimezone(kiritimati)).faults == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AepNotFoundError("GET /flows/{id}", status=404, text="flows not found with id = [f]"),
+        AepRequestError("GET /flows/{id}", status=400, text="flows not found with id = [f]"),
+    ],
+)
+def test_an_unknown_flow_is_a_fault_in_aeps_words(error):
+    (fault,) = inspect({"f": error}, [("f", "a"), ("f", "b")]).faults
+    assert "flow f does not exist in this sandbox (AEP: flows not found with id = [f])" in str(fault)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AepAuthError("GET /flows/{id}", status=403),
+        AepTransientError("GET /flows/{id}", status=503),
+        AepRequestError("GET /flows/{id}", status=302),
+    ],
+)
+def test_when_aep_cannot_be_asked_nothing_is_concluded(error):
+    with pytest.raises(type(error)):
+        inspect({"f": error}, [("f", "a")])
+
+
+def test_all_faults_of_all_flows_are_found_at_once():
+    flows = {
+        "f1": flow_json("f1", selector("a", createTime=seconds_ago(60)), state="disabled"),
+        "f2": flow_json("f2", selector("b", schedule={"startDate": "2027-01-01"})),
+    }
+    pairs = [("f1", "a"), ("gone", "a"), ("f1", "zz"), ("f2", "b"), ("gone2", "a")]
+    texts = [str(fault) for fault in inspect(flows, pairs).faults]
+    for said in (
+        "is disabled",
+        "less than an hour",
+        "audience zz is not mapped",
+        "from 2027",
+        "flow gone ",
+        "flow gone2 ",
+    ):
+        assert sum(said in text for text in texts) == 1, said
+    assert len(texts) == 6
+
+
+def test_the_other_id_of_an_imported_audience_is_remembered():
+    flows = {"f": flow_json("f", selector("ext-1", systemSegmentId="sys-1"), selector("plain"))}
+    assert inspect(flows, [("f", "sys-1"), ("f", "plain")]).aliases == {"sys-1": "ext-1"}

@@ -1,0 +1,161 @@
+"""The stored record of a submission."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adobe_experience_platform.aep.flow_runs import FlowRun
+from adobe_experience_platform.aep.orders import Pair
+from adobe_experience_platform.delivery.record import VERSION, Answer, Intent, Order, Record, Watermark
+from adobe_experience_platform.delivery.search import WATERMARK_IDS
+from adobe_experience_platform.errors import AepSubmissionError
+from tests.support.parts import NOW, run_json
+
+LIMIT = 65_535
+"""Bytes that the smallest text column of Airflow's databases holds."""
+
+MOMENTS = st.integers(1, 4_000_000_000_000).map(lambda ms: dt.datetime.fromtimestamp(ms / 1000, tz=dt.UTC))
+WORDS = st.text("abc-123", min_size=1, max_size=6)
+RECORDS = st.builds(
+    Record,
+    max_tries=st.integers(0, 99),
+    orders=st.dictionaries(
+        st.builds(Pair, WORDS, WORDS), st.none() | st.builds(Order, WORDS, st.booleans()), max_size=8
+    ),
+    intent=st.none()
+    | st.builds(
+        Intent,
+        at=st.just("2026-03-10T12:00:00+00:00"),
+        watermarks=st.dictionaries(
+            WORDS, st.builds(Watermark, st.none() | MOMENTS, st.lists(WORDS, max_size=4).map(tuple)), max_size=4
+        ),
+        answer=st.none()
+        | st.builds(Answer, st.sampled_from(["incomplete", "conflict", "refused"]), st.text(max_size=30)),
+    ),
+    failed_runs=st.lists(WORDS, max_size=4),
+    doubtful=st.lists(WORDS, max_size=4),
+    lost=st.integers(0, 3),
+    unsure=st.booleans(),
+)
+
+
+@given(RECORDS)
+def test_a_record_survives_storage(record):
+    assert Record.from_json(json.loads(json.dumps(record.to_json()))) == record
+
+
+@pytest.mark.parametrize("version", [VERSION + 1, 0, "1", None])
+def test_a_record_of_another_version_is_refused_and_nothing_is_sent(version):
+    with pytest.raises(AepSubmissionError, match="nothing was sent"):
+        Record.from_json({**Record(max_tries=3).to_json(), "v": version})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"orders": None},
+        {"orders": {"f": None}},
+        {"adopted": []},
+        {"failed_runs": None},
+        {"doubtful": "x"},
+        {"max_tries": "x"},
+        {"lost": None},
+        {"intent": {"at": "x"}},
+        {"intent": {"at": "x", "watermarks": {"f": []}, "answer": ["odd"]}},
+    ],
+)
+def test_missing_parts_are_read_as_nothing_known(damage):
+    Record.from_json({**Record(max_tries=3).to_json(), **damage})
+
+
+def ids(count):
+    return [str(uuid.uuid4()) for _ in range(count)]
+
+
+@pytest.mark.parametrize("flows", [1, 10, 80])
+@pytest.mark.parametrize("adopted", [False, True])
+def test_a_full_job_with_its_largest_watermarks_fits_the_store(flows, adopted):
+    flow_ids = ids(flows)
+    pairs = [Pair(flow_ids[number % flows], audience) for number, audience in enumerate(ids(80))]
+    share = WATERMARK_IDS // flows
+    record = Record(
+        max_tries=3,
+        orders={pair: Order(run_id, adopted) for pair, run_id in zip(pairs, ids(80), strict=True)},
+        intent=Intent(
+            NOW.isoformat(),
+            {flow_id: Watermark(NOW, tuple(ids(share))) for flow_id in flow_ids},
+            Answer("refused", "x" * 600),
+        ),
+        failed_runs=ids(80),
+        lost=2,
+    )
+    assert len(json.dumps(record.to_json())) < LIMIT
+
+
+def test_a_record_holds_ids_and_times_only():
+    record = Record(3, {Pair("f", "a"): Order("r", True), Pair("f", "b"): None}, failed_runs=["r0"])
+    record.intent = Intent("2026-03-10T12:00:00+00:00", {"f": Watermark(NOW, ("r9",))})
+    assert record.to_json() == {
+        "v": 1,
+        "orders": {"f": {"a": "r", "b": None}},
+        "adopted": {"f": ["a"]},
+        "max_tries": 3,
+        "failed_runs": ["r0"],
+        "doubtful": [],
+        "lost": 0,
+        "intent": {
+            "at": "2026-03-10T12:00:00+00:00",
+            "watermarks": {"f": [int(NOW.timestamp() * 1000), "r9"]},
+            "answer": None,
+        },
+    }
+
+
+MINUTE = dt.timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("mark", "created", "newer"),
+    [
+        (Watermark(NOW, ("old",)), NOW + MINUTE, True),
+        (Watermark(NOW, ("old",)), NOW, True),
+        (Watermark(NOW, ("old",)), NOW - MINUTE, False),
+        (Watermark(NOW, ("old", "run")), NOW, False),
+        (Watermark(NOW, ("old", "run")), NOW + MINUTE, False),
+        (Watermark(None, ()), NOW - MINUTE, True),
+        (Watermark(NOW, ()), None, True),
+        (Watermark(NOW, ("run",)), None, False),
+    ],
+)
+def test_which_runs_are_newer_than_a_watermark(mark, created, newer):
+    assert mark.is_newer(FlowRun.from_json(run_json("run", created=created))) is newer
+
+
+@pytest.mark.parametrize(
+    ("mark", "created", "reached"),
+    [
+        (Watermark(NOW, ()), NOW - MINUTE, True),
+        (Watermark(NOW, ()), NOW, False),
+        (Watermark(NOW, ()), None, False),
+        (Watermark(None, ()), NOW, False),
+    ],
+)
+def test_how_far_a_list_is_read(mark, created, reached):
+    runs = [FlowRun.from_json(run_json("r1", created=NOW + MINUTE)), FlowRun.from_json(run_json("r0", created=created))]
+    assert mark.reached(runs) is reached
+
+
+def test_milliseconds_survive_storage():
+    moment = dt.datetime(2026, 3, 10, 12, 0, 0, 123_000, tzinfo=dt.UTC)
+    record = Record(1, intent=Intent("", {"f": Watermark(moment, ())}))
+    kept = Record.from_json(record.to_json()).intent
+    assert kept is not None
+    assert kept.watermarks["f"].is_newer(FlowRun.from_json(run_json("r", created=moment)))
+    before = moment - dt.timedelta(milliseconds=1)
+    assert not kept.watermarks["f"].is_newer(FlowRun.from_json(run_json("r", created=before)))

@@ -1,0 +1,169 @@
+"""The outcome of each pair as people and later tasks see it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import pytest
+
+from adobe_experience_platform.aep.flow_runs import FlowRun, RunStatus
+from adobe_experience_platform.aep.orders import Pair
+from adobe_experience_platform.delivery.record import Order
+from adobe_experience_platform.delivery.results import (
+    NOT_SENT,
+    UNKNOWN,
+    Delivery,
+    is_terminal,
+    line_of,
+    result_of,
+    results_of,
+    summarize,
+    without_run,
+)
+from adobe_experience_platform.errors import AepNotFoundError
+from tests.support.parts import NOW, millis
+
+A, B = Pair("flow-1", "a"), Pair("flow-1", "b")
+
+
+def run(status="success", run_id="r1", *, ended=True, totals=None, **audiences):
+    """Return a run; ``audiences`` maps names to (exported, skipped)."""
+    sources = [{"id": f"segment:{name}", "skippedRecordCount": counts[1]} for name, counts in audiences.items()]
+    targets = [{"id": f"segment:{name}", "outputRecordCount": counts[0]} for name, counts in audiences.items()]
+    duration = {"startedAtUTC": millis(NOW)}
+    if ended:
+        duration["completedAtUTC"] = millis(NOW + dt.timedelta(minutes=7))
+    records = {
+        "sourceSummaries": [{"entitySummaries": sources}],
+        "targetSummaries": [{"entitySummaries": targets}],
+        **(totals or {}),
+    }
+    summary = {"status": status, "errors": [{"code": "C-1", "message": "Job aborted."}] if status == "failed" else []}
+    return FlowRun.from_json(
+        {
+            "id": run_id,
+            "flowId": "flow-1",
+            "metrics": {"durationSummary": duration, "recordSummary": records, "statusSummary": summary},
+        }
+    )
+
+
+def delivery(pair=A, run_id="r1", *, adopted=False):
+    return Delivery(pair, Order(run_id, adopted))
+
+
+def test_a_success_with_its_counts_and_times():
+    result = result_of(delivery(), run(a=(7, 2)), {}, alone=True)
+    assert result == {
+        "flow_id": "flow-1",
+        "audience_id": "a",
+        "run_id": "r1",
+        "status": "success",
+        "records_exported": 7,
+        "records_skipped": 2,
+        "records_failed": None,
+        "started_at": "2026-03-10T12:00:00+00:00",
+        "completed_at": "2026-03-10T12:07:00+00:00",
+        "error_code": "",
+        "error": "",
+        "adopted": False,
+    }
+    assert is_terminal(result)
+    json.dumps(result)
+
+
+@pytest.mark.parametrize("status", ["success", "failed", "partialSuccess"])
+def test_ended_deliveries_are_terminal(status):
+    assert is_terminal(result_of(delivery(), run(status), {}, alone=True))
+
+
+def test_an_unfinished_delivery_has_no_end_and_no_failures_yet():
+    result = result_of(delivery(), run("inProgress", totals={"failedRecordCount": 3}), {}, alone=True)
+    assert (result["status"], result["completed_at"], result["records_failed"]) == ("in_progress", None, None)
+    assert not is_terminal(result)
+
+
+def test_a_failure_says_aeps_code_and_text():
+    result = result_of(delivery(), run("failed"), {}, alone=True)
+    assert (result["error_code"], result["error"]) == ("C-1", "Job aborted.")
+
+
+@pytest.mark.parametrize(
+    ("read", "status"),
+    [(None, "in_progress"), (AepNotFoundError("GET /runs/{id}", status=404), UNKNOWN)],
+)
+def test_a_run_that_was_not_read(read, status):
+    result = result_of(delivery(), read, {}, alone=True)
+    assert result["status"] == status
+    assert not is_terminal(result)
+    assert bool(result["error"]) is (status == UNKNOWN)
+
+
+def test_counts_of_an_imported_audience_go_by_its_other_id():
+    assert result_of(delivery(), run(external=(7, 0)), {"a": "external"}, alone=False)["records_exported"] == 7
+
+
+def test_totals_of_a_run_are_an_audiences_own_only_if_it_is_alone():
+    deliveries = [delivery(A, "r1"), delivery(B, "r1"), delivery(Pair("flow-2", "a"), "r2")]
+    runs = {
+        "r1": run(totals={"outputRecordCount": 9}),
+        "r2": run(run_id="r2", totals={"outputRecordCount": 5}),
+    }
+    assert [item["records_exported"] for item in results_of(deliveries, runs, {})] == [None, None, 5]
+
+
+def test_pairs_without_a_run():
+    result = without_run(A, NOT_SENT, "why")
+    assert (result["run_id"], result["status"], result["error"]) == (None, NOT_SENT, "why")
+    assert not is_terminal(result)
+
+
+def test_the_summary_counts_every_status_and_adds_up_records():
+    results = [
+        result_of(delivery(A), run(a=(7, 0)), {}, alone=True),
+        result_of(delivery(B, adopted=True), run("partialSuccess", totals={"failedRecordCount": 2}), {}, alone=True),
+        result_of(delivery(B), run("failed"), {}, alone=True),
+        result_of(delivery(B), None, {}, alone=True),
+        without_run(A, NOT_SENT, ""),
+        without_run(A, UNKNOWN, ""),
+    ]
+    assert summarize(results) == {
+        "pairs": 6,
+        "in_progress": 1,
+        "success": 1,
+        "partial_success": 1,
+        "failed": 1,
+        "not_sent": 1,
+        "unknown": 1,
+        "adopted": 1,
+        "records_exported": 7,
+        "records_failed": 2,
+    }
+    assert set(RunStatus) < set(summarize([]))
+
+
+@pytest.mark.parametrize(
+    ("result", "line"),
+    [
+        (
+            result_of(delivery(), run(a=(7808223, 0)), {}, alone=True),
+            "'Gold' (a) → 'S3' (flow-1): success, 7,808,223 records, run r1",
+        ),
+        (
+            result_of(delivery(), run(a=(0, 0)), {}, alone=True),
+            "'Gold' (a) → 'S3' (flow-1): success, 0 records, run r1",
+        ),
+        (
+            result_of(delivery(adopted=True), run("failed"), {}, alone=True),
+            "'Gold' (a) → 'S3' (flow-1): failed, [C-1] Job aborted., run r1 (adopted)",
+        ),
+        (
+            result_of(delivery(), run("inProgress", totals={"outputRecordCount": 3}), {}, alone=True),
+            "'Gold' (a) → 'S3' (flow-1): in progress, run r1",
+        ),
+        (without_run(B, NOT_SENT, "refused"), "b → 'S3' (flow-1): not sent, refused"),
+    ],
+)
+def test_a_line_about_a_pair(result, line):
+    assert line_of(result, {"flow-1": "S3", "a": "Gold"}) == line

@@ -1,0 +1,205 @@
+"""Finding a submission's runs among all that AEP lists."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from adobe_experience_platform.aep.flow_runs import FlowRun
+from adobe_experience_platform.aep.orders import Pair
+from adobe_experience_platform.delivery.record import Watermark
+from adobe_experience_platform.delivery.search import WATERMARK_IDS, concerns, find, in_progress, names_of, watermarks
+from tests.support.parts import NOW, answer, run_json
+
+MS = dt.timedelta(milliseconds=1)
+A, B = Pair("flow-1", "a"), Pair("flow-1", "b")
+
+
+def items(*runs, following=None):
+    links = {"next": {"href": f"?continuationToken={following}"}} if following else {}
+    return {"items": list(runs), "_links": links}
+
+
+def look(runs, pairs=(A,), aliases=None, mark=None, **more):
+    mark = mark or Watermark(NOW, ("old",))
+    found, _ = answer(find(pairs, aliases or {}, {"flow-1": mark}, **more), items(*runs))
+    return {pair: run.id for pair, run in found.found.items()}, set(found.unnamed), set(found.newer)
+
+
+def run(run_id, *audiences, after=1, status="inProgress", **more):
+    return run_json(run_id, status=status, audiences=audiences, created=NOW + after * MS, **more)
+
+
+# -- find
+
+
+def test_a_newer_run_that_names_the_audience_is_found():
+    assert look([run("r1", "a")]) == ({A: "r1"}, set(), {"r1"})
+
+
+@pytest.mark.parametrize("status", ["inProgress", "success", "failed", "partialSuccess", "odd"])
+def test_it_is_found_whatever_became_of_it(status):
+    assert look([run("r1", "a", status=status)])[0] == {A: "r1"}
+
+
+@pytest.mark.parametrize(
+    "older", [run("r1", "a", after=-1), run("old", "a", after=0), run("old", "a", after=5)], ids=["older", "same", "id"]
+)
+def test_a_run_from_before_the_watermark_is_never_found(older):
+    assert look([older]) == ({}, set(), set())
+
+
+def test_a_run_of_the_watermarks_own_moment_that_was_not_listed_then_is_found():
+    assert look([run("r1", "a", after=0)])[0] == {A: "r1"}
+
+
+def test_a_young_run_may_be_ours():
+    assert look([run("r1"), run("r2", "b")]) == ({}, {"r1"}, {"r1", "r2"})
+
+
+def test_a_run_that_has_ended_without_naming_anybody_never_will():
+    found, _ = answer(
+        find([A], {}, {"flow-1": Watermark(NOW, ())}),
+        items(run("r1", status="failed"), run("r2", status="inProgress")),
+    )
+    assert (found.nameless, found.unnamed) == (("r1",), ("r2",))
+
+
+def test_a_run_that_tells_no_time_may_be_ours():
+    assert look([run_json("r1", audiences=["a"], created=None)])[0] == {A: "r1"}
+
+
+def test_of_several_runs_the_one_next_to_the_post_is_taken():
+    assert look([run("r3", "a", after=3), run("r1", "a", after=1), run("r2", "a", after=2)])[0] == {A: "r1"}
+
+
+def test_one_run_may_hold_several_audiences():
+    assert look([run("r1", "a", "b")], (A, B))[0] == {A: "r1", B: "r1"}
+
+
+def test_an_imported_audience_is_found_by_its_other_id():
+    assert look([run("r1", "external-a")], aliases={"a": "external-a"})[0] == {A: "r1"}
+    assert look([run("r1", "external-a")])[0] == {}
+
+
+def test_runs_to_be_ignored_are_newer_but_not_found():
+    found, unnamed, newer = look([run("r1", "a"), run("r2")], ignore=["r1", "r2"])
+    assert (found, unnamed, newer) == ({}, set(), {"r1", "r2"})
+
+
+def test_runs_of_another_flow_do_not_count():
+    assert look([run_json("r1", "flow-2", audiences=["a"], created=NOW + MS)]) == ({}, set(), set())
+
+
+def test_without_a_watermark_every_run_counts():
+    found, _ = answer(find([A], {}, {}), items(run("r1", "a", after=-999)))
+    assert found.found[A].id == "r1"
+
+
+def test_each_flow_is_listed_once_and_compared_with_its_own_watermark():
+    pairs = [A, Pair("flow-2", "a"), B]
+    marks = {"flow-1": Watermark(NOW, ()), "flow-2": Watermark(NOW + 10 * MS, ())}
+    pages = (items(run("r1", "a", "b")), items(run("r2", "a", flowId="flow-2", after=9)))
+    found, requests = answer(find(pairs, {}, marks), *pages)
+    assert {pair: item.id for pair, item in found.found.items()} == {A: "r1", B: "r1"}
+    assert [dict(request.params)["property"] for request in requests] == ["flowId==flow-1", "flowId==flow-2"]
+
+
+def test_pages_are_read_back_to_the_watermark_and_no_further():
+    pages = (
+        items(run("r3", "x", after=3), following="p2"),
+        items(run("r1", "a", after=1), following="p3"),
+        items(run("r0", "a", after=-1), following="p4"),
+    )
+    found, requests = answer(find([A], {}, {"flow-1": Watermark(NOW, ())}), *pages)
+    assert found.found[A].id == "r1"
+    assert len(requests) == 3
+
+
+# -- watermarks
+
+
+def test_the_watermark_is_the_newest_run():
+    marks, (request,) = answer(
+        watermarks(["flow-1"]), items(run("r1", after=-5), run("r2", after=0), run("r0", after=-9))
+    )
+    assert marks == {"flow-1": Watermark(NOW, ("r2",))}
+    assert dict(request.params)["orderby"] == "-createdAt"
+
+
+def test_all_runs_of_the_newest_moment_belong_to_it():
+    marks, _ = answer(watermarks(["flow-1"]), items(run("r1", after=0), run("r2", after=0), run("r0", after=-1)))
+    assert marks["flow-1"].newest == NOW
+    assert set(marks["flow-1"].ids) == {"r1", "r2"}
+
+
+def test_runs_that_tell_no_time_belong_to_it_too():
+    marks, _ = answer(watermarks(["flow-1"]), items(run("r1", after=0), run_json("r9", created=None)))
+    assert set(marks["flow-1"].ids) == {"r1", "r9"}
+
+
+def test_a_flow_that_never_ran_has_an_empty_watermark():
+    marks, _ = answer(watermarks(["flow-1"]), items())
+    assert marks == {"flow-1": Watermark(None, ())}
+
+
+def test_a_moment_that_spans_pages_is_read_to_its_end():
+    pages = (
+        items(run("r4", after=0), run("r3", after=0), following="p2"),
+        items(run("r2", after=0), run("r1", after=-1), following="p3"),
+    )
+    marks, requests = answer(watermarks(["flow-1"]), *pages)
+    assert set(marks["flow-1"].ids) == {"r4", "r3", "r2"}
+    assert len(requests) == 2
+
+
+def test_more_runs_at_once_than_can_be_kept_are_left_behind():
+    crowd = [run(f"r{number}", after=0) for number in range(WATERMARK_IDS + 1)]
+    marks, _ = answer(watermarks(["flow-1", "flow-2"]), items(*crowd), items(run("s", flowId="flow-2", after=0)))
+    assert marks == {"flow-1": Watermark(NOW + MS, ()), "flow-2": Watermark(NOW, ("s",))}
+    assert not marks["flow-1"].is_newer(FlowRun.from_json(crowd[0]))
+
+
+def test_all_watermarks_together_keep_a_bounded_number_of_ids():
+    crowd = [items(*(run(f"r{n}", flowId=f"f{f}", after=0) for n in range(300))) for f in range(5)]
+    marks, _ = answer(watermarks([f"f{number}" for number in range(5)]), *crowd)
+    assert sum(len(mark.ids) for mark in marks.values()) <= WATERMARK_IDS
+
+
+# -- runs in progress
+
+
+def parsed(*runs):
+    return [FlowRun.from_json(item) for item in runs]
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected"),
+    [
+        ([run("r1", "a")], {A: "r1"}),
+        ([run("r1", "a", status="success")], {}),
+        ([run("r1", "a", status="odd")], {A: "r1"}),
+        ([run("r1", "c")], {}),
+        ([run("r1")], {A: "r1", B: "r1"}),
+        ([run("r1"), run("r2", "a")], {A: "r2", B: "r1"}),
+        ([run("r1", "a", "b")], {A: "r1", B: "r1"}),
+        ([], {}),
+    ],
+)
+def test_which_runs_in_progress_concern_a_pair(runs, expected):
+    found = concerns(parsed(*runs), [A, B], {})
+    assert {pair: item.id for pair, item in found.items()} == expected
+
+
+def test_in_progress_asks_each_flow_for_its_recent_runs():
+    pages = (items(run("r1", "a"), run("r0", "b", after=-10_000_000)), items(run("r2", "external", flowId="flow-2")))
+    pairs = [A, B, Pair("flow-2", "a")]
+    found, requests = answer(in_progress(pairs, {"a": "external"}, NOW - 1000 * MS), *pages)
+    assert {pair: item.id for pair, item in found.items()} == {A: "r1", pairs[2]: "r2"}
+    assert len(requests) == 2
+
+
+def test_names_of_a_pair():
+    assert names_of(A, {}) == ("a",)
+    assert names_of(A, {"a": "external"}) == ("a", "external")

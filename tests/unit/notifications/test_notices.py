@@ -1,0 +1,90 @@
+"""Who is told what: the settings, with all faults at once."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from adobe_experience_platform.errors import AepInputError
+from adobe_experience_platform.notifications.message import On
+from adobe_experience_platform.notifications.notices import Notices
+
+PROBE = "tests.airflow.dags.notices_probe"
+
+
+def faults_of(value: Any) -> list[str]:
+    with pytest.raises(AepInputError) as raised:
+        Notices.of(value)
+    return raised.value.faults
+
+
+def test_the_least_is_an_address_and_tells_everything() -> None:
+    notices = Notices(email="a@example.com")
+
+    assert notices.email == ["a@example.com"]
+    assert notices.on == set(On)
+
+
+def test_settings_travel_as_json() -> None:
+    given = {"email": ["a@example.com"], "on": ["failure"], "notifiers": [{"class": f"{PROBE}.Chat", "channel": "x"}]}
+    notices = Notices.of(given)
+    assert notices is not None
+
+    again = Notices.of(json.loads(json.dumps(notices.to_json())))
+
+    assert again is not None
+    assert again.to_json() == notices.to_json()
+    assert notices.check() == []
+
+
+def test_nothing_stays_nothing() -> None:
+    assert Notices.of(None) is None
+
+
+def test_yamls_bare_on_is_understood() -> None:
+    notices = Notices.of({"email": "a@example.com", True: ["failure"]})
+
+    assert notices is not None
+    assert notices.on == {On.FAILURE}
+
+
+@pytest.mark.parametrize(
+    ("value", "part"),
+    [
+        ({}, "nobody would be told"),
+        ({"email": "nobody"}, "is no mail address"),
+        ({"email": "a@example.com\nBcc: b@example.com"}, "is no mail address"),
+        ({"email": 7}, "email is 7: enter a list"),
+        ({"email": "a@example.com", "on": ["sucess"]}, "'sucess' is unknown: choose from success, failure"),
+        ({"email": "a@example.com", "on": []}, "on is empty"),
+        ({"email": "a@example.com", "smtp_conn_id": ""}, "smtp_conn_id is ''"),
+        ({"emial": "a@example.com"}, "'emial' is unknown: correct or remove it"),
+        ("a@example.com", "is not understood"),
+        ({"notifiers": ["slack"]}, "notifiers: 'slack'"),
+        ({"notifiers": [{"channel": "x"}]}, "class is None: enter the import path"),
+        ({"notifiers": [{"class": "no.such.Notifier"}]}, "there is no module no.such"),
+        ({"notifiers": [{"class": f"{PROBE}.Chat", "webhook_url": "https://x"}]}, "looks like a secret"),
+    ],
+)
+def test_faults_say_what_to_do(value: Any, part: str) -> None:
+    assert any(part in fault for fault in faults_of(value))
+
+
+def test_all_faults_come_at_once() -> None:
+    assert len(faults_of({"email": ["x", "y"], "on": ["z"], "smtp_conn_id": "a b"})) == 4
+
+
+@pytest.mark.parametrize(
+    ("spec", "part"),
+    [
+        ({"class": f"{PROBE}.Missing"}, "has no attribute 'Missing'"),
+        ({"class": f"{PROBE}.Chat", "wrong": 1}, "argument"),
+        ({"class": f"{PROBE}.Chat", "text": "hello", "channel": "x"}, "no argument says what to send"),
+    ],
+)
+def test_a_notifier_that_cannot_be_made_is_found_by_the_check(spec: dict[str, Any], part: str) -> None:
+    [fault] = Notices(notifiers=[spec]).check()
+
+    assert part in fault

@@ -1,0 +1,54 @@
+"""What a delivery writes grows with its pairs only, as docs/operations.md says: counted, at the most a job can hold."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+
+from adobe_experience_platform.operators.activate import AdHocActivationOperator
+from tests.support.aep import CROWD, LocalAep
+
+FULL = {"north": CROWD[:60], "south": CROWD[40:60]}
+"""80 pairs, the most that AEP takes in one job."""
+BYTES_PER_PAIR = 160
+
+
+def size(value: Any) -> int:
+    return len(json.dumps(value))
+
+
+def activation() -> AdHocActivationOperator:
+    return AdHocActivationOperator(task_id="task", activation_info=FULL, poll_interval=1)
+
+
+def test_a_full_job_writes_a_bounded_record(aep: LocalAep, context: Any) -> None:
+    activation().execute(context)
+
+    assert set(context["task_state_store"]) == {"submission"}
+    assert size(context["task_state_store"]) < 80 * BYTES_PER_PAIR
+    assert {key for _, key in context.ti.xcoms} == {"submission", "destination_link"}
+    assert size(list(context.ti.xcoms.values())) < 80 * BYTES_PER_PAIR
+
+
+def test_tries_and_clears_write_over_what_is_there(aep: LocalAep, context: Any) -> None:
+    activation().execute(context)
+    before = size(context["task_state_store"]), len(context.ti.xcoms)
+
+    for _ in range(5):
+        activation().execute(context.retried())
+    activation().execute(context.cleared())
+
+    assert (size(context["task_state_store"]), len(context.ti.xcoms)) == before
+
+
+def test_waits_before_sending_add_a_few_short_notes(aep: LocalAep, context: Any) -> None:
+    aep.start_export_job()
+    for _ in range(3):
+        with pytest.raises(TaskDeferred):
+            activation().execute(context.retried())
+
+    assert set(context["task_state_store"]) == {"deadline_submit", "phase"}
+    assert size(context["task_state_store"]) < 500
