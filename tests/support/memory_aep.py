@@ -240,11 +240,11 @@ class MemoryAep:
             pairs = [Pair(flow, audience) for flow, names in body["activationInfo"].items() for audience in names]
             self.due.append((self.now + self.late, pairs))
             self.due.sort(key=lambda item: item[0])
-            raise TransportError("no answer within 60 s", sent=True)
+            raise TransportError("no response within 60 s", sent=True)
         if meets in EFFECTIVE:
             return self._take(body, meets)
         if meets == "broken_before":
-            raise TransportError("the connection broke", sent=True)
+            raise TransportError("the connection was closed", sent=True)
         if meets == "not_ready":
             return _json(400, {"message": "Following order ID(s) are not ready, please wait for 10 minutes and retry."})
         return _json(int(meets), {"message": f"answer {meets}"})
@@ -263,7 +263,7 @@ class MemoryAep:
             started = self._start(good)
             answer = _json(200, {"order": [self._order(pair, started[pair]) for pair in good if pair not in omitted]})
         if meets == "broken_after":
-            raise TransportError("the connection broke", sent=True)
+            raise TransportError("the connection was closed", sent=True)
         return {
             "500_after": _json(500, {"message": "unexpected"}),
             "html_after": Received(200, {}, b"<html>"),

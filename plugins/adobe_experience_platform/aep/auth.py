@@ -29,7 +29,7 @@ _ADVICE = {
     "invalid_scopes": "compare extra 'scopes' with the scopes shown in the Developer Console project",
 }
 
-ELSEWHERE = "check that extra 'ims_url' names Adobe's IMS; redirects of it are not followed"
+ELSEWHERE = "check that extra 'ims_url' names Adobe's IMS; redirects are not followed"
 _OAUTH_CODE = re.compile(r"[a-z]+(_[a-z]+)*")
 
 Key = tuple[str, str, str, str]
@@ -85,7 +85,7 @@ def mint_body(connection: AepConnection) -> bytes:
         raise AepAuthError(
             "AEP",
             status=401,
-            text="the access token in the connection is refused",
+            text="the access token in the connection was rejected",
             advice="enter a new extra 'access_token', or remove it and enter a client secret",
         )
     form = {
@@ -104,7 +104,7 @@ def read_token(data: Mapping[str, object], request_id: str = "") -> Token:
         raise AepTransientError(
             CALL,
             status=200,
-            text="the answer has no access_token",
+            text="the response has no access_token",
             request_id=request_id,
             advice=ELSEWHERE,
         )

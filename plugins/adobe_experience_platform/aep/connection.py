@@ -79,8 +79,8 @@ class AepConnection:
         conn_id = connection.conn_id
         if connection.conn_type != CONN_TYPE:
             raise AepConnectionConfigError(
-                f"Connection {conn_id!r} has type {connection.conn_type!r}. Choose a connection of type "
-                f"{CONN_TYPE!r}, so that no other system's secret is ever sent to AEP."
+                f"Connection {conn_id!r} has type {connection.conn_type!r}. Use a connection of type "
+                f"{CONN_TYPE!r}, so that another system's secret is never sent to AEP."
             )
         faults: list[str] = []
         allow_http = _as_bool(extra.get("allow_http", False))
@@ -104,12 +104,13 @@ class AepConnection:
         sandbox = as_text(sandbox_name) or as_text(extra.get("sandbox_name")) or DEFAULT_SANDBOX
         for label, value in (("Login", client_id), ("extra 'org_id'", org_id), ("sandbox name", sandbox)):
             if value and not fits_a_header(value):
-                faults.append(f"{label} holds a space, a line break or another character that no header can carry")
+                what = "a space, a line break or another character not allowed in a header"
+                faults.append(f"{label} contains {what}: paste it again")
         for label, value in (("Password", secret), ("extra 'access_token'", token), ("extra 'scopes'", scopes)):
             if any(char in value for char in "\r\n"):
-                faults.append(f"{label} holds a line break: paste it again without")
+                faults.append(f"{label} contains a line break: paste it again without it")
             elif not value.isprintable() or (value is token and token and not fits_a_header(token)):
-                faults.append(f"{label} holds a character that cannot be sent: paste it again without")
+                faults.append(f"{label} contains a character that cannot be sent: paste it again without it")
         if faults:
             raise AepConnectionConfigError(
                 f"Connection {conn_id!r} cannot be used:\n" + "\n".join(f"  - {fault}" for fault in faults)
@@ -150,7 +151,7 @@ def conn_id_fault(conn_id: object) -> str | None:
     if not isinstance(conn_id, str) or not conn_id:
         return "is empty: enter the id of an Airflow connection to AEP"
     if not _CONN_ID.fullmatch(conn_id) or any(part in ("", ".", "..") for part in re.split(r"[/\\]", conn_id)):
-        return f"{short_repr(conn_id)} is no connection id: enter the id of a connection of type {CONN_TYPE!r}"
+        return f"{short_repr(conn_id)} is not a valid connection id: enter the id of a connection of type {CONN_TYPE!r}"
     return None
 
 
@@ -172,7 +173,7 @@ def _with_port(url: str, port: int | None, faults: list[str]) -> str:
     if not url or not port:
         return url
     if not 0 < port <= 65535:
-        faults.append(f"Port {port} is none: enter 443, or 0 for the one in Host")
+        faults.append(f"Port {port} is not a valid port: enter 443, or 0 for the one in Host")
         return url
     parts = urlsplit(url)
     if parts.port is None:
@@ -191,13 +192,13 @@ def _checked_url(url: str, label: str, example: str, allow_http: bool, faults: l
         host, port = None, None
         parts = urlsplit("")
     if not host or parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):
-        faults.append(f"{label} is no web address: enter one such as {example}")
+        faults.append(f"{label} is not a valid web address: enter one such as {example}")
         return ""
     if parts.username or parts.password or parts.query or parts.fragment or parts.path not in ("", "/"):
-        faults.append(f"{label} must hold scheme, host and port only, such as {example}")
+        faults.append(f"{label} must contain only scheme, host and port, such as {example}")
         return ""
     if parts.scheme == "http" and not allow_http and not _is_loopback(host):
-        faults.append(f"{label} uses http, which shows the token to everybody on the way: use https")
+        faults.append(f"{label} uses http, which exposes the token to anyone on the network: use https")
         return ""
     name = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{name}" + (f":{port}" if port else "")
@@ -220,7 +221,7 @@ def _as_scopes(value: object, faults: list[str]) -> str:
     """Scopes are text with commas, as the Developer Console shows them, or a JSON list, as its code examples do."""
     names = value if isinstance(value, list) else [value]
     if value is not None and not all(isinstance(name, str) for name in names):
-        faults.append("extra 'scopes' is neither text nor a list of texts: enter scopes with commas between them")
+        faults.append("extra 'scopes' is neither a string nor a list of strings: enter the scopes separated by commas")
         return ""
     return ",".join(filter(None, map(as_text, names)))
 

@@ -29,11 +29,11 @@ def _of_ims(error: AepCallError, settings: AepConnection) -> str:
     if "client_secret" in error.text:
         return f"The client secret is wrong: copy it again from {CONSOLE} into Client secret. Was it rotated?"
     if "client_id" in error.text:
-        return f"Adobe does not know this client id: copy it again from {CONSOLE} into Client ID."
+        return f"Adobe does not recognize this client id: copy it again from {CONSOLE} into Client ID."
     if error.code.startswith("invalid_scope"):
-        return f"The credential may not ask for these scopes: copy into Scopes those that {CONSOLE} shows."
+        return f"The credential is not allowed these scopes: copy the scopes from {CONSOLE} into Scopes."
     if auth.speaks_like_ims(error.code):
-        return f"Adobe refuses the credential: compare Client ID, Client secret and Scopes with {CONSOLE}."
+        return f"Adobe rejected the credential: compare Client ID, Client secret and Scopes with {CONSOLE}."
     return f"{settings.ims_url} is not Adobe's identity service: leave IMS URL empty for Adobe's own."
 
 
@@ -48,13 +48,11 @@ def _of_aep(error: AepCallError, settings: AepConnection) -> str:
         return f"The credential does not belong to {org}: copy the IMS organization id from {CONSOLE}."
     if code == "403027":
         return (
-            f"{org} is no IMS organization id, or the credential is in no product profile: copy the id from {CONSOLE}, "
-            "and choose a product profile there."
+            f"{org} is not an IMS organization id, or the credential has no product profile: copy the id from "
+            f"{CONSOLE}, and choose a product profile there."
         )
     if code in ("403000", "403003"):
-        return (
-            f"AEP does not accept the client id: does {CONSOLE} belong to a project with the Experience Platform API?"
-        )
+        return f"AEP rejected the client id: add the Experience Platform API to the project of {CONSOLE}."
     if error.status == 403:
         return (
             f"The credential has no role on sandbox {sandbox!r}: in AEP, under Permissions > Roles, add the sandbox, "
@@ -64,17 +62,17 @@ def _of_aep(error: AepCallError, settings: AepConnection) -> str:
     if isinstance(error, AepAuthError) and settings.access_token:
         return "The access token has expired or is wrong: enter a new one, or remove it and enter the client secret."
     if isinstance(error, AepAuthError):
-        return f"AEP refuses a token that was minted just now: compare Client ID and Scopes with {CONSOLE}."
+        return f"AEP rejected a newly issued token: compare Client ID and Scopes with {CONSOLE}."
     if isinstance(error, AepNotFoundError) or 300 <= (error.status or 0) < 400:
-        return f"{settings.base_url} does not answer like AEP: leave Host empty for Adobe's own."
-    return "AEP refuses the call."
+        return f"{settings.base_url} is not AEP: leave Host empty for Adobe's own."
+    return "AEP rejected the call."
 
 
 def _unreachable(error: AepCallError, who: str, url: str, field: str) -> str:
     if error.status is not None:
-        return f"{who} is in trouble just now, or something else answers at {url} ({field}): try again in a minute."
+        return f"{who} is having problems, or something else is answering at {url} ({field}): try again in a minute."
     if "proxy" in error.text:
-        return f"The proxy on the way to {url} does not let this Airflow through: check Proxies."
+        return f"The proxy for {url} cannot be reached or refused the connection: check Proxies."
     if "TLS" in error.text:
         return f"The certificate of {url} was not accepted: set CA bundle to your company's, if it inspects TLS."
     return f"{who} cannot be reached at {url} from this Airflow: check {field}, Proxies, DNS and the firewall."

@@ -76,9 +76,9 @@ def _unreadable(request: Request, response: Response, what: str) -> AepTransient
     return AepTransientError(
         request.name,
         status=200,
-        text=f"the answer has no {what}",
+        text=f"the response has no {what}",
         request_id=response.request_id,
-        advice="AEP answered in an unknown form; if this stays, compare with Adobe's API reference",
+        advice="AEP's response has an unexpected form; if this persists, compare it with Adobe's API reference",
     )
 
 
@@ -104,7 +104,7 @@ def _parsed(
 def _path_of(collection: str, ident: str) -> str:
     """Return the path of one thing; its id cannot lead anywhere else."""
     if ident in ("", ".", ".."):
-        raise AepInputError([f"{short_repr(ident)} is no id of AEP"])
+        raise AepInputError([f"{short_repr(ident)} is not a valid AEP id"])
     return f"{collection}/{quote(ident, safe='', errors='replace')}"
 
 
@@ -253,4 +253,4 @@ def _single(request: Request, response: Response, wanted: str) -> Mapping[str, o
             return item
     if len(items) == 1 and "id" not in items[0]:
         return {**items[0], "id": wanted}
-    raise AepNotFoundError(request.name, status=200, text=f"no item with id {wanted} in the answer")
+    raise AepNotFoundError(request.name, status=200, text=f"no item with id {wanted} in the response")

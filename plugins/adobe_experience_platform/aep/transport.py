@@ -213,7 +213,7 @@ def _redirect(connection: AepConnection, request: Request, url: str, received: R
         raise AepRequestError(
             request.name,
             status=received.status,
-            text="redirect to another host was not followed, so that the token stays where it belongs"
+            text="redirect to another host not followed, to keep the token from other hosts"
             if not same
             else "redirect to the same address",
             request_id=request_id_of(received.headers),
@@ -261,7 +261,7 @@ def _blotted(received: Received, *secrets: str) -> bytes:
 
 
 def _transient(call: str, verdict: AnswerReading, not_json: str = "") -> AepTransientError:
-    text = verdict.text if verdict.kind is not AnswerKind.OK else "the body is no JSON object"
+    text = verdict.text if verdict.kind is not AnswerKind.OK else "the body is not a JSON object"
     return AepTransientError(
         call,
         status=verdict.status,
@@ -271,7 +271,7 @@ def _transient(call: str, verdict: AnswerReading, not_json: str = "") -> AepTran
         retry_after=verdict.retry_after,
         advice=(not_json or _BETWEEN)
         if verdict.kind is AnswerKind.OK
-        else "AEP is busy or in trouble; this is tried again",
+        else "AEP is busy or has a problem; the call is retried",
     )
 
 
@@ -287,11 +287,11 @@ def _error(request: Request, verdict: AnswerReading) -> AepCallError:
     if verdict.kind is AnswerKind.CONFLICT and verdict.conflict is not None:
         return AepConflictError(request.name, verdict.conflict, **fields, advice="wait for that run to end")
     if verdict.kind is AnswerKind.NOT_READY:
-        return AepNotReadyError(request.name, **fields, advice="this is tried again later")  # type: ignore[arg-type]
+        return AepNotReadyError(request.name, **fields, advice="this is retried later")  # type: ignore[arg-type]
     if request.is_activation and verdict.kind in (AnswerKind.UNKNOWN, AnswerKind.OK):
         fields["advice"] = _LOOK
         if verdict.kind is AnswerKind.OK:
-            fields["text"] = "the body is no JSON object"
+            fields["text"] = "the body is not a JSON object"
         return AepLostAnswerError(request.name, **fields)  # type: ignore[arg-type]
     if verdict.kind in (AnswerKind.RETRY, AnswerKind.OK):
         return _transient(request.name, verdict)
@@ -303,10 +303,10 @@ def _error(request: Request, verdict: AnswerReading) -> AepCallError:
     return AepRequestError(request.name, **fields)  # type: ignore[arg-type]
 
 
-_BETWEEN = "if this stays, look at what lies between here and AEP, such as a proxy"
-_LOOK = "AEP is asked what became of it before anything is sent again"
+_BETWEEN = "if this persists, check what sits between Airflow and AEP, such as a proxy"
+_LOOK = "AEP is checked for its runs before anything is sent again"
 _GATEWAY_ADVICE = {
-    "401013": "the token was refused even when new: check client id and scopes",
+    "401013": "a newly issued token was rejected: check client id and scopes",
     "403000": "check Login (client id) of the connection",
     "403003": "check Login (client id) of the connection",
     "403025": "the credential is not entitled for this organization: check extra 'org_id'",
@@ -327,4 +327,4 @@ def _advice(verdict: AnswerReading) -> str:
             "View Profiles and View Segments"
         )
     advice = {401: "check the credential of the connection", 404: "check the ids and the sandbox"}
-    return advice.get(verdict.status, "correct what AEP names; the same request would be refused again")
+    return advice.get(verdict.status, "correct what AEP reports; the same request would be rejected again")

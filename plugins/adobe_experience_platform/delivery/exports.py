@@ -73,7 +73,7 @@ def require_fresh(state: ExportState, now: dt.datetime, max_age_hours: float | N
     latest = state.latest
     if latest is None:
         raise AepExportError(
-            "AEP lists no segment export of profiles that succeeded, so there is nothing to deliver. Check under "
+            "AEP lists no successful profile segment export, so there is nothing to deliver. Check under "
             "Monitoring whether the daily export ran, then start a new run."
         )
     taken = latest.snapshot_at
@@ -82,6 +82,6 @@ def require_fresh(state: ExportState, now: dt.datetime, max_age_hours: float | N
         raise AepExportError(
             f"The newest segment export is {ago(now - taken)} old (job {latest.id}), older than "
             f"max_export_age_hours = {max_age_hours:g}, so it was not delivered.{failed} Wait for the next export, or "
-            "allow its age by a new run with a larger max_export_age_hours."
+            "start a new run with a larger max_export_age_hours."
         )
     return latest

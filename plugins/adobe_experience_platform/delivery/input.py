@@ -21,7 +21,7 @@ def check_id(value: object, what: str) -> str | None:
     if not value:
         return f"{what} is empty"
     if not _ID.match(value):
-        return f"{what} {short_repr(value, 80)} is no id of AEP: copy it again, without spaces or punctuation"
+        return f"{what} {short_repr(value, 80)} is not a valid AEP id: copy it again, without spaces or punctuation"
     return None
 
 

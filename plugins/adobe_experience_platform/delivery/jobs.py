@@ -1,5 +1,7 @@
-"""Jobs that AEP takes: at most 80 pairs each (Adobe's guardrail, counted as pairs, the safe reading), and never two
-jobs at once for one audience, so all pairs of an audience share a job. No I/O.
+"""Split a delivery into jobs that AEP accepts. No I/O.
+
+A job has at most 80 pairs (Adobe's guardrail, read the strict way: per pair). AEP refuses two jobs for one audience
+at the same time, so all pairs of an audience share a job.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ class Job:
 
         :raises AepInputError: if it is malformed.
         """
-        form = AepInputError(["a job needs the form {'activation_info': {…}, 'aliases': {…}, 'job': 1, 'of': 1}"])
+        form = AepInputError(["a job must have the form {'activation_info': {…}, 'aliases': {…}, 'job': 1, 'of': 1}"])
         if not isinstance(data, Mapping):
             raise form
         pairs = parse_activation_info(data.get("activation_info"))

@@ -101,13 +101,13 @@ def _label(what: str, ident: str, name: str) -> str:
 def _check_flow(flow: DestinationFlow, flow_id: str, findings: Findings) -> None:
     label = _label("flow", flow_id, flow.name)
     if not flow.state:
-        findings.warnings.append(f"{label} does not tell whether it is enabled")
+        findings.warnings.append(f"{label} does not say whether it is enabled")
     elif flow.state.lower() != "enabled":
         findings.faults.append(Finding(label, f"is {flow.state}, not enabled", "enable it under Destinations > Browse"))
     if flow.is_destination is False:
-        findings.faults.append(Finding(label, "is no destination flow", "choose one from the aep_catalog DAG"))
+        findings.faults.append(Finding(label, "is not a destination flow", "choose one from the aep_catalog DAG"))
     elif flow.is_destination is None:
-        findings.warnings.append(f"{label} does not tell whether it goes to a destination")
+        findings.warnings.append(f"{label} does not say whether it goes to a destination")
     if flow.audiences and not any(audience.is_file_export for audience in flow.audiences):
         findings.warnings.append(f"{label} does not look like a file export; on-demand delivery needs one")
 
@@ -117,7 +117,7 @@ def _check_audience(
 ) -> None:
     audience = flow.audience(audience_id)
     if audience is None and not flow.tells_audiences:
-        findings.warnings.append(f"{flow_label} does not tell which audiences are mapped to it")
+        findings.warnings.append(f"{flow_label} does not list the audiences mapped to it")
         return
     if audience is None:
         external = next((item for item in flow.audiences if item.system_id and item.id == audience_id), None)
@@ -143,7 +143,7 @@ def _check_audience(
     label = f"{flow_label}: {_label('audience', audience_id, audience.name)}"
     _check_schedule(audience, label, now, findings)
     if audience.mapped_at is None:
-        findings.warnings.append(f"{label} does not tell when it was mapped; AEP wants an hour since")
+        findings.warnings.append(f"{label} does not say when it was mapped; AEP needs an hour after mapping")
     elif now - audience.mapped_at < FIRST_HOUR:
         ready = audience.mapped_at + FIRST_HOUR
         findings.faults.append(
@@ -158,4 +158,4 @@ def _check_schedule(audience: MappedAudience, label: str, now: dt.datetime, find
     elif audience.end_date and today > audience.end_date:
         findings.faults.append(Finding(label, f"has a schedule that ended on {audience.end_date}", _EXTEND))
     elif not audience.start_date:
-        findings.warnings.append(f"{label} tells no schedule")
+        findings.warnings.append(f"{label} has no schedule")

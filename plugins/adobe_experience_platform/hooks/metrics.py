@@ -89,7 +89,7 @@ def _emit(kind: str, name: str, value: Any, tags: Mapping[str, str]) -> None:
     except Exception as error:  # noqa: BLE001 - a delivery must outlive trouble with its metrics
         if not _warned:
             _warned = True
-            log.warning("Metrics cannot be sent, the delivery is not affected: %s: %s", type(error).__name__, error)
+            log.warning("Sending metrics failed; the delivery is not affected: %s: %s", type(error).__name__, error)
 
 
 def connection_tags(conn_id: str, settings: AepConnection | None) -> dict[str, str]:

@@ -24,14 +24,14 @@ def begun_answer(status: int, headers: Mapping[str, str]) -> Received:
 def check_size(body: bytearray, begun: Received) -> None:
     """Refuse an answer that is larger than any of AEP's."""
     if len(body) > MAX_BODY:
-        raise TransportError(f"the answer is larger than {MAX_BODY} bytes", sent=True, begun=begun)
+        raise TransportError(f"the response is larger than {MAX_BODY} bytes", sent=True, begun=begun)
 
 
 def no_certificates(settings: AepConnection) -> AepConnectionConfigError:
     """Say that a file of the connection cannot be read."""
     return AepConnectionConfigError(
         f"Connection {settings.conn_id!r} cannot be used: extra 'verify' or 'cert' names a file that cannot be read as "
-        "certificates"
+        "a certificate"
     )
 
 
@@ -86,12 +86,12 @@ def reason_of(error: BaseException, timeout: float, begun: Received | None) -> s
     """Say in plain words what happened; never the URL's query or a header."""
     reason = getattr(error.args[0], "reason", error.args[0]) if getattr(error, "args", None) else error
     if isinstance(error, requests.exceptions.Timeout | TimeoutError) or isinstance(reason, ReadTimeoutError):
-        return f"no {'complete ' if begun else ''}answer within {timeout:g} s"
+        return f"no {'complete ' if begun else ''}response within {timeout:g} s"
     kinds = type(reason).__name__ + type(error).__name__
     if "SSL" in kinds or "Certificate" in kinds:
         return "the TLS certificate was not accepted"
     if "Proxy" in kinds:
-        return "the proxy cannot be reached or refuses"
+        return "the proxy cannot be reached or refused the connection"
     if isinstance(reason, NewConnectionError) or isinstance(error, aiohttp.ClientConnectorError):
         return "connection refused or host not found"
-    return f"the connection broke ({type(error).__name__})"
+    return f"the connection was closed ({type(error).__name__})"

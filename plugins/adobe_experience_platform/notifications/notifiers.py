@@ -37,7 +37,7 @@ def make(spec: Mapping[str, Any]) -> Any:
         wanted = set(inspect.signature(cls).parameters) & rendered - set(given)
         filled = {key: _FILLED[key] for key in wanted if key in _FILLED}
         if not filled:
-            raise TypeError("no argument says what to send: put {{ notice.text }} into one of them")
+            raise TypeError("no argument says what to send: use {{ notice.text }} in one of them")
         given |= filled
     return cls(**given)
 
@@ -60,7 +60,7 @@ def notify(spec: Mapping[str, Any], notice: Notice, context: Mapping[str, Any]) 
     except Exception as error:  # noqa: BLE001 - whatever a notifier does, the delivery is done
         _tell_failure(spec, error)
     else:
-        log.info("Notice sent by %s: %s", spec["class"], notice.subject)
+        log.info("Notice sent with %s: %s", spec["class"], notice.subject)
 
 
 async def anotify(spec: Mapping[str, Any], notice: Notice, context: Mapping[str, Any]) -> None:
@@ -75,12 +75,12 @@ async def anotify(spec: Mapping[str, Any], notice: Notice, context: Mapping[str,
     except Exception as error:  # noqa: BLE001 - one that fails must not keep the others from being sent
         _tell_failure(spec, error)
     else:
-        log.info("Notice sent by %s: %s", spec["class"], notice.subject)
+        log.info("Notice sent with %s: %s", spec["class"], notice.subject)
 
 
 def _tell_failure(spec: Mapping[str, Any], error: Exception) -> None:
     log.warning(
-        "The notice by %s could not be sent, the delivery is not affected: %s: %s",
+        "Sending the notice with %s failed; the delivery is not affected: %s: %s",
         spec["class"],
         type(error).__name__,
         without_secrets(str(error)),

@@ -116,7 +116,9 @@ def _audience(flow: DestinationFlow, audience: MappedAudience, moment: dt.dateti
 
     faults = preflight.inspect([Pair(flow.id, audience.platform_id)], known, moment).faults
     # The plan only warns of this, as a flow need not tell; what is offered for pasting should be certain.
-    reasons = [fault.what for fault in faults] or ([] if audience.is_file_export else ["looks like no file export"])
+    reasons = [fault.what for fault in faults] or (
+        [] if audience.is_file_export else ["does not look like a file export"]
+    )
     until = f" until {audience.end_date}" if audience.end_date else ""
     return {
         "audience_id": audience.platform_id,

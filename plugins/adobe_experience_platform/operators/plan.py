@@ -242,7 +242,7 @@ class PlanJobsOperator(AepTask):
             except AepError as error:
                 if not faults:
                     raise
-                faults.append(f"besides, the flows could not be looked up: {error}")
+                faults.append(f"in addition, looking up the flows failed: {error}")
         return findings
 
     def _jobs(self, context: Context, groups: Sequence[tuple[Pair, ...]], findings: Findings) -> list[Job]:

@@ -231,7 +231,7 @@ class SharedPollTrigger(BaseEventTrigger):
         if self._failures == 1 or self._failures == allowed:
             known = isinstance(error, AepError)
             self.log.warning(
-                "AEP could not be asked (%d of %d in a row): %s",
+                "Polling AEP failed (%d of %d in a row): %s",
                 self._failures,
                 allowed,
                 error if known else type(error).__name__,
@@ -239,11 +239,11 @@ class SharedPollTrigger(BaseEventTrigger):
             )
         if self._failures < allowed:
             return None
-        return event("error", f"AEP could not be asked {allowed} times in a row. Last: {error}", retriable=not final)
+        return event("error", f"Polling AEP failed {allowed} times in a row. Last: {error}", retriable=not final)
 
     def _recovered(self) -> None:
         if self._failures:
-            self.log.info("AEP answers again after %d failed polls", self._failures)
+            self.log.info("AEP responds again after %d failed polls", self._failures)
             self._failures = 0
 
     async def on_kill(self) -> None:

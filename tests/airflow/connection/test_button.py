@@ -23,14 +23,17 @@ def test_a_connection_that_works_says_to_what(press: Press, simulator: Simulator
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "secret": ({"password": "mistyped"}, "The client secret is wrong: copy it again"),
-    "client id": ({"login": "mistyped"}, "Adobe does not know this client id: copy it again"),
-    "scope": ({"extra": {"scopes": "openid,mistyped"}}, "The credential may not ask for these scopes: copy"),
+    "client id": ({"login": "mistyped"}, "Adobe does not recognize this client id: copy it again"),
+    "scope": ({"extra": {"scopes": "openid,mistyped"}}, "The credential is not allowed these scopes: copy"),
     "organization": ({"extra": {"org_id": "OTHER@AdobeOrg"}}, "The credential does not belong to OTHER@AdobeOrg: copy"),
-    "organization's form": ({"extra": {"org_id": "OTHER"}}, "OTHER is no IMS organization id, or the credential is in"),
+    "organization's form": (
+        {"extra": {"org_id": "OTHER"}},
+        "OTHER is not an IMS organization id, or the credential has",
+    ),
     "sandbox": ({"extra": {"sandbox_name": "mistyped"}}, "There is no sandbox 'mistyped' in"),
     "token": ({"extra": {"access_token": "expired-one"}}, "The access token has expired or is wrong: enter a new one"),
-    "type": ({"conn_type": "http"}, "has type 'http'. Choose a connection of type 'adobe_experience_platform'"),
-    "http": ({"host": "http://platform.adobe.io"}, "Host uses http, which shows the token to everybody"),
+    "type": ({"conn_type": "http"}, "has type 'http'. Use a connection of type 'adobe_experience_platform'"),
+    "http": ({"host": "http://platform.adobe.io"}, "Host uses http, which exposes the token to anyone"),
 }
 
 
@@ -80,7 +83,7 @@ def test_a_credential_without_a_role_on_the_sandbox(press: Press, simulator: Sim
             {"extra": {"ims_url": None}},
             "Adobe's identity service cannot be reached at {url} from this Airflow: check IMS",
         ),
-        ({"extra": {"proxies": {"http": None}}}, "does not let this Airflow through: check Proxies"),
+        ({"extra": {"proxies": {"http": None}}}, "cannot be reached or refused the connection: check Proxies"),
     ],
     ids=["AEP", "IMS", "proxy"],
 )
@@ -109,14 +112,14 @@ def test_a_host_that_does_not_speak_tls(press: Press, simulator: SimulatorProces
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ({"kind": "html", "status": 404, "path": FLOWS}, "does not answer like AEP: leave Host empty"),
-        ({"kind": "redirect", "location": "https://login.example/", "path": FLOWS}, "does not answer like AEP"),
+        ({"kind": "html", "status": 404, "path": FLOWS}, "is not AEP: leave Host empty"),
+        ({"kind": "redirect", "location": "https://login.example/", "path": FLOWS}, "is not AEP"),
         ({"kind": "html", "status": 404, "path": TOKEN}, "is not Adobe's identity service: leave IMS URL empty"),
         ({"kind": "status", "status": 403, "path": TOKEN, "body": {"error_code": "403000"}}, "leave IMS URL empty"),
-        ({"kind": "body", "body": "<html>Welcome", "path": FLOWS}, "something else answers at"),
-        ({"kind": "status", "status": 503, "path": FLOWS}, "AEP is in trouble just now"),
-        ({"kind": "status", "status": 503, "path": TOKEN}, "Adobe's identity service is in trouble just now"),
-        ({"kind": "status", "status": 403, "path": FLOWS, "body": {"code": "403003"}}, "not accept the client id"),
+        ({"kind": "body", "body": "<html>Welcome", "path": FLOWS}, "something else is answering at"),
+        ({"kind": "status", "status": 503, "path": FLOWS}, "AEP is having problems"),
+        ({"kind": "status", "status": 503, "path": TOKEN}, "Adobe's identity service is having problems"),
+        ({"kind": "status", "status": 403, "path": FLOWS, "body": {"code": "403003"}}, "rejected the client id"),
         ({"kind": "status", "status": 403, "path": FLOWS, "body": {}}, "has no role on sandbox"),
     ],
 )  # fmt: skip

@@ -81,7 +81,7 @@ def test_all_faults_come_in_one_message_before_anything_is_sent(aep: LocalAep, d
     for fault in (
         "conf key 'dryrun' is unknown",
         "audience gold is listed twice",
-        "audience id 'two words' is no id of AEP",
+        "audience id 'two words' is not a valid AEP id",
         "flow shop: its list of audiences is empty",
         "audience loose is not mapped to this flow",
         "'Black Friday shoppers' (expired) has a schedule that ended on",
@@ -97,7 +97,7 @@ def test_aep_out_of_reach_does_not_hide_the_faults(aep: LocalAep, deliver: Any) 
     run = deliver({"mail": ["gold", "gold"]})
 
     assert "audience gold is listed twice" in run.log
-    assert "besides, the flows could not be looked up" in run.log
+    assert "in addition, looking up the flows failed" in run.log
 
 
 def test_an_audience_for_too_many_flows_is_refused_with_the_number_needed(aep: LocalAep, deliver: Any) -> None:

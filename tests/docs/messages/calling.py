@@ -21,7 +21,7 @@ def a_connection_that_is_not_there(stage: Stage) -> None:
     stage.fails(lambda: AdobeExperiencePlatformHook("aep_nowhere").settings)
 
 
-@produces("Choose a connection of type")
+@produces("Use a connection of type")
 def a_connection_of_another_type(stage: Stage) -> None:
     stage.connect(conn_type="http")
     stage.fails(stage.asks)
@@ -32,9 +32,9 @@ def a_connection_of_another_type(stage: Stage) -> None:
     "Login is empty: enter the client id (API key) of the Developer Console credential",
     "Password is empty: enter the client secret of the Developer Console credential",
     "extra 'org_id' is missing: enter the IMS organization id",
-    "is no web address: enter one such as",
+    "is not a valid web address: enter one such as",
     ": enter seconds above 0, at most",
-    "is neither text nor a list of texts: enter scopes with commas between them",
+    "is neither a string nor a list of strings: enter the scopes separated by commas",
 )
 def an_empty_connection(stage: Stage) -> None:
     extra = {"org_id": "", "timeout": "60 s", "scopes": {"openid": True}}
@@ -43,11 +43,11 @@ def an_empty_connection(stage: Stage) -> None:
 
 
 @produces(
-    "holds a space, a line break or another character that no header can carry",
-    "holds a line break: paste it again without",
-    "holds a character that cannot be sent: paste it again without",
-    "must hold scheme, host and port only, such as",
-    "uses http, which shows the token to everybody on the way: use https",
+    "contains a space, a line break or another character not allowed in a header: paste it again",
+    "contains a line break: paste it again without it",
+    "contains a character that cannot be sent: paste it again without it",
+    "must contain only scheme, host and port, such as",
+    "uses http, which exposes the token to anyone on the network: use https",
 )
 def a_connection_pasted_badly(stage: Stage) -> None:
     extra = {"access_token": "to\x07ken", "ims_url": "https://ims.example/ims/token/v3"}
@@ -55,7 +55,7 @@ def a_connection_pasted_badly(stage: Stage) -> None:
     stage.fails(stage.asks)
 
 
-@produces("names a file that cannot be read as certificates")
+@produces("names a file that cannot be read as a certificate")
 def certificates_that_are_not_there(stage: Stage) -> None:
     stage.connect({"verify": "/no/such/ca.pem"}, host="https://127.0.0.1:9")
     stage.fails(stage.asks)
@@ -79,25 +79,25 @@ def another_refusal_of_the_token(stage: Stage) -> None:
     stage.fails(stage.asks)
 
 
-@produces("redirects of it are not followed")
+@produces("redirects are not followed")
 def a_stranger_at_the_ims_url(stage: Stage) -> None:
     stage.meets("redirect", TOKEN, location="https://login.example/")
     stage.fails(stage.asks)
 
 
-@produces("the answer has no access_token")
+@produces("the response has no access_token")
 def a_token_that_is_none(stage: Stage) -> None:
     stage.answers(TOKEN, body={"token": "of another kind"})
     stage.fails(stage.asks)
 
 
-@produces("the access token in the connection is refused")
+@produces("the access token in the connection was rejected")
 def a_token_of_yesterday(stage: Stage) -> None:
     stage.connect({"access_token": "expired"})
     stage.fails(stage.asks)
 
 
-@produces("the token was refused even when new: check client id and scopes")
+@produces("a newly issued token was rejected: check client id and scopes")
 def a_fresh_token_that_is_refused(stage: Stage) -> None:
     stage.answers(FLOWS, 401, body={"error_code": "401013", "message": "Oauth token is not valid"})
     stage.fails(stage.asks)
@@ -170,7 +170,7 @@ def a_host_that_does_not_speak_tls(stage: Stage) -> None:
     stage.fails(stage.asks)
 
 
-@produces("answer within")
+@produces("response within")
 def a_slow_answer(stage: Stage) -> None:
     stage.asks()
     stage.connect({"timeout": 0.2})
@@ -178,31 +178,31 @@ def a_slow_answer(stage: Stage) -> None:
     stage.fails(stage.asks)
 
 
-@produces("the connection broke")
+@produces("the connection was closed")
 def a_connection_that_breaks(stage: Stage) -> None:
     stage.meets("close_before", FLOWS)
     stage.fails(stage.asks)
 
 
-@produces("the answer is larger than")
+@produces("the response is larger than")
 def an_answer_without_end(stage: Stage) -> None:
     stage.answers(FLOWS, body="x" * (transport.MAX_BODY + 1))
     stage.fails(stage.asks)
 
 
-@produces("AEP is busy or in trouble; this is tried again")
+@produces("AEP is busy or has a problem; the call is retried")
 def a_busy_aep(stage: Stage) -> None:
     stage.answers(FLOWS, 503)
     stage.fails(stage.asks)
 
 
-@produces("the body is no JSON object", "if this stays, look at what lies between here and AEP, such as a proxy")
+@produces("the body is not a JSON object", "if this persists, check what sits between Airflow and AEP, such as a proxy")
 def a_login_page_instead_of_an_answer(stage: Stage) -> None:
     stage.answers(FLOWS, body="<html>Welcome")
     stage.fails(stage.asks)
 
 
-@produces("AEP answered in an unknown form; if this stays, compare with Adobe's API reference")
+@produces("AEP's response has an unexpected form; if this persists, compare it with Adobe's API reference")
 def an_answer_without_its_list(stage: Stage) -> None:
     stage.answers(FLOWS, body={"flows": "elsewhere"})
     stage.fails(stage.asks)
@@ -214,7 +214,7 @@ def an_answer_about_something_else(stage: Stage) -> None:
     stage.fails(lambda: stage.asks("mail"))
 
 
-@produces("redirect to another host was not followed, so that the token stays where it belongs")
+@produces("redirect to another host not followed, to keep the token from other hosts")
 def a_redirect_elsewhere(stage: Stage) -> None:
     stage.meets("redirect", FLOWS, location="https://elsewhere.example/flows")
     stage.fails(stage.asks)
@@ -233,13 +233,13 @@ def a_redirect_in_circles(stage: Stage) -> None:
     stage.fails(stage.asks)
 
 
-@produces("correct what AEP names; the same request would be refused again")
+@produces("correct what AEP reports; the same request would be rejected again")
 def another_4xx(stage: Stage) -> None:
     stage.answers(FLOWS, 422, body={"message": "come on"})
     stage.fails(stage.asks)
 
 
-@produces("AEP could not be asked", "AEP answers again after")
+@produces("Polling AEP failed", "AEP responds again after")
 def a_wait_that_outlives_trouble(stage: Stage) -> None:
     stage.monkeypatch.setattr(polling, "SHORTEST_PAUSE", 0.1)
     stage.aep.add_faults({"kind": "status", "status": 404, "path": "*/export/jobs", "times": 1})
@@ -251,27 +251,30 @@ def a_wait_that_outlives_trouble(stage: Stage) -> None:
 PRESSED: dict[str, tuple[dict[str, Any], tuple[str, str, dict[str, Any]] | None]] = {
     "destination flow": ({}, None),
     "The client secret is wrong: copy it again from": ({"password": "wrong"}, None),
-    "Adobe does not know this client id: copy it again from": ({"login": "wrong"}, None),
-    "The credential may not ask for these scopes: copy into Scopes": ({"extra": {"scopes": "openid,wrong"}}, None),
-    "Adobe refuses the credential: compare Client ID, Client secret and Scopes": (
+    "Adobe does not recognize this client id: copy it again from": ({"login": "wrong"}, None),
+    "The credential is not allowed these scopes: copy the scopes from": ({"extra": {"scopes": "openid,wrong"}}, None),
+    "Adobe rejected the credential: compare Client ID, Client secret and Scopes": (
         {},
         ("status", TOKEN, {"status": 400, "body": {"error": "access_denied"}}),
     ),
     "is not Adobe's identity service: leave IMS URL empty": ({}, ("html", TOKEN, {"status": 404})),
-    "in trouble just now, or something else answers at": ({}, ("status", FLOWS, {"status": 503})),
+    "having problems, or something else is answering at": ({}, ("status", FLOWS, {"status": 503})),
     "There is no sandbox": ({"extra": {"sandbox_name": "wrong"}}, None),
     "The credential does not belong to": ({"extra": {"org_id": "OTHER@AdobeOrg"}}, None),
-    "is no IMS organization id, or the credential is in no product profile": ({"extra": {"org_id": "OTHER"}}, None),
-    "AEP does not accept the client id: does": (
+    "is not an IMS organization id, or the credential has no product profile": ({"extra": {"org_id": "OTHER"}}, None),
+    "AEP rejected the client id: add the Experience Platform API": (
         {},
         ("status", FLOWS, {"status": 403, "body": {"error_code": "403000"}}),
     ),
     "The credential has no role on sandbox": ({}, ("status", FLOWS, {"status": 403, "body": {}})),
     "The access token has expired or is wrong": ({"extra": {"access_token": "old"}}, None),
-    "AEP refuses a token that was minted just now": ({}, ("status", FLOWS, {"status": 401, "body": {}})),
-    "does not answer like AEP: leave Host empty": ({}, ("html", FLOWS, {"status": 404})),
-    "AEP refuses the call.": ({}, ("status", FLOWS, {"status": 422, "body": {}})),
-    "does not let this Airflow through: check Proxies": ({"extra": {"proxies": {"http": "http://127.0.0.1:9"}}}, None),
+    "AEP rejected a newly issued token": ({}, ("status", FLOWS, {"status": 401, "body": {}})),
+    "is not AEP: leave Host empty": ({}, ("html", FLOWS, {"status": 404})),
+    "AEP rejected the call.": ({}, ("status", FLOWS, {"status": 422, "body": {}})),
+    "cannot be reached or refused the connection: check Proxies": (
+        {"extra": {"proxies": {"http": "http://127.0.0.1:9"}}},
+        None,
+    ),
     "was not accepted: set CA bundle": ({"host": "https://127.0.0.1"}, None),
     "cannot be reached at": ({"host": "http://127.0.0.1:9"}, None),
 }

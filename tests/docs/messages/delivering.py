@@ -50,7 +50,7 @@ def an_export_that_is_stuck(stage: Stage) -> None:
     stage.runs(lambda: SegmentExportSensor(task_id="task").execute(stage.context))
 
 
-@produces("AEP lists no segment export of profiles that succeeded, so there is nothing to deliver.")
+@produces("AEP lists no successful profile segment export, so there is nothing to deliver.")
 def no_export_at_all(stage: Stage) -> None:
     stage.aep.reset({**SEED, "export_jobs": []})
     stage.fails(lambda: LatestSegmentExportOperator(task_id="task").execute(stage.context))
@@ -101,7 +101,7 @@ def an_answer_that_lacks_a_pair(stage: Stage) -> None:
 
 @produces(
     "the activation may or may not have started",
-    "AEP is asked what became of it before anything is sent again",
+    "AEP is checked for its runs before anything is sent again",
     "It is not wholly known what the last activation started.",
     "of the lost activation: sending again",
 )

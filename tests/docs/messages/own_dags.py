@@ -19,7 +19,7 @@ def an_order_of_another_form(stage: Stage) -> None:
     stage.fails(lambda: FlowRunSensor(task_id="task", orders=[7]).execute(stage.context))
 
 
-@produces("a job needs the form")
+@produces("a job must have the form")
 def a_job_of_another_form(stage: Stage) -> None:
     job = {"activation_info": {"mail": ["gold"]}, "job": "first"}
     stage.fails(lambda: AdHocActivationOperator(task_id="task", job=job).execute(stage.context))

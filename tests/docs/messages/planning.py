@@ -33,7 +33,7 @@ def empty_input(stage: Stage) -> None:
 @produces(
     "is not text: put it in quotes",
     "is empty",
-    "is no id of AEP: copy it again, without spaces or punctuation",
+    "is not a valid AEP id: copy it again, without spaces or punctuation",
     ": give its audiences as a list",
     ": its list of audiences is empty",
     "is listed twice; list it once",
@@ -67,14 +67,14 @@ def settings_that_cannot_be(stage: Stage) -> None:
 
 @produces(
     "is empty: enter the id of an Airflow connection to AEP",
-    "is no connection id: enter the id of a connection of type",
+    "is not a valid connection id: enter the id of a connection of type",
 )
 def connection_ids_that_cannot_be(stage: Stage) -> None:
     stage.fails(lambda: plan(stage, aep_conn_id=""))
     stage.fails(lambda: plan(stage, aep_conn_id="../variables"))
 
 
-@produces("besides, the flows could not be looked up")
+@produces("in addition, looking up the flows failed")
 def faults_while_aep_is_away(stage: Stage) -> None:
     stage.connect(host=f"http://127.0.0.1:{closed_port()}")
     stage.fails(lambda: plan(stage, poll_interval=0))
@@ -92,7 +92,7 @@ def flows_and_audiences_that_cannot_be_delivered(stage: Stage) -> None:
     stage.fails(lambda: plan(stage, info))
 
 
-@produces("was mapped less than an hour ago", "is scheduled from", "is no destination flow")
+@produces("was mapped less than an hour ago", "is scheduled from", "is not a destination flow")
 def flows_and_audiences_that_are_too_young_or_of_another_kind(stage: Stage) -> None:
     audiences = [{"id": "gold", "mapped_ago": 60}, {"id": "silver", "start": 5}]
     flows = [
@@ -104,9 +104,9 @@ def flows_and_audiences_that_are_too_young_or_of_another_kind(stage: Stage) -> N
 
 
 @produces(
-    "does not tell whether it is enabled",
-    "does not tell whether it goes to a destination",
-    "does not tell which audiences are mapped to it",
+    "does not say whether it is enabled",
+    "does not say whether it goes to a destination",
+    "does not list the audiences mapped to it",
 )
 def a_flow_that_tells_nothing(stage: Stage) -> None:
     stage.answers(f"{FLOWS}/mail", body={"items": [{"id": "mail", "name": "Mail"}]})
@@ -115,8 +115,8 @@ def a_flow_that_tells_nothing(stage: Stage) -> None:
 
 @produces(
     "does not look like a file export; on-demand delivery needs one",
-    "does not tell when it was mapped; AEP wants an hour since",
-    "tells no schedule",
+    "does not say when it was mapped; AEP needs an hour after mapping",
+    "has no schedule",
 )
 def an_audience_that_tells_nothing(stage: Stage) -> None:
     silent = selector("gold", createTime=None, schedule=None, filenameTemplate=None, exportMode=None)

@@ -11,6 +11,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, TaskDeferred
 
 from adobe_experience_platform.aep import endpoints
+from adobe_experience_platform.errors import AepError
 from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
 from adobe_experience_platform.triggers.base import EVENT_VERSION
 from tests.support.aep import ADHOC, LocalAep
@@ -49,7 +50,7 @@ class Stage:
 
     def fails(self, work: Callable[[], Any]) -> None:
         """Do what has to fail; what it logs and the error's text are heard."""
-        with captured() as lines, pytest.raises(AirflowException) as caught:
+        with captured() as lines, pytest.raises((AepError, AirflowException)) as caught:
             work()
         self.said += "\n".join([*lines, str(caught.value)]) + "\n"
 

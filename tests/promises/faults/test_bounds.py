@@ -70,7 +70,7 @@ def test_a_body_above_the_bound_is_refused_without_reading_it_all(
     monkeypatch.setattr(wire, "MAX_BODY", bound)
     with raw_server(endless) as server:
         connect_to(server.url)
-        with pytest.raises(AepTransientError, match=f"HTTP 200: the answer is larger than {bound} bytes"):
+        with pytest.raises(AepTransientError, match=f"HTTP 200: the response is larger than {bound} bytes"):
             read(make_hook(), FLOWS)
     assert server.sent < bound + 8_000_000  # what the buffers of both sockets hold
 
@@ -95,7 +95,7 @@ def test_the_size_that_counts_is_the_one_after_unpacking(
         hook = make_hook()
         tracemalloc.start()
         try:
-            with pytest.raises(AepTransientError, match="the answer is larger than 1000000 bytes"):
+            with pytest.raises(AepTransientError, match="the response is larger than 1000000 bytes"):
                 read(hook, FLOWS)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
@@ -139,7 +139,7 @@ def test_the_time_of_a_whole_answer_is_bounded(
     with raw_server(answer) as server:
         connect_to(server.url, timeout=SHORT)
         hook = make_hook()
-        with pytest.raises((AepTransientError, AepLostAnswerError), match=f"answer within {SHORT:g} s"):
+        with pytest.raises((AepTransientError, AepLostAnswerError), match=f"response within {SHORT:g} s"):
             read(hook, call) if call != POST else hook.call(endpoints.activate([PAIR], export_id=None))
 
 
@@ -224,7 +224,7 @@ def test_the_time_of_an_answer_is_bounded_with_tls_too(
 ) -> None:
     with raw_server(SLOW["body with a length"], tls) as server:
         connect_to(server.url, verify=str(certificate), timeout=3 * SHORT)
-        with pytest.raises(AepTransientError, match="no complete answer within"):
+        with pytest.raises(AepTransientError, match="no complete response within"):
             read(make_hook(), FLOWS)
 
 

@@ -98,7 +98,9 @@ def test_what_is_no_connection_id_is_never_asked_for(kind: Any, conn_id: str, mo
     monkeypatch.setattr(BaseHook, "get_connection", asked.append)
     monkeypatch.setattr(BaseHook, "aget_connection", asked.append)
     hook = kind(conn_id=conn_id)
-    with pytest.raises(AepConnectionConfigError, match=r"aep_conn_id .*(is no connection id|is empty)") as caught:
+    with pytest.raises(
+        AepConnectionConfigError, match=r"aep_conn_id .*(is not a valid connection id|is empty)"
+    ) as caught:
         hook.call(endpoints.destination_flows())
     hook.close()
     check_message(caught.value)

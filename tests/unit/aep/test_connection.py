@@ -83,7 +83,14 @@ def test_a_run_may_name_another_sandbox():
 
 def test_all_faults_are_named_at_once():
     text = faults({"org_id": "", "ims_url": "nowhere"}, "pr od", login="", password=None, host="ftp://aep.example")
-    for said in ("Login is empty", "Password is empty", "org_id", "Host is no web address", "ims_url", "sandbox name"):
+    for said in (
+        "Login is empty",
+        "Password is empty",
+        "org_id",
+        "Host is not a valid web address",
+        "ims_url",
+        "sandbox name",
+    ):
         assert said in text
     assert "'aep_default'" in text
     assert len(text.splitlines()) == 7
@@ -138,8 +145,8 @@ def test_scheme_and_port_may_have_fields_of_their_own(changes, url):
     ("changes", "said"),
     [
         ({"host": "https://aep.example:8443", "port": 443}, "Port is 443, but Host ends with :8443: change one"),
-        ({"port": 70000}, "Port 70000 is none: enter 443"),
-        ({"port": -1}, "Port -1 is none: enter 443"),
+        ({"port": 70000}, "Port 70000 is not a valid port: enter 443"),
+        ({"port": -1}, "Port -1 is not a valid port: enter 443"),
     ],
 )
 def test_ports_that_cannot_be_right(changes, said):
@@ -158,14 +165,14 @@ def test_a_wrong_host_is_one_fault_also_with_a_port():
         ("http://localhost.evil.example", "uses http"),
         ("http://10.0.0.1", "uses http"),
         ("http://0.0.0.0", "uses http"),
-        ("https://user:pw@aep.example", "scheme, host and port only"),
-        ("https://aep.example/data", "scheme, host and port only"),
-        ("https://aep.example?x=1", "scheme, host and port only"),
-        ("https://aep.example#x", "scheme, host and port only"),
-        ("file:///etc/passwd", "is no web address"),
-        ("https://", "is no web address"),
-        ("https://aep.example:99999", "is no web address"),
-        ("https://[::1", "is no web address"),
+        ("https://user:pw@aep.example", "only scheme, host and port"),
+        ("https://aep.example/data", "only scheme, host and port"),
+        ("https://aep.example?x=1", "only scheme, host and port"),
+        ("https://aep.example#x", "only scheme, host and port"),
+        ("file:///etc/passwd", "is not a valid web address"),
+        ("https://", "is not a valid web address"),
+        ("https://aep.example:99999", "is not a valid web address"),
+        ("https://[::1", "is not a valid web address"),
     ],
 )
 @pytest.mark.parametrize("where", ["host", "ims_url"])
@@ -188,12 +195,12 @@ def test_http_elsewhere_needs_an_explicit_word(value, allowed):
 @pytest.mark.parametrize(
     ("extra", "changes", "said"),
     [
-        ({}, {"login": "client\r\nX-Evil: 1"}, "Login holds"),
-        ({"org_id": "ORG @AdobeOrg"}, {}, "'org_id' holds"),
-        ({"org_id": "ÖRG@AdobeOrg"}, {}, "'org_id' holds"),
-        ({"sandbox_name": "prod\nx"}, {}, "sandbox name holds"),
-        ({"access_token": "a\nb"}, {}, "'access_token' holds a line break"),
-        ({}, {"password": "secret\n"}, "Password holds a line break"),
+        ({}, {"login": "client\r\nX-Evil: 1"}, "Login contains"),
+        ({"org_id": "ORG @AdobeOrg"}, {}, "'org_id' contains"),
+        ({"org_id": "ÖRG@AdobeOrg"}, {}, "'org_id' contains"),
+        ({"sandbox_name": "prod\nx"}, {}, "sandbox name contains"),
+        ({"access_token": "a\nb"}, {}, "'access_token' contains a line break"),
+        ({}, {"password": "secret\n"}, "Password contains a line break"),
     ],
 )
 def test_what_would_break_a_header_is_refused(extra, changes, said):
@@ -205,7 +212,7 @@ def test_what_would_break_a_header_is_refused(extra, changes, said):
 
 @pytest.mark.parametrize("char", ["a\nb", "ä", "a b"])
 def test_a_runs_sandbox_is_checked_like_the_connections(char):
-    assert "sandbox name holds" in faults(sandbox_name=char)
+    assert "sandbox name contains" in faults(sandbox_name=char)
 
 
 def test_no_secret_is_shown():
@@ -249,13 +256,15 @@ def test_scopes_left_empty_are_the_usual_ones(value):
 
 @pytest.mark.parametrize("value", [{"openid": True}, ["openid", 7], 7, True])
 def test_scopes_that_cannot_be_read_are_a_fault(value):
-    assert "extra 'scopes' is neither text nor a list of texts" in faults({"scopes": value})
+    assert "extra 'scopes' is neither a string nor a list of strings" in faults({"scopes": value})
 
 
 def test_a_fault_of_the_identity_service_shows_its_own_address():
     text = faults({"ims_url": "https://ims-na1.adobelogin.com/ims/token/v3"})
-    assert f"extra 'ims_url' must hold scheme, host and port only, such as {DEFAULT_IMS_URL}" in text
-    assert f"extra 'ims_url' is no web address: enter one such as {DEFAULT_IMS_URL}" in faults({"ims_url": "ims"})
+    assert f"extra 'ims_url' must contain only scheme, host and port, such as {DEFAULT_IMS_URL}" in text
+    assert f"extra 'ims_url' is not a valid web address: enter one such as {DEFAULT_IMS_URL}" in faults(
+        {"ims_url": "ims"}
+    )
 
 
 @pytest.mark.parametrize("value", ["acme", "@acme", " @acme ", "@ acme"])

@@ -46,7 +46,7 @@ EXPIRED = received(401, {"error_code": "401013", "message": "Oauth token is not 
 CONFLICT = received(400, {"message": "Run already going on for audience a for order f with run id r-1"})
 NOT_READY = received(400, {"message": "Following order ID(s) are not ready, please wait for 10 minutes and retry."})
 NOT_SENT = TransportError("connection refused", sent=False)
-BROKEN = TransportError("the connection broke", sent=True)
+BROKEN = TransportError("the connection was closed", sent=True)
 
 
 class Wire:
@@ -211,7 +211,7 @@ def test_a_token_that_is_refused_even_when_new_is_final():
     wire = Wire(EXPIRED, EXPIRED)
     error = wire.fail(AepAuthError)
     assert len(wire.tokens) == 2
-    assert "refused even when new" in str(error)
+    assert "a newly issued token was rejected" in str(error)
 
 
 def test_the_renewed_token_serves_later_attempts_too():
@@ -441,7 +441,7 @@ def test_a_redirect_of_ims_is_not_followed():
 
 def test_a_given_token_that_is_refused_is_not_replaced():
     _, run = mint_with(access_token="given")
-    with pytest.raises(AepAuthError, match="access token in the connection is refused"):
+    with pytest.raises(AepAuthError, match="access token in the connection was rejected"):
         run()
 
 

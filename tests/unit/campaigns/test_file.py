@@ -138,7 +138,7 @@ def test_what_the_catalog_prints_can_be_pasted() -> None:
         (SOUND + "name: a b\n", 3, "name", "is no name"),
         (SOUND + "owner: [a]\n", 3, "owner", "is no text"),
         (SOUND + "tags: newsletter\n", 3, "tags", "write a list"),
-        (SOUND + "connection: ../x\n", 3, "connection", "is no connection id"),
+        (SOUND + "connection: ../x\n", 3, "connection", "is not a valid connection id"),
         (SOUND + "policies: {max_audiences_per_job: 81}\n", 3, "policies.max_audiences_per_job", "equal to 80"),
         (SOUND + "policies: {max_audiences_per_job: '8'}\n", 3, "policies.max_audiences_per_job", "without quotes"),
         (SOUND + "policies: {on_conflict: ignore}\n", 3, "policies.on_conflict", "choose wait or adopt or fail"),
@@ -169,7 +169,7 @@ def test_what_the_catalog_prints_can_be_pasted() -> None:
         ("when: manual\ndeliver:\n  - flow: f\n", 3, "deliver[0].audiences", "this key is missing"),
         ("when: manual\ndeliver:\n  f: [a]\n  g: []\n", 4, "deliver[1].audiences", "there is no audience"),
         ("when: manual\ndeliver:\n  f:\n    - a\n    - a\n", 3, "deliver[0].audiences", "audience a is listed twice"),
-        ("when: manual\ndeliver:\n  f:\n    - a\n    - b c\n", 5, "deliver[0].audiences.b c", "is no id of AEP"),
+        ("when: manual\ndeliver:\n  f:\n    - a\n    - b c\n", 5, "deliver[0].audiences.b c", "is not a valid AEP id"),
         (
             "when: manual\ndeliver:\n- {flow: f, audiences: [a]}\n- {flow: f, audiences: [b]}\n",
             2,

@@ -190,7 +190,7 @@ def test_all_faults_are_found_at_once_and_sound_pairs_come_back():
     )
     assert pairs == [("good", "a"), ("good", "b"), ("twice", "a"), ("mixed", "a")]
     for said in (
-        "'bad flow' is no id",
+        "'bad flow' is not a valid AEP id",
         "flow text: give its audiences as a list",
         "flow null: give its audiences as a list",
         "flow map: give its audiences as a list",
@@ -198,7 +198,7 @@ def test_all_faults_are_found_at_once_and_sound_pairs_come_back():
         "flow twice: audience a is listed twice",
         "flow mixed: audience id 7 is not text",
         "flow mixed: audience id is empty",
-        "flow mixed: audience id 'x\\n' is no id",
+        "flow mixed: audience id 'x\\n' is not a valid AEP id",
         "flow id 5 is not text",
     ):
         assert sum(said in fault for fault in faults) == 1, said

@@ -50,7 +50,7 @@ def test_a_sound_plan_has_no_findings_but_names():
         (flow_json("f", selector("a"), state="draining"), "is draining, not enabled"),
         (
             flow_json("f", selector("a"), inheritedAttributes={"properties": {"isDestinationFlow": False}}),
-            "is no destination flow",
+            "is not a destination flow",
         ),
         (flow_json("f", selector("b")), "audience a is not mapped to this flow"),
         (flow_json("f"), "audience a is not mapped to this flow"),
@@ -101,11 +101,11 @@ def test_nothing_against_sending(flow):
 @pytest.mark.parametrize(
     ("flow", "said"),
     [
-        (flow_json("f", selector("a"), state=None), "does not tell whether it is enabled"),
-        (flow_json("f", selector("a"), inheritedAttributes=None), "does not tell whether it goes to a destination"),
-        (flow_json("f", transformations=None), "does not tell which audiences are mapped"),
-        (flow_json("f", selector("a", createTime=None)), "does not tell when it was mapped"),
-        (flow_json("f", selector("a", schedule=None)), "tells no schedule"),
+        (flow_json("f", selector("a"), state=None), "does not say whether it is enabled"),
+        (flow_json("f", selector("a"), inheritedAttributes=None), "does not say whether it goes to a destination"),
+        (flow_json("f", transformations=None), "does not list the audiences mapped"),
+        (flow_json("f", selector("a", createTime=None)), "does not say when it was mapped"),
+        (flow_json("f", selector("a", schedule=None)), "has no schedule"),
         (
             flow_json("f", selector("a", filenameTemplate=None, exportMode=None)),
             "does not look like a file export",

@@ -355,7 +355,7 @@ def test_no_answer_in_time_is_an_error(aep, connect, make, monkeypatch):
     connect({"timeout": 0.3})
     hook = make()
     aep.fault("wait_release", JOBS, times=None)
-    with pytest.raises(AepTransientError, match=r"no answer within 0\.3 s"):
+    with pytest.raises(AepTransientError, match=r"no response within 0\.3 s"):
         hook.call(export_jobs())
     assert len(aep.requests(JOBS)) == 2
 
@@ -408,7 +408,7 @@ def test_an_activation_without_an_answer_in_time_is_sent_once(aep, connect, make
     connect({"timeout": 0.3})
     hook = make()
     aep.fault("delay", ADHOC, delay=1, effect=True)
-    with pytest.raises(AepLostAnswerError, match="no answer within"):
+    with pytest.raises(AepLostAnswerError, match="no response within"):
         hook.call(activate())
     assert len(aep.requests(ADHOC)) == 1
 

@@ -72,5 +72,5 @@ def test_a_broken_client_is_told_once_and_breaks_nothing(
     metrics.took(metrics.SINCE_EXPORT, {}, dt.timedelta(seconds=1))
 
     assert [record.getMessage() for record in caplog.records if record.name == metrics.__name__] == [
-        "Metrics cannot be sent, the delivery is not affected: OSError: no route"
+        "Sending metrics failed; the delivery is not affected: OSError: no route"
     ]

@@ -167,4 +167,4 @@ def test_one_that_fails_stops_neither_the_others_nor_the_delivery(
     asyncio.run(tell_missed_deadline(both.to_json(), "delivered by 09:00", context={}))
 
     assert [told["how"] for told in said] == ["worker", "triggerer"]
-    assert caplog.text.count("Failing could not be sent, the delivery is not affected: RuntimeError") == 2
+    assert caplog.text.count("Failing failed; the delivery is not affected: RuntimeError") == 2

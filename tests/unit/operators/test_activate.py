@@ -60,7 +60,7 @@ def test_an_export_that_is_too_old_or_missing_is_refused(aep: LocalAep, context:
         LatestSegmentExportOperator(task_id="task", max_export_age_hours=2).execute(context)
     assert LatestSegmentExportOperator(task_id="task", max_export_age_hours=None).execute(context) == "722"
     aep.reset({**SEED, "export_jobs": []})
-    with pytest.raises(AepExportError, match="no segment export of profiles that succeeded"):
+    with pytest.raises(AepExportError, match="no successful profile segment export"):
         LatestSegmentExportOperator(task_id="task").execute(context)
 
 

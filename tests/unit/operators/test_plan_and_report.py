@@ -75,14 +75,14 @@ def test_a_dry_run_keeps_nothing_and_skips_the_rest(aep: LocalAep, context: Any)
         ({"max_audiences_per_job": True}, "max_audiences_per_job is True"),
         ({"poll_interval": "30"}, "poll_interval is '30': enter a number from 1 to 3600"),
         ({"dry_run_only": "false"}, "dry_run is 'false': choose true or false"),
-        ({"sandbox_name": "two words"}, "sandbox_name 'two words' is no id"),
+        ({"sandbox_name": "two words"}, "sandbox_name 'two words' is not a valid AEP id"),
         ({"aep_conn_id": ""}, "aep_conn_id is empty"),
         ({"activation_info": None}, "activation_info is missing"),
         ({"activation_info": "text"}, "activation_info is text"),
         ({"activation_info": []}, "activation_info is a list"),
         ({"activation_info": {"mail": "gold"}}, "flow mail: give its audiences as a list"),
         ({"activation_info": {"mail": ["partner-77"]}}, "is the external id of the imported audience 'Partners'"),
-        ({"activation_info": {"north": ["x" * 300]}}, "is no id of AEP"),
+        ({"activation_info": {"north": ["x" * 300]}}, "is not a valid AEP id"),
     ],
 )
 def test_each_fault_says_what_to_do(aep: LocalAep, context: Any, arguments: Any, fault: str) -> None:
