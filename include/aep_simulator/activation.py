@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from .entities import PROFILE_SCHEMA, Audience, Flow, Json, Run
-from .errors import ApiError, Service
+from .errors import AepService, ApiError
 from .gateway import Call, json_answer
 from .world import World
 
@@ -22,7 +22,7 @@ _VERSION = re.compile(r"application/vnd\.adobe\.adhoc\.activation\+json\s*;\s*ve
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class MappedPair:
     """An audience that is to be activated to a flow."""
 
     flow: Flow
@@ -45,7 +45,7 @@ def run_adhoc_activation(call: Call) -> Response:
 
 
 def _bad(text: str, status: int = 400) -> ApiError:
-    return Service.ACTIVATION.error(status, text)
+    return AepService.ACTIVATION.error(status, text)
 
 
 def _read_body(call: Call) -> tuple[dict[str, list[str]], list[str] | None]:
@@ -94,7 +94,7 @@ def _check_exports(call: Call, export_ids: Iterable[str]) -> None:
             raise _bad(f"Invalid parameter: export job {export_id} is no finished profile export")
 
 
-def _find_pairs(call: Call, info: dict[str, list[str]]) -> list[Pair]:
+def _find_pairs(call: Call, info: dict[str, list[str]]) -> list[MappedPair]:
     """Return the pairs of the call. A flow or audience AEP does not know is a 404 (documented)."""
     world = call.world
     pairs = []
@@ -107,14 +107,14 @@ def _find_pairs(call: Call, info: dict[str, list[str]]) -> list[Pair]:
             audience = world.audiences.get((call.sandbox, audience_id))
             if audience is None:
                 raise _bad(f"Audience not found: {audience_id}", 404)  # unconfirmed text
-            pairs.append(Pair(flow, audience))
+            pairs.append(MappedPair(flow, audience))
     if len(pairs) > world.settings.max_pairs:
         # Documented: "will cause the job to fail". The text is unconfirmed.
         raise _bad(f"A job can activate at most {world.settings.max_pairs} audiences, not {len(pairs)}")
     return pairs
 
 
-def _check_pairs(call: Call, pairs: list[Pair]) -> tuple[list[Pair], ApiError | None]:
+def _check_pairs(call: Call, pairs: list[MappedPair]) -> tuple[list[MappedPair], ApiError | None]:
     """Return the pairs that are refused and the first error."""
     world = call.world
     for flow in {pair.flow.id: pair.flow for pair in pairs}.values():
@@ -150,17 +150,17 @@ def _check_pairs(call: Call, pairs: list[Pair]) -> tuple[list[Pair], ApiError | 
     return refused, _bad(texts[0]) if texts else None
 
 
-def _mapped_and_in_schedule(world: World, pair: Pair) -> bool:
+def _mapped_and_in_schedule(world: World, pair: MappedPair) -> bool:
     mapping = pair.flow.mappings.get(pair.audience.id)
     return mapping is not None and mapping.schedule.covers(world.clock.today())
 
 
-def _freshly_mapped(world: World, pair: Pair) -> bool:
+def _freshly_mapped(world: World, pair: MappedPair) -> bool:
     age_ms = world.clock.ms() - pair.flow.mappings[pair.audience.id].mapped_ms
     return age_ms < world.settings.first_hour_seconds * 1000
 
 
-def _runs_in_progress(world: World, pairs: list[Pair]) -> list[tuple[Pair, Run]]:
+def _runs_in_progress(world: World, pairs: list[MappedPair]) -> list[tuple[MappedPair, Run]]:
     """Return the pairs whose audience has a run in progress, whoever started it, with that run."""
     any_flow = world.settings.conflict_scope == "audience"
     busy: dict[tuple[str, str], Run] = {}
@@ -177,7 +177,7 @@ def _runs_in_progress(world: World, pairs: list[Pair]) -> list[tuple[Pair, Run]]
     return found
 
 
-def _start_runs(call: Call, pairs: list[Pair]) -> list[Json]:
+def _start_runs(call: Call, pairs: list[MappedPair]) -> list[Json]:
     """Start the runs and return the ``order``: one entry per pair, in the order of the call."""
     world = call.world
     base = world.settings.status_url_base or call.base_url
@@ -197,7 +197,7 @@ def _start_runs(call: Call, pairs: list[Pair]) -> list[Json]:
         {
             "segment": pair.audience.id_as(world.settings.order_segment),
             "order": pair.flow.id,
-            "statusURL": f"{base}{Service.FLOW_SERVICE.value}/runs/{runs[pair.flow.id, pair.audience.id].id}",
+            "statusURL": f"{base}{AepService.FLOW_SERVICE.value}/runs/{runs[pair.flow.id, pair.audience.id].id}",
         }
         for pair in pairs
         if omitted[pair.flow.id, pair.audience.id] is None

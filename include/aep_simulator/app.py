@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from .activation import run_adhoc_activation
 from .control import control_routes
 from .documents import sandbox_document
-from .errors import ApiError, Service, error_body
+from .errors import AepService, ApiError, error_body
 from .flowservice import get_flow, get_run, list_flows, list_runs
 from .gate import Gate
 from .gateway import Call, Handler, guarded, json_answer
@@ -20,15 +20,15 @@ from .ims import token_endpoint
 from .simulator import Simulator
 from .ups import get_export_job, list_export_jobs
 
-_CALLS: tuple[tuple[str, Service, str, Handler], ...] = (
-    ("POST", Service.ACTIVATION, "/adhocrun", run_adhoc_activation),
-    ("GET", Service.UPS, "/export/jobs", list_export_jobs),
-    ("GET", Service.UPS, "/export/jobs/", list_export_jobs),  # as its own link.next has it
-    ("GET", Service.UPS, "/export/jobs/{job_id}", get_export_job),
-    ("GET", Service.FLOW_SERVICE, "/runs", list_runs),
-    ("GET", Service.FLOW_SERVICE, "/runs/{run_id}", get_run),
-    ("GET", Service.FLOW_SERVICE, "/flows", list_flows),
-    ("GET", Service.FLOW_SERVICE, "/flows/{flow_id}", get_flow),
+_CALLS: tuple[tuple[str, AepService, str, Handler], ...] = (
+    ("POST", AepService.ACTIVATION, "/adhocrun", run_adhoc_activation),
+    ("GET", AepService.UPS, "/export/jobs", list_export_jobs),
+    ("GET", AepService.UPS, "/export/jobs/", list_export_jobs),  # as its own link.next has it
+    ("GET", AepService.UPS, "/export/jobs/{job_id}", get_export_job),
+    ("GET", AepService.FLOW_SERVICE, "/runs", list_runs),
+    ("GET", AepService.FLOW_SERVICE, "/runs/{run_id}", get_run),
+    ("GET", AepService.FLOW_SERVICE, "/flows", list_flows),
+    ("GET", AepService.FLOW_SERVICE, "/flows/{flow_id}", get_flow),
 )
 
 
@@ -43,7 +43,7 @@ def build_app(simulator: Simulator) -> ASGIApp:
         Route(service.value + path, guarded(simulator, service, handler), methods=[method])
         for method, service, path, handler in (
             *_CALLS,
-            ("GET", Service.SANDBOXES, "/sandboxes", list_sandboxes),
+            ("GET", AepService.SANDBOXES, "/sandboxes", list_sandboxes),
         )
     ]
     routes.append(Route("/ims/token/v3", token_endpoint(simulator), methods=["POST"]))

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from .clock import Clock
 from .documents import flow_body
-from .entities import Audience, Flow, Mapping, Outcome, Sandbox, Schedule, derived_id
+from .entities import Audience, Flow, Mapping, RunOutcome, Sandbox, Schedule, derived_id
 from .seed import AudienceSeed, FlowSeed, MappingSeed, OutcomeSeed, RunSeed, SandboxSeed
 
 # Ids of the S3 destination in Adobe's samples. Other destinations' ids are not in the specification, so
@@ -62,9 +62,9 @@ def build_flow(
     return flow
 
 
-def outcome_of(seed: OutcomeSeed | RunSeed, status: str | None = "") -> Outcome:
+def outcome_of(seed: OutcomeSeed | RunSeed, status: str | None = "") -> RunOutcome:
     """Build an outcome, optionally with another status than the seed's."""
-    return Outcome(
+    return RunOutcome(
         status=seed.status if status == "" else status,
         code=seed.code,
         message=seed.message,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from .entities import ExportJob, Flow, IdKind, Json, Mapping, Run, Sandbox, derived_id, merged, phase_of
+from .entities import Flow, IdKind, Json, Mapping, Run, Sandbox, SimulatedExportJob, derived_id, merged, phase_of
 from .run_metrics import final_metrics, progress_metrics
 
 CLIENT = "acp_foundation_connectors"
@@ -24,7 +24,7 @@ def sandbox_document(sandbox: Sandbox) -> Json:
     }
 
 
-def export_job_document(job: ExportJob, org_id: str, now_ms: int) -> Json:
+def export_job_document(job: SimulatedExportJob, org_id: str, now_ms: int) -> Json:
     """Return an export job: integer id, times in milliseconds (Adobe's schema says seconds)."""
     status = job.status(now_ms)
     running = status in {"NEW", "PROCESSING"}

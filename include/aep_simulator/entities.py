@@ -127,7 +127,7 @@ class Flow:
 
 
 @dataclass(slots=True, eq=False)
-class ExportJob:
+class SimulatedExportJob:
     """A segment export job: ``first_status`` until ``ends_ms`` (null = for ever), then ``end_status``."""
 
     id: int | str
@@ -156,7 +156,7 @@ class ExportJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RunOutcome:
     """How a run ends. Record counts are per audience; null = taken from the audience's size."""
 
     status: str | None = "success"
@@ -181,7 +181,7 @@ class Run:
     found_from_ms: int
     listed_from_ms: int
     ends_ms: int | None
-    outcome: Outcome
+    outcome: RunOutcome
     raw: Json = field(default_factory=dict)
     final: Json | None = None
     """The JSON of the ended run, built once."""

@@ -29,7 +29,7 @@ def ims_error(error: str, description: str, status: int = 400) -> ApiError:
     return ApiError(status, {"error": error, "error_description": description})
 
 
-class Service(Enum):
+class AepService(Enum):
     """An AEP service behind the gateway."""
 
     ACTIVATION = "/data/core/activation/disflowprovider"
@@ -38,7 +38,7 @@ class Service(Enum):
     SANDBOXES = "/data/foundation/sandbox-management"
 
     @classmethod
-    def of(cls, path: str) -> Service | None:
+    def of(cls, path: str) -> AepService | None:
         """Return the service a path belongs to."""
         return next((service for service in cls if path.startswith(service.value)), None)
 
@@ -53,9 +53,9 @@ class Service(Enum):
         Segmentation (ups) document their shape for throttling only, with numbers as texts; that they use
         it elsewhere, without ``retryAfterMs``, is unconfirmed. The sandbox service's shape is unknown.
         """
-        if self is Service.FLOW_SERVICE:
+        if self is AepService.FLOW_SERVICE:
             return {"errorMessage": text}
-        if self is Service.UPS:
+        if self is AepService.UPS:
             body: Json = {"message": text, "cause": text, "statusCode": str(status)}
             return {**body, "retryAfterMs": "500"} if status == 429 else body
         return {"message": text}
@@ -65,5 +65,5 @@ def error_body(path: str, status: int, text: str) -> Json:
     """Return the body of an error in the shape of the service that a path belongs to."""
     if path.startswith(IMS_PREFIX):
         return {"error": text.lower().replace(" ", "_"), "error_description": text}
-    service = Service.of(path)
+    service = AepService.of(path)
     return {"message": text} if service is None else service.error_body(status, text)

@@ -23,7 +23,7 @@ _HTML = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center
 
 
 @dataclass(slots=True)
-class Answer:
+class HttpAnswer:
     """A complete response."""
 
     status: int
@@ -77,7 +77,7 @@ class _Visit:
     body: bytes
     exchange: Exchange
 
-    async def carry_out(self) -> Answer:
+    async def carry_out(self) -> HttpAnswer:
         """Let AEP handle the request and return what it would answer."""
         handed_over = False
 
@@ -88,11 +88,11 @@ class _Visit:
             handed_over = True
             return {"type": "http.request", "body": self.body, "more_body": False}
 
-        answer = Answer(500)
+        answer = HttpAnswer(500)
         await self.app(self.scope, replay, answer.collect)
         return answer
 
-    async def answer(self, answer: Answer) -> None:
+    async def answer(self, answer: HttpAnswer) -> None:
         """Send a response."""
         headers = list(answer.headers)
         if self.simulator.world.settings.send_request_id:
@@ -120,7 +120,7 @@ class _Visit:
                 self._expire_token()
             await self.answer(_fault_answer(self.scope, fault))
 
-    async def _wait(self, fault: Fault, done: Answer | None) -> None:
+    async def _wait(self, fault: Fault, done: HttpAnswer | None) -> None:
         """Hold the request, before or after it took effect, and go on as the fault says."""
         pause: Coroutine[Any, Any, Any]
         if fault.spec.kind == "delay":
@@ -161,7 +161,7 @@ async def _read_body(receive: Receive) -> bytes | None:
             return body
 
 
-def _fault_answer(scope: Scope, fault: Fault) -> Answer:
+def _fault_answer(scope: Scope, fault: Fault) -> HttpAnswer:
     """Return the response of a fault; without a ``body`` it looks like the service's own."""
     spec = fault.spec
     kind, status, content, media_type = spec.kind, spec.status, spec.body, "application/json"
@@ -188,7 +188,7 @@ def _fault_answer(scope: Scope, fault: Fault) -> Answer:
     body = content.encode() if isinstance(content, str) else json.dumps(content).encode()
     headers = {"content-type": media_type, "content-length": str(len(body)), **extra}
     headers |= {name.lower(): value for name, value in spec.headers.items()}
-    return Answer(status, [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers.items()], body)
+    return HttpAnswer(status, [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers.items()], body)
 
 
 def _phrase(status: int) -> str:
@@ -198,7 +198,7 @@ def _phrase(status: int) -> str:
         return "Error"
 
 
-def _cut_short(answer: Answer) -> bytes:
+def _cut_short(answer: HttpAnswer) -> bytes:
     """Return the bytes of a response that ends before its Content-Length says."""
     body = answer.body or b"{}"
     head = f"HTTP/1.1 {answer.status} {_phrase(answer.status)}\r\ncontent-type: application/json\r\n"

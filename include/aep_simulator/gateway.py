@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from .errors import Service, gateway_error
+from .errors import AepService, gateway_error
 from .journal import Exchange, exchange_of
-from .tokens import Credential, Token
+from .tokens import Credential, IssuedToken
 from .world import World
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Call:
     request: Request
     body: bytes
     world: World
-    service: Service
+    service: AepService
     sandbox: str
     exchange: Exchange
 
@@ -42,14 +42,14 @@ Handler: TypeAlias = Callable[[Call], Response]
 Endpoint: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def guarded(simulator: Simulator, service: Service, handler: Handler) -> Endpoint:
+def guarded(simulator: Simulator, service: AepService, handler: Handler) -> Endpoint:
     """Return an endpoint that lets only proper requests through to ``handler``."""
 
     async def endpoint(request: Request) -> Response:
         body = await request.body()
         world = simulator.world
         token = _check_headers(request, world)
-        unboxed = service is Service.SANDBOXES
+        unboxed = service is AepService.SANDBOXES
         sandbox = "" if unboxed else _check_sandbox(request, world, service, token.credential)
         if body:
             _check_content_type(request, service)
@@ -63,7 +63,7 @@ def json_answer(content: object) -> Response:
     return JSONResponse(content)
 
 
-def _check_headers(request: Request, world: World) -> Token:
+def _check_headers(request: Request, world: World) -> IssuedToken:
     """Check the headers of the gateway. The order in which it looks at them is not documented."""
     headers = request.headers
     api_key = headers.get("x-api-key")
@@ -91,7 +91,7 @@ def _check_headers(request: Request, world: World) -> Token:
     return token
 
 
-def _check_sandbox(request: Request, world: World, service: Service, credential: Credential) -> str:
+def _check_sandbox(request: Request, world: World, service: AepService, credential: Credential) -> str:
     """Check the sandbox headers.
 
     The codes are Flow Service's; it is unconfirmed how a body carries them and what the other services
@@ -110,7 +110,7 @@ def _check_sandbox(request: Request, world: World, service: Service, credential:
     return name
 
 
-def _check_content_type(request: Request, service: Service) -> None:
+def _check_content_type(request: Request, service: AepService) -> None:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise service.error(400, "BadRequestError: Content-Type must be application/json")

@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 from starlette.datastructures import QueryParams
 
 from .entities import Json
-from .errors import ApiError, Service
+from .errors import AepService, ApiError
 from .settings import Settings
 
 _CONDITION = re.compile(r"(?P<path>[^=<>!]+)(?P<op>==|>=|<=|>|<)(?P<value>.*)", re.DOTALL)
@@ -34,7 +34,7 @@ ItemT = TypeVar("ItemT", bound=HasId)
 
 def bad_query(code: str, text: str) -> ApiError:
     """Return a 400 of Flow Service."""
-    return Service.FLOW_SERVICE.error(400, f"{code}: {text}")
+    return AepService.FLOW_SERVICE.error(400, f"{code}: {text}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ class Credential:
 
 
 @dataclass(slots=True)
-class Token:
+class IssuedToken:
     """An access token. ``label`` names it where the token itself must not appear."""
 
     value: str = field(repr=False)
@@ -35,7 +35,7 @@ class TokenBook:
     def __init__(self, seeds: Iterable[CredentialSeed]) -> None:
         self.credentials: dict[str, Credential] = {}
         self.minted = 0
-        self._tokens: dict[str, Token] = {}
+        self._tokens: dict[str, IssuedToken] = {}
         given = 0
         for seed in seeds:
             credential = Credential(
@@ -47,21 +47,21 @@ class TokenBook:
             self.credentials[seed.client_id] = credential
             for value in seed.access_tokens:
                 given += 1
-                self._tokens[value] = Token(value, f"given-{given}", credential, None)
+                self._tokens[value] = IssuedToken(value, f"given-{given}", credential, None)
 
     @property
     def demo_account(self) -> Credential:
         """The first credential."""
         return next(iter(self.credentials.values()))
 
-    def mint(self, credential: Credential, expires_at: float) -> Token:
+    def mint(self, credential: Credential, expires_at: float) -> IssuedToken:
         """Issue a token; earlier ones stay valid until they expire."""
         self.minted += 1
-        token = Token(f"eyJ{secrets.token_urlsafe(48)}", str(self.minted), credential, expires_at)
+        token = IssuedToken(f"eyJ{secrets.token_urlsafe(48)}", str(self.minted), credential, expires_at)
         self._tokens[token.value] = token
         return token
 
-    def find(self, value: str) -> Token | None:
+    def find(self, value: str) -> IssuedToken | None:
         """Return a token, expired or not."""
         return self._tokens.get(value)
 

@@ -16,12 +16,12 @@ from .entities import (
     EXPORT_RUNNING,
     PROFILE_SCHEMA,
     Audience,
-    ExportJob,
     Flow,
     Json,
-    Outcome,
     Run,
+    RunOutcome,
     Sandbox,
+    SimulatedExportJob,
     phase_of,
 )
 from .runs import RunStore
@@ -55,7 +55,7 @@ class World:
         self.outcomes: list[OutcomeSeed] = [o.model_copy() for o in seed.outcomes]
         self.deliveries: dict[tuple[str, str], list[Run]] = {}
         self._omissions = [o.model_copy() for o in self.settings.omit_from_order]
-        self._jobs: list[ExportJob] = []
+        self._jobs: list[SimulatedExportJob] = []
         self._random = random.Random(self.settings.random_seed)  # noqa: S311 - variation, no secret
         for audience in seed.audiences or []:
             self.audiences[audience.sandbox, audience.id] = builders.build_audience(audience)
@@ -88,18 +88,18 @@ class World:
 
     # --------------------------------------------------------------------------- export jobs
 
-    def export_jobs(self, sandbox: str) -> list[ExportJob]:
+    def export_jobs(self, sandbox: str) -> list[SimulatedExportJob]:
         """Return a sandbox's export jobs, newest first."""
         self._start_daily_exports(sandbox)
         jobs = [job for job in self._jobs if job.sandbox == sandbox]
         return sorted(jobs, key=lambda job: (job.created_ms, str(job.id)), reverse=True)
 
-    def export_job(self, job_id: str, sandbox: str | None = None) -> ExportJob | None:
+    def export_job(self, job_id: str, sandbox: str | None = None) -> SimulatedExportJob | None:
         """Return an export job by the text of its id."""
         jobs = (job for job in self._jobs if sandbox in {None, job.sandbox})
         return next((job for job in jobs if str(job.id) == job_id), None)
 
-    def export_in_progress(self, sandbox: str) -> ExportJob | None:
+    def export_in_progress(self, sandbox: str) -> SimulatedExportJob | None:
         """Return the newest scheduled profile export that has not finished."""
         now = self.clock.ms()
         return next(
@@ -111,7 +111,7 @@ class World:
             None,
         )
 
-    def seed_export_job(self, seed: ExportJobSeed) -> ExportJob:
+    def seed_export_job(self, seed: ExportJobSeed) -> SimulatedExportJob:
         """Add a back-dated export job."""
         now = self.clock.ms()
         created = now - int(seed.age * 1000)
@@ -121,7 +121,7 @@ class World:
         took = self.settings.export_seconds if seed.duration is None else seed.duration
         return self._add_job(seed, created, min(now, created + int(took * 1000)), seed.status)
 
-    def start_export_job(self, seed: ExportJobSeed, seconds: float | None) -> ExportJob:
+    def start_export_job(self, seed: ExportJobSeed, seconds: float | None) -> SimulatedExportJob:
         """Add an export job that begins now and takes real seconds."""
         now = self.clock.ms()
         if seed.status not in EXPORT_RUNNING:
@@ -129,19 +129,21 @@ class World:
         real = self.settings.real(self.settings.export_seconds) if seconds is None else seconds
         return self._add_job(seed, now, now + int(real * 1000), seed.end_status)
 
-    def end_export_job(self, job: ExportJob, status: str) -> None:
+    def end_export_job(self, job: SimulatedExportJob, status: str) -> None:
         """Put an export job into a status now; a running one stays so until changed again."""
         job.first_status = job.end_status = status
         job.ends_ms = None if status in EXPORT_RUNNING else self.clock.ms()
 
-    def _add_job(self, seed: ExportJobSeed, created_ms: int, ends_ms: int | None, end: str) -> ExportJob:
+    def _add_job(self, seed: ExportJobSeed, created_ms: int, ends_ms: int | None, end: str) -> SimulatedExportJob:
         numbers = [job.id for job in self._jobs if isinstance(job.id, int)]
         job_id = max(numbers, default=24000) + 1 if seed.id is None else seed.id
         if self.export_job(str(job_id)) is not None:
             raise ValueError(f"there is an export job {job_id} already")
         first = seed.status if seed.status in EXPORT_RUNNING else "PROCESSING"
         segments = tuple(seed.segments)
-        job = ExportJob(job_id, seed.sandbox, seed.schema_name, created_ms, ends_ms, first, end, segments, seed.raw)
+        job = SimulatedExportJob(
+            job_id, seed.sandbox, seed.schema_name, created_ms, ends_ms, first, end, segments, seed.raw
+        )
         self._jobs.append(job)
         return job
 
@@ -201,7 +203,7 @@ class World:
         real = self._run_seconds() if seconds is None else seconds
         seed = RunSeed(flow_id=flow.id, audience_ids=[a.id for a in chosen], kind="adhoc")
         now = self.clock.ms()
-        outcome = Outcome() if ordered is None else builders.outcome_of(ordered)
+        outcome = RunOutcome() if ordered is None else builders.outcome_of(ordered)
         run = self._add_run(seed, now, now + int(real * 1000), outcome)
         for audience in chosen:
             self.deliveries.setdefault((flow.id, audience.id), []).append(run)
@@ -230,7 +232,7 @@ class World:
         spread = self.settings.run_variation
         return self.settings.real(self.settings.run_seconds * self._random.uniform(1 - spread, 1 + spread))
 
-    def _add_run(self, seed: RunSeed, created_ms: int, ends_ms: int | None, outcome: Outcome) -> Run:
+    def _add_run(self, seed: RunSeed, created_ms: int, ends_ms: int | None, outcome: RunOutcome) -> Run:
         flow = self.flows.get(seed.flow_id)
         if flow is None:
             raise ValueError(f"there is no flow {seed.flow_id}")

@@ -43,7 +43,7 @@ def main() -> int:
     return 1 if findings.problems else 0
 
 
-def _play(options: argparse.Namespace) -> paper.Findings:
+def _play(options: argparse.Namespace) -> paper.ChaosFindings:
     with ModelExploration(options.examples, options.seed) as model:
         with arena() as place:
             drawn = plan.draw(options.seed, options.kills, FLOWS)
@@ -57,7 +57,7 @@ def _play(options: argparse.Namespace) -> paper.Findings:
                 place.airflow.keep_home = True
                 _say(f"Airflow's logs: {place.airflow.logs}")
         said, problems = model.finish()
-    return paper.Findings(
+    return paper.ChaosFindings(
         kills=results,
         races=finishes,
         model=said,

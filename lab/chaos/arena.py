@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import psutil
 
 from lab.chaos.traps import Traps
-from lab.chaos.verdict import Outcome, Pair
+from lab.chaos.verdict import DeliveryOutcome, Pair
 from tools.airflow_client import TERMINAL_STATES, AirflowApiError, AirflowClient, AirflowUnreachableError
 from tools.airflow_settings import REPOSITORY
 from tools.local_airflow import LocalAirflow
@@ -58,7 +58,7 @@ class MissedError(Exception):
     """The moment that something was to happen at has passed; nothing is known to be wrong."""
 
 
-class Delivery:
+class StartedDelivery:
     """One DAG run on a lane."""
 
     def __init__(self, lane: Lane, dag_id: str, run_id: str, info: Info) -> None:
@@ -111,10 +111,10 @@ class Delivery:
         report = patiently(lambda: self.lane.client.xcom(self.dag_id, self.run_id, "report"))
         return report if isinstance(report, dict) else {}
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> DeliveryOutcome:
         """Look at what became of it; nothing else must have delivered these pairs on this lane."""
         results = self.report().get("results", [])
-        return Outcome(
+        return DeliveryOutcome(
             run_id=self.run_id,
             state=self.state(),
             expected=dict.fromkeys(self.pairs, 1),
@@ -131,7 +131,7 @@ class Lane:
         self.conn_id = conn_id
         self.aep = aep
         self.client = AirflowClient(airflow.url, "admin", airflow.passwords["admin"])
-        self._started: list[Delivery] = []
+        self._started: list[StartedDelivery] = []
 
     def reset(self, **settings: object) -> None:
         """Start the simulated AEP afresh, when all that deliver to it have ended."""
@@ -144,7 +144,7 @@ class Lane:
         if settings:
             self.aep.change_settings(**settings)
 
-    def start(self, run_id: str, info: Info, dag_id: str = DAG, **conf: Any) -> Delivery:
+    def start(self, run_id: str, info: Info, dag_id: str = DAG, **conf: Any) -> StartedDelivery:
         """Start a DAG run that delivers to this lane's AEP."""
         conf = {"activation_info": info, "aep_conn_id": self.conn_id, "poll_interval": 2, **conf}
 
@@ -157,7 +157,7 @@ class Lane:
                     raise
 
         patiently(trigger)
-        self._started.append(Delivery(self, dag_id, run_id, info))
+        self._started.append(StartedDelivery(self, dag_id, run_id, info))
         return self._started[-1]
 
     def runs_last(self) -> None:

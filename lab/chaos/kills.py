@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from lab.chaos.arena import ADHOC, SPEED, Arena, Delivery, Lane, MissedError, until
+from lab.chaos.arena import ADHOC, SPEED, Arena, Lane, MissedError, StartedDelivery, until
 from lab.chaos.plan import Kill, Moment, Victim
 from lab.chaos.traps import Spot, Traps
-from lab.chaos.verdict import Outcome
+from lab.chaos.verdict import DeliveryOutcome
 
 ACTIVATE, ACTIVATE_JOB, WATCH = "activate", "activate[0]", "wait_for_flow_runs"
 _TRIES = 3
@@ -27,7 +27,7 @@ _SPOTS = {Moment.BEFORE_POST: Spot.POST, Moment.ANSWERED: Spot.ANSWER}
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class KillResult:
     """A kill and its consequences.
 
     :param outcomes: of the delivery that was at the moment, and of those that were under way besides
@@ -35,7 +35,7 @@ class Result:
     """
 
     kill: Kill
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[DeliveryOutcome, ...]
     seconds: float
 
     @property
@@ -44,7 +44,7 @@ class Result:
         return [problem for outcome in self.outcomes for problem in outcome.problems()]
 
 
-def carry_out(arena: Arena, kills: Iterable[Kill], tell: Callable[[Result], None]) -> list[Result]:
+def carry_out(arena: Arena, kills: Iterable[Kill], tell: Callable[[KillResult], None]) -> list[KillResult]:
     """Carry out all kills: those of task processes on all lanes at once, the others one after the other.
 
     :param tell: called with each result, from any thread
@@ -54,7 +54,7 @@ def carry_out(arena: Arena, kills: Iterable[Kill], tell: Callable[[Result], None
     for lane in arena.lanes:
         free.put(lane)
 
-    def one(kill: Kill) -> Result:
+    def one(kill: Kill) -> KillResult:
         lane = free.get()
         try:
             result = _until_hit(partial(kill_task, arena.traps, lane, kill), kill)
@@ -72,7 +72,7 @@ def carry_out(arena: Arena, kills: Iterable[Kill], tell: Callable[[Result], None
     return results
 
 
-def _until_hit(strike: Callable[[str], Result], kill: Kill) -> Result:
+def _until_hit(strike: Callable[[str], KillResult], kill: Kill) -> KillResult:
     """Strike again, with a new DAG run, when the moment was missed."""
     for number in range(1, _TRIES):
         try:
@@ -82,7 +82,7 @@ def _until_hit(strike: Callable[[str], Result], kill: Kill) -> Result:
     return strike(f"kill-{kill.number}-{_TRIES}")
 
 
-def kill_task(traps: Traps, lane: Lane, kill: Kill, name: str) -> Result:
+def kill_task(traps: Traps, lane: Lane, kill: Kill, name: str) -> KillResult:
     """Kill the process that activates.
 
     :param name: of the DAG run
@@ -102,10 +102,10 @@ def kill_task(traps: Traps, lane: Lane, kill: Kill, name: str) -> Result:
     struck = time.monotonic()
     _release(lane, kill)
     delivery.wait_end()
-    return Result(kill, (delivery.outcome(),), time.monotonic() - struck)
+    return KillResult(kill, (delivery.outcome(),), time.monotonic() - struck)
 
 
-def kill_component(arena: Arena, kill: Kill, name: str) -> Result:
+def kill_component(arena: Arena, kill: Kill, name: str) -> KillResult:
     """Kill a component while one delivery is at the moment, and another one awaits its flow runs.
 
     :param name: of the DAG run
@@ -133,10 +133,10 @@ def kill_component(arena: Arena, kill: Kill, name: str) -> Result:
         other.end_runs()
     for run in (delivery, bystander):
         run.wait_end()
-    return Result(kill, (delivery.outcome(), bystander.outcome()), time.monotonic() - struck)
+    return KillResult(kill, (delivery.outcome(), bystander.outcome()), time.monotonic() - struck)
 
 
-def _at_moment(lane: Lane, kill: Kill, name: str) -> Delivery:
+def _at_moment(lane: Lane, kill: Kill, name: str) -> StartedDelivery:
     """Start a delivery and wait until it is where the kill is to strike."""
     moment = kill.point.moment
     if moment is Moment.AWAITED:
@@ -166,7 +166,7 @@ def _await_held(lane: Lane) -> None:
     until(lambda: bool(lane.aep.state()["held"]), "AEP to hold the POST")
 
 
-def _await_watched(delivery: Delivery) -> None:
+def _await_watched(delivery: StartedDelivery) -> None:
     """Wait until the triggerer has asked AEP for the flow runs of a deferred task."""
     delivery.wait_task(WATCH, "deferred")
     aep = delivery.lane.aep

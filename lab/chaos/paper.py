@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from lab.chaos.arena import IMPATIENT, LANES, SETTLE_MARGIN, TIMEOUT
-from lab.chaos.kills import Result
+from lab.chaos.kills import KillResult
 from lab.chaos.plan import AWAY
 from lab.chaos.races import MODES, Finish, Kind
 
@@ -19,20 +19,20 @@ RACES_HEAD = ("who", "on_conflict", "races", "as promised", "DAG runs", "deliver
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class ChaosFindings:
     """All that a run of the chaos has found out.
 
     :param model: what the exploration of the protocol said; empty if it was left out
     :param problems: everything that must not be, in sentences
     """
 
-    kills: Sequence[Result]
+    kills: Sequence[KillResult]
     races: Sequence[Finish]
     model: str
     problems: Sequence[str]
 
 
-def kill_line(result: Result) -> str:
+def kill_line(result: KillResult) -> str:
     """Return a kill as one line of a table."""
     kill, (struck, *others) = result.kill, result.outcomes
     cells = (
@@ -56,7 +56,7 @@ def finish_line(finish: Finish) -> str:
     )
 
 
-def document(command: str, seed: int, seconds: float, findings: Findings) -> str:
+def document(command: str, seed: int, seconds: float, findings: ChaosFindings) -> str:
     """Return docs/chaos.md."""
     patience = "\n".join(f"* `{key}` = {value}" for key, value in sorted(IMPATIENT.items()) if "settle" not in key)
     pairs = sum(len(outcome.expected) for result in findings.kills for outcome in result.outcomes)

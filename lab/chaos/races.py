@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lab.chaos.arena import DAG, END_SECONDS, ON_DEMAND_DAG, Arena, Delivery, Lane, patiently, until
+from lab.chaos.arena import DAG, END_SECONDS, ON_DEMAND_DAG, Arena, Lane, StartedDelivery, patiently, until
 from lab.chaos.verdict import Pair
 
 ACTIVATE = "activate[0]"
@@ -105,13 +105,13 @@ def run(lane: Lane, race: Race) -> Finish:
     return _judge(lane, race, runs)
 
 
-def _has_met(run: Delivery) -> bool:
+def _has_met(run: StartedDelivery) -> bool:
     """Tell whether a run has sent its POST, or waits for the other one."""
     states = patiently(lambda: run.lane.client.task_states(run.dag_id, run.run_id))
     return states.get("wait_for_segment_export") == "deferred" or states.get(ACTIVATE) in (*_ENDED, "deferred")
 
 
-def _judge(lane: Lane, race: Race, runs: Sequence[Delivery]) -> Finish:
+def _judge(lane: Lane, race: Race, runs: Sequence[StartedDelivery]) -> Finish:
     """Compare the finish with what ``on_conflict`` promises."""
     states = tuple(run.state() for run in runs)
     count = sum(item["count"] for item in lane.aep.deliveries())

@@ -9,7 +9,7 @@ Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DeliveryOutcome:
     """What became of one DAG run.
 
     :param run_id: of the DAG run

@@ -62,7 +62,7 @@ def main() -> int:
     return 1 if findings.problems else 0
 
 
-def _play(cluster: Cluster, options: argparse.Namespace) -> paper.Findings:
+def _play(cluster: Cluster, options: argparse.Namespace) -> paper.DistributedFindings:
     whole = time.monotonic()
     simulator = SimulatorClient(cluster.simulator_url)
     everything = deliveries.draw(options.deliveries)
@@ -95,7 +95,7 @@ def _play(cluster: Cluster, options: argparse.Namespace) -> paper.Findings:
         problems.append("CALM: the deliveries were over before all had befallen them; choose more of them")
     problems += [f"ILL: the health check of {name} failed" for name, good in checks.items() if not good]
     problems += _strangers(deliveries.counts(simulator), {pair for one in everything for pair in one.pairs})
-    return paper.Findings(
+    return paper.DistributedFindings(
         ended=ended,
         felt=storm.felt,
         checks=checks,

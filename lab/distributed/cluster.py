@@ -234,10 +234,10 @@ class Cluster(Startable):
                 words += [word.replace("$HOSTNAME", replica) for word in added]
         return ["airflow", *words]
 
-    def _service(self, replica: str) -> compose.Service:
+    def _service(self, replica: str) -> compose.ComposeService:
         return self.services[replica.rpartition("-")[0]]
 
-    def _others(self) -> list[compose.Service]:
+    def _others(self) -> list[compose.ComposeService]:
         return list(self.services.values())
 
     def _own_port(self, replica: str) -> int:
@@ -295,7 +295,7 @@ class Cluster(Startable):
                 cwd=self.home / "airflow",
             )
 
-    def _await_success(self, service: compose.Service) -> None:
+    def _await_success(self, service: compose.ComposeService) -> None:
         for replica in self.replicas(service.name):
             session = self._running[replica]
             deadline = time.monotonic() + _HEALTH_SECONDS

@@ -21,7 +21,7 @@ class ComposeError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ComposeService:
     """One service, with all variables filled in.
 
     :param entrypoint: replaces the image's own, if there is one
@@ -48,7 +48,7 @@ class Service:
     memory: int | None
 
 
-def read(path: Path, variables: Mapping[str, str]) -> dict[str, Service]:
+def read(path: Path, variables: Mapping[str, str]) -> dict[str, ComposeService]:
     """Return {name: service}, in the order in which `depends_on` lets them start.
 
     :param variables: what Docker Compose would take from `.env` and its environment
@@ -56,7 +56,7 @@ def read(path: Path, variables: Mapping[str, str]) -> dict[str, Service]:
     """
     document = interpolated(yaml.safe_load(path.read_text(encoding="utf-8")), variables)
     services = {name: _service(name, body, variables) for name, body in document["services"].items()}
-    ordered: dict[str, Service] = {}
+    ordered: dict[str, ComposeService] = {}
     while len(ordered) < len(services):
         ready = [
             name for name, one in services.items() if name not in ordered and one.depends_on.keys() <= ordered.keys()
@@ -88,9 +88,9 @@ def interpolated(value: Any, variables: Mapping[str, str]) -> Any:
     return _VARIABLE.sub(fill, value)
 
 
-def _service(name: str, body: Mapping[str, Any], variables: Mapping[str, str]) -> Service:
+def _service(name: str, body: Mapping[str, Any], variables: Mapping[str, str]) -> ComposeService:
     deploy = body.get("deploy", {})
-    return Service(
+    return ComposeService(
         name=name,
         image=body["image"],
         entrypoint=_words(body.get("entrypoint")),

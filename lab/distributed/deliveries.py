@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.chaos.arena import patiently
-from lab.chaos.verdict import Outcome, Pair
+from lab.chaos.verdict import DeliveryOutcome, Pair
 from lab.distributed.cluster import Cluster
 from tools.airflow_client import TERMINAL_STATES
 from tools.simulator_client import SimulatorClient
@@ -21,7 +21,7 @@ _LOOK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class DrawnDelivery:
     """One DAG run.
 
     :param info: {flow id: audience ids}
@@ -44,13 +44,13 @@ class Ended:
     :param retries: tries beyond the first, of all its task instances
     """
 
-    delivery: Delivery
-    outcome: Outcome
+    delivery: DrawnDelivery
+    outcome: DeliveryOutcome
     seconds: float
     retries: int
 
 
-def draw(count: int) -> list[Delivery]:
+def draw(count: int) -> list[DrawnDelivery]:
     """Return so many deliveries; no audience is in two of them."""
     deliveries = []
     for number in range(count):
@@ -58,11 +58,11 @@ def draw(count: int) -> list[Delivery]:
         info: dict[str, list[str]] = {}
         for place, audience in enumerate(audiences):
             info.setdefault(FLOWS[(number + place) % len(FLOWS)], []).append(audience)
-        deliveries.append(Delivery(f"delivery-{number:02}", info))
+        deliveries.append(DrawnDelivery(f"delivery-{number:02}", info))
     return deliveries
 
 
-def seed(deliveries: list[Delivery], run_seconds: float) -> dict[str, Any]:
+def seed(deliveries: list[DrawnDelivery], run_seconds: float) -> dict[str, Any]:
     """Return what the simulated AEP is to hold for them.
 
     :param run_seconds: how long a flow run takes
@@ -79,7 +79,7 @@ def seed(deliveries: list[Delivery], run_seconds: float) -> dict[str, Any]:
     }
 
 
-def start(cluster: Cluster, deliveries: list[Delivery], dag_id: str = DAG) -> None:
+def start(cluster: Cluster, deliveries: list[DrawnDelivery], dag_id: str = DAG) -> None:
     """Trigger all."""
     for delivery in deliveries:
         cluster.client.trigger_dag(dag_id, {"activation_info": delivery.info, "poll_interval": 2}, delivery.run_id)
@@ -93,7 +93,7 @@ def progress(cluster: Cluster, dag_id: str = DAG) -> dict[str, str]:
 def wait_all(
     cluster: Cluster,
     simulator: SimulatorClient,
-    deliveries: list[Delivery],
+    deliveries: list[DrawnDelivery],
     began: float,
     limit: float,
     look: Callable[[], None],
@@ -118,13 +118,13 @@ def wait_all(
 
 
 def _ended(
-    cluster: Cluster, simulator: SimulatorClient, delivery: Delivery, state: str, seconds: float, dag_id: str
+    cluster: Cluster, simulator: SimulatorClient, delivery: DrawnDelivery, state: str, seconds: float, dag_id: str
 ) -> Ended:
     tasks = patiently(lambda: cluster.client.task_instances(dag_id, delivery.run_id))
     report = patiently(lambda: cluster.client.xcom(dag_id, delivery.run_id, "report")) or {}
     results = report.get("results", [])
     own = set(delivery.pairs)
-    outcome = Outcome(
+    outcome = DeliveryOutcome(
         run_id=delivery.run_id,
         state=state,
         expected=dict.fromkeys(delivery.pairs, 1),

@@ -16,7 +16,7 @@ from lab.distributed.storm import Felt
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class DistributedFindings:
     """All that a run has found out.
 
     :param checks: {service: whether its health check succeeded for all replicas}
@@ -34,7 +34,7 @@ class Findings:
     problems: Sequence[str]
 
 
-def document(command: str, cluster: Cluster, findings: Findings) -> str:
+def document(command: str, cluster: Cluster, findings: DistributedFindings) -> str:
     """Return docs/distributed.md."""
     ended = sorted(findings.ended, key=lambda one: one.delivery.run_id)
     pairs = sum(len(one.delivery.pairs) for one in ended)
@@ -115,7 +115,7 @@ def _ended(ended: Ended) -> tuple[str, ...]:
     )
 
 
-def _services(cluster: Cluster, findings: Findings) -> Iterable[tuple[str, ...]]:
+def _services(cluster: Cluster, findings: DistributedFindings) -> Iterable[tuple[str, ...]]:
     for name, service in cluster.services.items():
         peak = max((findings.peaks.get(replica, 0) for replica in cluster.replicas(name)), default=0)
         yield (

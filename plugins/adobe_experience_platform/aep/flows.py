@@ -74,7 +74,7 @@ class DestinationFlow:
     def from_json(cls, data: Mapping[str, object]) -> DestinationFlow:
         """Parse a flow of the Flow Service."""
         properties = as_dict(as_dict(data.get("inheritedAttributes")).get("properties"))
-        told = properties.get("isDestinationFlow")
+        flag = properties.get("isDestinationFlow")
         last = as_dict(data.get("lastRunDetails"))
         lists = [
             as_dict(as_dict(transformation.get("params")).get("segmentSelectors")).get("selectors")
@@ -87,7 +87,7 @@ class DestinationFlow:
             id=as_id(data.get("id")),
             name=one_line(as_text(data.get("name")), 120),
             state=one_line(as_text(data.get("state")), 40),
-            is_destination=told if isinstance(told, bool) else None,
+            is_destination=flag if isinstance(flag, bool) else None,
             audiences=tuple(audience for audience in audiences if audience.platform_id),
             tells_audiences=any(isinstance(each, list) for each in lists),
             last_run_state=one_line(as_text(last.get("state")), 40),

@@ -126,8 +126,8 @@ def exchange(connection: AepConnection, request: Request, attempts: int | None =
             if redirects > MAX_REDIRECTS:
                 raise AepRequestError(request.name, status=received.status, text="too many redirects", advice=_BETWEEN)
             continue
-        shown = _blotted(received, token)
-        verdict = classify(received.status, received.headers, shown, activation=request.is_activation)
+        redacted = _without_secrets(received, token)
+        verdict = classify(received.status, received.headers, redacted, activation=request.is_activation)
         data = _json_object(received.body) if verdict.kind is AnswerKind.OK else None
         if data is not None:
             return Response(data, verdict.request_id)
@@ -158,11 +158,13 @@ def mint(connection: AepConnection, attempts: int | None = None) -> Mint:
                 auth.CALL,
                 text=str(error),
                 advice=f"is {connection.ims_url} (extra 'ims_url') reachable from here?",
-                **_begun(error),
+                **_partial_response(error),
             )
         else:
             secret = connection.client_secret
-            verdict = classify(received.status, received.headers, _blotted(received, secret, quote_plus(secret)))
+            verdict = classify(
+                received.status, received.headers, _without_secrets(received, secret, quote_plus(secret))
+            )
             data = _json_object(received.body)
             if verdict.kind is AnswerKind.OK and data is not None:
                 return auth.read_token(data, verdict.request_id)
@@ -232,26 +234,26 @@ def _origin(url: str) -> tuple[object, ...]:
 def _no_answer(connection: AepConnection, request: Request, error: TransportError) -> AepCallError:
     if request.is_activation and error.sent:
         text = f"{error}; the activation may or may not have started"
-        return AepLostAnswerError(request.name, text=text, advice=_LOOK, **_begun(error))
+        return AepLostAnswerError(request.name, text=text, advice=_LOOK, **_partial_response(error))
     advice = f"is {connection.base_url} reachable from this machine?"
     if error.begun is not None:
         advice = _BETWEEN
-    return AepTransientError(request.name, text=str(error), advice=advice, **_begun(error))
+    return AepTransientError(request.name, text=str(error), advice=advice, **_partial_response(error))
 
 
-class _Begun(TypedDict, total=False):
+class _PartialResponse(TypedDict, total=False):
     status: int
     request_id: str
 
 
-def _begun(error: TransportError) -> _Begun:
+def _partial_response(error: TransportError) -> _PartialResponse:
     """Return what is known of an answer that never came to its end."""
     if error.begun is None:
         return {}
     return {"status": error.begun.status, "request_id": request_id_of(error.begun.headers)}
 
 
-def _blotted(received: Received, *secrets: str) -> bytes:
+def _without_secrets(received: Received, *secrets: str) -> bytes:
     """Return the body without secrets: error pages may echo the request, and their text is shown."""
     body = received.body
     if not 200 <= received.status < 300:

@@ -108,7 +108,7 @@ def ended_at(job: ExportJob) -> dt.datetime | None:
     return job.finished_at or job.created_at
 
 
-def told(news: Sequence[ExportJob]) -> dict[str, Any]:
+def event_payload(news: Sequence[ExportJob]) -> dict[str, Any]:
     """Return what the event says of the newest export, and how many finished since the last event."""
     newest = news[0]
     ended = ended_at(newest)

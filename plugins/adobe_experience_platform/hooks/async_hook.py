@@ -147,7 +147,7 @@ class AdobeExperiencePlatformAsyncHook:
                 if self._session is None:
                     self._session = _session(settings)
                 received = await self._send_with(self._session, settings, send)
-        gate.heard(began, received.status, retry_after_of(received))
+        gate.record_response(began, received.status, retry_after_of(received))
         return received
 
     async def _send_with(self, session: aiohttp.ClientSession, settings: AepConnection, send: Send) -> Received:

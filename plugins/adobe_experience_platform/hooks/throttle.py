@@ -59,7 +59,7 @@ class Throttle:
                 if not free.done():
                     free.set_result(None)
 
-    def heard(self, began: float, status: int, retry_after: float | None) -> None:
+    def record_response(self, began: float, status: int, retry_after: float | None) -> None:
         """Learn from an answer.
 
         :param began: when its request began: of many that were under way together only the first counts.

@@ -45,7 +45,7 @@ class WatcherMemory:
         if look.news:
             newest = look.news[0]
             log.info("Segment export %s has finished: %s", newest.id, count(len(look.news), "new export"))
-            return export_news.told(look.news)
+            return export_news.event_payload(look.news)
         if before is None:
             log.info("Watching segment exports of %s: what has finished so far is not news", look.mark.place)
         else:

@@ -123,7 +123,7 @@ def test_notices_that_fail_or_hang_stop_neither_the_delivery_nor_each_other(
     assert set(texts) == {"#my_campaign", "short"}
     assert "Gold customers → Mail" in texts["#my_campaign"]
     assert texts["short"].endswith(" (my_campaign)")
-    assert "NoticeMail could not be sent, the delivery is not affected: ConnectionRefusedError" in run.log
+    assert "NoticeMail failed; the delivery is not affected: ConnectionRefusedError" in run.log
     assert "Hanging was given up after 1 s" in run.log
     assert "s3cr3t" not in run.log
 

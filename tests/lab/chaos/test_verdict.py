@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from lab.chaos import paper, races
-from lab.chaos.kills import Result
-from lab.chaos.paper import Findings
+from lab.chaos.kills import KillResult
+from lab.chaos.paper import ChaosFindings
 from lab.chaos.plan import Kill, Moment, Point, Victim
 from lab.chaos.races import Finish, Kind, Race
-from lab.chaos.verdict import Outcome
+from lab.chaos.verdict import DeliveryOutcome
 
 GOLD, SILVER = ("mail", "gold"), ("mail", "silver")
 
 
-def outcome(**changes: Any) -> Outcome:
+def outcome(**changes: Any) -> DeliveryOutcome:
     well: dict[str, Any] = {
         "run_id": "kill-1",
         "state": "success",
@@ -24,7 +24,7 @@ def outcome(**changes: Any) -> Outcome:
         "counted": {GOLD: 1, SILVER: 1},
         "reported": {GOLD: "success", SILVER: "success"},
     }
-    return Outcome(**{**well, **changes})
+    return DeliveryOutcome(**{**well, **changes})
 
 
 def test_a_delivery_that_went_well_has_no_problems() -> None:
@@ -56,10 +56,10 @@ def test_a_red_run_that_says_what_is_so_is_no_problem() -> None:
 def test_the_paper_has_a_row_for_each_kill_and_a_summary_of_the_races() -> None:
     point = Point(Victim.TRIGGERER, Moment.AWAITED)
     kill = Kill(4, point, {"mail": ["gold", "silver"]}, 0.0, lost_took_effect=False, ends_meanwhile=True, away=5.0)
-    result = Result(kill, (outcome(), outcome(run_id="besides")), 12.4)
+    result = KillResult(kill, (outcome(), outcome(run_id="besides")), 12.4)
     finish = Finish(Race(0, Kind.TWINS, "wait"), ("success", "success"), 2, 0, ())
 
-    text = paper.document("make chaos SEED=7", 7, 600, Findings([result], [finish], "It held.", []))
+    text = paper.document("make chaos SEED=7", 7, 600, ChaosFindings([result], [finish], "It held.", []))
 
     assert "| 4 | triggerer | flow runs are awaited | 1 1 | 1 1 | success success | 0 | 12 s |" in text
     assert f"| {Kind.TWINS} | `wait` | 1 | 1 | success and success | 2 | 0 |" in text
@@ -69,7 +69,7 @@ def test_the_paper_has_a_row_for_each_kill_and_a_summary_of_the_races() -> None:
 
 
 def test_the_paper_names_every_problem() -> None:
-    text = paper.document("make chaos", 7, 60, Findings([], [], "", ["LOST: a", "DUPLICATE: b"]))
+    text = paper.document("make chaos", 7, 60, ChaosFindings([], [], "", ["LOST: a", "DUPLICATE: b"]))
 
     assert "* LOST: a\n* DUPLICATE: b" in text
     assert "nothing was delivered twice" not in text

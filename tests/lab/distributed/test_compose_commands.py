@@ -22,12 +22,12 @@ WRONG = [["scheduler", "--no-such-option"], ["celery", "werker"], ["db"]]
 
 
 @pytest.fixture(scope="module")
-def services() -> dict[str, compose.Service]:
+def services() -> dict[str, compose.ComposeService]:
     return compose.read(REPOSITORY / "docker-compose.yaml", compose_env.strong_values())
 
 
 @pytest.fixture(scope="module")
-def commands(services: dict[str, compose.Service]) -> list[list[str]]:
+def commands(services: dict[str, compose.ComposeService]) -> list[list[str]]:
     """Return the arguments of every call of `airflow` in commands, scripts and health checks."""
     found = []
     for service in services.values():
@@ -68,7 +68,7 @@ def test_every_airflow_command_is_taken_by_the_installed_one(commands: list[list
 
 
 def test_every_setting_is_one_of_airflows_or_its_providers(
-    services: dict[str, compose.Service], probed: dict[str, Any]
+    services: dict[str, compose.ComposeService], probed: dict[str, Any]
 ) -> None:
     names = {name for service in services.values() for name in service.environment if name.startswith("AIRFLOW__")}
     settings = {name.removeprefix("AIRFLOW__").lower().replace("__", ".") for name in names}
@@ -82,7 +82,7 @@ def test_the_installed_celery_goes_with_the_installed_provider(probed: dict[str,
 
 
 def test_the_workers_health_check_is_a_command_of_the_installed_celery(
-    services: dict[str, compose.Service], distributed_environment: None
+    services: dict[str, compose.ComposeService], distributed_environment: None
 ) -> None:
     words = shlex.split(services["worker"].healthcheck[-1])
     assert words[:2] == ["celery", "--app"]
@@ -96,7 +96,7 @@ def test_the_workers_health_check_is_a_command_of_the_installed_celery(
 
 
 def test_the_demo_is_called_with_arguments_that_it_takes(
-    services: dict[str, compose.Service], monkeypatch: pytest.MonkeyPatch
+    services: dict[str, compose.ComposeService], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = services["demo"].command
     assert command[:3] == ("python", "-m", "tools.remote_demo")
@@ -106,7 +106,7 @@ def test_the_demo_is_called_with_arguments_that_it_takes(
     assert remote_demo(list(command[3:])) == 1
 
 
-def test_health_checks_ask_the_port_that_is_served(services: dict[str, compose.Service]) -> None:
+def test_health_checks_ask_the_port_that_is_served(services: dict[str, compose.ComposeService]) -> None:
     asked = {name: re.findall(r"localhost:(\d+)", " ".join(one.healthcheck)) for name, one in services.items()}
 
     assert {name: ports for name, ports in asked.items() if ports} == {

@@ -11,7 +11,7 @@ from tools.airflow_settings import REPOSITORY
 FILE = REPOSITORY / "docker-compose.yaml"
 
 
-def read(tmp_path: Path, text: str, **variables: str) -> dict[str, compose.Service]:
+def read(tmp_path: Path, text: str, **variables: str) -> dict[str, compose.ComposeService]:
     file = tmp_path / "docker-compose.yaml"
     file.write_text(text)
     return compose.read(file, variables)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from include.aep_simulator.seed import SeedDocument
 from include.aep_simulator.simulator import Simulator
-from lab.chaos.verdict import Outcome
+from lab.chaos.verdict import DeliveryOutcome
 from lab.distributed import deliveries, paper
 from lab.distributed.storm import Felt
 
@@ -29,8 +29,8 @@ def test_the_simulated_aep_holds_what_they_deliver() -> None:
 
 
 def test_a_line_says_how_often_each_pair_was_delivered() -> None:
-    delivery = deliveries.Delivery("delivery-07", {"mail": ["a", "b", "c"]})
-    outcome = Outcome(
+    delivery = deliveries.DrawnDelivery("delivery-07", {"mail": ["a", "b", "c"]})
+    outcome = DeliveryOutcome(
         run_id="delivery-07",
         state="success",
         expected=dict.fromkeys(delivery.pairs, 1),

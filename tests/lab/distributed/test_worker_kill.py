@@ -6,7 +6,7 @@ import pytest
 
 from lab.chaos.arena import ADHOC, until
 from lab.distributed.cluster import Cluster
-from lab.distributed.deliveries import Delivery, counts, seed
+from lab.distributed.deliveries import DrawnDelivery, counts, seed
 from tools.simulator_client import SimulatorClient
 
 DAG = "aep_adhoc_activation"
@@ -21,7 +21,7 @@ def simulator(cluster: Cluster) -> SimulatorClient:
 
 
 def test_a_killed_worker_neither_loses_nor_doubles_a_delivery(cluster: Cluster, simulator: SimulatorClient) -> None:
-    delivery = Delivery("killed-worker", {"mail": ["gold", "silver"]})
+    delivery = DrawnDelivery("killed-worker", {"mail": ["gold", "silver"]})
     simulator.reset(seed([delivery], run_seconds=2))
     simulator.add_faults(
         {"kind": "wait_release", "method": "POST", "path": ADHOC, "effect": True, "if_gone": "carry_out"}

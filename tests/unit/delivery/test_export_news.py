@@ -8,7 +8,7 @@ import json
 import pytest
 
 from adobe_experience_platform.aep.export_jobs import ExportJob
-from adobe_experience_platform.delivery.export_news import Mark, look, told
+from adobe_experience_platform.delivery.export_news import Mark, look, event_payload
 from adobe_experience_platform.delivery.rounds import Snapshot
 from tests.support.parts import NOW, job_json, millis
 
@@ -111,7 +111,7 @@ def test_exports_without_times_are_known_by_their_ids() -> None:
     assert [item.id for item in found.news] == ["9"]
     assert found.mark is not None
     assert news(snap(OLD, untold), found.mark) == []
-    assert told(found.news)["ended_at"] is None
+    assert event_payload(found.news)["ended_at"] is None
 
 
 def test_failed_exports_are_no_news() -> None:
@@ -155,7 +155,7 @@ def test_a_mark_that_cannot_be_read_counts_as_none(stored: object) -> None:
 def test_what_is_told_is_small_and_whole() -> None:
     found = look(snap(OLD, job(722, ended=2), job(723, hours=4, ended=3)), marked(OLD), NOW)
 
-    assert told(found.news) == {
+    assert event_payload(found.news) == {
         "export_id": "722",
         "ended_at": (NOW - dt.timedelta(hours=2)).isoformat(),
         "created_at": (NOW - dt.timedelta(hours=3)).isoformat(),

@@ -23,7 +23,7 @@ def most_together(gate: Throttle, tasks: int) -> int:
             most = max(most, together)
             await asyncio.sleep(0)
             together -= 1
-            gate.heard(began, 200, None)
+            gate.record_response(began, 200, None)
 
     async def scene():
         await asyncio.gather(*(one() for _ in range(tasks)))
@@ -43,7 +43,7 @@ def test_after_too_many_requests_all_wait_and_then_fewer_run_together(monkeypatc
 
     async def scene():
         async with gate.turn() as began:
-            gate.heard(began, 429, None)
+            gate.record_response(began, 429, None)
         start = time.monotonic()
         async with gate.turn():
             return time.monotonic() - start
@@ -57,26 +57,26 @@ def test_answers_of_requests_that_were_under_way_together_count_once():
     gate = Throttle(8)
     began = time.monotonic()
     for _ in range(8):
-        gate.heard(began, 429, None)
+        gate.record_response(began, 429, None)
     assert gate.allowed == 4
 
 
 def test_it_recovers_step_by_step():
     gate = Throttle(4)
-    gate.heard(time.monotonic(), 429, None)
+    gate.record_response(time.monotonic(), 429, None)
     assert gate.allowed == 2
     for _ in range(2 + 3):
-        gate.heard(time.monotonic(), 200, None)
+        gate.record_response(time.monotonic(), 200, None)
     assert gate.allowed == 4
     for _ in range(100):
-        gate.heard(time.monotonic(), 200, None)
+        gate.record_response(time.monotonic(), 200, None)
     assert gate.allowed == 4
 
 
 def test_what_aep_asks_for_is_kept_and_an_endless_pause_is_not():
     async def pause_after(status, retry_after):
         gate = Throttle()
-        gate.heard(time.monotonic(), status, retry_after)
+        gate.record_response(time.monotonic(), status, retry_after)
         try:
             async with asyncio.timeout(0.3), gate.turn():
                 return 0

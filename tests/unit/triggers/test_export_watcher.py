@@ -163,8 +163,8 @@ def test_a_watcher_outlives_an_aep_that_is_away_or_refuses(aep: LocalAep, store:
 
     assert [event["export_id"] for event in events] == ["723"]
     assert "20 times in a row" in log
-    assert "AEP answers again" in log
-    assert log.count("could not be asked") < 6
+    assert "AEP responds again" in log
+    assert log.count("Polling AEP failed") < 6
 
 
 def test_a_store_that_is_away_delays_but_loses_nothing(aep: LocalAep, store: MarkStore, quick: None) -> None:
