@@ -10,7 +10,7 @@ DOC = """
 ### Deliver Adobe Experience Platform audiences now
 
 Sends the chosen audiences to their file destinations **exactly once**, without waiting for the daily
-export. AEP delivers the latest daily snapshot; nothing is evaluated anew.
+export. AEP delivers the latest daily snapshot; audiences are not re-evaluated.
 
 1. Run **aep_catalog** once: its log lists your destinations and audiences, and JSON to paste here.
 2. Press **Trigger**, paste it into *What to deliver*, keep what you need, and start.
@@ -22,7 +22,7 @@ everything again, start a new run.
 """
 
 LIMITS = "Limits and waiting"
-POLICIES = "When something is in the way"
+POLICIES = "Conflicts and stale exports"
 PLACE = "Connection"
 
 with DAG(
@@ -74,7 +74,7 @@ with DAG(
                 "adopt": "take it as this delivery",
                 "fail": "stop, send nothing",
             },
-            title="The audience is being delivered already",
+            title="If the audience is already being delivered",
             description="Another on-demand delivery of the same audience is in progress.",
             section=POLICIES,
         ),
@@ -82,9 +82,9 @@ with DAG(
             "fail",
             type="string",
             enum=["fail", "accept"],
-            values_display={"fail": "the run fails", "accept": "that is good enough"},
-            title="AEP delivers only a part",
-            description="AEP ends a delivery as partial success.",
+            values_display={"fail": "the run fails", "accept": "accept it"},
+            title="If AEP delivers only part",
+            description="AEP reports partial success: some records did not arrive.",
             section=POLICIES,
         ),
         "max_export_age_hours": Param(
@@ -110,7 +110,7 @@ with DAG(
             minimum=1,
             maximum=80,
             title="Audiences per job",
-            description="AEP takes 80 at most; each audience counts once per destination. More become several jobs.",
+            description="At most 80; an audience counts once per destination. Larger deliveries become several jobs.",
             section=LIMITS,
         ),
         "poll_interval": Param(
@@ -118,7 +118,7 @@ with DAG(
             type="number",
             minimum=1,
             maximum=3600,
-            title="Longest pause between two looks (seconds)",
+            title="Longest pause between two polls (seconds)",
             section=LIMITS,
         ),
         "export_timeout_minutes": Param(

@@ -15,7 +15,7 @@ REQUIREMENTS = bootstrap.ROOT / "requirements.txt"
 
 
 def main() -> int:
-    """Ask, print what is known, and fail on a finding as well as when nobody could be asked."""
+    """Ask, print what is known, and fail on a finding or when the lookup fails."""
     done = subprocess.run(
         [
             *[str(bootstrap.VENV_PYTHON), "-m", "uv", "tool", "run", "--quiet", "--from", PIP_AUDIT, "pip-audit"],

@@ -42,7 +42,7 @@ UV_SETTINGS = {
 
 
 class BootstrapError(Exception):
-    """The environment cannot be made; the message says what to do about it."""
+    """The environment cannot be created; the message says what to do about it."""
 
 
 def main() -> int:
@@ -124,7 +124,7 @@ def locked() -> Iterator[None]:
 
 
 def check_disk() -> None:
-    """Refuse to start what would end half-way with a full disk."""
+    """Refuse to start when the disk is too full to finish."""
     free = shutil.disk_usage(str(ROOT)).free
     if free < NEEDED_DISK_BYTES:
         raise BootstrapError(
@@ -230,7 +230,7 @@ def run(command: "list[str]", failure: str, env: "dict[str, str] | None" = None)
 
 
 def say(text: str) -> None:
-    """Tell the person who waits what is going on."""
+    """Print progress."""
     print(f"==> {text}", flush=True)
 
 

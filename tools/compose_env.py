@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         _write_privately(path, after)
         print(f"{'Wrote' if before is None else 'Added to'} {path}: {', '.join(added)}")
     else:
-        print(f"{path} has all that it needs; nothing was changed")
+        print(f"{path} is complete; nothing was changed")
     print("Start with: docker compose up --detach --build")
     print(f"Then log in at http://127.0.0.1:8080 as admin; the password is AIRFLOW_ADMIN_PASSWORD in {path}")
     return 0

@@ -36,7 +36,7 @@ Activation = dict[str, list[str]]
 
 
 class DemoError(Exception):
-    """The demo did not do what it shows."""
+    """The demo did not deliver as expected."""
 
 
 def main() -> int:

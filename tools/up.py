@@ -43,7 +43,7 @@ def main() -> int:
         console.print(str(error), style="red", markup=False)
         return 1
     except KeyboardInterrupt:
-        console.print("\nStopped. `make up` goes on with the same runs, `make clean` forgets them.")
+        console.print("\nStopped. `make up` continues with the same runs; `make clean` deletes them.")
     return 0
 
 
@@ -83,7 +83,7 @@ def only_one() -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise AlreadyUpError("`make up` runs already, in another terminal.") from None
+            raise AlreadyUpError("`make up` is already running in another terminal.") from None
         yield
 
 

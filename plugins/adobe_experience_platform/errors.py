@@ -1,6 +1,6 @@
-"""Everything that can go wrong, as types.
+"""The exception tree.
 
-:mod:`.aep.answers` reads AEP's error bodies; what Airflow does with an error says :mod:`.operators.retry`.
+:mod:`.aep.answers` reads AEP's error bodies; :mod:`.operators.retry` decides what Airflow does with an error.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class AepConnectionConfigError(AepError):
 
 
 class AepInputError(AepError):
-    """The request itself is wrong; nothing was sent. ``faults`` holds one line each."""
+    """The input is invalid; nothing was sent. ``faults`` holds one line each."""
 
     def __init__(self, faults: Sequence[str], *, intro: str = "Nothing was sent.") -> None:
         self.faults = list(faults)
@@ -38,7 +38,7 @@ class AepInputError(AepError):
 
 
 class AepCallError(AepError):
-    """A call to AEP did not give the answer it should.
+    """A call to AEP failed.
 
     :param call: name of the call, such as ``GET /flows/{id}``.
     :param status: HTTP status, None when there was no answer.
@@ -110,7 +110,7 @@ class AepLostAnswerError(AepCallError):
 
 
 class AepDeadlineError(AepError):
-    """A wait took longer than it may; it is not retried."""
+    """A wait exceeded its deadline; it is not retried."""
 
 
 class AepExportError(AepError):

@@ -1,4 +1,4 @@
-"""What Airflow's provider manager is told: the connection type and its form."""
+"""The provider's metadata for Airflow: the connection type and its form."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def get_provider_info() -> dict[str, Any]:
                     "settle_margin_seconds": {
                         "description": (
                             "Seconds, on top of the request time-out, after which an activation whose answer was "
-                            "lost and that AEP does not list is taken not to have started."
+                            "lost and that AEP does not list is treated as not started."
                         ),
                         "version_added": "0.1.0",
                         "type": "float",
@@ -52,7 +52,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "campaigns_folder": {
                         "description": (
-                            "Folder of campaign files. Left empty: include/campaigns beside the folder of DAG files."
+                            "Folder of campaign files. If empty: include/campaigns beside the folder of DAG files."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
@@ -71,10 +71,10 @@ def _field(label: str, description: str, **schema: Any) -> dict[str, Any]:
 
 _FIELDS: dict[str, Any] = {
     "org_id": _field("IMS organization id", "Such as ABC123@AdobeOrg; shown in the Developer Console project."),
-    "sandbox_name": _field("Sandbox", "Lower-case name of the sandbox; prod if left empty.", default="prod"),
+    "sandbox_name": _field("Sandbox", "Lower-case name of the sandbox; prod if empty.", default="prod"),
     "scopes": _field(
         "Scopes",
-        "Comma separated, as shown in the Developer Console project; left empty, the usual scopes of AEP.",
+        "Comma-separated, as shown in the Developer Console project; if empty, AEP's usual scopes.",
     ),
     "tenant": _field(
         "Tenant",
@@ -86,12 +86,12 @@ _FIELDS: dict[str, Any] = {
     ),
     "access_token": _field(
         "Access token",
-        "Used as it is instead of minting one with the client secret; for short tests only.",
+        "Used as is instead of a token minted with the client secret; for short tests only.",
         format="password",
     ),
     "timeout": {
         "label": "Time-out (seconds)",
-        "description": "For one request; 60 if left empty.",
+        "description": "For one request; 60 if empty.",
         "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 600},
     },
     "verify": _field("CA bundle", "Path of a CA bundle, or false to accept any certificate (tests only)."),

@@ -21,7 +21,7 @@ def test_what_was_pasted_is_delivered(page: Page, scene: Scene, airflow: LocalAi
     form.section("Connection")
     form.text("Airflow connection", scene.conn_id)
     form.section("Limits and waiting")
-    form.field("Longest pause between two looks (seconds)").fill("2")
+    form.field("Longest pause between two polls (seconds)").fill("2")
 
     _, run_id = form.submit()
 

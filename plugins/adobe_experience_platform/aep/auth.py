@@ -136,7 +136,7 @@ def refused(verdict: AnswerReading) -> AepAuthError:
 
 
 def speaks_like_ims(code: str) -> bool:
-    """Whether a refusal's code is one of OAuth's words; AEP's own codes have digits, strangers have none."""
+    """Whether a refusal's code is one of OAuth's words; AEP's own codes have digits, other servers send none."""
     return bool(_OAUTH_CODE.fullmatch(code))
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a connection, said to the person who has just filled in its form."""
+"""Explains what is wrong with a connection to the person who has just filled in its form."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CONSOLE = "the project's credential in the Adobe Developer Console"
 
 
 def explain(error: AepError, settings: AepConnection | None) -> str:
-    """Say in one plain sentence what to do; the error's own words follow in brackets.
+    """Say in one plain sentence what to do, followed by the original error in parentheses.
 
     :param error: what a call with this connection raised.
     :param settings: the connection, None if it could not even be read: then the error says all.

@@ -41,7 +41,7 @@ PAGE_SIZE = 100
 """The most that the Flow Service returns for destinations; the export list has no documented limit."""
 
 MAX_PAGES = 200
-"""A list that never ends is a broken answer, not a reason to read for ever."""
+"""A list that never ends is a broken answer, not a reason to read forever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +232,7 @@ def activate(pairs: Iterable[Pair], *, export_id: str | None) -> Call[list[Activ
     for pair in pairs:
         info.setdefault(pair.flow_id, []).append(pair.audience_id)
     body: dict[str, object] = {"activationInfo": info}
-    # Without an Accept header version 1 applies; HTTP clients add one unless told, hence "*/*" as curl sends.
+    # Without an Accept header version 1 applies; HTTP clients add one by default, hence "*/*" as curl sends.
     headers = {"Accept": ACCEPT_V2}
     if export_id is not None:
         body["exportIds"] = [export_id]

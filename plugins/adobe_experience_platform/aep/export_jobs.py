@@ -42,8 +42,8 @@ class ExportJob:
     :param raw_status: the word AEP used.
     :param schema_name: ``_xdm.context.profile`` for people.
     :param created_at: creation time (UTC), None if absent.
-    :param finished_at: end of the job (UTC) where AEP tells it.
-    :param records: number of exported profiles where AEP tells it.
+    :param finished_at: end of the job (UTC) if AEP reports it.
+    :param records: number of exported profiles if AEP reports it.
     """
 
     id: str

@@ -49,7 +49,7 @@ _RUN_STATUS = {
 
 
 class Counts(NamedTuple):
-    """Records of one audience in a run; None where AEP does not tell."""
+    """Records of one audience in a run; None where AEP does not say."""
 
     exported: int | None
     skipped: int | None

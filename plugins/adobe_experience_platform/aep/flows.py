@@ -16,9 +16,9 @@ class MappedAudience:
 
     :param id: the selector's ``id``; for imported audiences this is the *external* id.
     :param system_id: ``systemSegmentId`` of an imported audience, else "".
-    :param start_date: first day of its schedule (UTC), None if not told.
+    :param start_date: first day of its schedule (UTC), None if unknown.
     :param end_date: last day of its schedule (UTC), None if open-ended.
-    :param mapped_at: time of mapping (UTC), None if not told.
+    :param mapped_at: time of mapping (UTC), None if unknown.
     :param is_file_export: whether the selector has what only file exports have.
     """
 
@@ -56,7 +56,7 @@ class MappedAudience:
 class DestinationFlow:
     """A destination dataflow (``GET /flows/{id}``) and the audiences mapped to it.
 
-    :param is_destination: ``isDestinationFlow``; None where the flow does not tell.
+    :param is_destination: ``isDestinationFlow``; None where the flow does not say.
     :param tells_audiences: whether the flow has a list of audiences at all (it may be empty).
     :param last_run_state: ``lastRunDetails.state``, "" if it never ran.
     """

@@ -1,4 +1,4 @@
-"""Reading JSON of unknown quality: every function returns a usable value or says that there is none."""
+"""Read untrusted JSON: every function returns a usable value or reports that there is none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words for people: foreign text made safe for one line, counts, names beside ids."""
+"""Text for people: external text made safe for one line, counts, names beside ids."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _TEXT_LIMIT = 500
 
 
 def one_line(text: str, limit: int = _TEXT_LIMIT) -> str:
-    """Make foreign text safe for one log line: no control characters, no endless bodies."""
+    """Make external text safe for one log line: no control characters, bounded length."""
     begin = text[: limit * 20]  # a body may have millions of characters, and the event loop waits meanwhile
     clean = " ".join("".join(char if char.isprintable() else " " for char in begin).split())
     cut = len(clean) > limit or len(begin) < len(text)
@@ -21,7 +21,7 @@ _SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 100
 
 
 def short_repr(value: object, limit: int = 60) -> str:
-    """Show a foreign value of any type in one line of ASCII, however large or deep it is."""
+    """Show an external value of any type in one line of ASCII, however large or deep it is."""
     try:
         return one_line(ascii(value) if isinstance(value, str) else _SHORT.repr(value), limit)
     except ValueError:  # an integer of thousands of digits

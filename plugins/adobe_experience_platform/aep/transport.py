@@ -34,9 +34,9 @@ ATTEMPTS = 5
 BACKOFF_FIRST = 1.0
 BACKOFF_LAST = 20.0
 LONGEST_SLEEP = 60.0
-"""Seconds. AEP asking for a longer pause ends the call; the task's retry then waits as told."""
+"""Seconds. AEP asking for a longer pause ends the call; the task's retry then waits that long."""
 MAX_BODY = 16 * 1024 * 1024
-"""Bytes. 100 flows or runs are well below; more is no answer of AEP's."""
+"""Bytes. 100 flows or runs are well below; more is not from AEP."""
 MAX_REDIRECTS = 3
 
 

@@ -161,9 +161,9 @@ class Policies(Block):
     """What to do when something is in the way, and limits: as the parameters of ``aep_adhoc_activation``."""
 
     on_conflict: Literal["wait", "adopt", "fail"] = Field(
-        "wait", description="The audience is being delivered already."
+        "wait", description="What to do if the audience is already being delivered."
     )
-    on_partial_success: Literal["fail", "accept"] = Field("fail", description="AEP delivers only a part.")
+    on_partial_success: Literal["fail", "accept"] = Field("fail", description="What to do if AEP delivers only part.")
     max_export_age_hours: Annotated[float, Field(ge=0, le=8760)] | None = Field(
         36, description="Refuse to deliver a snapshot older than this; null: any age."
     )

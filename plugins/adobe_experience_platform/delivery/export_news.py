@@ -1,6 +1,6 @@
-"""Which segment exports have finished since the last look: what an asset watcher remembers, and what it tells.
+"""Which segment exports have finished since the last look: what an asset watcher remembers and reports.
 
-The mark is kept in the asset's own state store, so a new triggerer knows what was told before. Only times and ids
+The mark is kept in the asset's own state store, so a new triggerer knows what was reported before. Only times and ids
 of AEP are compared with each other, never with our clock. No I/O.
 """
 
@@ -25,8 +25,8 @@ MOST_IDS = 1000
 class Mark:
     """What was finished at the last look.
 
-    :param place: organization and sandbox; another one begins anew.
-    :param ended_at: when the newest export ended, None if there was none or AEP does not tell.
+    :param place: organization and sandbox; another place starts over.
+    :param ended_at: when the newest export ended, None if there was none or AEP does not say.
     :param ids: the finished exports that AEP listed.
     """
 
@@ -74,8 +74,8 @@ class ExportNews:
 
     :param news: exports that finished since the mark, the newest first; empty while one is in progress.
     :param waiting: exports in progress.
-    :param stuck: exports in progress for so long that nobody waits for them.
-    :param mark: what to remember if the news are told; None while there is nothing to remember.
+    :param stuck: exports in progress for so long that they are not waited for.
+    :param mark: what to remember once the news is reported; None while there is nothing to remember.
     """
 
     news: tuple[ExportJob, ...] = ()
@@ -104,7 +104,7 @@ def look(snapshot: Snapshot, mark: Mark | None, now: dt.datetime) -> ExportNews:
 
 
 def ended_at(job: ExportJob) -> dt.datetime | None:
-    """Return when an export ended, as well as AEP tells it."""
+    """Return when an export ended, as precisely as AEP says."""
     return job.finished_at or job.created_at
 
 

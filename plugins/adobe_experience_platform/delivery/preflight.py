@@ -2,7 +2,7 @@
 
 Each rule cites what Adobe documents: the flow exists, is enabled and is a destination; the audience is
 mapped, inside its schedule (or has none, frequency ONCE) and mapped over an hour ago; imported audiences
-go by their system-generated id. What a flow does not tell is a warning, never a refusal.
+go by their system-generated id. What a flow does not say is a warning, never a refusal.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Findings:
     aliases: dict[str, str] = field(default_factory=dict)
 
     def names(self, pairs: Iterable[Pair]) -> dict[str, str]:
-        """Return id → name of the flows and audiences in ``pairs``, where AEP tells a name."""
+        """Return id → name of the flows and audiences in ``pairs``, where AEP has a name."""
         names: dict[str, str] = {}
         for pair in pairs:
             flow = self.flows.get(pair.flow_id)
@@ -66,7 +66,7 @@ def inspect(
     :param pairs: what is to be delivered.
     :param run: carries out a call, such as ``hook.call``.
     :param now: the present (aware time).
-    :raises AepCallError: if AEP cannot be asked at all.
+    :raises AepCallError: if AEP cannot be reached at all.
     """
     wanted: dict[str, list[str]] = {}
     for pair in pairs:

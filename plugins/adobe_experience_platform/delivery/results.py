@@ -18,7 +18,7 @@ UNKNOWN = "unknown"
 
 
 class Result(TypedDict):
-    """One pair's outcome; times are ISO 8601 in UTC, counts None where AEP does not tell."""
+    """One pair's outcome; times are ISO 8601 in UTC, counts None where AEP does not say."""
 
     flow_id: str
     audience_id: str

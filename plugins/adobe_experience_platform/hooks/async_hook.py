@@ -72,7 +72,7 @@ class AdobeExperiencePlatformAsyncHook:
     async def settings(self, *, again: bool = False) -> AepConnection:
         """Return the checked connection, read without blocking the event loop.
 
-        :param again: read it anew: a rotated secret takes effect without a restart.
+        :param again: read it again: a rotated secret takes effect without a restart.
         """
         if self._settings is None or again:
             if fault := conn_id_fault(self.aep_conn_id):

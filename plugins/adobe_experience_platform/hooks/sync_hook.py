@@ -71,7 +71,7 @@ class AdobeExperiencePlatformHook(HttpHook):
     hook_name = "Adobe Experience Platform"
 
     attempts: int | None = None
-    """How often a call is tried; None: as :mod:`.transport` says."""
+    """Attempts per call; None uses the default of :mod:`.transport`."""
 
     def __init__(self, aep_conn_id: str = DEFAULT_CONN_ID, sandbox_name: str | None = None, **kwargs: Any) -> None:
         super().__init__(method="GET", http_conn_id=aep_conn_id, auth_type=NoAuth, **kwargs)

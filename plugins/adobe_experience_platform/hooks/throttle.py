@@ -1,4 +1,4 @@
-"""Politeness towards AEP: bounded concurrency, and one slow-down for all when AEP asks for it.
+"""Rate limiting: bounded concurrency, and a shared pause when AEP asks for one.
 
 A triggerer may watch for a thousand tasks; whatever they ask goes through one :class:`Throttle` per
 account, so that a thousand are as polite as one.
@@ -60,7 +60,7 @@ class Throttle:
                     free.set_result(None)
 
     def record_response(self, began: float, status: int, retry_after: float | None) -> None:
-        """Learn from an answer.
+        """Adapt to a response.
 
         :param began: when its request began: of many that were under way together only the first counts.
         :param retry_after: seconds that AEP asks for, if it does.

@@ -1,7 +1,7 @@
 """A requests adapter whose answers must be complete in time, however slowly their bytes come.
 
-The read timeout of requests and urllib3 begins anew with every byte: a server that sends one now and then
-holds a worker for ever. Here it is the time for the whole answer, from its status line to its last byte.
+The read timeout of requests and urllib3 restarts with every byte, so a server that sends one now and then
+holds a worker forever. Here it is the time for the whole answer, from its status line to its last byte.
 """
 
 from __future__ import annotations

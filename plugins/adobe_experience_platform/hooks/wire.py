@@ -1,4 +1,4 @@
-"""What both hooks do around a socket: TLS and proxy settings, bounds, and what a failure means in plain words."""
+"""What both hooks share around a socket: TLS and proxy settings, limits, and plain words for failures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from adobe_experience_platform.aep import CONN_TYPE, MAX_BODY, AepConnection, Re
 from adobe_experience_platform.errors import AepConnectionConfigError
 
 CONNECT_TIMEOUT = 10.0
-"""Seconds until a connection has to stand."""
+"""Seconds until a connection must be established."""
 
 
 def begun_answer(status: int, headers: Mapping[str, str]) -> Received:

@@ -1,4 +1,4 @@
-"""One notifier of Airflow's: it is made, told what to say, and what goes wrong in it stays in the log."""
+"""Send a notice with one of Airflow's notifiers; its errors are logged and never reach the delivery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``aep_catalog``: what can be delivered, with names, ids and JSON to paste, so that nobody hunts for ids."""
+"""``aep_catalog``: what you can deliver, with names, ids and JSON to paste."""
 
 from __future__ import annotations
 

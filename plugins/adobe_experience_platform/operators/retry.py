@@ -1,4 +1,4 @@
-"""When Airflow should run a failed task again: at once, as AEP told us, or not at all."""
+"""When Airflow retries a failed task: as the task says, after the pause that AEP asks for, or not at all."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 LONGEST_DELAY = 3600.0
-"""Seconds; AEP asking for more is read as this much."""
+"""Seconds; a longer pause is cut to this."""
 
 
 class AepRetryPolicy(RetryPolicy):
-    """Fail at once on what cannot heal, wait as told on 429 and 503, else leave it to the task's settings.
+    """Fail at once on permanent errors, wait as AEP asks on 429 and 503, otherwise use the task's settings.
 
     The default of every operator and sensor of this package; another ``retry_policy``, as an argument or in
     ``default_args``, replaces it.

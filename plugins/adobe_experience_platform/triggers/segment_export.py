@@ -36,7 +36,7 @@ class SegmentExportTrigger(SharedPollTrigger):
     :param said: what the task has already logged that it waits for; it is not logged again.
 
     Event: ``{"status": "done" | "timeout" | "error", "message": str}``; that of a watcher is ``done`` and has
-    ``export_id``, ``ended_at``, ``created_at``, ``profiles`` (of the newest export; None where AEP does not tell),
+    ``export_id``, ``ended_at``, ``created_at``, ``profiles`` (of the newest export; None where AEP does not say),
     ``exports`` (how many finished since the last event).
     """
 

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from adobe_experience_platform.aep.export_jobs import ExportJob
-from adobe_experience_platform.delivery.export_news import Mark, look, event_payload
+from adobe_experience_platform.delivery.export_news import Mark, event_payload, look
 from adobe_experience_platform.delivery.rounds import Snapshot
 from tests.support.parts import NOW, job_json, millis
 
