@@ -6,16 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator, TaskGroup, TriggerRule, XComArg
-from airflow.sdk.definitions._internal.mixins import ResolveMixin
-from airflow.sdk.definitions.param import DagParam
 
-from adobe_experience_platform.aep import DEFAULT_CONN_ID
-from adobe_experience_platform.delivery import MAX_PAIRS_PER_JOB, CampaignDay, xcom
+from adobe_experience_platform.delivery import SETTINGS, CampaignDay, xcom
 from adobe_experience_platform.notifications import Notices
 from adobe_experience_platform.operators import (
     AdHocActivationOperator,
@@ -42,34 +39,6 @@ RETRIES = 3
 RETRY_DELAY = timedelta(seconds=30)
 
 
-class StableParam(ResolveMixin):
-    """A ``dag.param(…)`` that reads the same at every parse.
-
-    Airflow writes a DagParam among the arguments of a mapped task with its memory address, so that each parse
-    would make a new version of the DAG.
-    """
-
-    def __init__(self, param: DagParam) -> None:
-        self._param = param
-
-    def iter_references(self) -> Iterable[tuple[Any, str]]:
-        """Return no task: a param depends on none."""
-        return ()
-
-    def resolve(self, context: Context) -> Any:
-        """Return the param's value in this run."""
-        return self._param.resolve(context)
-
-    def __repr__(self) -> str:
-        """Return what the serialized DAG shows."""
-        return f"params[{self._param.serialize()['name']!r}]"
-
-
-def stable(value: Resolvable) -> Resolvable:
-    """Make a value fit for the arguments of a mapped task."""
-    return StableParam(value) if isinstance(value, DagParam) else value
-
-
 def callbacks(defaults: Mapping[str, Any], name: str, *more: Callable[[Context], None]) -> list[Any]:
     """Return the callbacks that a DAG's author has given, and ours after them."""
     given = defaults.get(name) or []
@@ -88,17 +57,6 @@ class ActivationTaskGroup(TaskGroup):
 def activation_pipeline(
     *,
     activation_info: Resolvable,
-    aep_conn_id: Resolvable = DEFAULT_CONN_ID,
-    sandbox_name: Resolvable = None,
-    api_version: Resolvable = "v2",
-    max_audiences_per_job: Resolvable = MAX_PAIRS_PER_JOB,
-    max_export_age_hours: Resolvable = 36,
-    on_conflict: Resolvable = "wait",
-    on_partial_success: Resolvable = "fail",
-    dry_run: Resolvable = False,
-    poll_interval: Resolvable = 30,
-    export_timeout_minutes: Resolvable = 240,
-    activation_timeout_minutes: Resolvable = 180,
     check_conf: bool = False,
     campaign_day: CampaignDay | None = None,
     approval: Approval | bool = False,
@@ -109,13 +67,16 @@ def activation_pipeline(
     group_id: str = "delivery",
     prefix_group_id: bool = False,
     default_args: dict[str, Any] | None = None,
+    **settings: Resolvable,
 ) -> ActivationTaskGroup:
     """Build the tasks of one delivery: plan, (ask,) wait, find the export, activate, watch, report.
 
-    Every argument takes a value or something that Airflow resolves at run time (``dag.param("…")``, an
-    XComArg); they mean what the params of the DAG ``aep_adhoc_activation`` of the same name mean.
+    ``activation_info`` and every setting take a value or something that Airflow resolves at run time
+    (``dag.param("…")``, an XComArg, a template).
 
     :param activation_info: {flow id: [audience id, …]}.
+    :param settings: the delivery's settings, such as ``on_conflict="wait"``: the params of the DAG
+        ``aep_adhoc_activation`` of the same name, see :class:`~.settings.DeliverySettings`.
     :param check_conf: refuse conf keys that are no params of the DAG.
     :param campaign_day: deliver at most once per day and within bounds, see :class:`~.campaign_day.CampaignDay`; for
         DAGs that an asset starts. None (default): every run delivers.
@@ -132,7 +93,8 @@ def activation_pipeline(
     Returns the task group. Its ``output`` is what ``report`` returns, ``{"summary": {…}, "results": […]}``: a task that
     takes it runs when everything was delivered.
     """
-    place = {"aep_conn_id": aep_conn_id, "sandbox_name": sandbox_name}
+    if unknown := sorted(set(settings) - set(SETTINGS)):
+        raise TypeError(f"activation_pipeline() has no argument {', '.join(unknown)}")
     group = ActivationTaskGroup(group_id=group_id, prefix_group_id=prefix_group_id)
     # A DAG of somebody's own may say how its tasks are retried, for all of them.
     outer = {**group.dag.default_args, **group.default_args}
@@ -151,66 +113,45 @@ def activation_pipeline(
         plan = PlanJobsOperator(
             task_id=PLAN,
             activation_info=activation_info,
-            api_version=api_version,
-            max_audiences_per_job=max_audiences_per_job,
-            max_export_age_hours=max_export_age_hours,
-            on_conflict=on_conflict,
-            on_partial_success=on_partial_success,
-            dry_run_only=dry_run,
-            poll_interval=poll_interval,
-            export_timeout_minutes=export_timeout_minutes,
-            activation_timeout_minutes=activation_timeout_minutes,
+            settings=settings,
             check_conf=check_conf,
             skip_on_dry_run=[ids[task] for task in ids if task != PLAN],
             campaign_day=campaign_day,
             labels=labels,
             deferrable=deferrable,
             **claims,
-            **place,
         )
-        names = cast("Any", plan.output)[xcom.NAMES]
+        planned = cast("Any", plan.output)
+        # What plan_jobs has checked, for all others.
+        checked = {"settings": planned[xcom.SETTINGS]}
+        names = planned[xcom.NAMES]
         wait_export = SegmentExportSensor(
             task_id=WAIT_EXPORT,
             activation_info=plan.output,
-            on_conflict=on_conflict,
-            export_timeout_minutes=export_timeout_minutes,
-            poll_interval=poll_interval,
             names=names,
             deferrable=deferrable,
-            **place,
+            **checked,
         )
-        latest = LatestSegmentExportOperator(task_id=LATEST, max_export_age_hours=max_export_age_hours, **place)
+        latest = LatestSegmentExportOperator(task_id=LATEST, **checked)
         activate = AdHocActivationOperator.partial(
             task_id=ACTIVATE,
-            api_version=stable(api_version),
-            max_export_age_hours=stable(max_export_age_hours),
-            on_conflict=stable(on_conflict),
-            export_timeout_minutes=stable(export_timeout_minutes),
-            poll_interval=stable(poll_interval),
             names=names,
             # Failed runs are sent again by wait_for_flow_runs, which turns red and is cleared.
             resend_failed=False,
             deferrable=deferrable,
             map_index_template="{{ task.job_title }}",
-            **({"campaign_day": cast("Any", plan.output)[xcom.CAMPAIGN_DAY], **claims} if campaign_day else {}),
-            **{name: stable(value) for name, value in place.items()},
+            **({"campaign_day": planned[xcom.CAMPAIGN_DAY], **claims} if campaign_day else {}),
+            **checked,
         ).expand(job=plan.output)
         watch = DeliveryOperator(
             task_id=WAIT_RUNS,
             jobs=plan.output,
             submit_task_id=ids[ACTIVATE],
-            api_version=api_version,
-            max_export_age_hours=max_export_age_hours,
-            on_conflict=on_conflict,
-            on_partial_success=on_partial_success,
-            export_timeout_minutes=export_timeout_minutes,
-            activation_timeout_minutes=activation_timeout_minutes,
-            poll_interval=poll_interval,
             names=names,
             deferrable=deferrable,
             # Watches what was submitted although a job was refused; does not run if there is no plan.
             trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
-            **place,
+            **checked,
         )
         report = DeliveryReportOperator(
             task_id=REPORT,
@@ -237,7 +178,7 @@ def activation_pipeline(
                 names=names,
                 title=group.dag.dag_display_name,
                 approval=approval if isinstance(approval, Approval) else None,
-                **place,
+                **checked,
             )
             plan >> approve >> wait_export
     return group

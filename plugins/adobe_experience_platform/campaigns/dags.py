@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import DAG, CronTriggerTimetable, Param, conf, get_parsing_context
 from airflow.sdk.definitions.callback import AsyncCallback
 
-from adobe_experience_platform.delivery import CampaignDay
+from adobe_experience_platform.delivery import CampaignDay, form_field
 from adobe_experience_platform.errors import AepInputError
 from adobe_experience_platform.notifications import Notices, delivered_by, delivered_within, export_or_due
 from adobe_experience_platform.operators import markdown, plain
@@ -66,7 +66,6 @@ def raise_faults(folder: Path) -> None:
 
 def build(campaign: Campaign) -> DAG:
     """Build the DAG of a campaign: the same tasks as those of ``aep_adhoc_activation``."""
-    policies = campaign.policies
     dag = DAG(
         dag_id=campaign.dag_id,
         dag_display_name=campaign.title or campaign.dag_id,
@@ -80,14 +79,7 @@ def build(campaign: Campaign) -> DAG:
         default_args={"owner": campaign.owner},
         tags=[TAG, *campaign.tags],
         deadline=_deadline(campaign),
-        params={
-            "dry_run": Param(
-                False,
-                type="boolean",
-                title="Dry run",
-                description="Check everything and show the plan, but send nothing.",
-            )
-        },
+        params={"dry_run": Param(**form_field("dry_run"))},
         **_start(campaign),
     )
     with dag:
@@ -97,13 +89,7 @@ def build(campaign: Campaign) -> DAG:
             aep_conn_id=campaign.connection,
             sandbox_name=campaign.sandbox,
             api_version=campaign.api_version,
-            on_conflict=policies.on_conflict,
-            on_partial_success=policies.on_partial_success,
-            max_export_age_hours=policies.max_export_age_hours,
-            max_audiences_per_job=policies.max_audiences_per_job,
-            poll_interval=policies.poll_interval,
-            export_timeout_minutes=policies.export_timeout_minutes,
-            activation_timeout_minutes=policies.activation_timeout_minutes,
+            **campaign.policies.model_dump(),
             dry_run=dag.param("dry_run"),
             campaign_day=_day(campaign),
             approval=_approval(campaign),

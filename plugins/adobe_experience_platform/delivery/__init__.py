@@ -1,5 +1,10 @@
 """The rules of a delivery: input, split, preflight, exports, the exactly-once protocol, results. No Airflow, no I/O."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
 from . import export_news, exports, preflight, rounds, xcom
 from .campaign_day import CampaignDay, DayAction, DayDecision, Holder, clock_fault, clock_time, zone_fault
 from .input import MAX_PAIRS_PER_RUN, check_id, parse_activation_info, read_activation_info, shorten
@@ -25,17 +30,22 @@ from .rounds import Snapshot
 from .search import RunSearch, concerns, find, names_of
 from .submission import KEY, Done, OnConflict, Settle, Submission, WaitFor
 
+if TYPE_CHECKING:
+    from .settings import SETTINGS, DeliverySettings, checked_settings, form_field, read_settings
+
 __all__ = [
     "API_VERSIONS",
     "KEY",
     "MAX_PAIRS_PER_JOB",
     "MAX_PAIRS_PER_RUN",
     "NOT_SENT",
+    "SETTINGS",
     "UNKNOWN",
     "CampaignDay",
     "DayAction",
     "DayDecision",
     "Delivery",
+    "DeliverySettings",
     "Done",
     "Findings",
     "Holder",
@@ -51,6 +61,7 @@ __all__ = [
     "WaitFor",
     "check_id",
     "check_version",
+    "checked_settings",
     "clock_fault",
     "clock_time",
     "concerns",
@@ -59,6 +70,7 @@ __all__ = [
     "export_news",
     "exports",
     "find",
+    "form_field",
     "is_delivered",
     "is_terminal",
     "line_of",
@@ -66,6 +78,7 @@ __all__ = [
     "parse_activation_info",
     "preflight",
     "read_activation_info",
+    "read_settings",
     "results_of",
     "rounds",
     "shorten",
@@ -76,3 +89,12 @@ __all__ = [
     "xcom",
     "zone_fault",
 ]
+
+_LAZY = dict.fromkeys(("SETTINGS", "DeliverySettings", "checked_settings", "form_field", "read_settings"), "settings")
+"""Made with pydantic, which takes a tenth of a second to load: loaded when they are first used."""
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

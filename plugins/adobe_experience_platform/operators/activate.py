@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, count
-from adobe_experience_platform.delivery import API_VERSIONS, KEY, MAX_PAIRS_PER_JOB, Job, OnConflict, Submission, xcom
+from adobe_experience_platform.delivery import KEY, MAX_PAIRS_PER_JOB, Job, OnConflict, Submission, xcom
 from adobe_experience_platform.errors import AepInputError
 
 from .base import Resolvable, TaskStore, read_event
@@ -37,6 +37,8 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         ``fail``. (templated)
     :param export_timeout_minutes: how long to wait for exports and conflicts, minutes; default 240. (templated)
     :param poll_interval: longest pause between two polls, seconds; default 30. (templated)
+    :param settings: what ``plan_jobs`` has checked (its XCom ``settings``), instead of the single settings;
+        optional. (templated)
     :param wait_for_completion: watch the flow runs to their end too; default False.
     :param on_partial_success: with ``wait_for_completion``: ``fail`` (default) or ``accept``. (templated)
     :param activation_timeout_minutes: with ``wait_for_completion``: how long, minutes; default 180. (templated)
@@ -68,7 +70,19 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         "on_partial_success",
         "activation_timeout_minutes",
         "names",
+        "settings",
         "campaign_day",
+    )
+    own_settings = (
+        "aep_conn_id",
+        "sandbox_name",
+        "api_version",
+        "max_export_age_hours",
+        "on_conflict",
+        "export_timeout_minutes",
+        "poll_interval",
+        "on_partial_success",
+        "activation_timeout_minutes",
     )
     operator_extra_links = (DestinationLink(),)
 
@@ -90,6 +104,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         activation_timeout_minutes: float = 180,
         resend_failed: bool = True,
         names: Any = None,
+        settings: Any = None,
         campaign_day: Any = None,
         deferrable: bool = True,
         retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
@@ -111,6 +126,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         self.activation_timeout_minutes = activation_timeout_minutes
         self.resend_failed = resend_failed
         self.names = names
+        self.settings = settings
         self.campaign_day = campaign_day
         self.deferrable = deferrable
 
@@ -154,15 +170,10 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
 
     def _submission(self, context: Context) -> Submission:
         job = self._job()
-        faults = []
-        if self.api_version not in API_VERSIONS:
-            faults.append(f"api_version {self.api_version!r} is unknown: choose v1 or v2")
-        if self.on_conflict not in list(OnConflict):
-            faults.append(f"on_conflict {self.on_conflict!r} is unknown: choose wait, adopt or fail")
         if len(job.pairs) > MAX_PAIRS_PER_JOB:
-            faults.append(f"{len(job.pairs)} pairs are more than the {MAX_PAIRS_PER_JOB} that AEP takes in one job")
-        if faults:
-            raise AepInputError(faults)
+            raise AepInputError(
+                [f"{len(job.pairs)} pairs are more than the {MAX_PAIRS_PER_JOB} that AEP takes in one job"]
+            )
         submission: Submission
 
         def after_set(key: str, value: dict[str, object]) -> None:
@@ -173,9 +184,9 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
             job=job,
             store=TaskStore(context, after_set),
             max_tries=context["ti"].max_tries,
-            api_version=self.api_version,
-            on_conflict=OnConflict(self.on_conflict),
-            max_export_age_hours=self.max_export_age_hours,
+            api_version=self.options.api_version,
+            on_conflict=OnConflict(self.options.on_conflict),
+            max_export_age_hours=self.options.max_export_age_hours,
             export_id=str(self.export_job_id) if self.export_job_id else None,
             names=self.names or {},
             log=self.log,
@@ -192,7 +203,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         job = submission.job
         self._push_link(context, job.pairs[0].flow_id)
         known = len(job.pairs) - len(submission.missing)
-        self.log.info("Delivering %s, API %s", job.title, self.api_version)
+        self.log.info("Delivering %s, API %s", job.title, self.options.api_version)
         if known:
             self.log.info("%s already submitted by this run: not sent again", count(known, "audience"))
 

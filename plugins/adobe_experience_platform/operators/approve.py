@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from adobe_experience_platform.aep import DEFAULT_CONN_ID, FlowRun, Pair, RunStatus, count, endpoints
-from adobe_experience_platform.delivery import Job, names_of, xcom
+from adobe_experience_platform.aep import FlowRun, Pair, RunStatus, count, endpoints
+from adobe_experience_platform.delivery import Job, checked_settings, names_of, xcom
 from adobe_experience_platform.errors import AepError
 
 from .retry import AEP_RETRY_POLICY
@@ -50,13 +50,12 @@ class ApproveDeliveryOperator(HITLOperator):
     :param names: id → name, what ``plan_jobs`` pushed as ``names``. (templated)
     :param title: what people call this delivery.
     :param approval: who may answer, and until when.
-    :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``. (templated)
-    :param sandbox_name: sandbox; None takes the connection's. (templated)
+    :param settings: what ``plan_jobs`` has checked, its XCom ``settings``. (templated)
 
     Returns ``{"approved": true, "by": user, "at": ISO time}``; the XCom ``approval`` holds the same, also after a no.
     """
 
-    template_fields: Sequence[str] = ("subject", "body", "jobs", "names", "aep_conn_id", "sandbox_name")
+    template_fields: Sequence[str] = ("subject", "body", "jobs", "names", "settings")
 
     def __init__(
         self,
@@ -65,8 +64,7 @@ class ApproveDeliveryOperator(HITLOperator):
         names: Any = None,
         title: str = "",
         approval: Approval | None = None,
-        aep_conn_id: str = DEFAULT_CONN_ID,
-        sandbox_name: str | None = None,
+        settings: Any = None,
         retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
@@ -82,8 +80,7 @@ class ApproveDeliveryOperator(HITLOperator):
         self.jobs = jobs
         self.names = names
         self.title = title
-        self.aep_conn_id = aep_conn_id
-        self.sandbox_name = sandbox_name
+        self.settings = settings
 
     def execute(self, context: Context) -> Any:
         """Ask."""
@@ -120,7 +117,8 @@ class ApproveDeliveryOperator(HITLOperator):
         """Say in Markdown what will be delivered, with names and what was delivered last."""
         from adobe_experience_platform.hooks import AdobeExperiencePlatformHook
 
-        hook = AdobeExperiencePlatformHook(self.aep_conn_id or "", self.sandbox_name or None)
+        settings = checked_settings(self.settings or {})
+        hook = AdobeExperiencePlatformHook(settings.aep_conn_id, settings.sandbox_name)
         pairs = [(pair, job.aliases) for job in jobs for pair in job.pairs]
         flows = list(dict.fromkeys(pair.flow_id for pair, _ in pairs))
         before = {flow: self._runs(hook, flow) for flow in flows}

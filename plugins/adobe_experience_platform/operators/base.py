@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, conf
 from airflow.sdk.api.datamodels._generated import TaskInstanceState
@@ -12,7 +12,7 @@ from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
 from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout
 
 from adobe_experience_platform.aep import Pair, destination_url, one_line, short_repr
-from adobe_experience_platform.delivery import xcom
+from adobe_experience_platform.delivery import DeliverySettings, checked_settings, xcom
 from adobe_experience_platform.errors import AepDeadlineError, AepError, AepInputError, AepTransientError
 from adobe_experience_platform.triggers import ARGUMENTS_VERSION, EVENT_VERSION, SegmentExportTrigger
 
@@ -68,12 +68,21 @@ class AepTask(BaseOperator):
     The arguments are documented where people meet them, on the operators and sensors.
     """
 
-    aep_conn_id: str
-    sandbox_name: str | None
-    poll_interval: float
-    deferrable: bool
+    settings: Any = None
+    deferrable: bool = True
+    own_settings: ClassVar[Sequence[str]] = ()
+    """The settings of a delivery that this task takes as arguments."""
 
+    _options: DeliverySettings | None = None
     _hook: AdobeExperiencePlatformHook | None = None
+
+    @property
+    def options(self) -> DeliverySettings:
+        """The settings of the delivery: those that ``plan_jobs`` has checked, or one's own arguments, checked now."""
+        if self._options is None:
+            own = {name: getattr(self, name) for name in self.own_settings}
+            self._options = checked_settings(self.settings if isinstance(self.settings, Mapping) else own)
+        return self._options
 
     @property
     def hook(self) -> AdobeExperiencePlatformHook:
@@ -81,7 +90,7 @@ class AepTask(BaseOperator):
         if self._hook is None:
             from adobe_experience_platform.hooks import AdobeExperiencePlatformHook
 
-            self._hook = AdobeExperiencePlatformHook(self.aep_conn_id or "", self.sandbox_name or None)
+            self._hook = AdobeExperiencePlatformHook(self.options.aep_conn_id, self.options.sandbox_name)
         return self._hook
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -100,16 +109,16 @@ class AepTask(BaseOperator):
     def _trigger_arguments(self, deadline: dt.datetime) -> dict[str, Any]:
         return {
             "v": ARGUMENTS_VERSION,
-            "aep_conn_id": self.aep_conn_id,
+            "aep_conn_id": self.options.aep_conn_id,
             "sandbox_name": self.hook.settings.sandbox_name,
             "deadline": deadline.isoformat(),
-            "poll_interval": float(self.poll_interval),
+            "poll_interval": self.options.poll_interval,
         }
 
     def _tags(self) -> dict[str, str]:
         """Return the tags of this task's metrics."""
         settings = self.hook.settings
-        return {"dag_id": self.dag_id, "conn_id": self.aep_conn_id, "sandbox": settings.sandbox_name}
+        return {"dag_id": self.dag_id, "conn_id": self.options.aep_conn_id, "sandbox": settings.sandbox_name}
 
     def _defer_until(self, trigger: Any, deadline: dt.datetime) -> None:
         """Wait in the triggerer; does not return. Every wait goes on in ``execute_complete``."""

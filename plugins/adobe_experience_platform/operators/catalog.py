@@ -32,6 +32,7 @@ class CatalogOperator(AepTask):
     """
 
     template_fields: Sequence[str] = ("aep_conn_id", "sandbox_name")
+    own_settings = ("aep_conn_id", "sandbox_name")
 
     def __init__(
         self,

@@ -23,13 +23,16 @@ class LatestSegmentExportOperator(AepTask):
     :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``. (templated)
     :param sandbox_name: sandbox; None takes the connection's. (templated)
     :param max_export_age_hours: refuse an older snapshot; None accepts any age; default 36. (templated)
+    :param settings: what ``plan_jobs`` has checked (its XCom ``settings``), instead of the arguments above;
+        optional. (templated)
 
     Returns the job's id as text. Raises :class:`~.errors.AepExportError` if there is none or it is too old.
 
     Source: Adobe, Segmentation Service API, ``GET /export/jobs``.
     """
 
-    template_fields: Sequence[str] = ("aep_conn_id", "sandbox_name", "max_export_age_hours")
+    template_fields: Sequence[str] = ("aep_conn_id", "sandbox_name", "max_export_age_hours", "settings")
+    own_settings = ("aep_conn_id", "sandbox_name", "max_export_age_hours")
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class LatestSegmentExportOperator(AepTask):
         aep_conn_id: str = DEFAULT_CONN_ID,
         sandbox_name: str | None = None,
         max_export_age_hours: float | None = 36,
+        settings: Any = None,
         retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
@@ -44,13 +48,14 @@ class LatestSegmentExportOperator(AepTask):
         self.aep_conn_id = aep_conn_id
         self.sandbox_name = sandbox_name
         self.max_export_age_hours = max_export_age_hours
+        self.settings = settings
 
     def execute(self, context: Context) -> str:
         """Read the list of exports, newest first."""
         moment = now()
         jobs = self.hook.call(endpoints.profile_export_jobs(moment - exports.LOOK_BACK, newest_succeeded=True))
         state = exports.state_of(jobs, moment)
-        latest = exports.require_fresh(state, moment, self.max_export_age_hours)
+        latest = exports.require_fresh(state, moment, self.options.max_export_age_hours)
         if latest.snapshot_at is None:
             self.log.warning("AEP does not tell when segment export job %s ran, so its age is unknown", latest.id)
         for job in state.failed_since:

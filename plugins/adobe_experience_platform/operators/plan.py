@@ -9,19 +9,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
-from adobe_experience_platform.aep import DEFAULT_CONN_ID, Pair, conn_id_fault, count, short_repr
+from adobe_experience_platform.aep import Pair, count, short_repr
 from adobe_experience_platform.delivery import (
-    API_VERSIONS,
-    MAX_PAIRS_PER_JOB,
     MAX_PAIRS_PER_RUN,
     CampaignDay,
     DayAction,
     Findings,
     Job,
-    OnConflict,
-    check_id,
     preflight,
     read_activation_info,
+    read_settings,
     shorten,
     split,
     xcom,
@@ -48,17 +45,8 @@ class PlanJobsOperator(AepTask):
     and returned unchanged when the task runs again, so that a cleared run keeps its jobs.
 
     :param activation_info: {flow id: [audience id, …]}. (templated)
-    :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``. (templated)
-    :param sandbox_name: sandbox; None takes the connection's. (templated)
-    :param api_version: ``v2`` or ``v1``. (templated)
-    :param max_audiences_per_job: 1 to 80, counted as (flow, audience) pairs. (templated)
-    :param max_export_age_hours: a number or None. (templated)
-    :param on_conflict: ``wait``, ``adopt`` or ``fail``. (templated)
-    :param on_partial_success: ``fail`` or ``accept``. (templated)
-    :param dry_run_only: (param ``dry_run``) stop after the plan, send nothing, skip later tasks. (templated)
-    :param poll_interval: seconds. (templated)
-    :param export_timeout_minutes: minutes. (templated)
-    :param activation_timeout_minutes: minutes. (templated)
+    :param settings: name → value of the delivery's settings, see :class:`~.settings.DeliverySettings`; what is left out
+        has its default. (templated)
     :param check_conf: refuse conf keys that are no params of the DAG; default True.
     :param skip_on_dry_run: ids of the tasks that a dry run skips, or a run that must not deliver.
     :param campaign_day: the campaign's day rules, a :class:`~.campaign_day.CampaignDay`; None (default): no rules.
@@ -72,36 +60,13 @@ class PlanJobsOperator(AepTask):
     delivery is overdue.
     """
 
-    template_fields: Sequence[str] = (
-        "activation_info",
-        "aep_conn_id",
-        "sandbox_name",
-        "api_version",
-        "max_audiences_per_job",
-        "max_export_age_hours",
-        "on_conflict",
-        "on_partial_success",
-        "dry_run_only",
-        "poll_interval",
-        "export_timeout_minutes",
-        "activation_timeout_minutes",
-    )
+    template_fields: Sequence[str] = ("activation_info", "settings")
 
     def __init__(
         self,
         *,
         activation_info: Any,
-        aep_conn_id: str = DEFAULT_CONN_ID,
-        sandbox_name: str | None = None,
-        api_version: str = "v2",
-        max_audiences_per_job: int = MAX_PAIRS_PER_JOB,
-        max_export_age_hours: float | None = 36,
-        on_conflict: str = "wait",
-        on_partial_success: str = "fail",
-        dry_run_only: bool = False,
-        poll_interval: float = 30,
-        export_timeout_minutes: float = 240,
-        activation_timeout_minutes: float = 180,
+        settings: Mapping[str, Any] | None = None,
         check_conf: bool = True,
         skip_on_dry_run: Collection[str] = (),
         campaign_day: CampaignDay | None = None,
@@ -111,19 +76,8 @@ class PlanJobsOperator(AepTask):
         **kwargs: Any,
     ) -> None:
         super().__init__(retry_policy=retry_policy, **kwargs)
-        # What a run's conf holds is only known at run time, whatever the annotations above promise.
         self.activation_info = activation_info
-        self.aep_conn_id: Any = aep_conn_id
-        self.sandbox_name: Any = sandbox_name
-        self.api_version = api_version
-        self.max_audiences_per_job: Any = max_audiences_per_job
-        self.max_export_age_hours = max_export_age_hours
-        self.on_conflict = on_conflict
-        self.on_partial_success = on_partial_success
-        self.dry_run_only: Any = dry_run_only
-        self.poll_interval: Any = poll_interval
-        self.export_timeout_minutes = export_timeout_minutes
-        self.activation_timeout_minutes = activation_timeout_minutes
+        self.settings = settings
         self.check_conf = check_conf
         self.skip_on_dry_run = sorted(skip_on_dry_run)
         self.campaign_day = campaign_day
@@ -136,19 +90,19 @@ class PlanJobsOperator(AepTask):
         if gate and gate.require().act in (DayAction.SKIP, DayAction.TOO_LATE):
             gate.skip()
             self._skip_the_rest(context)
-        self.sandbox_name = self.sandbox_name or None
+        self._options, setting_faults = read_settings(self.settings or {})
         pairs, faults = read_activation_info(self.activation_info)
-        faults = [*self._conf_faults(context), *faults, *self._setting_faults()]
+        faults = [*self._conf_faults(context), *faults, *setting_faults]
         findings = self._look_up(pairs, faults)
         faults += [str(fault) for fault in findings.faults]
         if not any(fault.startswith("max_audiences_per_job") for fault in faults):
             try:
-                groups = split(pairs, int(self.max_audiences_per_job))
+                groups = split(pairs, self.options.max_audiences_per_job)
             except AepInputError as error:
                 faults += error.faults
         if faults:
             raise AepInputError(shorten(faults))
-        if gate and not self.dry_run_only:
+        if gate and not self.options.dry_run:
             if gate.verdict.wait_until is not None:
                 self._wait_until(gate.verdict.wait_until, gate.verdict.reason)
                 return self.execute(context)
@@ -157,10 +111,11 @@ class PlanJobsOperator(AepTask):
         names = labelled(findings.names(pairs), self.labels)
         settings = self.hook.settings
         place = {"sandbox_name": settings.sandbox_name, "tenant": settings.tenant}
+        context["ti"].xcom_push(key=xcom.SETTINGS, value=self.options.to_json())
         context["ti"].xcom_push(key=xcom.NAMES, value=names)
         context["ti"].xcom_push(key=xcom.PLACE, value=place)
         self._show(pairs, jobs, names, findings)
-        if self.dry_run_only:
+        if self.options.dry_run:
             self.log.info("Dry run: nothing was sent, and the tasks that follow are skipped.")
             self._skip_the_rest(context)
         return [job.to_json() for job in jobs]
@@ -182,7 +137,7 @@ class PlanJobsOperator(AepTask):
             time.sleep(min(left, 60.0))
 
     def _skip_the_rest(self, context: Context) -> NoReturn:
-        context["ti"].xcom_push(key="return_value", value=[])
+        context["ti"].xcom_push(key=xcom.RETURN_VALUE, value=[])
         raise DownstreamTasksSkipped(tasks=list(self.skip_on_dry_run))
 
     def _conf_faults(self, context: Context) -> list[str]:
@@ -198,45 +153,11 @@ class PlanJobsOperator(AepTask):
             if key not in known
         ]
 
-    def _setting_faults(self) -> list[str]:
-        """Check what the form checks too: a DAG can also be started without it."""
-        faults: list[str] = []
-        choices: list[tuple[str, Any, Sequence[str]]] = [
-            ("api_version", self.api_version, API_VERSIONS),
-            ("on_conflict", self.on_conflict, [item.value for item in OnConflict]),
-            ("on_partial_success", self.on_partial_success, ("fail", "accept")),
-        ]
-        for name, value, allowed in choices:
-            if value not in allowed:
-                faults.append(f"{name} is {short_repr(value)}: choose {' or '.join(allowed)}")
-        numbers: list[tuple[str, Any, float, float, bool]] = [
-            ("max_audiences_per_job", self.max_audiences_per_job, 1, MAX_PAIRS_PER_JOB, False),
-            ("max_export_age_hours", self.max_export_age_hours, 0, 24 * 365, True),
-            ("poll_interval", self.poll_interval, 1, 3600, False),
-            ("export_timeout_minutes", self.export_timeout_minutes, 0, 7 * 24 * 60, False),
-            ("activation_timeout_minutes", self.activation_timeout_minutes, 0, 7 * 24 * 60, False),
-        ]
-        for name, value, least, most, optional in numbers:
-            if value is None and optional:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-                faults.append(f"{name} is {short_repr(value)}: enter a number from {least} to {most}")
-        if isinstance(self.max_audiences_per_job, float) and not self.max_audiences_per_job.is_integer():
-            faults.append(f"max_audiences_per_job is {self.max_audiences_per_job}: enter a whole number")
-        if not isinstance(self.dry_run_only, bool):
-            faults.append(f"dry_run is {short_repr(self.dry_run_only)}: choose true or false")
-        if self.sandbox_name is not None and (fault := check_id(self.sandbox_name, "sandbox_name")):
-            faults.append(fault)
-        if fault := conn_id_fault(self.aep_conn_id):
-            faults.append(f"aep_conn_id {fault}")
-        return faults
-
     def _look_up(self, pairs: Sequence[Pair], faults: list[str]) -> Findings:
         """Ask AEP about every flow; faults of the input and of AEP come together."""
-        usable = not conn_id_fault(self.aep_conn_id)
-        sandbox_ok = self.sandbox_name is None or not check_id(self.sandbox_name, "")
+        place_is_known = not any(fault.startswith(("aep_conn_id", "sandbox_name")) for fault in faults)
         findings = Findings()
-        if 0 < len(pairs) <= MAX_PAIRS_PER_RUN and usable and sandbox_ok:
+        if 0 < len(pairs) <= MAX_PAIRS_PER_RUN and place_is_known:
             try:
                 findings = preflight.inspect(pairs, self.hook.call, now())
             except AepError as error:
@@ -257,7 +178,7 @@ class PlanJobsOperator(AepTask):
             ids = {pair.audience_id for pair in group}
             aliases = {key: value for key, value in findings.aliases.items() if key in ids}
             jobs.append(Job(number, len(groups), group, aliases))
-        if not self.dry_run_only:
+        if not self.options.dry_run:
             for job in jobs:
                 store.set(f"job_{job.number}", job.to_json())
             store.set("jobs", {"count": len(jobs)})
@@ -273,7 +194,7 @@ class PlanJobsOperator(AepTask):
             count(len(jobs), "job"),
             settings.sandbox_name,
             settings.org_id,
-            self.api_version,
+            self.options.api_version,
         )
         rows = [
             (

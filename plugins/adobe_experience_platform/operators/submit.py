@@ -29,7 +29,6 @@ WATCHING: dict[str, object] = {"watching": True}
 class SubmittingTask(AepTask):
     """A task that submits jobs exactly once, see :mod:`.submission`."""
 
-    export_timeout_minutes: float
     names: Any
 
     def _submit(self, context: Context, submissions: Sequence[Submission], *, settled: str = "") -> None:
@@ -41,7 +40,7 @@ class SubmittingTask(AepTask):
             is_settled = submission.key == settled
             while not isinstance(step := self.hook.call(submission.step(settled=is_settled)), Done):
                 is_settled = False
-                deadline = deadline_of(context, "submit", self.export_timeout_minutes)
+                deadline = deadline_of(context, "submit", self.options.export_timeout_minutes)
                 if now() >= deadline:
                     what = (
                         step.reason
@@ -83,7 +82,7 @@ class SubmittingTask(AepTask):
         self.log.info("Before anything is sent, this must end: %s", step.reason)
         pairs = list(submission.missing) if submission.on_conflict == "wait" else []
         # AEP has just refused: even if its lists show nothing, asking again at once would be refused again.
-        least = 0.0 if step.conflict is None else min(float(self.poll_interval), CONFLICT_PAUSE)
+        least = 0.0 if step.conflict is None else min(self.options.poll_interval, CONFLICT_PAUSE)
         if step.conflict is not None and not check_id(step.conflict.flow_id, "") and step.conflict not in pairs:
             pairs.append(step.conflict)
         info = info_of(pairs)
@@ -98,7 +97,7 @@ class SubmittingTask(AepTask):
             snapshot = self.hook.call(rounds.export_call(info, now()))
             if not rounds.blockers(snapshot, pairs, submission.job.aliases, now())[0]:
                 return
-            time.sleep(polling.next_pause(time.monotonic() - since, float(self.poll_interval)))
+            time.sleep(polling.next_pause(time.monotonic() - since, self.options.poll_interval))
 
 
 def phase_of(context: Context) -> dict[str, object]:

@@ -43,26 +43,15 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
     :param jobs: what ``plan_jobs`` returned. (templated)
     :param submit_task_id: the (mapped) task that submits.
 
-    The other arguments are those of :class:`~.operators.AdHocActivationOperator` and
-    :class:`~.sensors.FlowRunSensor`.
+    :param settings: what ``plan_jobs`` has checked, its XCom ``settings``. (templated)
+    :param names: id → name, to show names beside ids; optional. (templated)
+    :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
 
     Returns ``{"summary": {…}, "results": […]}``. Raises :class:`~.errors.AepDeliveryError` naming every
     planned pair that has no run, failed, is partial, or never ended.
     """
 
-    template_fields: Sequence[str] = (
-        "jobs",
-        "aep_conn_id",
-        "sandbox_name",
-        "api_version",
-        "max_export_age_hours",
-        "on_conflict",
-        "on_partial_success",
-        "export_timeout_minutes",
-        "activation_timeout_minutes",
-        "poll_interval",
-        "names",
-    )
+    template_fields: Sequence[str] = ("jobs", "settings", "names")
     operator_extra_links = (DestinationLink(),)
 
     def __init__(
@@ -70,15 +59,7 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         *,
         jobs: Any,
         submit_task_id: str,
-        aep_conn_id: str,
-        sandbox_name: str | None = None,
-        api_version: str = "v2",
-        max_export_age_hours: float | None = None,
-        on_conflict: str = "wait",
-        on_partial_success: str = "fail",
-        export_timeout_minutes: float = 240,
-        activation_timeout_minutes: float = 180,
-        poll_interval: float = 30,
+        settings: Any,
         names: Any = None,
         deferrable: bool = True,
         retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
@@ -87,15 +68,7 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         super().__init__(retry_policy=retry_policy, **kwargs)
         self.jobs = jobs
         self.submit_task_id = submit_task_id
-        self.aep_conn_id = aep_conn_id
-        self.sandbox_name = sandbox_name
-        self.api_version = api_version
-        self.max_export_age_hours = max_export_age_hours
-        self.on_conflict = on_conflict
-        self.on_partial_success = on_partial_success
-        self.export_timeout_minutes = export_timeout_minutes
-        self.activation_timeout_minutes = activation_timeout_minutes
-        self.poll_interval = poll_interval
+        self.settings = settings
         self.names = names
         self.deferrable = deferrable
 
@@ -210,9 +183,9 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
             job=Job(job.number, job.of, tuple(pairs), job.aliases),
             store=TaskStore(context),
             max_tries=context["ti"].max_tries,
-            api_version=self.api_version,
-            on_conflict=OnConflict(self.on_conflict),
-            max_export_age_hours=self.max_export_age_hours,
+            api_version=self.options.api_version,
+            on_conflict=OnConflict(self.options.on_conflict),
+            max_export_age_hours=self.options.max_export_age_hours,
             key=REPAIR.format(job.number),
             names=self.names or {},
             log=self.log,

@@ -38,8 +38,6 @@ SHOWN = 50
 class WatchingTask(AepTask):
     """A task that watches flow runs to their end."""
 
-    activation_timeout_minutes: float
-    on_partial_success: str
     names: Mapping[str, str] | None
 
     def _watch(
@@ -56,7 +54,7 @@ class WatchingTask(AepTask):
         :param look_first: ask AEP before deferring: after a retry or a clear all may be over.
         :param ends_task: whether the task is over when these runs delivered.
         """
-        deadline = deadline_of(context, "watch", self.activation_timeout_minutes)
+        deadline = deadline_of(context, "watch", self.options.activation_timeout_minutes)
         if not deliveries:
             return []
         since = time.monotonic()
@@ -74,14 +72,14 @@ class WatchingTask(AepTask):
                 return results
             if self.deferrable:
                 break
-            time.sleep(polling.next_pause(time.monotonic() - since, float(self.poll_interval)))
+            time.sleep(polling.next_pause(time.monotonic() - since, self.options.poll_interval))
         shown = {ident for item in deliveries for ident in item.pair}
         trigger = FlowRunTrigger(
             orders=[[*item.pair, item.order.run_id, item.order.adopted] for item in deliveries],
             aliases=aliases,
             names={ident: name for ident, name in (self.names or {}).items() if ident in shown},
             ends_task=ends_task,
-            accept_partial=self.on_partial_success == "accept",
+            accept_partial=self.options.on_partial_success == "accept",
             **self._trigger_arguments(deadline),
         )
         runs = len({item.order.run_id for item in deliveries})
@@ -113,7 +111,7 @@ class WatchingTask(AepTask):
         """
         summary = summarize(results)
         context["ti"].xcom_push(key=xcom.PROGRESS, value=xcom.progress_note(results))
-        accept = self.on_partial_success == "accept"
+        accept = self.options.on_partial_success == "accept"
         bad = [item for item in results if not is_delivered(item, accept_partial=accept)]
         if bad:
             lines = [line_of(item, self.names or {}) for item in bad[:SHOWN]]

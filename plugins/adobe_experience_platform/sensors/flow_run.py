@@ -34,6 +34,8 @@ class FlowRunSensor(WatchingTask, BaseSensorOperator):
     :param on_partial_success: ``fail`` (default) or ``accept``. (templated)
     :param activation_timeout_minutes: how long to wait, minutes; default 180. (templated)
     :param poll_interval: longest pause between two polls, seconds; default 30. (templated)
+    :param settings: what ``plan_jobs`` has checked (its XCom ``settings``), instead of the single settings;
+        optional. (templated)
     :param names: id → name, to show names beside ids; optional. (templated)
     :param deferrable: wait in the triggerer (default); if False, as Airflow's ``mode`` says (``poke`` holds a worker
         slot, ``reschedule`` does not).
@@ -57,7 +59,9 @@ class FlowRunSensor(WatchingTask, BaseSensorOperator):
         "activation_timeout_minutes",
         "poll_interval",
         "names",
+        "settings",
     )
+    own_settings = ("aep_conn_id", "sandbox_name", "on_partial_success", "activation_timeout_minutes", "poll_interval")
     operator_extra_links = (DestinationLink(),)
 
     def __init__(
@@ -70,6 +74,7 @@ class FlowRunSensor(WatchingTask, BaseSensorOperator):
         activation_timeout_minutes: float = 180,
         poll_interval: float = 30,
         names: Any = None,
+        settings: Any = None,
         deferrable: bool = True,
         retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
@@ -82,6 +87,7 @@ class FlowRunSensor(WatchingTask, BaseSensorOperator):
         self.activation_timeout_minutes = self.timeout / 60 if "timeout" in kwargs else activation_timeout_minutes
         self.poll_interval = self.poke_interval if "poke_interval" in kwargs else poll_interval
         self.names = names
+        self.settings = settings
         self.deferrable = deferrable
 
     def execute(self, context: Context) -> Any:
@@ -94,8 +100,12 @@ class FlowRunSensor(WatchingTask, BaseSensorOperator):
         if flow_id := deliveries[0].pair.flow_id:
             self._push_link(context, flow_id)
         if not self.deferrable:
-            deadline_of(context, "watch", self.activation_timeout_minutes)  # it begins now, not with the first answer
-            self.poke_interval, self.timeout = poke_settings(self.poll_interval, self.activation_timeout_minutes)
+            deadline_of(
+                context, "watch", self.options.activation_timeout_minutes
+            )  # it begins now, not with the first answer
+            self.poke_interval, self.timeout = poke_settings(
+                self.options.poll_interval, self.options.activation_timeout_minutes
+            )
             return super().execute(context)
         return self._verdict(context, self._watch(context, deliveries, {}, look_first=context["ti"].try_number > 1))
 
@@ -106,7 +116,9 @@ class FlowRunSensor(WatchingTask, BaseSensorOperator):
         except AepTransientError as error:
             self.log.warning("%s", error)
             return False
-        if all(map(is_terminal, results)) or now() >= deadline_of(context, "watch", self.activation_timeout_minutes):
+        if all(map(is_terminal, results)) or now() >= deadline_of(
+            context, "watch", self.options.activation_timeout_minutes
+        ):
             return PokeReturnValue(is_done=True, xcom_value=self._verdict(context, results))
         return False
 

@@ -40,6 +40,8 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
     :param on_conflict: ``wait`` waits for flow runs too; ``adopt`` and ``fail`` do not. (templated)
     :param export_timeout_minutes: how long to wait, minutes; default 240. (templated)
     :param poll_interval: longest pause between two polls, seconds; default 30. (templated)
+    :param settings: what ``plan_jobs`` has checked (its XCom ``settings``), instead of the single settings;
+        optional. (templated)
     :param names: id → name, to show names beside ids; optional. (templated)
     :param deferrable: wait in the triggerer (default); if False, as Airflow's ``mode`` says (``poke`` holds a worker
         slot, ``reschedule`` does not).
@@ -60,7 +62,9 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         "export_timeout_minutes",
         "poll_interval",
         "names",
+        "settings",
     )
+    own_settings = ("aep_conn_id", "sandbox_name", "on_conflict", "export_timeout_minutes", "poll_interval")
 
     def __init__(
         self,
@@ -72,6 +76,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         export_timeout_minutes: float = 240,
         poll_interval: float = 30,
         names: Any = None,
+        settings: Any = None,
         deferrable: bool = True,
         retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
@@ -84,13 +89,16 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         self.export_timeout_minutes = self.timeout / 60 if "timeout" in kwargs else export_timeout_minutes
         self.poll_interval = self.poke_interval if "poke_interval" in kwargs else poll_interval
         self.names = names
+        self.settings = settings
         self.deferrable = deferrable
 
     def execute(self, context: Context) -> Any:
         """Look once; wait only if something is in progress."""
-        deadline = deadline_of(context, "export", self.export_timeout_minutes)
+        deadline = deadline_of(context, "export", self.options.export_timeout_minutes)
         if not self.deferrable:
-            self.poke_interval, self.timeout = poke_settings(self.poll_interval, self.export_timeout_minutes)
+            self.poke_interval, self.timeout = poke_settings(
+                self.options.poll_interval, self.options.export_timeout_minutes
+            )
             return super().execute(context)
         if self._looks_clear():
             return None
@@ -103,7 +111,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         """Ask AEP once, for sensors that do not use the triggerer."""
         if self._looks_clear():
             return True
-        if now() >= deadline_of(context, "export", self.export_timeout_minutes):
+        if now() >= deadline_of(context, "export", self.options.export_timeout_minutes):
             raise self._too_late(self._waiting)
         return False
 
@@ -148,7 +156,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
 
     def _pairs(self) -> tuple[list[Pair], dict[str, str]]:
         """Return the pairs whose runs are waited for, and their other ids."""
-        if not self.activation_info or self.on_conflict != "wait":
+        if not self.activation_info or self.options.on_conflict != "wait":
             return [], {}
         if isinstance(self.activation_info, Mapping):
             return list(parse_activation_info(dict(self.activation_info))), {}
@@ -157,8 +165,8 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         return [pair for job in jobs for pair in job.pairs], aliases
 
     def _too_late(self, waiting_for: str) -> WaitTimeoutError:
-        hours = dt.timedelta(minutes=float(self.export_timeout_minutes))
+        hours = dt.timedelta(minutes=self.options.export_timeout_minutes)
         return WaitTimeoutError(
-            f"Waited {hours} (export_timeout_minutes = {float(self.export_timeout_minutes):g}) for {waiting_for}. "
+            f"Waited {hours} (export_timeout_minutes = {self.options.export_timeout_minutes:g}) for {waiting_for}. "
             "Nothing was sent. Look under Monitoring in AEP why it takes so long, then clear this task to wait again."
         )

@@ -9,6 +9,7 @@ from typing import Any
 from adobe_experience_platform.aep import endpoints
 from adobe_experience_platform.aep.flow_runs import FlowRun
 from adobe_experience_platform.aep.orders import Pair
+from adobe_experience_platform.delivery import SETTINGS
 from adobe_experience_platform.delivery.record import Order
 from adobe_experience_platform.delivery.results import NOT_SENT, UNKNOWN, Delivery, results_of
 from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
@@ -197,8 +198,10 @@ JOBS = [
 
 
 def watcher(**arguments: Any) -> DeliveryOperator:
-    arguments = {"jobs": JOBS, "aep_conn_id": "aep_default", "poll_interval": 1, **arguments}
-    return DeliveryOperator(task_id="task", submit_task_id="activate", **arguments)
+    settings = {"poll_interval": 1} | {name: arguments.pop(name) for name in SETTINGS if name in arguments}
+    return DeliveryOperator(
+        task_id="task", submit_task_id="activate", settings=settings, **{"jobs": JOBS, **arguments}
+    )
 
 
 def without(audience_id: str, why: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
+from adobe_experience_platform.delivery import SETTINGS
 from adobe_experience_platform.operators.plan import PlanJobsOperator
 from tests.support.aep import FLOWS, SEED
 from tests.support.parts import flow_json, selector
@@ -16,7 +17,8 @@ from .stage import Stage, produces
 
 def plan(stage: Stage, info: Any = None, **arguments: Any) -> Any:
     arguments = {"activation_info": info or {"mail": ["gold"]}, "check_conf": False, **arguments}
-    return PlanJobsOperator(task_id="task", **arguments).execute(stage.context)
+    settings = {name: arguments.pop(name) for name in SETTINGS if name in arguments}
+    return PlanJobsOperator(task_id="task", settings=settings, **arguments).execute(stage.context)
 
 
 @produces(": enter a JSON object such as")

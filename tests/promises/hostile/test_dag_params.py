@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from adobe_experience_platform import activation_pipeline
 from adobe_experience_platform.aep import endpoints
+from adobe_experience_platform.delivery import SETTINGS
 from adobe_experience_platform.errors import AepConnectionConfigError, AepInputError
 from adobe_experience_platform.operators.plan import PlanJobsOperator
 from tests.promises.hostile.material import NASTY_TEXTS, VALUES, check_message, deep
@@ -26,21 +27,7 @@ TEMPLATES = [
     "{{ conn.aep_default.password }}",
     "{{ macros.os }}",
 ]
-PARAMS = {
-    "aep_conn_id",
-    "sandbox_name",
-    "api_version",
-    "max_audiences_per_job",
-    "max_export_age_hours",
-    "on_conflict",
-    "on_partial_success",
-    "dry_run_only",
-    "poll_interval",
-    "export_timeout_minutes",
-    "activation_timeout_minutes",
-}
-
-
+PARAMS = SETTINGS
 KINDS = ["nan", "infinite", "huge", "endless", "deep", "text"]
 
 
@@ -57,21 +44,19 @@ def refused_by_plan(**arguments: Any) -> AepInputError:
 # -- every param, without Airflow's own check of the form
 
 
-@pytest.mark.parametrize("param", sorted(PARAMS))
+@pytest.mark.parametrize("param", SETTINGS)
 @given(value=VALUES)
 def test_any_value_of_a_param_is_taken_or_refused_in_words(param: str, value: Any) -> None:
-    assert set(PlanJobsOperator.template_fields) - {"activation_info"} == PARAMS
-    refused_by_plan(**{param: value})
+    refused_by_plan(settings={param: value})
 
 
-@pytest.mark.parametrize("param", sorted(PARAMS))
+@pytest.mark.parametrize("param", SETTINGS)
 @pytest.mark.parametrize(
     "value", [float("nan"), float("inf"), 10**400, 10**5000, deep(), "\x1b[31m\n{{ 7*7 }}"], ids=KINDS
 )
 def test_what_no_param_takes_is_named(param: str, value: Any) -> None:
-    faults = refused_by_plan(**{param: value}).faults
-    named = "dry_run" if param == "dry_run_only" else param
-    assert [fault for fault in faults if fault.startswith(named)], faults
+    faults = refused_by_plan(settings={param: value}).faults
+    assert [fault for fault in faults if fault.startswith(param)], faults
 
 
 @given(st.dictionaries(st.sampled_from(NASTY_TEXTS), st.lists(st.sampled_from(NASTY_TEXTS), max_size=3), max_size=3))

@@ -39,9 +39,8 @@ def watch() -> Any:
         task_id="wait_for_flow_runs",
         jobs=JOBS,
         submit_task_id="activate",
-        aep_conn_id="aep_default",
+        settings={},
         names=NAMES,
-        max_export_age_hours=36,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
+from adobe_experience_platform.delivery import SETTINGS
 from adobe_experience_platform.delivery.results import NOT_SENT, UNKNOWN
 from adobe_experience_platform.errors import (
     AepDeadlineError,
@@ -251,8 +252,9 @@ JOBS = [
 
 
 def watcher(**arguments: Any) -> DeliveryOperator:
+    settings = {name: arguments.pop(name) for name in SETTINGS if name in arguments}
     return DeliveryOperator(
-        task_id="task", jobs=JOBS, submit_task_id="activate", aep_conn_id="aep_default", poll_interval=1, **arguments
+        task_id="task", jobs=JOBS, submit_task_id="activate", settings={"poll_interval": 1, **settings}, **arguments
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped
 
+from adobe_experience_platform.delivery import SETTINGS
 from adobe_experience_platform.delivery.results import Result
 from adobe_experience_platform.errors import AepConnectionConfigError, AepInputError
 from adobe_experience_platform.operators.catalog import CatalogOperator
@@ -26,7 +27,8 @@ from tests.support.dagtest import captured
 
 def plan(**arguments: Any) -> PlanJobsOperator:
     arguments = {"activation_info": {"mail": ["gold", "silver"]}, "check_conf": False, **arguments}
-    return PlanJobsOperator(task_id="task", **arguments)
+    settings = {name: arguments.pop(name) for name in SETTINGS if name in arguments}
+    return PlanJobsOperator(task_id="task", settings=settings, **arguments)
 
 
 def test_jobs_hold_at_most_as_many_pairs_as_told(aep: LocalAep, context: Any) -> None:
@@ -58,7 +60,7 @@ def test_names_and_other_ids_travel_along(aep: LocalAep, context: Any) -> None:
 
 def test_a_dry_run_keeps_nothing_and_skips_the_rest(aep: LocalAep, context: Any) -> None:
     with pytest.raises(DownstreamTasksSkipped) as skipped:
-        plan(dry_run_only=True, skip_on_dry_run=["b", "a"]).execute(context)
+        plan(dry_run=True, skip_on_dry_run=["b", "a"]).execute(context)
     assert list(skipped.value.tasks) == ["a", "b"]
     assert context["task_state_store"] == {}
     assert context.ti.xcom_pull("task") == []
@@ -73,8 +75,10 @@ def test_a_dry_run_keeps_nothing_and_skips_the_rest(aep: LocalAep, context: Any)
         ({"max_audiences_per_job": 81}, "max_audiences_per_job is 81: enter a number from 1 to 80"),
         ({"max_audiences_per_job": 1.5}, "max_audiences_per_job is 1.5: enter a whole number"),
         ({"max_audiences_per_job": True}, "max_audiences_per_job is True"),
-        ({"poll_interval": "30"}, "poll_interval is '30': enter a number from 1 to 3600"),
-        ({"dry_run_only": "false"}, "dry_run is 'false': choose true or false"),
+        ({"poll_interval": "soon"}, "poll_interval is 'soon': enter a number from 1 to 3600"),
+        ({"dry_run": "maybe"}, "dry_run is 'maybe': choose true or false"),
+        ({"dry_run": 1}, "dry_run is 1: choose true or false"),
+        ({"sandbox_name": 5}, "sandbox_name 5 is not text"),
         ({"sandbox_name": "two words"}, "sandbox_name 'two words' is not a valid AEP id"),
         ({"aep_conn_id": ""}, "aep_conn_id is empty"),
         ({"activation_info": None}, "activation_info is missing"),

@@ -1,0 +1,259 @@
+"""The settings of a delivery: every one is a field here, with its default, its limits and its words for people.
+
+``plan_jobs`` reads them once (:func:`read_settings`) and hands them on as one value. The trigger form, the task group,
+the campaign files and the operators take their names, limits and texts from these fields.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from adobe_experience_platform.aep import DEFAULT_CONN_ID, conn_id_fault, short_repr
+from adobe_experience_platform.errors import AepInputError
+
+from .input import check_id
+from .jobs import MAX_PAIRS_PER_JOB
+
+PLACE = "Connection"
+POLICIES = "Conflicts and stale exports"
+LIMITS = "Limits and waiting"
+"""Sections of the trigger form."""
+NOT_GIVEN = ("", "None")
+"""What a template without a value renders to."""
+
+
+def _connection_id(value: str) -> str:
+    if fault := conn_id_fault(value):
+        raise ValueError(f"aep_conn_id {fault}")
+    return value
+
+
+def _sandbox(value: str) -> str:
+    if fault := check_id(value, "sandbox_name"):
+        raise ValueError(fault)
+    return value
+
+
+def _no_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError  # Python counts True as 1
+    return value
+
+
+def _true_or_false(value: object) -> object:
+    words = {"true": True, "false": False}
+    if isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+YesNo = Annotated[bool, BeforeValidator(_true_or_false)]
+Number = Annotated[float, BeforeValidator(_no_bool)]
+Minutes = Annotated[Number, Field(ge=0, le=7 * 24 * 60)]
+
+
+def _setting(default: Any, title: str, text: str = "", section: str = "", **shown: str) -> Any:
+    """Describe a setting.
+
+    :param title: in the trigger form.
+    :param text: a sentence for the form and the campaign files' schema.
+    :param section: of the form, "" is the first.
+    :param shown: a choice → how the form shows it.
+    """
+    extra: dict[str, Any] = {"section": section, "values_display": shown}
+    return Field(default, title=title, description=text or None, json_schema_extra=extra)
+
+
+class DeliverySettings(BaseModel):
+    """How a delivery is made; checked, the same for all of its tasks.
+
+    Raises :class:`~.errors.AepInputError` through :func:`read_settings` only; built directly, pydantic's own error.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dry_run: YesNo = _setting(False, "Dry run", "Check everything and show the plan, but send nothing.")
+    sandbox_name: Annotated[str, AfterValidator(_sandbox)] | None = _setting(
+        None, "Sandbox", "Leave empty for the connection's sandbox.", PLACE
+    )
+    aep_conn_id: Annotated[str, AfterValidator(_connection_id)] = _setting(
+        DEFAULT_CONN_ID, "Airflow connection", "A connection of type Adobe Experience Platform.", PLACE
+    )
+    on_conflict: Literal["wait", "adopt", "fail"] = _setting(
+        "wait",
+        "If the audience is already being delivered",
+        "Another on-demand delivery of the same audience is in progress.",
+        POLICIES,
+        wait="wait until it has ended, then deliver",
+        adopt="take it as this delivery",
+        fail="stop, send nothing",
+    )
+    on_partial_success: Literal["fail", "accept"] = _setting(
+        "fail",
+        "If AEP delivers only part",
+        "AEP reports partial success: some records did not arrive.",
+        POLICIES,
+        fail="the run fails",
+        accept="accept it",
+    )
+    max_export_age_hours: Annotated[Number, Field(ge=0, le=24 * 365)] | None = _setting(
+        36,
+        "Oldest snapshot (hours)",
+        "Refuse to deliver a daily snapshot older than this. Empty: any age.",
+        POLICIES,
+    )
+    api_version: Literal["v2", "v1"] = _setting(
+        "v2",
+        "Version of the activation API",
+        "",
+        LIMITS,
+        v2="v2 (recommended by Adobe)",
+        v1="v1 (sends the export job's id)",
+    )
+    max_audiences_per_job: Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=MAX_PAIRS_PER_JOB)] = _setting(
+        MAX_PAIRS_PER_JOB,
+        "Audiences per job",
+        "At most 80; an audience counts once per destination. Larger deliveries become several jobs.",
+        LIMITS,
+    )
+    poll_interval: Annotated[Number, Field(ge=1, le=3600)] = _setting(
+        30, "Longest pause between two polls (seconds)", "", LIMITS
+    )
+    export_timeout_minutes: Minutes = _setting(240, "Wait for the daily export (minutes)", "", LIMITS)
+    activation_timeout_minutes: Minutes = _setting(180, "Wait for the delivery (minutes)", "", LIMITS)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as they travel in the XCom ``settings``."""
+        return self.model_dump(mode="json")
+
+
+SETTINGS = tuple(DeliverySettings.model_fields)
+"""The names of all settings, in the order of the trigger form."""
+
+
+def read_settings(given: Mapping[str, Any]) -> tuple[DeliverySettings, list[str]]:
+    """Read settings: a template's text becomes the value that it says, by the setting's declared type.
+
+    :param given: name → value; what is left out has its default.
+
+    Returns (settings, faults); a setting with a fault has its default.
+    """
+    values = {name: _from_text(value, DeliverySettings.model_fields.get(name)) for name, value in given.items()}
+    faults = []
+    try:
+        return DeliverySettings(**values), []
+    except ValidationError as error:
+        for found in error.errors(include_url=False):
+            name = str(found["loc"][0])
+            fault = _fault(name, given[name], found)
+            if fault not in faults:
+                faults.append(fault)
+            values.pop(name, None)
+    return DeliverySettings(**values), faults
+
+
+def checked_settings(given: Mapping[str, Any]) -> DeliverySettings:
+    """Return checked settings.
+
+    :raises AepInputError: with every fault.
+    """
+    settings, faults = read_settings(given)
+    if faults:
+        raise AepInputError(faults)
+    return settings
+
+
+def form_field(name: str) -> dict[str, Any]:
+    """Return what Airflow's ``Param`` of a setting takes: its default, its JSON Schema, its words for people."""
+    field = DeliverySettings.model_fields[name]
+    choices = _choices(field)
+    schema: dict[str, Any] = {"default": field.default, "type": _json_type(field), "title": field.title}
+    if field.description:
+        schema["description"] = field.description
+    extra: Any = field.json_schema_extra
+    schema |= {key: value for key, value in extra.items() if value}
+    if choices:
+        schema["enum"] = list(choices)
+    least, most = _limits(field)
+    if most is not None:
+        schema |= {"minimum": least, "maximum": most}
+    if name == "aep_conn_id":
+        schema["minLength"] = 1
+    return schema
+
+
+def _from_text(value: Any, field: FieldInfo | None) -> Any:
+    """Read text as a value where the setting is none; ids and names stay as they are."""
+    if field is None or not isinstance(value, str):
+        return value
+    kinds = _kinds(field)
+    if value.strip() in NOT_GIVEN and (str not in kinds or type(None) in kinds):
+        return None if type(None) in kinds else field.default
+    return value.strip() if str not in kinds else value
+
+
+def _fault(name: str, value: Any, found: Any) -> str:
+    """Say what is wrong with a setting and what to enter."""
+    field = DeliverySettings.model_fields.get(name)
+    if field is None:
+        return f"{name} is unknown: correct or remove it (known: {', '.join(SETTINGS)})"
+    said = str(found["msg"]).removeprefix("Value error, ")
+    if found["type"] == "value_error" and str in _kinds(field) and said.startswith(name):
+        return said
+    if name == "aep_conn_id":
+        return f"{name} {conn_id_fault(value)}"
+    if choices := _choices(field):
+        return f"{name} is {short_repr(value)}: choose {' or '.join(choices)}"
+    if bool in _kinds(field):
+        return f"{name} is {short_repr(value)}: choose true or false"
+    least, most = _limits(field)
+    if most is None:
+        return check_id(value, name) or f"{name} is {short_repr(value)}: {said}"
+    if found["type"] in ("int_from_float", "int_parsing"):
+        return f"{name} is {short_repr(value)}: enter a whole number"
+    return f"{name} is {short_repr(value)}: enter a number from {least:g} to {most:g}"
+
+
+def _kinds(field: FieldInfo) -> set[Any]:
+    """Return the plain types of a setting, such as {float, NoneType}."""
+    parts, kinds = [field.annotation], set()
+    while parts:
+        part: Any = parts.pop()
+        origin = typing.get_origin(part)
+        if origin is Annotated:
+            parts.append(part.__origin__)
+        elif origin is Literal:
+            kinds.add(str)
+        elif origin is not None:
+            parts += typing.get_args(part)
+        else:
+            kinds.add(part)
+    return kinds
+
+
+def _choices(field: FieldInfo) -> tuple[str, ...]:
+    return typing.get_args(field.annotation) if typing.get_origin(field.annotation) is Literal else ()
+
+
+def _limits(field: FieldInfo) -> tuple[float, float | None]:
+    """Return the least and the most of a number, (0, None) for anything else."""
+    parts: list[Any] = [*field.metadata, field.annotation]
+    least, most = 0.0, None
+    while parts:
+        part = parts.pop()
+        parts += [*getattr(part, "metadata", ()), *getattr(part, "__metadata__", ()), *typing.get_args(part)]
+        least, most = getattr(part, "ge", least), getattr(part, "le", most)
+    return least, most
+
+
+def _json_type(field: FieldInfo) -> str | list[str]:
+    words = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
+    kinds = sorted((words[kind] for kind in _kinds(field)), key=lambda word: word == "null")
+    return kinds[0] if len(kinds) == 1 else kinds
