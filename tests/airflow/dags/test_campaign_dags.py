@@ -131,9 +131,9 @@ def test_the_tasks_get_what_the_file_says() -> None:
         )
     )
     plan = dag.task_dict["plan_jobs"]
-    assert (plan.activation_info, plan.api_version, plan.sandbox_name) == ({"mail": ["gold"]}, "v1", "dev")
-    assert (plan.on_conflict, plan.on_partial_success, plan.max_export_age_hours) == ("adopt", "accept", None)
-    assert plan.poll_interval == 5
+    assert plan.activation_info == {"mail": ["gold"]}
+    said = {"api_version": "v1", "sandbox_name": "dev", "on_conflict": "adopt", "on_partial_success": "accept"}
+    assert {**plan.settings, **said, "max_export_age_hours": None, "poll_interval": 5} == plan.settings
 
 
 def test_approval_comes_between_the_plan_and_the_wait() -> None:

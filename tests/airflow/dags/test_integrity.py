@@ -90,7 +90,10 @@ def test_parsing_imports_nothing_heavy(parsed: dict[str, Any], record_property: 
     imported = [module for module in parsed["modules"] if module.startswith(heavy)]
 
     assert imported == []
-    assert {name.rpartition(".")[0] for name in parsed["own_models"]} == {"adobe_experience_platform.campaigns.file"}
+    assert {name.rpartition(".")[0] for name in parsed["own_models"]} == {
+        "adobe_experience_platform.campaigns.file",
+        "adobe_experience_platform.delivery.settings",
+    }
 
 
 def test_parsing_gives_the_same_dag_every_time(parsed: dict[str, Any]) -> None:
@@ -192,8 +195,6 @@ def test_every_argument_of_a_person_reaches_the_tasks(adhoc: DAG) -> None:
     """Each param is used: one that nobody reads would promise what does not happen."""
     from airflow.sdk.definitions.param import DagParam
 
-    used = set()
-    for task in adhoc.task_dict.values():
-        values = [*vars(task).values(), *getattr(task, "partial_kwargs", {}).values()]
-        used |= {value._name for value in values if isinstance(value, DagParam)}
+    plan = adhoc.task_dict["plan_jobs"]
+    used = {value._name for value in (plan.activation_info, *plan.settings.values()) if isinstance(value, DagParam)}
     assert used == set(adhoc.params)

@@ -199,9 +199,7 @@ JOBS = [
 
 def watcher(**arguments: Any) -> DeliveryOperator:
     settings = {"poll_interval": 1} | {name: arguments.pop(name) for name in SETTINGS if name in arguments}
-    return DeliveryOperator(
-        task_id="task", submit_task_id="activate", settings=settings, **{"jobs": JOBS, **arguments}
-    )
+    return DeliveryOperator(task_id="task", submit_task_id="activate", settings=settings, **{"jobs": JOBS, **arguments})
 
 
 def without(audience_id: str, why: str) -> dict[str, Any]:

@@ -25,10 +25,10 @@ def a_job_of_another_form(stage: Stage) -> None:
     stage.fails(lambda: AdHocActivationOperator(task_id="task", job=job).execute(stage.context))
 
 
-@produces("that AEP takes in one job", "is unknown: choose v1 or v2", "is unknown: choose wait, adopt or fail")
+@produces("that AEP takes in one job")
 def an_operator_asked_for_too_much(stage: Stage) -> None:
     info = {"mail": [f"a{number}" for number in range(81)]}
-    stage.fails(lambda: activation(stage, activation_info=info, api_version="v3", on_conflict="shrug"))
+    stage.fails(lambda: activation(stage, activation_info=info))
 
 
 @produces("jobs is missing: pass what plan_jobs returned")

@@ -129,7 +129,7 @@ def test_the_form_takes_no_template_for_a_choice(aep: LocalAep, deliver: Any, pa
 
 def test_templates_in_params_of_somebodys_own_dag_are_never_rendered(airflow_db: None, aep: LocalAep, run: Any) -> None:
     """There no form checks them: each reaches the first task as it was entered, and is refused there."""
-    names = sorted(PARAMS - {"dry_run_only"} | {"dry_run"})
+    names = SETTINGS
     with DAG("own_untyped", schedule=None, params=dict.fromkeys(names)) as dag:
         activation_pipeline(activation_info={"mail": ["gold"]}, **{name: dag.param(name) for name in names})
 

@@ -182,8 +182,8 @@ def test_a_refusal_is_for_a_person_to_decide(aep: LocalAep, context: Any) -> Non
         ({"activation_info": None}, "activation_info is missing"),
         ({"activation_info": {"mail": ["gold", "gold"]}}, "listed twice"),
         ({"activation_info": {"mail": [f"a{n}" for n in range(81)]}}, "81 pairs are more than the 80"),
-        ({"api_version": "v3"}, "api_version 'v3' is unknown"),
-        ({"on_conflict": "shrug"}, "on_conflict 'shrug' is unknown"),
+        ({"api_version": "v3"}, "api_version is 'v3': choose v2 or v1"),
+        ({"on_conflict": "shrug"}, "on_conflict is 'shrug': choose wait or adopt or fail"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_asked(aep: LocalAep, context: Any, arguments: Any, fault: str) -> None:
@@ -216,7 +216,7 @@ def test_it_can_wait_for_the_end_too(aep: LocalAep, context: Any) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_it_can_do_all_that_without_a_triggerer(aep: LocalAep, context: Any) -> None:
-    result = activation(wait_for_completion=True, deferrable=False, poll_interval=0.2).execute(context)
+    result = activation(wait_for_completion=True, deferrable=False, poll_interval=1).execute(context)
 
     assert result["summary"]["success"] == 2
     assert len(aep.requests(path="*/runs*")) > 2

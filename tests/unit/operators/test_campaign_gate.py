@@ -316,7 +316,7 @@ def test_a_run_by_hand_delivers_at_any_time_and_makes_the_day_its_own(campaign: 
 
 
 def test_a_dry_run_claims_nothing(campaign: Campaign) -> None:
-    assert campaign.plan(campaign.run("m", kind="manual"), dry_run_only=True) is None
+    assert campaign.plan(campaign.run("m", kind="manual"), settings={"dry_run": True}) is None
 
     assert not any(campaign.stores.values())
     assert campaign.plan(campaign.run("a", exported("722")))

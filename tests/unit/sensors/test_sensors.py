@@ -260,7 +260,7 @@ def test_poking_waits_for_an_export(aep: LocalAep, context: Any) -> None:
     aeps_side = threading.Thread(target=end_it_after_some_looks)
     aeps_side.start()
     with captured() as lines:
-        sensor(SegmentExportSensor, deferrable=False, poll_interval=0.2).execute(context)
+        sensor(SegmentExportSensor, deferrable=False, poll_interval=1).execute(context)
     aeps_side.join()
 
     assert len(aep.requests(path="*/export/jobs")) > 2
@@ -271,7 +271,7 @@ def test_poking_waits_for_an_export(aep: LocalAep, context: Any) -> None:
 def test_poking_waits_for_runs(aep: LocalAep, context: Any) -> None:
     run_id = started(aep, seconds=1.0)
 
-    result = sensor(FlowRunSensor, orders=[run_id], deferrable=False, poll_interval=0.2).execute(context)
+    result = sensor(FlowRunSensor, orders=[run_id], deferrable=False, poll_interval=1).execute(context)
 
     assert (result.xcom_value if isinstance(result, PokeReturnValue) else result)["summary"]["success"] == 1
 
@@ -280,7 +280,7 @@ def test_poking_waits_for_runs(aep: LocalAep, context: Any) -> None:
 @pytest.mark.parametrize("kind", [SegmentExportSensor, FlowRunSensor])
 def test_poking_ends_at_the_deadline(aep: LocalAep, context: Any, kind: Any) -> None:
     aep.start_export_job()
-    arguments: dict[str, Any] = {"deferrable": False, "poll_interval": 0.2}
+    arguments: dict[str, Any] = {"deferrable": False, "poll_interval": 1}
     if kind is FlowRunSensor:
         arguments |= {"orders": [started(aep)], "activation_timeout_minutes": 0.01}
     else:
