@@ -12,7 +12,7 @@ from .export_jobs import ExportJob, ExportStatus
 from .flow_runs import UNKNOWN_COUNTS, Counts, FlowRun, RunStatus
 from .flows import DestinationFlow, MappedAudience
 from .json_values import as_dict
-from .orders import ActivationOrder, Pair
+from .orders import Activation, Pair, by_flow
 from .text import count, named, one_line, short_repr
 from .transport import MAX_BODY, NeedToken, Received, Send, Sleep, TransportError, exchange, mint, retry_after_of
 from .ui import destination_url
@@ -23,7 +23,7 @@ __all__ = [
     "MAX_BODY",
     "PAGE_SIZE",
     "UNKNOWN_COUNTS",
-    "ActivationOrder",
+    "Activation",
     "AepConnection",
     "AnswerKind",
     "AnswerReading",
@@ -45,6 +45,7 @@ __all__ = [
     "TransportError",
     "as_dict",
     "auth",
+    "by_flow",
     "classify",
     "conflict_in",
     "conn_id_fault",

@@ -19,7 +19,7 @@ from .export_jobs import ExportJob, ExportStatus
 from .flow_runs import FlowRun
 from .flows import DestinationFlow
 from .json_values import as_dict, as_dicts, as_text
-from .orders import ActivationOrder, Pair
+from .orders import Activation, Pair, by_flow
 from .text import one_line, short_repr
 
 
@@ -222,16 +222,13 @@ def recent_runs_of_flow(flow_id: str, since: dt.datetime) -> Call[list[FlowRun]]
     return [item for item in runs if item.created_at is None or item.created_at >= since]
 
 
-def activate(pairs: Iterable[Pair], *, export_id: str | None) -> Call[list[ActivationOrder]]:
-    """Send an ad-hoc activation and read its orders.
+def activate(pairs: Iterable[Pair], *, export_id: str | None) -> Call[list[Activation]]:
+    """Send an ad-hoc activation and read which runs it started.
 
     :param pairs: what to deliver; at most 80.
     :param export_id: version 1: id of the segment export; None: version 2, which needs none.
     """
-    info: dict[str, list[str]] = {}
-    for pair in pairs:
-        info.setdefault(pair.flow_id, []).append(pair.audience_id)
-    body: dict[str, object] = {"activationInfo": info}
+    body: dict[str, object] = {"activationInfo": by_flow(pairs)}
     # Without an Accept header version 1 applies; HTTP clients add one by default, hence "*/*" as curl sends.
     headers = {"Accept": ACCEPT_V2}
     if export_id is not None:
@@ -239,8 +236,8 @@ def activate(pairs: Iterable[Pair], *, export_id: str | None) -> Call[list[Activ
         headers = {"Accept": "*/*"}
     request = Request("POST /adhocrun", "POST", ADHOC_RUN, headers=headers, json=body, is_activation=True)
     response = yield request
-    orders = (ActivationOrder.from_json(entry) for entry in as_dicts(response.data.get("order")))
-    return [order for order in orders if order is not None]
+    entries = as_dicts(response.data.get("order"))
+    return [activation for entry in entries if (activation := Activation.from_json(entry)) is not None]
 
 
 def _single(request: Request, response: Response, wanted: str) -> Mapping[str, object]:

@@ -1,10 +1,9 @@
-"""A pair of flow and audience, and the order that AEP makes of it (Ad-hoc Activation API 2.0)."""
+"""A pair of flow and audience, and the run that AEP delivers it in (Ad-hoc Activation API 2.0)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -20,26 +19,44 @@ class Pair(NamedTuple):
     audience_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ActivationOrder:
-    """One entry of the answer to ``POST /adhocrun``: this audience goes to this flow in this run."""
+class Activation(NamedTuple):
+    """A pair and the run that delivers it: "this audience goes to this flow in this run".
+
+    ``list(activation)`` is its form in XComs and trigger arguments, ``Activation(*item)`` reads it.
+
+    :param adopted: whether the run was found in AEP instead of being named in an answer to us.
+    """
 
     flow_id: str
     audience_id: str
     run_id: str
+    adopted: bool = False
+
+    @property
+    def pair(self) -> Pair:
+        """What is delivered."""
+        return Pair(self.flow_id, self.audience_id)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, object]) -> ActivationOrder | None:
-        """Parse ``{"segment", "order", "statusURL"}``; None if one of the three is missing.
+    def from_json(cls, data: Mapping[str, object]) -> Activation | None:
+        """Parse an entry of AEP's answer, ``{"segment", "order", "statusURL"}``; None if one of the three is missing.
 
         Only the run id is taken out of ``statusURL``: its host is never called.
         """
-        order = cls(
+        activation = cls(
             as_id(data.get("order")),
             as_id(data.get("segment")),
             run_id_of(as_text(data.get("statusURL"))),
         )
-        return order if order.flow_id and order.audience_id and order.run_id else None
+        return activation if all(activation[:3]) else None
+
+
+def by_flow(pairs: Iterable[Pair]) -> dict[str, list[str]]:
+    """Return {flow id: [audience id, …]}, the form of AEP's ``activationInfo`` and of our ``activation_info``."""
+    grouped: dict[str, list[str]] = {}
+    for flow_id, audience_id in pairs:
+        grouped.setdefault(flow_id, []).append(audience_id)
+    return grouped
 
 
 def run_id_of(status_url: str) -> str:

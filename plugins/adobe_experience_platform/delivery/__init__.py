@@ -10,11 +10,10 @@ from .campaign_day import CampaignDay, DayAction, DayDecision, Holder, clock_fau
 from .input import MAX_PAIRS_PER_RUN, check_id, parse_activation_info, read_activation_info, shorten
 from .jobs import API_VERSIONS, MAX_PAIRS_PER_JOB, Job, split
 from .preflight import Findings
-from .record import Order, Record, check_version
+from .record import Record, check_version
 from .results import (
     NOT_SENT,
     UNKNOWN,
-    Delivery,
     Result,
     deliveries,
     ended_well,
@@ -44,14 +43,12 @@ __all__ = [
     "CampaignDay",
     "DayAction",
     "DayDecision",
-    "Delivery",
     "DeliverySettings",
     "Done",
     "Findings",
     "Holder",
     "Job",
     "OnConflict",
-    "Order",
     "Record",
     "Result",
     "RunSearch",

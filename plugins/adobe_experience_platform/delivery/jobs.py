@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from adobe_experience_platform.aep import Pair, count
+from adobe_experience_platform.aep import Pair, by_flow, count
 from adobe_experience_platform.errors import AepInputError
 
 from .input import parse_activation_info, shorten
@@ -35,9 +35,7 @@ class Job:
 
     def to_json(self) -> dict[str, object]:
         """Return the job as it travels in XComs."""
-        info: dict[str, list[str]] = {}
-        for pair in self.pairs:
-            info.setdefault(pair.flow_id, []).append(pair.audience_id)
+        info = by_flow(self.pairs)
         return {"job": self.number, "of": self.of, "activation_info": info, "aliases": dict(self.aliases)}
 
     @classmethod

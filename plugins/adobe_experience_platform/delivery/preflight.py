@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from adobe_experience_platform.aep import Call, DestinationFlow, MappedAudience, Pair, endpoints
+from adobe_experience_platform.aep import Call, DestinationFlow, MappedAudience, Pair, by_flow, endpoints
 from adobe_experience_platform.errors import AepNotFoundError, AepRequestError
 
 FIRST_HOUR = dt.timedelta(hours=1)
@@ -68,11 +68,8 @@ def inspect(
     :param now: the present (aware time).
     :raises AepCallError: if AEP cannot be reached at all.
     """
-    wanted: dict[str, list[str]] = {}
-    for pair in pairs:
-        wanted.setdefault(pair.flow_id, []).append(pair.audience_id)
     findings = Findings()
-    for flow_id, audiences in wanted.items():
+    for flow_id, audiences in by_flow(pairs).items():
         try:
             flow = run(endpoints.flow(flow_id))
         except (AepNotFoundError, AepRequestError) as error:

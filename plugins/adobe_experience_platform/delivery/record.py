@@ -6,22 +6,11 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from adobe_experience_platform.aep import FlowRun, Pair, as_dict, short_repr
+from adobe_experience_platform.aep import Activation, FlowRun, Pair, as_dict, short_repr
 from adobe_experience_platform.errors import AepSubmissionError
 
 VERSION = 1
 """Of this form. Raise it when a field changes its meaning, and keep reading every version before it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """The run that delivers a pair.
-
-    :param adopted: whether the run was found in AEP instead of being named in an answer to us.
-    """
-
-    run_id: str
-    adopted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +70,7 @@ class Record:
     """
 
     max_tries: int
-    orders: dict[Pair, Order | None] = field(default_factory=dict)
+    orders: dict[Pair, Activation | None] = field(default_factory=dict)
     intent: Intent | None = None
     failed_runs: list[str] = field(default_factory=list)
     doubtful: list[str] = field(default_factory=list)
@@ -130,12 +119,13 @@ class Record:
                 "delivered and start a new run with the rest; nothing was sent."
             )
         adopted = as_dict(data.get("adopted"))
-        orders: dict[Pair, Order | None] = {}
+        orders: dict[Pair, Activation | None] = {}
         for flow_id, audiences in as_dict(data.get("orders")).items():
             marked = adopted.get(flow_id)
             for audience_id, run_id in as_dict(audiences).items():
                 is_adopted = isinstance(marked, list) and audience_id in marked
-                orders[Pair(flow_id, audience_id)] = Order(_text(run_id), is_adopted) if run_id else None
+                pair = Pair(flow_id, audience_id)
+                orders[pair] = Activation(*pair, _text(run_id), is_adopted) if run_id else None
         tries, lost = data.get("max_tries"), data.get("lost")
         return cls(
             max_tries=tries if isinstance(tries, int) else 0,

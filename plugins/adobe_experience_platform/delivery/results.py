@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypedDict
 
-from adobe_experience_platform.aep import FlowRun, Pair, RunStatus, named
+from adobe_experience_platform.aep import Activation, FlowRun, Pair, RunStatus, named
 from adobe_experience_platform.errors import AepError
 
-from .record import Order
 from .search import names_of
 
 NOT_SENT = "not_sent"
@@ -34,15 +32,9 @@ class Result(TypedDict):
     adopted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A pair and the run that delivers it."""
-
-    pair: Pair
-    order: Order
-
-
-def result_of(delivery: Delivery, run: FlowRun | AepError | None, aliases: Mapping[str, str], *, alone: bool) -> Result:
+def result_of(
+    delivery: Activation, run: FlowRun | AepError | None, aliases: Mapping[str, str], *, alone: bool
+) -> Result:
     """Describe one pair's outcome.
 
     :param run: the run, the error of reading it, or None when it was not read yet.
@@ -50,13 +42,12 @@ def result_of(delivery: Delivery, run: FlowRun | AepError | None, aliases: Mappi
     """
     if not isinstance(run, FlowRun):
         status = UNKNOWN if isinstance(run, AepError) else RunStatus.IN_PROGRESS.value
-        return _result(delivery.pair, delivery.order, status, error=str(run) if run else "")
+        return _result(delivery, status, error=str(run) if run else "")
     if not delivery.pair.flow_id:
         # Only the run's id was given: the run itself says what it delivers.
-        pair = Pair(run.flow_id, next(iter(run.audiences), ""))
-        delivery = Delivery(pair, delivery.order)
+        delivery = delivery._replace(flow_id=run.flow_id, audience_id=next(iter(run.audiences), ""))
     counts = run.counts_for(names_of(delivery.pair, aliases), alone=alone)
-    result = _result(delivery.pair, delivery.order, run.status.value, error=run.error_text, code=run.error_code)
+    result = _result(delivery, run.status.value, error=run.error_text, code=run.error_code)
     if run.status is RunStatus.IN_PROGRESS:
         counts = counts._replace(failed=None)
     result["records_exported"], result["records_skipped"], result["records_failed"] = counts
@@ -65,27 +56,24 @@ def result_of(delivery: Delivery, run: FlowRun | AepError | None, aliases: Mappi
     return result
 
 
-def submitted_only(delivery: Delivery) -> Result:
+def submitted_only(delivery: Activation) -> Result:
     """Describe a pair whose run nobody watched."""
-    return _result(delivery.pair, delivery.order, UNKNOWN, error="submitted, but its run was not watched to its end")
+    return _result(delivery, UNKNOWN, error="submitted, but its run was not watched to its end")
 
 
 def without_run(pair: Pair, status: str, error: str) -> Result:
     """Describe a pair that no run is known for."""
-    return _result(pair, None, status, error=error)
+    return _result(Activation(*pair, ""), status, error=error)
 
 
 def results_of(
-    deliveries: Sequence[Delivery], runs: Mapping[str, FlowRun | AepError], aliases: Mapping[str, str]
+    deliveries: Sequence[Activation], runs: Mapping[str, FlowRun | AepError], aliases: Mapping[str, str]
 ) -> list[Result]:
     """Describe all pairs of a wait."""
     shared: dict[str, int] = {}
     for delivery in deliveries:
-        shared[delivery.order.run_id] = shared.get(delivery.order.run_id, 0) + 1
-    return [
-        result_of(item, runs.get(item.order.run_id), aliases, alone=shared[item.order.run_id] == 1)
-        for item in deliveries
-    ]
+        shared[delivery.run_id] = shared.get(delivery.run_id, 0) + 1
+    return [result_of(item, runs.get(item.run_id), aliases, alone=shared[item.run_id] == 1) for item in deliveries]
 
 
 def is_terminal(result: Result) -> bool:
@@ -123,11 +111,11 @@ def summarize(results: Iterable[Result]) -> dict[str, int]:
     return counts
 
 
-def _result(pair: Pair, order: Order | None, status: str, *, error: str = "", code: str = "") -> Result:
+def _result(delivery: Activation, status: str, *, error: str = "", code: str = "") -> Result:
     return Result(
-        flow_id=pair.flow_id,
-        audience_id=pair.audience_id,
-        run_id=order.run_id if order else None,
+        flow_id=delivery.flow_id,
+        audience_id=delivery.audience_id,
+        run_id=delivery.run_id or None,
         status=status,
         records_exported=None,
         records_skipped=None,
@@ -136,7 +124,7 @@ def _result(pair: Pair, order: Order | None, status: str, *, error: str = "", co
         completed_at=None,
         error_code=code,
         error=error,
-        adopted=order.adopted if order else False,
+        adopted=delivery.adopted,
     )
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol
 
 from adobe_experience_platform.aep import (
-    ActivationOrder,
+    Activation,
     Call,
     FlowRun,
     Pair,
@@ -42,7 +42,7 @@ from adobe_experience_platform.errors import (
 
 from . import exports
 from .jobs import Job
-from .record import Answer, Intent, Order, Record
+from .record import Answer, Intent, Record
 from .search import find, in_progress, names_of, watermarks
 
 KEY = "submission"
@@ -146,6 +146,11 @@ class Submission:
         for pair in self.job.pairs:
             self.record.orders.setdefault(pair, None)
         self.cleared = self.max_tries > self.record.max_tries
+
+    @property
+    def activations(self) -> list[Activation]:
+        """Pairs with their runs."""
+        return [found for pair in self.job.pairs if (found := self.record.orders[pair]) is not None]
 
     @property
     def missing(self) -> list[Pair]:
@@ -323,7 +328,7 @@ class Submission:
         self.log.info("AEP accepted %d of %s", len(pairs) - len(self.missing), count(len(pairs), "pair"))
         return None
 
-    def _take(self, orders: Iterable[ActivationOrder], pairs: list[Pair]) -> None:
+    def _take(self, orders: Iterable[Activation], pairs: list[Pair]) -> None:
         """Record the runs of an answer, matched by audience id or by the imported audience's other id."""
         ids = {(pair.flow_id, name): pair for pair in pairs for name in names_of(pair, self.job.aliases)}
         for order in orders:
@@ -335,7 +340,7 @@ class Submission:
                     order.flow_id,
                 )
             elif self.record.orders[pair] is None:
-                self.record.orders[pair] = Order(order.run_id)
+                self.record.orders[pair] = Activation(*pair, order.run_id)
 
     def _refused(self, intent: Intent, kind: str, error: AepCallError, pairs: list[Pair]) -> None:
         """Record a 400. Whether it concerns the whole POST is not documented; only a pair alone is certain."""
@@ -385,7 +390,7 @@ class Submission:
             self._save()
 
     def _adopt_run(self, pair: Pair, run_id: str, *, save: bool = True) -> None:
-        self.record.orders[pair] = Order(run_id, adopted=True)
+        self.record.orders[pair] = Activation(*pair, run_id, adopted=True)
         self.log.info("Found %s in AEP's run %s: adopted, not sent again", self._name(pair), run_id)
         if save:
             self._save()

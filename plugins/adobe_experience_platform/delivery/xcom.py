@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
-from adobe_experience_platform.aep import Pair
+from adobe_experience_platform.aep import Activation, Pair
 
-from .record import Order, check_version
-from .results import NOT_SENT, UNKNOWN, Delivery, Result, is_terminal
+from .record import check_version
+from .results import NOT_SENT, UNKNOWN, Result, is_terminal
 from .submission import Submission
 
 RETURN_VALUE = "return_value"
@@ -100,33 +100,27 @@ def submission_note(submission: Submission) -> SubmissionNote:
     return SubmissionNote(
         v=SUBMISSION_VERSION,
         job=submission.job.number,
-        orders=[[*item.pair, item.order.run_id, item.order.adopted] for item in deliveries_in(submission)],
+        orders=[list(item) for item in submission.activations],
         missing=[list(pair) for pair in submission.missing],
         missing_is=UNKNOWN if submission.record.intent is not None else NOT_SENT,
     )
 
 
-def deliveries_in(submission: Submission) -> list[Delivery]:
-    """Return the pairs of a submission that have a run."""
-    orders = ((pair, submission.record.orders[pair]) for pair in submission.job.pairs)
-    return [Delivery(pair, order) for pair, order in orders if order is not None]
-
-
-def read_submission(value: object) -> tuple[dict[Pair, Order], dict[Pair, str]]:
-    """Read a :class:`SubmissionNote`: (pair → order, pair without a run → ``not_sent`` or ``unknown``).
+def read_submission(value: object) -> tuple[dict[Pair, Activation], dict[Pair, str]]:
+    """Read a :class:`SubmissionNote`: (pair → its run, pair without a run → ``not_sent`` or ``unknown``).
 
     :raises AepSubmissionError: if a newer version of this package wrote it.
     """
     data = value if isinstance(value, dict) else {}
     check_version(data.get("v"), SUBMISSION_VERSION, f"XCom {SUBMISSION!r}")
-    orders = {Pair(item[0], item[1]): Order(item[2], bool(item[3])) for item in data.get("orders", [])}
+    orders = {item.pair: item for item in (Activation(*order) for order in data.get("orders", []))}
     missing = {Pair(item[0], item[1]): str(data.get("missing_is", UNKNOWN)) for item in data.get("missing", [])}
     return orders, missing
 
 
-def read_submissions(values: object) -> tuple[dict[Pair, Order], dict[Pair, str]]:
+def read_submissions(values: object) -> tuple[dict[Pair, Activation], dict[Pair, str]]:
     """Read the notes of all jobs, as they are pulled from a mapped task (a list) or from one alone."""
-    orders: dict[Pair, Order] = {}
+    orders: dict[Pair, Activation] = {}
     missing: dict[Pair, str] = {}
     for value in values if isinstance(values, list) else [values]:
         known, without = read_submission(value)

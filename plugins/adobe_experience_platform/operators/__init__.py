@@ -1,7 +1,7 @@
 """The tasks of a delivery, and what all tasks share: the durable store, deadlines, XCom keys, the retry policy."""
 
 from .activate import AdHocActivationOperator
-from .base import AepTask, Resolvable, TaskStore, WaitTimeoutError, deadline_of, info_of, keep_reason, now, read_event
+from .base import AepTask, Resolvable, TaskStore, WaitTimeoutError, deadline_of, keep_reason, now, read_event
 from .catalog import CatalogOperator
 from .latest_export import LatestSegmentExportOperator
 from .links import DestinationLink
@@ -29,7 +29,6 @@ __all__ = [
     "advice_for",
     "deadline_of",
     "deliveries_of",
-    "info_of",
     "keep_reason",
     "markdown",
     "now",

@@ -150,23 +150,21 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         if not phase.get("watching"):
             read_event(event)
             return self._go_on(context, submission, settled=str(phase.get("settling", "")))
-        deliveries = xcom.deliveries_in(submission)
+        deliveries = submission.activations
         return self._verdict(context, self._watched(context, deliveries, submission.job.aliases, event))
 
     def _go_on(self, context: Context, submission: Submission, *, settled: str = "") -> Any:
         if submission.missing and submission.record.intent is None:
             require_day(context, self.campaign_day)
         self._submit(context, [submission], settled=settled)
-        deliveries = xcom.deliveries_in(submission)
+        deliveries = submission.activations
         if self.wait_for_completion:
             TaskStore(context).set(PHASE, WATCHING)
             look_first = context["ti"].try_number > 1
             return self._verdict(
                 context, self._watch(context, deliveries, submission.job.aliases, look_first=look_first)
             )
-        return [
-            {**item.pair._asdict(), "run_id": item.order.run_id, "adopted": item.order.adopted} for item in deliveries
-        ]
+        return [item._asdict() for item in deliveries]
 
     def _submission(self, context: Context) -> Submission:
         job = self._job()

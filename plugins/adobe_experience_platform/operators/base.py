@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, conf
@@ -11,7 +11,7 @@ from airflow.sdk.api.datamodels._generated import TaskInstanceState
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
 from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout
 
-from adobe_experience_platform.aep import Pair, destination_url, one_line, short_repr
+from adobe_experience_platform.aep import destination_url, one_line, short_repr
 from adobe_experience_platform.delivery import DeliverySettings, checked_settings, xcom
 from adobe_experience_platform.errors import AepDeadlineError, AepError, AepInputError, AepTransientError
 from adobe_experience_platform.triggers import ARGUMENTS_VERSION, EVENT_VERSION, SegmentExportTrigger
@@ -194,11 +194,3 @@ def deadline_of(context: Context, name: str, minutes: float) -> dt.datetime:
     deadline = now() + dt.timedelta(minutes=float(minutes))
     store.set(f"deadline_{name}", {"at": deadline.isoformat(), "max_tries": tries})
     return deadline
-
-
-def info_of(pairs: Iterable[Pair]) -> dict[str, list[str]]:
-    """Return pairs in the form of an ``activation_info``."""
-    info: dict[str, list[str]] = {}
-    for pair in pairs:
-        info.setdefault(pair.flow_id, []).append(pair.audience_id)
-    return info

@@ -13,7 +13,6 @@ from adobe_experience_platform.aep import RunStatus, count
 from adobe_experience_platform.delivery import (
     NOT_SENT,
     UNKNOWN,
-    Delivery,
     Job,
     Result,
     deliveries,
@@ -164,7 +163,7 @@ class DeliveryReportOperator(BaseOperator):
                 if pair in covered:
                     continue
                 if pair in orders:
-                    results.append(submitted_only(Delivery(pair, orders[pair])))
+                    results.append(submitted_only(orders[pair]))
                 else:
                     results.append(without_run(pair, missing.get(pair, NOT_SENT), ""))
         return results

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import conf
 
+from adobe_experience_platform.aep import by_flow
 from adobe_experience_platform.delivery import Done, Settle, Submission, WaitFor, check_id, rounds
 from adobe_experience_platform.hooks import metrics
 from adobe_experience_platform.triggers import LostSubmissionTrigger, polling
 
-from .base import AepTask, TaskStore, WaitTimeoutError, deadline_of, info_of, now
+from .base import AepTask, TaskStore, WaitTimeoutError, deadline_of, now
 from .retry import LONGEST_DELAY
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class SubmittingTask(AepTask):
         least = 0.0 if step.conflict is None else min(self.options.poll_interval, CONFLICT_PAUSE)
         if step.conflict is not None and not check_id(step.conflict.flow_id, "") and step.conflict not in pairs:
             pairs.append(step.conflict)
-        info = info_of(pairs)
+        info = by_flow(pairs)
         if self.deferrable:
             TaskStore(context).set(PHASE, {"settling": ""})
             trigger = self._export_trigger(deadline, info, submission.job.aliases, self.names, least_seconds=least)

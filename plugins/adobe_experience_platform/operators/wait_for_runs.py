@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from adobe_experience_platform.aep import Pair, RunStatus, count
+from adobe_experience_platform.aep import Activation, Pair, RunStatus, count
 from adobe_experience_platform.delivery import (
     NOT_SENT,
     UNKNOWN,
-    Delivery,
     Job,
     OnConflict,
-    Order,
     Result,
     Submission,
     without_run,
@@ -124,17 +122,17 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
     def _aliases(jobs: Sequence[Job]) -> dict[str, str]:
         return {key: value for job in jobs for key, value in job.aliases.items()}
 
-    def _state(self, context: Context, jobs: Sequence[Job]) -> tuple[list[Delivery], list[Result]]:
+    def _state(self, context: Context, jobs: Sequence[Job]) -> tuple[list[Activation], list[Result]]:
         """Return the runs to watch, and the planned pairs that have none."""
         orders, missing = self._submitted(context)
         for submission in self._repairs(context, jobs):
-            orders |= {pair: order for pair, order in submission.record.orders.items() if order is not None}
-        deliveries: list[Delivery] = []
+            orders |= {item.pair: item for item in submission.activations}
+        deliveries: list[Activation] = []
         without: list[Result] = []
         for job in jobs:
             for pair in job.pairs:
                 if pair in orders:
-                    deliveries.append(Delivery(pair, orders[pair]))
+                    deliveries.append(orders[pair])
                 else:
                     status = missing.get(pair, NOT_SENT)
                     text = (
@@ -145,7 +143,7 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
                     without.append(without_run(pair, status, text))
         return deliveries, without
 
-    def _submitted(self, context: Context) -> tuple[dict[Pair, Order], dict[Pair, str]]:
+    def _submitted(self, context: Context) -> tuple[dict[Pair, Activation], dict[Pair, str]]:
         return xcom.read_submissions(context["ti"].xcom_pull(task_ids=self.submit_task_id, key=xcom.SUBMISSION))
 
     def _repair(self, context: Context, jobs: Sequence[Job]) -> None:

@@ -6,12 +6,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from adobe_experience_platform.aep import Pair, RunStatus, count
+from adobe_experience_platform.aep import Activation, Pair, RunStatus, count
 from adobe_experience_platform.delivery import (
     NOT_SENT,
     UNKNOWN,
-    Delivery,
-    Order,
     Result,
     check_id,
     ended_well,
@@ -43,7 +41,7 @@ class WatchingTask(AepTask):
     def _watch(
         self,
         context: Context,
-        deliveries: Sequence[Delivery],
+        deliveries: Sequence[Activation],
         aliases: Mapping[str, str],
         *,
         look_first: bool,
@@ -75,24 +73,24 @@ class WatchingTask(AepTask):
             time.sleep(polling.next_pause(time.monotonic() - since, self.options.poll_interval))
         shown = {ident for item in deliveries for ident in item.pair}
         trigger = FlowRunTrigger(
-            orders=[[*item.pair, item.order.run_id, item.order.adopted] for item in deliveries],
+            orders=[list(item) for item in deliveries],
             aliases=aliases,
             names={ident: name for ident, name in (self.names or {}).items() if ident in shown},
             ends_task=ends_task,
             accept_partial=self.options.on_partial_success == "accept",
             **self._trigger_arguments(deadline),
         )
-        runs = len({item.order.run_id for item in deliveries})
+        runs = len({item.run_id for item in deliveries})
         self.log.info("Waiting for %s to end, until %s UTC", count(runs, "flow run"), f"{deadline:%Y-%m-%d %H:%M}")
         self._defer_until(trigger, deadline)
         raise AssertionError("defer() does not return")
 
-    def _read_results(self, deliveries: Sequence[Delivery], aliases: Mapping[str, str]) -> list[Result]:
-        runs = self.hook.call(rounds.runs_call(list(dict.fromkeys(item.order.run_id for item in deliveries))))
+    def _read_results(self, deliveries: Sequence[Activation], aliases: Mapping[str, str]) -> list[Result]:
+        runs = self.hook.call(rounds.runs_call(list(dict.fromkeys(item.run_id for item in deliveries))))
         return results_of(deliveries, runs, aliases)
 
     def _watched(
-        self, context: Context, deliveries: Sequence[Delivery], aliases: Mapping[str, str], event: object
+        self, context: Context, deliveries: Sequence[Activation], aliases: Mapping[str, str], event: object
     ) -> list[Result]:
         """Return the results after a wait: those that the trigger has kept, or AEP's word where it could not."""
         status, _ = read_event(event)
@@ -100,7 +98,7 @@ class WatchingTask(AepTask):
         kept = ti.xcom_pull(task_ids=ti.task_id, key=xcom.PROGRESS, map_indexes=ti.map_index)
         results: list[Result] = kept.get("results", []) if isinstance(kept, dict) else []
         known = {item["run_id"] for item in results if is_terminal(item)}
-        if status == "done" and known >= {item.order.run_id for item in deliveries}:
+        if status == "done" and known >= {item.run_id for item in deliveries}:
             return results
         return self._read_results(deliveries, aliases)
 
@@ -151,7 +149,7 @@ DEEPEST = 5
 """Levels of lists in lists of orders: what is nested deeper was not returned by any operator."""
 
 
-def deliveries_of(orders: Any, *, deepest: int = DEEPEST) -> list[Delivery]:
+def deliveries_of(orders: Any, *, deepest: int = DEEPEST) -> list[Activation]:
     """Read orders as operators return them: dicts, lists, or run ids alone; nested lists are joined.
 
     :raises AepInputError: for anything else.
@@ -165,13 +163,13 @@ def deliveries_of(orders: Any, *, deepest: int = DEEPEST) -> list[Delivery]:
     raise AepInputError([f"orders: {type(orders).__name__} is no order: pass what AdHocActivationOperator returns"])
 
 
-def _delivery(order: Mapping[str, Any]) -> Delivery:
+def _delivery(order: Mapping[str, Any]) -> Activation:
     """Read one order. AEP has checked no id of it yet, and each is shown or becomes part of a URL."""
     names = ["run_id", *(name for name in Pair._fields if order.get(name, "") != "")]
     if faults := [fault for name in names if (fault := check_id(order[name], f"orders: {name}"))]:
         raise AepInputError(faults)
     pair = Pair(order.get("flow_id", ""), order.get("audience_id", ""))
-    return Delivery(pair, Order(order["run_id"], bool(order.get("adopted"))))
+    return Activation(*pair, order["run_id"], bool(order.get("adopted")))
 
 
 def poke_settings(poll_interval: float, minutes: float) -> tuple[float, float]:

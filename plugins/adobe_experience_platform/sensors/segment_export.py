@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
 
-from adobe_experience_platform.aep import DEFAULT_CONN_ID, Pair
+from adobe_experience_platform.aep import DEFAULT_CONN_ID, Pair, by_flow
 from adobe_experience_platform.delivery import Job, parse_activation_info, rounds
 from adobe_experience_platform.errors import AepTransientError
 from adobe_experience_platform.hooks import metrics
@@ -17,7 +17,6 @@ from adobe_experience_platform.operators import (
     AepTask,
     WaitTimeoutError,
     deadline_of,
-    info_of,
     now,
     read_event,
 )
@@ -103,7 +102,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         if self._looks_clear():
             return None
         pairs, aliases = self._pairs()
-        trigger = self._export_trigger(deadline, info_of(pairs), aliases, self.names, ends_task=True, said=self._said)
+        trigger = self._export_trigger(deadline, by_flow(pairs), aliases, self.names, ends_task=True, said=self._said)
         self._defer_until(trigger, deadline)
         raise AssertionError("defer() does not return")
 

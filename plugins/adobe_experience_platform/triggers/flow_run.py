@@ -9,10 +9,8 @@ from typing import Any
 
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
-from adobe_experience_platform.aep import FlowRun, Pair, RunStatus, count
+from adobe_experience_platform.aep import Activation, FlowRun, RunStatus, count
 from adobe_experience_platform.delivery import (
-    Delivery,
-    Order,
     Result,
     Snapshot,
     ended_well,
@@ -62,7 +60,7 @@ class FlowRunTrigger(SharedPollTrigger):
         self.orders = [list(order) for order in orders]
         self.aliases = dict(aliases or {})
         self.names = dict(names or {})
-        self._deliveries = [Delivery(Pair(o[0], o[1]), Order(o[2], bool(o[3]))) for o in self.orders]
+        self._deliveries = [Activation(*order) for order in self.orders]
         self.ends_task = ends_task
         self.accept_partial = accept_partial
         self._runs: dict[str, FlowRun | AepError] = {}
@@ -79,7 +77,7 @@ class FlowRunTrigger(SharedPollTrigger):
         }
 
     def _wanted(self) -> set[str]:
-        return {delivery.order.run_id for delivery in self._deliveries}
+        return {delivery.run_id for delivery in self._deliveries}
 
     @classmethod
     async def _read(cls, hook: Any, wanted: Sequence[str], bulk: Bulk) -> Snapshot:

@@ -8,10 +8,9 @@ from typing import Any
 
 from adobe_experience_platform.aep import endpoints
 from adobe_experience_platform.aep.flow_runs import FlowRun
-from adobe_experience_platform.aep.orders import Pair
+from adobe_experience_platform.aep.orders import Activation
 from adobe_experience_platform.delivery import SETTINGS
-from adobe_experience_platform.delivery.record import Order
-from adobe_experience_platform.delivery.results import NOT_SENT, UNKNOWN, Delivery, results_of
+from adobe_experience_platform.delivery.results import NOT_SENT, UNKNOWN, results_of
 from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
 from adobe_experience_platform.operators.activate import AdHocActivationOperator
 from adobe_experience_platform.operators.latest_export import LatestSegmentExportOperator
@@ -279,7 +278,7 @@ def a_report_of_a_red_run(stage: Stage) -> None:
 @produces("EMPTY DELIVERY: ")
 def a_report_of_an_empty_delivery(stage: Stage) -> None:
     run_id = started(stage, "success", "nobody")
-    item = Delivery(Pair("mail", "nobody"), Order(run_id))
+    item = Activation("mail", "nobody", run_id)
     run: FlowRun = AdobeExperiencePlatformHook().call(endpoints.run(run_id))
     stage.context.ti.xcoms["watch", "progress"] = {"results": results_of([item], {run_id: run}, {})}
     stage.runs(lambda: report().execute(stage.context))

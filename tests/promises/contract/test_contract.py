@@ -19,7 +19,7 @@ from adobe_experience_platform.aep.connection import AepConnection
 from adobe_experience_platform.aep.export_jobs import ExportJob, ExportStatus
 from adobe_experience_platform.aep.flow_runs import FlowRun, RunStatus
 from adobe_experience_platform.aep.flows import DestinationFlow
-from adobe_experience_platform.aep.orders import ActivationOrder, Pair
+from adobe_experience_platform.aep.orders import Activation, Pair
 from include.aep_simulator.seed import ExportJobSeed, RunSeed, SeedDocument
 from include.aep_simulator.server import running
 from include.aep_simulator.simulator import Simulator
@@ -210,7 +210,7 @@ def test_activations_and_their_young_runs(aep, export_id):
     judge(ADHOC, answer.json(), ADHOC.schema("adhocActivationResponse"))
     assert len(answer.json()["order"]) == len(PAIRS)
     for entry in answer.json()["order"]:
-        order = ActivationOrder.from_json(entry)
+        order = Activation.from_json(entry)
         young = send(first(endpoints.run(order.run_id))).json()
         judge(FLOWS, young, FLOWS.schema("FlowRunsListResponse"))
         assert FlowRun.from_json(young["items"][0]).status is RunStatus.IN_PROGRESS
@@ -380,8 +380,8 @@ def test_the_examples_of_an_export_jobs_fields_are_read():
 def test_the_examples_of_activations_are_read_and_written():
     examples = dict(ADHOC.examples())
     (entry,) = examples["runAdhocActivation default"]["order"]
-    order = ActivationOrder.from_json(entry)
-    assert order == ActivationOrder(
+    order = Activation.from_json(entry)
+    assert order == Activation(
         "ef2dcbd6-36fc-49a3-afed-d7b8e8f724eb",
         "db8961e9-d52f-45bc-b3fb-76d0382a6851",
         "88d6da63-dc97-460e-b781-fc795a7386d9",

@@ -19,11 +19,11 @@ from adobe_experience_platform.aep.connection import CONN_TYPE, AepConnection
 from adobe_experience_platform.aep.export_jobs import ExportJob
 from adobe_experience_platform.aep.flow_runs import FlowRun
 from adobe_experience_platform.aep.flows import DestinationFlow, MappedAudience
-from adobe_experience_platform.aep.orders import ActivationOrder, Pair, run_id_of
+from adobe_experience_platform.aep.orders import Activation, Pair, run_id_of
 from adobe_experience_platform.delivery.input import parse_activation_info, read_activation_info
 from adobe_experience_platform.delivery.jobs import Job
-from adobe_experience_platform.delivery.record import Order, Record
-from adobe_experience_platform.delivery.results import Delivery, line_of, results_of
+from adobe_experience_platform.delivery.record import Record
+from adobe_experience_platform.delivery.results import line_of, results_of
 from adobe_experience_platform.errors import AepError, AepSubmissionError, AepTransientError
 from adobe_experience_platform.operators import base, watch
 from adobe_experience_platform.operators.report import row_of
@@ -97,7 +97,7 @@ def test_flow_runs(data: Any) -> None:
         return
     run = FlowRun.from_json(data)
     check_clean(run)
-    delivery = Delivery(Pair("flow-1", "gold"), Order("run-1"))
+    delivery = Activation("flow-1", "gold", "run-1")
     (result,) = results_of([delivery], {"run-1": run}, {})
     msgspec.msgpack.encode(result)  # the way that XComs go
     assert json.loads(json.dumps(result)) == result
@@ -119,7 +119,7 @@ def test_mapped_audiences(data: Any) -> None:
 @given(spoiled(ORDER))
 def test_orders(data: Any) -> None:
     if isinstance(data, dict):
-        check_clean(ActivationOrder.from_json(data))
+        check_clean(Activation.from_json(data))
 
 
 @given(st.text() | st.sampled_from(NASTY_TEXTS).map(lambda text: f"https://x/runs/{text}"))
@@ -327,7 +327,7 @@ def test_orders_of_an_xcom(orders: Any) -> None:
     if found is not None:
         check_clean(found)
         for delivery in found:
-            carry_out(endpoints.run(delivery.order.run_id), {"items": [{"id": delivery.order.run_id}]})
+            carry_out(endpoints.run(delivery.run_id), {"items": [{"id": delivery.run_id}]})
 
 
 # -- a person's side

@@ -13,10 +13,10 @@ import pytest
 
 from adobe_experience_platform.aep import auth, endpoints
 from adobe_experience_platform.aep.connection import AepConnection
-from adobe_experience_platform.aep.orders import Pair
+from adobe_experience_platform.aep.orders import Activation, Pair
 from adobe_experience_platform.aep.transport import NeedToken, Received, TransportError, exchange, mint
 from adobe_experience_platform.delivery.jobs import Job
-from adobe_experience_platform.delivery.record import Order, Record
+from adobe_experience_platform.delivery.record import Record
 from adobe_experience_platform.errors import AepConnectionConfigError
 from adobe_experience_platform.hooks.async_hook import AdobeExperiencePlatformAsyncHook
 from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
@@ -176,7 +176,7 @@ def test_what_is_kept_of_a_delivery_has_no_place_for_a_secret() -> None:
     """Ids, names, times and counts: the builders never see the connection."""
     kept = [
         Job(1, 1, (Pair("mail", "gold"),), {"gold": "x"}).to_json(),
-        Record(3, {Pair("mail", "gold"): Order("run-1")}).to_json(),
+        Record(3, {Pair("mail", "gold"): Activation("mail", "gold", "run-1")}).to_json(),
     ]
     assert [set(item) for item in kept] == [
         {"job", "of", "activation_info", "aliases"},

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from adobe_experience_platform.aep import endpoints
-from adobe_experience_platform.aep.orders import ActivationOrder, Pair
+from adobe_experience_platform.aep.orders import Activation, Pair
 from adobe_experience_platform.errors import AepNotFoundError, AepTransientError
 from tests.support.parts import NOW, answer, flow_json, job_json, run_json
 
@@ -205,7 +205,7 @@ def test_version_2_needs_no_export():
     assert (request.method, request.path, request.is_activation) == ("POST", endpoints.ADHOC_RUN, True)
     assert request.headers == {"Accept": "application/vnd.adobe.adhoc.activation+json; version=2"}
     assert request.json == {"activationInfo": {"f": ["a", "b"], "g": ["a"]}}
-    assert orders == [ActivationOrder("f", "a", "r1"), ActivationOrder("f", "b", "r2")]
+    assert orders == [Activation("f", "a", "r1"), Activation("f", "b", "r2")]
 
 
 def test_version_1_names_the_export_as_text_and_no_media_type():

@@ -13,7 +13,7 @@ from adobe_experience_platform.aep.export_jobs import ExportJob, ExportStatus
 from adobe_experience_platform.aep.flow_runs import Counts, FlowRun, RunStatus
 from adobe_experience_platform.aep.flows import DestinationFlow, MappedAudience
 from adobe_experience_platform.aep.json_values import as_count, as_date, as_text, as_time
-from adobe_experience_platform.aep.orders import ActivationOrder, Pair, run_id_of
+from adobe_experience_platform.aep.orders import Activation, Pair, run_id_of
 from tests.support.parts import flow_json, run_json, selector
 
 JSON = st.recursive(
@@ -426,14 +426,14 @@ def test_of_a_status_url_only_a_sound_run_id_is_taken(url, run_id):
 @pytest.mark.parametrize("missing", ["segment", "order", "statusURL"])
 def test_an_order_needs_all_three_parts(missing):
     entry = {"segment": "a", "order": "f", "statusURL": "https://platform.adobe.io/runs/r"}
-    assert ActivationOrder.from_json(entry) == ActivationOrder("f", "a", "r")
-    assert ActivationOrder.from_json({key: value for key, value in entry.items() if key != missing}) is None
-    assert ActivationOrder.from_json({**entry, missing: None}) is None
+    assert Activation.from_json(entry) == Activation("f", "a", "r")
+    assert Activation.from_json({key: value for key, value in entry.items() if key != missing}) is None
+    assert Activation.from_json({**entry, missing: None}) is None
 
 
 def test_ids_of_an_order_may_be_integers():
     entry = {"segment": 12, "order": 34, "statusURL": "/runs/56"}
-    assert ActivationOrder.from_json(entry) == ActivationOrder("34", "12", "56")
+    assert Activation.from_json(entry) == Activation("34", "12", "56")
 
 
 # -- anything at all
@@ -441,7 +441,7 @@ def test_ids_of_an_order_may_be_integers():
 
 @given(st.dictionaries(st.text(max_size=10), JSON, max_size=5))
 def test_no_json_object_whatever_breaks_a_parser(data):
-    for parser in (FlowRun, ExportJob, DestinationFlow, MappedAudience, ActivationOrder):
+    for parser in (FlowRun, ExportJob, DestinationFlow, MappedAudience, Activation):
         parser.from_json(data)
 
 
@@ -456,7 +456,7 @@ def test_no_branch_whatever_breaks_a_parser(one, two, three, four):
     )
     DestinationFlow.from_json({"id": one, "transformations": two, "inheritedAttributes": three, "lastRunDetails": four})
     MappedAudience.from_json({"id": one, "schedule": two, "createTime": three, "name": four})
-    ActivationOrder.from_json({"segment": one, "order": two, "statusURL": three})
+    Activation.from_json({"segment": one, "order": two, "statusURL": three})
 
 
 def test_pairs_are_values():

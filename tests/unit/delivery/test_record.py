@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adobe_experience_platform.aep.flow_runs import FlowRun
-from adobe_experience_platform.aep.orders import Pair
-from adobe_experience_platform.delivery.record import VERSION, Answer, Intent, Order, Record, Watermark
+from adobe_experience_platform.aep.orders import Activation, Pair
+from adobe_experience_platform.delivery.record import VERSION, Answer, Intent, Record, Watermark
 from adobe_experience_platform.delivery.search import WATERMARK_IDS
 from adobe_experience_platform.errors import AepSubmissionError
 from tests.support.parts import NOW, run_json
@@ -25,8 +25,8 @@ WORDS = st.text("abc-123", min_size=1, max_size=6)
 RECORDS = st.builds(
     Record,
     max_tries=st.integers(0, 99),
-    orders=st.dictionaries(
-        st.builds(Pair, WORDS, WORDS), st.none() | st.builds(Order, WORDS, st.booleans()), max_size=8
+    orders=st.dictionaries(st.builds(Pair, WORDS, WORDS), st.none() | st.tuples(WORDS, st.booleans()), max_size=8).map(
+        lambda orders: {pair: Activation(*pair, *run) if run else None for pair, run in orders.items()}
     ),
     intent=st.none()
     | st.builds(
@@ -86,7 +86,7 @@ def test_a_full_job_with_its_largest_watermarks_fits_the_store(flows, adopted):
     share = WATERMARK_IDS // flows
     record = Record(
         max_tries=3,
-        orders={pair: Order(run_id, adopted) for pair, run_id in zip(pairs, ids(80), strict=True)},
+        orders={pair: Activation(*pair, run_id, adopted) for pair, run_id in zip(pairs, ids(80), strict=True)},
         intent=Intent(
             NOW.isoformat(),
             {flow_id: Watermark(NOW, tuple(ids(share))) for flow_id in flow_ids},
@@ -99,7 +99,7 @@ def test_a_full_job_with_its_largest_watermarks_fits_the_store(flows, adopted):
 
 
 def test_a_record_holds_ids_and_times_only():
-    record = Record(3, {Pair("f", "a"): Order("r", True), Pair("f", "b"): None}, failed_runs=["r0"])
+    record = Record(3, {Pair("f", "a"): Activation("f", "a", "r", True), Pair("f", "b"): None}, failed_runs=["r0"])
     record.intent = Intent("2026-03-10T12:00:00+00:00", {"f": Watermark(NOW, ("r9",))})
     assert record.to_json() == {
         "v": 1,

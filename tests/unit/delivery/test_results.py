@@ -8,12 +8,10 @@ import json
 import pytest
 
 from adobe_experience_platform.aep.flow_runs import FlowRun, RunStatus
-from adobe_experience_platform.aep.orders import Pair
-from adobe_experience_platform.delivery.record import Order
+from adobe_experience_platform.aep.orders import Activation, Pair
 from adobe_experience_platform.delivery.results import (
     NOT_SENT,
     UNKNOWN,
-    Delivery,
     is_terminal,
     line_of,
     result_of,
@@ -50,7 +48,7 @@ def run(status="success", run_id="r1", *, ended=True, totals=None, **audiences):
 
 
 def delivery(pair=A, run_id="r1", *, adopted=False):
-    return Delivery(pair, Order(run_id, adopted))
+    return Activation(*pair, run_id, adopted)
 
 
 def test_a_success_with_its_counts_and_times():

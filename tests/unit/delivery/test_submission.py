@@ -7,9 +7,8 @@ import itertools
 
 import pytest
 
-from adobe_experience_platform.aep.orders import Pair
+from adobe_experience_platform.aep.orders import Activation, Pair
 from adobe_experience_platform.delivery.jobs import Job
-from adobe_experience_platform.delivery.record import Order
 from adobe_experience_platform.delivery.submission import KEY, LOST_LIMIT, Done, OnConflict, Settle, Submission, WaitFor
 from adobe_experience_platform.errors import (
     AepAuthError,
@@ -417,7 +416,7 @@ def without_last(aep):
 def test_pairs_that_share_a_run_are_all_found_in_it():
     task = Task(A, B, posts=["omit_order"], shared_runs=True)
     assert task.run() == Done()
-    assert task.orders == {A: Order("ours-1"), B: Order("ours-1", adopted=True)}
+    assert task.orders == {A: Activation(*A, "ours-1"), B: Activation(*B, "ours-1", adopted=True)}
 
 
 def test_a_shared_run_is_waited_for_until_it_says_whom_it_delivers():
@@ -448,7 +447,7 @@ def test_an_order_for_something_else_is_no_answer_to_us():
     task.aep._order = lambda pair, run: {**original(pair, run), "segment": "{{ other }}"}
     assert task.run() == Done()
     assert [line for line in log.warnings if "not asked for" in line]
-    assert task.orders[A] == Order("ours-1", adopted=True)
+    assert task.orders[A] == Activation(*A, "ours-1", adopted=True)
 
 
 # -- somebody else's runs
@@ -483,7 +482,7 @@ def test_somebody_elses_run_is_adopted_if_wanted():
     task = Task(A, on_conflict=OnConflict.ADOPT)
     task.aep.foreign("f1", "a")
     assert task.run() == Done()
-    assert task.orders == {A: Order("foreign-1", adopted=True)}
+    assert task.orders == {A: Activation(*A, "foreign-1", adopted=True)}
     assert task.delivered() == {A: 0}
 
 
@@ -492,7 +491,7 @@ def test_the_rest_of_the_job_is_sent_beside_an_adopted_run():
     task.aep.foreign("f1", "a")
     assert task.run() == Settle(())
     assert task.settle() == Done()
-    assert task.orders == {A: Order("foreign-1", adopted=True), B: Order("ours-2")}
+    assert task.orders == {A: Activation(*A, "foreign-1", adopted=True), B: Activation(*B, "ours-2")}
     assert task.aep.sent[-1] == {"activationInfo": {"f1": ["b"]}}
 
 
@@ -504,7 +503,7 @@ def test_a_run_that_names_nobody_is_not_adopted_for_pairs_that_aep_did_not_name(
     task.aep.young = 0
     assert task.run() == Settle(())
     assert task.settle() == Done()
-    assert task.orders == {A: Order("foreign-1", adopted=True), B: Order("ours-3")}
+    assert task.orders == {A: Activation(*A, "foreign-1", adopted=True), B: Activation(*B, "ours-3")}
 
 
 def test_the_run_that_aep_names_is_adopted_not_another_young_one():
@@ -512,7 +511,7 @@ def test_the_run_that_aep_names_is_adopted_not_another_young_one():
     task.aep.foreign("f1", "a")
     task.aep.foreign("f1", "z")
     assert task.run() == Done()
-    assert task.orders == {A: Order("foreign-1", adopted=True)}
+    assert task.orders == {A: Activation(*A, "foreign-1", adopted=True)}
 
 
 def test_somebody_elses_run_is_an_error_if_wanted():
@@ -560,7 +559,7 @@ def test_our_own_run_behind_a_conflict_is_adopted_whatever_is_wanted(on_conflict
 
     task.aep._activate = activate
     assert task.resume(settled=True) == Done()
-    assert task.orders == {A: Order("ours-1", adopted=True)}
+    assert task.orders == {A: Activation(*A, "ours-1", adopted=True)}
     assert task.delivered() == {A: 1}
 
 
@@ -588,7 +587,7 @@ def test_a_run_that_starts_between_our_look_and_our_post_is_somebody_elses(on_co
         assert task.delivered() == {A: 0}
     elif on_conflict is OnConflict.ADOPT:
         assert task.run() == Done()
-        assert task.orders == {A: Order("foreign-1", adopted=True)}
+        assert task.orders == {A: Activation(*A, "foreign-1", adopted=True)}
     else:
         assert isinstance(task.run(), WaitFor)
         task.aep.advance(1000)
@@ -619,12 +618,12 @@ def test_a_conflict_that_was_partial_loses_nothing(on_conflict):
             task.settle()
     elif on_conflict is OnConflict.ADOPT:
         assert task.settle() == Done()
-        assert task.orders[B] == Order("foreign-1", adopted=True)
+        assert task.orders[B] == Activation(*B, "foreign-1", adopted=True)
     else:
         assert isinstance(task.settle(), WaitFor)
         task.aep.advance(1000)
         assert task.resume() == Done()
-    assert task.orders[A] == Order("ours-2", adopted=True)
+    assert task.orders[A] == Activation(*A, "ours-2", adopted=True)
     assert len(task.aep.ours(A)) == 1
 
 
@@ -641,7 +640,7 @@ def test_somebody_elses_run_after_a_lost_post_is_adopted_and_says_so():
     assert task.run() == Settle(())
     task.aep.foreign("f1", "a")
     assert task.settle() == Done()
-    assert task.orders == {A: Order("foreign-1", adopted=True)}
+    assert task.orders == {A: Activation(*A, "foreign-1", adopted=True)}
 
 
 # -- a person clears the task
@@ -660,7 +659,7 @@ def test_after_a_persons_clear_exactly_what_failed_is_sent_again():
     assert task.clear() == Done()
     assert task.delivered() == {A: 2, B: 1}
     assert not task.aep.breaches
-    assert task.orders[A] == Order("ours-3")
+    assert task.orders[A] == Activation(*A, "ours-3")
     assert task.submission.record.failed_runs == ["ours-1"]
 
 
