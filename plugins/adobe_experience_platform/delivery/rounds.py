@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import (
-    Iterable,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from adobe_experience_platform.aep import PAGE_SIZE, Call, ExportJob, FlowRun, Pair, endpoints, one_line
-from adobe_experience_platform.errors import AepError, AepNotFoundError, AepRequestError
+from adobe_experience_platform.aep import Call, ExportJob, FlowRun, Pair, endpoints, one_line
+from adobe_experience_platform.errors import AepError
 
 from . import exports, search
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +32,6 @@ class Snapshot:
     asked: frozenset[str] | None = None
 
 
-def runs_call(run_ids: Sequence[str]) -> Call[dict[str, FlowRun | AepError]]:
-    """Read runs one after the other, for waits that do not use the triggerer."""
-    found: dict[str, FlowRun | AepError] = {}
-    if len(run_ids) > 1:
-        for start in range(0, len(run_ids), PAGE_SIZE):
-            try:
-                found.update((yield from endpoints.runs_by_id(run_ids[start : start + PAGE_SIZE])))
-            except (AepRequestError, AepNotFoundError):
-                break
-    for run_id in run_ids:
-        if run_id not in found:
-            try:
-                found[run_id] = yield from endpoints.run(run_id)
-            except AepNotFoundError as error:
-                found[run_id] = error
-    return found
-
-
 def export_call(flow_ids: Iterable[str], now: dt.datetime) -> Call[Snapshot]:
     """Read the profile exports and the recent runs of these flows."""
     since = now - exports.LOOK_BACK
@@ -74,15 +48,15 @@ def blockers(
     aliases: Mapping[str, str],
     now: dt.datetime,
     names: Mapping[str, str] | None = None,
-) -> tuple[list[str], list[str]]:
-    """Return (what must end first, what is stuck and not waited for), as ids and words for people.
+) -> tuple[list[str], dict[str, str]]:
+    """Return (what must end first, job id → what is stuck and not waited for), in words for people.
 
     :param pairs: if given, runs in progress that concern them count too.
     :param names: id → name, shown beside the ids of flows.
     """
     state = exports.state_of(snapshot.jobs, now)
     waiting = [f"segment export job {job.id} ({job.raw_status})" for job in state.in_progress]
-    stuck = [exports.describe(job, now) for job in state.stuck]
+    stuck = {job.id: exports.describe(job, now) for job in state.stuck}
     for flow_id, runs in snapshot.flow_runs.items():
         own = [pair for pair in pairs if pair.flow_id == flow_id]
         concerned: dict[str, int] = {}

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow.sdk import BaseOperator, conf
 from airflow.sdk.api.datamodels._generated import TaskInstanceState
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
-from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, AirflowSkipException
 
 from adobe_experience_platform.aep import destination_url, one_line, short_repr
 from adobe_experience_platform.delivery import DeliverySettings, checked_settings, xcom
 from adobe_experience_platform.errors import AepDeadlineError, AepError, AepInputError, AepTransientError
-from adobe_experience_platform.triggers import ARGUMENTS_VERSION, EVENT_VERSION, SegmentExportTrigger
+from adobe_experience_platform.triggers import (
+    ARGUMENTS_VERSION,
+    EVENT_VERSION,
+    SegmentExportTrigger,
+    async_hook,
+    run_inline,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.triggers.base import BaseTrigger
 
-    from adobe_experience_platform.hooks import AdobeExperiencePlatformHook
+    from adobe_experience_platform.hooks import AdobeExperiencePlatformAsyncHook, AdobeExperiencePlatformHook
 
+T = TypeVar("T")
 Resolvable = Any
 """A value, or what Airflow resolves to it at run time: a template, an XComArg, ``dag.param(…)``."""
 
@@ -104,7 +113,13 @@ class AepTask(BaseOperator):
         ):
             next_method = "execute_complete"
             next_kwargs = {"event": {"v": EVENT_VERSION, "status": "timeout", "message": ""}}
-        return super().resume_execution(next_method, next_kwargs, context)
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AepError as error:
+            # Airflow's sensors turn only its own errors into a skip.
+            if getattr(self, "soft_fail", False) or getattr(self, "never_fail", False):
+                raise AirflowSkipException(f"Skipped, as soft_fail or never_fail says: {error}") from error
+            raise
 
     def _trigger_arguments(self, deadline: dt.datetime) -> dict[str, Any]:
         return {
@@ -120,10 +135,27 @@ class AepTask(BaseOperator):
         settings = self.hook.settings
         return {"dag_id": self.dag_id, "conn_id": self.options.aep_conn_id, "sandbox": settings.sandbox_name}
 
-    def _defer_until(self, trigger: Any, deadline: dt.datetime) -> None:
-        """Wait in the triggerer; does not return. Every wait goes on in ``execute_complete``."""
+    def _wait(self, context: Context, trigger: BaseTrigger, deadline: dt.datetime) -> object:
+        """Wait for a trigger's event.
+
+        In the triggerer this does not return: every wait goes on in ``execute_complete``. Without one the trigger's
+        own code runs here, and its event comes back.
+        """
+        if not self.deferrable:
+            return run_inline(trigger, context["ti"])
         left = max(deadline - now(), dt.timedelta(0))
         self.defer(trigger=trigger, method_name="execute_complete", timeout=left + BACKSTOP)
+        raise AssertionError("defer() does not return")
+
+    def _ask(self, reading: Callable[[AdobeExperiencePlatformAsyncHook], Awaitable[T]]) -> T:
+        """Ask AEP once as the triggers do."""
+
+        async def ask() -> T:
+            conn_id, sandbox = self.options.aep_conn_id, self.options.sandbox_name
+            async with await async_hook(conn_id, sandbox) as hook:
+                return await reading(hook)
+
+        return asyncio.run(ask())
 
     def _export_trigger(
         self,

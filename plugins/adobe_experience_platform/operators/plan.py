@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from adobe_experience_platform.aep import Pair, count, short_repr
@@ -104,7 +104,7 @@ class PlanJobsOperator(AepTask):
             raise AepInputError(shorten(faults))
         if gate and not self.options.dry_run:
             if gate.verdict.wait_until is not None:
-                self._wait_until(gate.verdict.wait_until, gate.verdict.reason)
+                self._wait_until(context, gate.verdict.wait_until, gate.verdict.reason)
                 return self.execute(context)
             gate.take()
         jobs = self._jobs(context, groups, findings)
@@ -124,17 +124,11 @@ class PlanJobsOperator(AepTask):
         """Plan after the wait for ``not_before``; what was looked up before it may have changed."""
         return self.execute(context)
 
-    def _wait_until(self, until: dt.datetime, reason: str) -> None:
-        """Wait, in the triggerer if possible: then this does not return."""
+    def _wait_until(self, context: Context, until: dt.datetime, reason: str) -> None:
         self.log.info("The plan is sound. Waiting until %s UTC: %s.", f"{until:%Y-%m-%d %H:%M}", reason)
-        if self.deferrable:
-            from airflow.providers.standard.triggers.temporal import DateTimeTrigger
-
-            # Not shorter: Airflow would take the resumed task for killed.
-            moment = max(until, now() + dt.timedelta(seconds=resume_pause()))
-            self.defer(trigger=DateTimeTrigger(moment=moment), method_name="execute_complete")
-        while (left := (until - now()).total_seconds()) > 0:
-            time.sleep(min(left, 60.0))
+        # Not shorter: Airflow would treat the resumed task as killed.
+        moment = max(until, now() + dt.timedelta(seconds=resume_pause() if self.deferrable else 0))
+        self._wait(context, DateTimeTrigger(moment=moment), moment)
 
     def _skip_the_rest(self, context: Context) -> NoReturn:
         context["ti"].xcom_push(key=xcom.RETURN_VALUE, value=[])

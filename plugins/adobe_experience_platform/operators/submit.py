@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import conf
 
 from adobe_experience_platform.aep import by_flow
-from adobe_experience_platform.delivery import Done, Settle, Submission, WaitFor, check_id, rounds
+from adobe_experience_platform.delivery import Done, Settle, Submission, WaitFor, check_id
 from adobe_experience_platform.hooks import metrics
-from adobe_experience_platform.triggers import LostSubmissionTrigger, polling
+from adobe_experience_platform.triggers import LostSubmissionTrigger
 
-from .base import AepTask, TaskStore, WaitTimeoutError, deadline_of, now
+from .base import AepTask, TaskStore, WaitTimeoutError, deadline_of, now, read_event
 from .retry import LONGEST_DELAY
 
 if TYPE_CHECKING:
@@ -68,16 +67,15 @@ class SubmittingTask(AepTask):
             "before anything else is done.",
             seconds,
         )
+        ends_at = max(deadline, now() + dt.timedelta(seconds=seconds))
         trigger = LostSubmissionTrigger(
             record=submission.record.to_json(),
             settle_seconds=seconds,
             aliases=submission.job.aliases,
-            **self._trigger_arguments(max(deadline, now() + dt.timedelta(seconds=seconds))),
+            **self._trigger_arguments(ends_at),
         )
-        if self.deferrable:
-            TaskStore(context).set(PHASE, {"settling": submission.key})
-            self._defer_until(trigger, max(deadline, now() + dt.timedelta(seconds=seconds)))
-        time.sleep(seconds)
+        TaskStore(context).set(PHASE, {"settling": submission.key})
+        read_event(self._wait(context, trigger, ends_at))
 
     def _wait_for(self, context: Context, submission: Submission, step: WaitFor, deadline: dt.datetime) -> None:
         self.log.info("Before anything is sent, this must end: %s", step.reason)
@@ -86,19 +84,11 @@ class SubmittingTask(AepTask):
         least = 0.0 if step.conflict is None else min(self.options.poll_interval, CONFLICT_PAUSE)
         if step.conflict is not None and not check_id(step.conflict.flow_id, "") and step.conflict not in pairs:
             pairs.append(step.conflict)
-        info = by_flow(pairs)
-        if self.deferrable:
-            TaskStore(context).set(PHASE, {"settling": ""})
-            trigger = self._export_trigger(deadline, info, submission.job.aliases, self.names, least_seconds=least)
-            self._defer_until(trigger, deadline)
-        time.sleep(least)
-        since = time.monotonic()
-        while now() < deadline:
-            metrics.count(metrics.POLLS, {"poll": "export", **self._tags()})
-            snapshot = self.hook.call(rounds.export_call(info, now()))
-            if not rounds.blockers(snapshot, pairs, submission.job.aliases, now())[0]:
-                return
-            time.sleep(polling.next_pause(time.monotonic() - since, self.options.poll_interval))
+        trigger = self._export_trigger(
+            deadline, by_flow(pairs), submission.job.aliases, self.names, least_seconds=least
+        )
+        TaskStore(context).set(PHASE, {"settling": ""})
+        read_event(self._wait(context, trigger, deadline))
 
 
 def phase_of(context: Context) -> dict[str, object]:

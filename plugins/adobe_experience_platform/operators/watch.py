@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +16,14 @@ from adobe_experience_platform.delivery import (
     is_terminal,
     line_of,
     results_of,
-    rounds,
     summarize,
     xcom,
 )
-from adobe_experience_platform.errors import AepDeliveryError, AepInputError, AepTransientError
+from adobe_experience_platform.errors import AepDeliveryError, AepError, AepInputError, AepTransientError
 from adobe_experience_platform.hooks import metrics
 from adobe_experience_platform.triggers import FlowRunTrigger, polling
 
-from .base import AepTask, deadline_of, now, read_event
+from .base import AepTask, deadline_of, read_event
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -47,30 +45,22 @@ class WatchingTask(AepTask):
         look_first: bool,
         ends_task: bool = True,
     ) -> list[Result]:
-        """Return the results of runs that have ended, or defer until they have.
+        """Return the results of runs that have ended, waiting until they have.
 
-        :param look_first: ask AEP before deferring: after a retry or a clear all may be over.
+        :param look_first: ask AEP before waiting: after a retry or a clear all may be over.
         :param ends_task: whether the task is over when these runs delivered.
         """
         deadline = deadline_of(context, "watch", self.options.activation_timeout_minutes)
         if not deliveries:
             return []
-        since = time.monotonic()
-        while look_first or not self.deferrable:
-            metrics.count(metrics.POLLS, {"poll": "runs", **self._tags()})
+        if look_first:
             try:
                 results = self._read_results(deliveries, aliases)
             except AepTransientError as error:
-                metrics.count(metrics.POLLS_FAILED, {"poll": "runs", **self._tags()})
-                if not self.deferrable and now() >= deadline:
-                    raise
                 self.log.warning("%s", error)
-                results = []
-            if results and (all(map(is_terminal, results)) or (not self.deferrable and now() >= deadline)):
-                return results
-            if self.deferrable:
-                break
-            time.sleep(polling.next_pause(time.monotonic() - since, self.options.poll_interval))
+            else:
+                if all(map(is_terminal, results)):
+                    return results
         shown = {ident for item in deliveries for ident in item.pair}
         trigger = FlowRunTrigger(
             orders=[list(item) for item in deliveries],
@@ -82,12 +72,17 @@ class WatchingTask(AepTask):
         )
         runs = len({item.run_id for item in deliveries})
         self.log.info("Waiting for %s to end, until %s UTC", count(runs, "flow run"), f"{deadline:%Y-%m-%d %H:%M}")
-        self._defer_until(trigger, deadline)
-        raise AssertionError("defer() does not return")
+        return self._watched(context, deliveries, aliases, self._wait(context, trigger, deadline))
 
     def _read_results(self, deliveries: Sequence[Activation], aliases: Mapping[str, str]) -> list[Result]:
-        runs = self.hook.call(rounds.runs_call(list(dict.fromkeys(item.run_id for item in deliveries))))
-        return results_of(deliveries, runs, aliases)
+        run_ids = list(dict.fromkeys(item.run_id for item in deliveries))
+        metrics.count(metrics.POLLS, {"poll": "runs", **self._tags()})
+        try:
+            snapshot = self._ask(lambda hook: polling.read_runs(hook, run_ids, polling.Bulk()))
+        except AepError:
+            metrics.count(metrics.POLLS_FAILED, {"poll": "runs", **self._tags()})
+            raise
+        return results_of(deliveries, snapshot.runs, aliases)
 
     def _watched(
         self, context: Context, deliveries: Sequence[Activation], aliases: Mapping[str, str], event: object

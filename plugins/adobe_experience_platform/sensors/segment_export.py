@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
@@ -103,8 +103,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
             return None
         pairs, aliases = self._pairs()
         trigger = self._export_trigger(deadline, by_flow(pairs), aliases, self.names, ends_task=True, said=self._said)
-        self._defer_until(trigger, deadline)
-        raise AssertionError("defer() does not return")
+        return self.execute_complete(context, self._wait(context, trigger, deadline))
 
     def poke(self, context: Context) -> bool:
         """Ask AEP once, for sensors that do not use the triggerer."""
@@ -124,7 +123,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
 
     _waiting: str = ""
     _said: Sequence[str] = ()
-    _stuck: Sequence[str] = ()
+    _stuck: Collection[str] = ()
 
     def _looks_clear(self) -> bool:
         """Ask AEP once; trouble on the way is no reason to end a wait."""
@@ -141,8 +140,10 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         metrics.count(metrics.POLLS, {"poll": "export", **self._tags()})
         snapshot = self.hook.call(rounds.export_call(flow_ids, now()))
         waiting, stuck = rounds.blockers(snapshot, pairs, aliases, now(), self.names)
-        for line in [item for item in stuck if item not in self._stuck]:
-            self._stuck = [*self._stuck, line]
+        for job_id, line in stuck.items():
+            if job_id in self._stuck:
+                continue
+            self._stuck = {*self._stuck, job_id}
             self.log.warning("Not waiting for %s: it has been in progress for over 24 h and looks stuck", line)
         text = "; ".join(waiting[:20])
         if waiting and text != self._waiting:

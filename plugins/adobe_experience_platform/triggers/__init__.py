@@ -2,7 +2,7 @@
 
 from . import polling
 from .assets import DELIVERED, FIRST_EVENTS, campaign_day_asset, delivered_flow_asset, segment_export_asset
-from .base import ARGUMENTS_VERSION, EVENT_VERSION, resume_pause
+from .base import ARGUMENTS_VERSION, EVENT_VERSION, async_hook, resume_pause, run_inline
 from .flow_run import FlowRunTrigger
 from .lost_submission import LostSubmissionTrigger
 from .segment_export import SegmentExportTrigger
@@ -15,9 +15,11 @@ __all__ = [
     "FlowRunTrigger",
     "LostSubmissionTrigger",
     "SegmentExportTrigger",
+    "async_hook",
     "campaign_day_asset",
     "delivered_flow_asset",
     "polling",
     "resume_pause",
+    "run_inline",
     "segment_export_asset",
 ]

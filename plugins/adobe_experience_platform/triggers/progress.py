@@ -73,6 +73,9 @@ class Progress:
         if (ti := task_instance) is None:
             return False
         try:
+            if hasattr(ti, "xcom_push"):  # the trigger runs in the task's own process
+                await asyncio.to_thread(ti.xcom_push, key, value)
+                return True
             await XCom.aset(key, value, dag_id=ti.dag_id, task_id=ti.task_id, run_id=ti.run_id, map_index=ti.map_index)
         except Exception as error:  # noqa: BLE001 - the wait must outlive trouble of the metadata database
             self._log.warning("The XCom '%s' could not be written: %s", key, type(error).__name__)

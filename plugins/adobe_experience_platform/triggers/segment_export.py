@@ -137,8 +137,10 @@ class SegmentExportTrigger(SharedPollTrigger):
         if not self._wanted() <= set(snapshot.flow_runs):
             return None  # the round began before this task joined
         waiting, stuck = rounds.blockers(snapshot, self._pairs, self.aliases, dt.datetime.now(tz=dt.UTC), self.names)
-        for line in [item for item in stuck if item.split(" (")[0] not in self._stuck]:
-            self._stuck.add(line.split(" (")[0])
+        for job_id, line in stuck.items():
+            if job_id in self._stuck:
+                continue
+            self._stuck.add(job_id)
             self.log.warning("Not waiting for %s: it has been in progress for over 24 h and looks stuck", line)
         if not waiting and time.monotonic() - self._since < self.least_seconds:
             return None

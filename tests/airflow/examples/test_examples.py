@@ -27,7 +27,7 @@ def quick(examples: DagBag) -> None:
     for dag in examples.dags.values():
         for task in dag.tasks:
             if getattr(task, "mode", "") == "reschedule":
-                task.poll_interval = 0.3
+                task.poll_interval = 1
 
 
 def test_all_can_be_imported(examples: DagBag) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk import PokeReturnValue
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
-from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
+from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException, TaskDeferred
 
 from adobe_experience_platform.errors import (
     AepDeadlineError,
@@ -20,6 +20,7 @@ from adobe_experience_platform.errors import (
     AepTransientError,
 )
 from adobe_experience_platform.operators import base
+from adobe_experience_platform.sensors import segment_export
 from adobe_experience_platform.sensors.flow_run import FlowRunSensor
 from adobe_experience_platform.sensors.segment_export import SegmentExportSensor
 from adobe_experience_platform.triggers.base import EVENT_VERSION
@@ -316,3 +317,29 @@ def test_rescheduling_gives_the_worker_back(aep: LocalAep, context: Any, kind: A
     aep.change_run(run_id, status="success")
     task.execute(context)
     assert [key for key in context["task_state_store"] if key.startswith("deadline_")], "the deadline is kept"
+
+
+@pytest.mark.parametrize("option", ["soft_fail", "never_fail"])
+@pytest.mark.parametrize("kind", [SegmentExportSensor, FlowRunSensor])
+def test_a_deferred_sensor_that_may_fail_softly_is_skipped(aep: LocalAep, context: Any, kind: Any, option: str) -> None:
+    aep.start_export_job()
+    orders = {"orders": [started(aep)]} if kind is FlowRunSensor else {}
+    event = {"v": EVENT_VERSION, "status": "timeout", "message": ""}
+
+    with pytest.raises(AirflowSkipException, match="soft_fail or never_fail"):
+        sensor(kind, **{option: True}, **orders).resume_execution("execute_complete", {"event": event}, context)
+
+
+def test_a_stuck_export_is_warned_of_once_however_old_it_gets(
+    aep: LocalAep, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aep.start_export_job(age="30h")
+    task = sensor(SegmentExportSensor)
+
+    with captured() as lines:
+        task.poke(context)
+        later = dt.datetime.now(tz=dt.UTC) + dt.timedelta(minutes=30)
+        monkeypatch.setattr(segment_export, "now", lambda: later)
+        task.poke(context)
+
+    assert sum("looks stuck" in line for line in lines) == 1

@@ -14,7 +14,7 @@ from adobe_experience_platform.aep import endpoints
 from adobe_experience_platform.aep.export_jobs import ExportJob
 from adobe_experience_platform.aep.flow_runs import FlowRun
 from adobe_experience_platform.aep.orders import Pair
-from adobe_experience_platform.delivery.rounds import Snapshot, blockers, export_call, runs_call
+from adobe_experience_platform.delivery.rounds import Snapshot, blockers, export_call
 from adobe_experience_platform.errors import AepAuthError, AepNotFoundError, AepRequestError, AepTransientError
 from adobe_experience_platform.hooks.throttle import CONCURRENCY
 from adobe_experience_platform.triggers import polling
@@ -394,13 +394,6 @@ def test_a_list_that_does_not_filter_is_not_asked_again():
     assert bulk.refused
 
 
-def test_without_the_triggerer_runs_are_read_one_after_the_other():
-    found, requests = answer(runs_call(["r1", "r2"]), {"items": [run_json("r1")]}, {"items": []})
-    assert isinstance(found["r1"], FlowRun)
-    assert isinstance(found["r2"], AepNotFoundError)
-    assert [request.path for request in requests] == [endpoints.RUNS, f"{endpoints.RUNS}/r2"]
-
-
 # -- what must end first
 
 
@@ -444,8 +437,8 @@ def test_what_must_end_before_a_delivery(seen, pairs, waiting, stuck):
 def test_a_run_that_concerns_many_pairs_is_named_once():
     seen = snapshot(runs=[run_json("r1", status="inProgress", audiences=["a", "b"])])
     pairs = [Pair("flow-1", "a"), Pair("flow-1", "b")]
-    assert blockers(seen, pairs, {}, NOW) == (["flow run r1 of flow flow-1"], [])
-    assert blockers(seen, pairs, {}, NOW, {"flow-1": "Mail"}) == (["flow run r1 of flow Mail (flow-1)"], [])
+    assert blockers(seen, pairs, {}, NOW) == (["flow run r1 of flow flow-1"], {})
+    assert blockers(seen, pairs, {}, NOW, {"flow-1": "Mail"}) == (["flow run r1 of flow Mail (flow-1)"], {})
 
 
 def test_an_imported_audiences_run_counts_by_its_other_id():
