@@ -24,7 +24,7 @@ from adobe_experience_platform.sensors import segment_export
 from adobe_experience_platform.sensors.flow_run import FlowRunSensor
 from adobe_experience_platform.sensors.segment_export import SegmentExportSensor
 from adobe_experience_platform.triggers.base import EVENT_VERSION
-from tests.support.aep import LocalAep
+from tests.support.aep import SEED, LocalAep
 from tests.support.dagtest import captured
 
 DONE = {"v": EVENT_VERSION, "status": "done", "message": ""}
@@ -326,14 +326,14 @@ def test_a_deferred_sensor_that_may_fail_softly_is_skipped(aep: LocalAep, contex
     orders = {"orders": [started(aep)]} if kind is FlowRunSensor else {}
     event = {"v": EVENT_VERSION, "status": "timeout", "message": ""}
 
-    with pytest.raises(AirflowSkipException, match="soft_fail or never_fail"):
+    with pytest.raises(AirflowSkipException, match=option):
         sensor(kind, **{option: True}, **orders).resume_execution("execute_complete", {"event": event}, context)
 
 
 def test_a_stuck_export_is_warned_of_once_however_old_it_gets(
     aep: LocalAep, context: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    aep.start_export_job(age="30h")
+    aep.reset({**SEED, "export_jobs": [{"id": 1, "age": "30h", "status": "PROCESSING"}]})
     task = sensor(SegmentExportSensor)
 
     with captured() as lines:
