@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .campaigns.dags import campaign_dags
+    from .delivery.approval import Approval
     from .delivery.campaign_day import CampaignDay
     from .hooks.async_hook import AdobeExperiencePlatformAsyncHook
     from .hooks.sync_hook import AdobeExperiencePlatformHook
     from .notifications.notices import Notices
     from .operators.activate import AdHocActivationOperator
-    from .operators.approve import Approval
     from .operators.catalog import CatalogOperator
     from .operators.latest_export import LatestSegmentExportOperator
     from .operators.links import DestinationLink
@@ -52,7 +52,7 @@ _HOMES = {
     "AdHocActivationOperator": "operators.activate",
     "AdobeExperiencePlatformAsyncHook": "hooks.async_hook",
     "AdobeExperiencePlatformHook": "hooks.sync_hook",
-    "Approval": "operators.approve",
+    "Approval": "delivery.approval",
     "CampaignDay": "delivery.campaign_day",
     "CatalogOperator": "operators.catalog",
     "DestinationLink": "operators.links",

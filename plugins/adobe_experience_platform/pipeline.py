@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator, TaskGroup, TriggerRule, XComArg
 
-from adobe_experience_platform.delivery import SETTINGS, CampaignDay, xcom
+from adobe_experience_platform.delivery import SETTINGS, Approval, CampaignDay, xcom
 from adobe_experience_platform.notifications import Notices
 from adobe_experience_platform.operators import (
     AdHocActivationOperator,
+    ApproveDeliveryOperator,
     DeliveryOperator,
     DeliveryReportOperator,
     LatestSegmentExportOperator,
@@ -28,8 +29,6 @@ from adobe_experience_platform.triggers import DELIVERED, FIRST_EVENTS, campaign
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-    from adobe_experience_platform.operators.approve import Approval
 
 PLAN, APPROVE = "plan_jobs", "approve"
 WAIT_EXPORT, LATEST = "wait_for_segment_export", "get_latest_export_job"
@@ -78,12 +77,12 @@ def activation_pipeline(
     :param settings: the delivery's settings, such as ``on_conflict="wait"``: the params of the DAG
         ``aep_adhoc_activation`` of the same name, see :class:`~.settings.DeliverySettings`.
     :param check_conf: refuse conf keys that are no params of the DAG.
-    :param campaign_day: deliver at most once per day and within bounds, see :class:`~.campaign_day.CampaignDay`; for
+    :param campaign_day: deliver at most once per day and within bounds, see :class:`~.delivery.CampaignDay`; for
         DAGs that an asset starts. None (default): every run delivers.
     :param approval: a person has to agree after the plan is made (task ``approve``); True: anybody, within 4 hours; or
-        an :class:`~.approval.Approval`. A no, or no answer, ends the run red, and nothing is sent.
+        an :class:`~.delivery.Approval`. A no, or no answer, ends the run red, and nothing is sent.
     :param labels: flow or audience id → how people call it; shown beside AEP's own name.
-    :param notices: who is told how the delivery ended: a :class:`~.notices.Notices`, its arguments, or None.
+    :param notices: who is told how the delivery ended: a :class:`~.notifications.Notices`, its arguments, or None.
     :param emit_assets: emit an asset event per delivered flow, see ``docs/after-export.md``; campaigns do. Not the
         default: the first event of a flow makes an asset in Airflow, for which reports take turns.
     :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
@@ -170,8 +169,6 @@ def activation_pipeline(
         wait_export >> latest >> activate >> watch >> report
         plan >> report
         if approval:
-            from adobe_experience_platform.operators.approve import Approval, ApproveDeliveryOperator
-
             approve = ApproveDeliveryOperator(
                 task_id=APPROVE,
                 jobs=plan.output,

@@ -10,24 +10,21 @@ import datetime as dt
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, conf, get_parsing_context
 from airflow.sdk.definitions.callback import AsyncCallback
 
-from adobe_experience_platform.delivery import CampaignDay, form_field
+from adobe_experience_platform.delivery import form_field
 from adobe_experience_platform.errors import AepInputError
-from adobe_experience_platform.notifications import Notices, delivered_by, delivered_within, export_or_due
+from adobe_experience_platform.notifications import delivered_by, delivered_within, export_or_due
 from adobe_experience_platform.operators import markdown, plain
 from adobe_experience_platform.pipeline import activation_pipeline
 from adobe_experience_platform.triggers import segment_export_asset
 
 from .file import DAG_PREFIX, Campaign
 from .folder import load, load_one
-
-if TYPE_CHECKING:
-    from adobe_experience_platform.operators.approve import Approval
 
 log = logging.getLogger(__name__)
 
@@ -91,9 +88,9 @@ def build(campaign: Campaign) -> DAG:
             api_version=campaign.api_version,
             **campaign.policies.model_dump(),
             dry_run=dag.param("dry_run"),
-            campaign_day=_day(campaign),
-            approval=_approval(campaign),
-            notices=campaign.notices.arguments if campaign.notices else None,
+            campaign_day=campaign.day,
+            approval=campaign.approval or False,
+            notices=campaign.notices,
             emit_assets=True,
             check_conf=True,
         )
@@ -109,29 +106,8 @@ def _schedule(campaign: Campaign) -> Any:
         # Without this a campaign that is added after its time would begin at once, see the timetable's code.
         return CronTriggerTimetable(when.cron, timezone=campaign.timezone, run_immediately=dt.timedelta(0))
     asset = segment_export_asset(campaign.connection, campaign.sandbox)
-    due = _due(campaign)
+    due = campaign.day.due if campaign.day else None
     return export_or_due(asset, due, campaign.timezone) if due else [asset]
-
-
-def _due(campaign: Campaign) -> str | None:
-    """Return when a run looks whether the export has started a delivery at all."""
-    by = campaign.deadline.by if campaign.deadline and campaign.when.after_export else None
-    return f"{by:%H:%M}" if by else None
-
-
-def _day(campaign: Campaign) -> CampaignDay | None:
-    """Return the rules of the campaign's days; a schedule of several runs a day has none."""
-    if not campaign.is_daily_at_most:
-        return None
-    when = campaign.when
-    return CampaignDay(
-        campaign.timezone,
-        not_before=f"{when.not_before:%H:%M}" if when.not_before else None,
-        not_after=f"{when.not_after:%H:%M}" if when.not_after else None,
-        start=campaign.start.isoformat() if campaign.start else None,
-        end=campaign.end.isoformat() if campaign.end else None,
-        due=_due(campaign),
-    )
 
 
 def _start(campaign: Campaign) -> dict[str, Any]:
@@ -148,15 +124,6 @@ def _end_of(day: dt.date | None, timezone: str) -> dt.datetime | None:
     return dt.datetime.combine(day, dt.time(23, 59, 59), tzinfo=ZoneInfo(timezone)) if day else None
 
 
-def _approval(campaign: Campaign) -> Approval | bool:
-    terms = campaign.approval
-    if terms is None:
-        return False
-    from adobe_experience_platform.operators.approve import Approval  # takes Airflow's operator along
-
-    return Approval(tuple(terms.by), terms.within)
-
-
 def _deadline(campaign: Campaign) -> Any:
     """Return the alert for a run that is late."""
     terms, zone = campaign.deadline, campaign.timezone
@@ -164,14 +131,13 @@ def _deadline(campaign: Campaign) -> Any:
         return None
     if terms.by:
         promise = f"delivered by {terms.by:%H:%M} ({zone})"
-        return delivered_by(f"{terms.by:%H:%M}", zone, _late(campaign, promise), name=promise)
-    not_before = campaign.when.not_before
+        return delivered_by(terms.by, zone, _late(campaign, promise), name=promise)
     limit = terms.within or dt.timedelta()
     promise = f"delivered within {limit}"
     return delivered_within(
         limit,
         _late(campaign, promise),
-        not_before=f"{not_before:%H:%M}" if not_before else None,
+        not_before=campaign.when.not_before,
         timezone=zone,
         name=promise,
     )
@@ -179,10 +145,9 @@ def _deadline(campaign: Campaign) -> Any:
 
 def _late(campaign: Campaign, promise: str) -> AsyncCallback:
     """Return what is called for a run that is late: the campaign's notices, else a line in the triggerer's log."""
-    callback: AsyncCallback = AsyncCallback(log_late, kwargs={"promise": promise})
     if campaign.notices and "deadline" in campaign.notices.on:
-        callback = Notices(**campaign.notices.arguments).deadline_callback(promise, zone=campaign.timezone)
-    return callback
+        return campaign.notices.deadline_callback(promise, zone=campaign.timezone)
+    return AsyncCallback(log_late, kwargs={"promise": promise})
 
 
 async def log_late(promise: str, context: Mapping[str, Any] | None = None) -> None:

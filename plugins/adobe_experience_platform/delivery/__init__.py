@@ -6,7 +6,6 @@ import importlib
 from typing import TYPE_CHECKING
 
 from . import export_news, exports, preflight, rounds, xcom
-from .campaign_day import CampaignDay, DayAction, DayDecision, Holder, clock_fault, clock_time, zone_fault
 from .input import MAX_PAIRS_PER_RUN, check_id, parse_activation_info, read_activation_info, shorten
 from .jobs import API_VERSIONS, MAX_PAIRS_PER_JOB, Job, split
 from .preflight import Findings
@@ -30,6 +29,8 @@ from .search import RunSearch, concerns, find, names_of
 from .submission import KEY, Done, OnConflict, Settle, Submission, WaitFor
 
 if TYPE_CHECKING:
+    from .approval import Approval
+    from .campaign_day import CampaignDay, DayAction, DayDecision, Holder, clock_time
     from .settings import SETTINGS, DeliverySettings, checked_settings, form_field, read_settings
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "NOT_SENT",
     "SETTINGS",
     "UNKNOWN",
+    "Approval",
     "CampaignDay",
     "DayAction",
     "DayDecision",
@@ -59,7 +61,6 @@ __all__ = [
     "check_id",
     "check_version",
     "checked_settings",
-    "clock_fault",
     "clock_time",
     "concerns",
     "deliveries",
@@ -84,10 +85,13 @@ __all__ = [
     "summarize",
     "without_run",
     "xcom",
-    "zone_fault",
 ]
 
-_LAZY = dict.fromkeys(("SETTINGS", "DeliverySettings", "checked_settings", "form_field", "read_settings"), "settings")
+_LAZY = {
+    "Approval": "approval",
+    **dict.fromkeys(("CampaignDay", "DayAction", "DayDecision", "Holder", "clock_time"), "campaign_day"),
+    **dict.fromkeys(("SETTINGS", "DeliverySettings", "checked_settings", "form_field", "read_settings"), "settings"),
+}
 """Made with pydantic, which takes a tenth of a second to load: loaded when they are first used."""
 
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-import re
-from dataclasses import asdict, dataclass
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
-from adobe_experience_platform.aep import short_repr
-from adobe_experience_platform.errors import AepInputError
+from pydantic import model_validator
+
+from .blocks import Path, Terms, fault_at
+from .values import Date, TimeOfDay, Zone
 
 LATE = dt.timedelta(hours=6)
 """An export that ended shortly before midnight is still delivered so long after it, for the day on which it ended."""
-_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)\Z")
 
 
 class DayAction(enum.StrEnum):
@@ -58,86 +60,72 @@ class Holder:
     state: str = ""
 
 
-@dataclass(frozen=True)
-class CampaignDay:
+class CampaignDay(Terms):
     """When the runs of a campaign may deliver: at most once per day, within bounds.
 
+    Times are ``datetime.time`` or text such as ``"07:00"``, days ``datetime.date`` or text such as ``"2026-12-24"``.
+
     :param timezone: of the campaign, such as ``Europe/Berlin``; all that follows is meant in it.
-    :param not_before: ``HH:MM``; a run that is ready sooner waits, deferred, and delivers then.
-    :param not_after: ``HH:MM``; later than this nothing is sent for that day.
-    :param start: first day, ``YYYY-MM-DD``. (Airflow ignores a DAG's start_date and end_date for runs that an
-        asset starts.)
-    :param end: last day, ``YYYY-MM-DD``.
-    :param due: ``HH:MM``; runs that the *clock* starts (``schedule``) do not deliver: they check that the day's
+    :param not_before: time of day; a run that is ready sooner waits, deferred, and delivers then.
+    :param not_after: time of day; later than this nothing is sent for that day.
+    :param start: first day. (Airflow ignores a DAG's start_date and end_date for runs that an asset starts.)
+    :param end: last day.
+    :param due: time of day; runs that the *clock* starts (``schedule``) do not deliver: they check that the day's
         delivery was made, and fail if none was. See :mod:`.deadlines`.
 
     Raises :class:`~.errors.AepInputError` with every fault.
     """
 
-    timezone: str
-    not_before: str | None = None
-    not_after: str | None = None
-    start: str | None = None
-    end: str | None = None
-    due: str | None = None
+    fault_intro: ClassVar[str] = "Invalid campaign dates or times."
 
-    def __post_init__(self) -> None:
-        """Accept dates and times too, and check all at once."""
-        faults = []
-        for name in ("not_before", "not_after", "due"):
-            value = getattr(self, name)
-            if isinstance(value, dt.time):
-                object.__setattr__(self, name, value.strftime("%H:%M"))
-            elif value is not None and (fault := clock_fault(value, name)):
-                faults.append(fault)
-        for name in ("start", "end"):
-            value = getattr(self, name)
-            if isinstance(value, dt.date):
-                object.__setattr__(self, name, (value.date() if isinstance(value, dt.datetime) else value).isoformat())
-            elif value is not None and _date(value) is None:
-                faults.append(f'{name} is {short_repr(value)}: enter a day such as "2026-03-31"')
-        if fault := zone_fault(self.timezone):
-            faults.append(fault)
-        if not faults:
-            faults = self._contradictions()
-        if faults:
-            raise AepInputError(faults, intro="These days and times cannot be.")
+    timezone: Zone
+    not_before: TimeOfDay | None = None
+    not_after: TimeOfDay | None = None
+    start: Date | None = None
+    end: Date | None = None
+    due: TimeOfDay | None = None
 
-    def _contradictions(self) -> list[str]:
-        faults = []
-        times = [(name, value) for name in ("not_before", "not_after") if (value := getattr(self, name))]
-        if len(times) == 2 and times[0][1] >= times[1][1]:
-            faults.append(
-                f"not_before {self.not_before} is not before not_after {self.not_after}: the two are times of one day"
+    def __init__(self, timezone: str, **rules: Any) -> None:
+        super().__init__(timezone=timezone, **rules)
+
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # see Terms
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CampaignDay:
+        if faults := list(self._contradictions()):
+            raise fault_at(faults)
+        return self
+
+    def _contradictions(self) -> Iterator[tuple[Path, str]]:
+        opens, closes = self.not_before, self.not_after
+        if opens and closes and opens >= closes:
+            yield (
+                ("not_after",),
+                f"{closes:%H:%M} is not later than not_before {opens:%H:%M}: both are times of one day",
             )
-        if self.due and self.not_before and self.due <= self.not_before:
-            faults.append(f"due {self.due} is not after not_before {self.not_before}: nothing can be delivered by then")
+        if opens and self.due and opens >= self.due:
+            yield ("due",), f"{self.due:%H:%M} is not later than not_before {opens:%H:%M}: no delivery could be in time"
         if self.start and self.end and self.start > self.end:
-            faults.append(f"start {self.start} is after end {self.end}")
-        return faults
+            yield ("end",), f"{self.end} is before start {self.start}: correct one"
 
     @property
     def zone(self) -> ZoneInfo:
         """The campaign's time zone."""
         return ZoneInfo(self.timezone)
 
-    def to_json(self) -> dict[str, str]:
-        """Return the rules as JSON."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
-
     def day_of(self, moment: dt.datetime) -> dt.date:
         """Return the campaign day of a moment (aware time)."""
         return moment.astimezone(self.zone).date()
 
-    def at(self, day: dt.date, clock: str) -> dt.datetime:
+    def at(self, day: dt.date, clock: dt.time) -> dt.datetime:
         """Return a time of a campaign day (UTC)."""
         return clock_time(day, clock, self.timezone)
 
     def starts_or_ends(self, day: dt.date) -> str:
         """Return why a day is none of the campaign's, "" if it is one."""
-        if self.start and day < dt.date.fromisoformat(self.start):
+        if self.start and day < self.start:
             return f"the campaign begins on {self.start}"
-        if self.end and day > dt.date.fromisoformat(self.end):
+        if self.end and day > self.end:
             return f"the campaign has ended on {self.end}"
         return ""
 
@@ -179,10 +167,10 @@ class CampaignDay:
                 DayAction.TOO_LATE, f"{day} is over, and what started this run is {_hours(now - moment)} old", day
             )
         if self.not_after and now > self.at(day, self.not_after):
-            return DayDecision(DayAction.TOO_LATE, f"it is later than {self.not_after} (not_after) of {day}", day)
+            return DayDecision(DayAction.TOO_LATE, f"it is later than {self.not_after:%H:%M} (not_after) of {day}", day)
         if self.not_before and now < (opens := self.at(day, self.not_before)):
             return DayDecision(
-                DayAction.WAIT, f"nothing is sent before {self.not_before} (not_before) of {day}", day, opens
+                DayAction.WAIT, f"nothing is sent before {self.not_before:%H:%M} (not_before) of {day}", day, opens
             )
         return DayDecision(DayAction.DELIVER, f"the delivery of {day}", day)
 
@@ -194,7 +182,7 @@ class CampaignDay:
         if holder is None:
             return DayDecision(
                 DayAction.TOO_LATE,
-                f"no run has begun to deliver for {day}: no segment export has started one by {self.due}",
+                f"no run has begun to deliver for {day}: no segment export has started one by {self.due:%H:%M}",
                 day,
             )
         if holder.state not in ("failed", ""):
@@ -224,33 +212,6 @@ def _hours(span: dt.timedelta) -> str:
     return f"{span.total_seconds() / 3600:.0f} h"
 
 
-def zone_fault(name: object) -> str | None:
-    """Return what is wrong with the name of a time zone, None if nothing."""
-    try:
-        if isinstance(name, str) and name:
-            ZoneInfo(name)
-            return None
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        pass
-    return f'timezone is {short_repr(name)}: enter a name such as "Europe/Berlin" or "UTC"'
-
-
-def clock_fault(value: object, what: str) -> str | None:
-    """Return what is wrong with a time of day, None if nothing."""
-    if isinstance(value, str) and _CLOCK.match(value):
-        return None
-    return f'{what} is {short_repr(value)}: enter a time such as "07:30"'
-
-
-def clock_time(day: dt.date, clock: str, timezone: str) -> dt.datetime:
+def clock_time(day: dt.date, clock: dt.time, timezone: str) -> dt.datetime:
     """Return a time of a day in a time zone, as UTC; one that summer time skips is the moment after the gap."""
-    hours, minutes = clock.split(":")
-    local = dt.datetime.combine(day, dt.time(int(hours), int(minutes)), tzinfo=ZoneInfo(timezone))
-    return local.astimezone(dt.UTC)
-
-
-def _date(value: object) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat(value) if isinstance(value, str) and len(value) == 10 else None
-    except ValueError:
-        return None
+    return dt.datetime.combine(day, clock, tzinfo=ZoneInfo(timezone)).astimezone(dt.UTC)

@@ -55,7 +55,7 @@ class DayNote(TypedDict):
     day: str
     reason: str
     export_id: str
-    by_hand: bool
+    manual: bool
     held: bool
     not_after: str | None
     plan: str

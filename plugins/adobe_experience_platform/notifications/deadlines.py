@@ -24,7 +24,7 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable
 from airflow.sdk.definitions.deadline import BaseDeadlineReference, DeadlineAlert
 
-from adobe_experience_platform.delivery import clock_fault, clock_time, zone_fault
+from adobe_experience_platform.delivery import CampaignDay, clock_time
 from adobe_experience_platform.errors import AepInputError
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ class DeliveredBy(BaseDeadlineReference):
 
     def of(self, now: dt.datetime) -> dt.datetime | None:
         """Return the deadline of a run that begins now."""
-        at = clock_time(now.astimezone(ZoneInfo(self.timezone)).date(), self.clock, self.timezone)
+        at = clock_time(
+            now.astimezone(ZoneInfo(self.timezone)).date(), dt.time.fromisoformat(self.clock), self.timezone
+        )
         return at if now < at else None
 
     def serialize_reference(self) -> dict[str, Any]:
@@ -85,7 +87,7 @@ class CampaignStart(BaseDeadlineReference):
         if not self.not_before:
             return now
         day = now.astimezone(ZoneInfo(self.timezone)).date()
-        return max(now, clock_time(day, self.not_before, self.timezone))
+        return max(now, clock_time(day, dt.time.fromisoformat(self.not_before), self.timezone))
 
     def serialize_reference(self) -> dict[str, Any]:
         """Return what Airflow stores."""
@@ -104,24 +106,24 @@ DEADLINE_REFERENCES: list[type[BaseDeadlineReference]] = [DeliveredBy, CampaignS
 
 
 def delivered_by(
-    clock: str, timezone: str, callback: AsyncCallback | SyncCallback, *, name: str | None = None
+    clock: str | dt.time, timezone: str, callback: AsyncCallback | SyncCallback, *, name: str | None = None
 ) -> DeadlineAlert:
     """Return what ``DAG(deadline=…)`` takes: a run that began before that time must have succeeded by then.
 
     Days on which no run begins in time are found by :func:`export_or_due`.
 
-    :param clock: ``HH:MM``.
+    :param clock: time of day, such as ``"09:00"``.
     :param timezone: name of a time zone.
     :param callback: what is called when the deadline is missed.
     :param name: shown in Airflow's UI.
-    :raises AepInputError: for a time or a time zone that cannot be.
+    :raises AepInputError: for an invalid time or time zone.
     """
-    _check(clock, timezone, "deadline")
+    due = f"{_time_of_day(clock, timezone):%H:%M}"
     return DeadlineAlert(
-        reference=DeliveredBy(clock, timezone),
+        reference=DeliveredBy(due, timezone),
         interval=dt.timedelta(0),
         callback=callback,
-        name=name or f"delivered by {clock} ({timezone})",
+        name=name or f"delivered by {due} ({timezone})",
     )
 
 
@@ -129,7 +131,7 @@ def delivered_within(
     limit: dt.timedelta,
     callback: AsyncCallback | SyncCallback,
     *,
-    not_before: str | None = None,
+    not_before: str | dt.time | None = None,
     timezone: str = "UTC",
     name: str | None = None,
 ) -> DeadlineAlert:
@@ -137,43 +139,42 @@ def delivered_within(
 
     :param limit: more than zero.
     :param callback: what is called when the deadline is missed.
-    :param not_before: the campaign's, ``HH:MM``: a run that waits for it begins then.
+    :param not_before: the campaign's, such as ``"07:00"``: a run that waits for it begins then.
     :param timezone: of ``not_before``.
     :param name: shown in Airflow's UI.
-    :raises AepInputError: for a limit, a time or a time zone that cannot be.
+    :raises AepInputError: for an invalid limit, time or time zone.
     """
     if limit <= dt.timedelta(0):
-        raise AepInputError([f"deadline is {limit}: enter a time span above zero"], intro="This deadline cannot be.")
-    if not_before is not None:
-        _check(not_before, timezone, "not_before")
+        raise AepInputError([f"deadline is {limit}: enter a time span above zero"], intro="Invalid deadline.")
+    opens = CampaignDay(timezone, not_before=not_before).not_before
     return DeadlineAlert(
-        reference=CampaignStart(not_before or "", timezone),
+        reference=CampaignStart(f"{opens:%H:%M}" if opens else "", timezone),
         interval=limit,
         callback=callback,
         name=name or f"delivered within {limit}",
     )
 
 
-def export_or_due(asset: Asset, clock: str, timezone: str) -> AssetOrTimeSchedule:
+def export_or_due(asset: Asset, clock: str | dt.time, timezone: str) -> AssetOrTimeSchedule:
     """Return a schedule: the asset starts deliveries, and at ``clock`` a run checks that the day's was made.
 
     Give the same ``clock`` to the campaign's :class:`~.campaign_day.CampaignDay` as ``due``: it makes the run that
     the clock starts a check. The check fails, with the DAG's own failure callbacks, when no run has begun to deliver.
 
     :param asset: of :func:`~.assets.segment_export_asset`.
-    :param clock: ``HH:MM``.
+    :param clock: time of day, such as ``"09:00"``.
     :param timezone: name of a time zone.
-    :raises AepInputError: for a time or a time zone that cannot be.
+    :raises AepInputError: for an invalid time or time zone.
     """
-    _check(clock, timezone, "due")
-    hours, minutes = clock.split(":")
+    due = _time_of_day(clock, timezone)
     # Without run_immediately a DAG that is added up to 10 % of a day after the time would check that day at once.
-    cron = f"{int(minutes)} {int(hours)} * * *"
+    cron = f"{due.minute} {due.hour} * * *"
     timetable = CronTriggerTimetable(cron, timezone=timezone, run_immediately=dt.timedelta(0))
     return AssetOrTimeSchedule(timetable=timetable, assets=asset)
 
 
-def _check(clock: str, timezone: str, what: str) -> None:
-    faults = [fault for fault in (clock_fault(clock, what), zone_fault(timezone)) if fault]
-    if faults:
-        raise AepInputError(faults, intro="This deadline cannot be.")
+def _time_of_day(clock: str | dt.time, timezone: str) -> dt.time:
+    due = CampaignDay(timezone, due=clock).due
+    if due is None:
+        raise AepInputError(['due is missing: enter a time of day such as "09:00"'], intro="Invalid deadline.")
+    return due

@@ -14,22 +14,23 @@ import importlib.util
 import logging
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from airflow.sdk import conf
+from airflow.sdk.definitions.callback import AsyncCallback
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from adobe_experience_platform.aep import short_repr
+from adobe_experience_platform.delivery import blocks, values
 from adobe_experience_platform.errors import AepInputError
-from adobe_experience_platform.notifications.notifiers import HTML, SUBJECT, TEXT
 
 from .facts import known_of_late_run, known_of_run, reports_of
 from .message import Notice, On, of_delivery, of_missed_deadline, without_secrets
-from .notifiers import anotify, make, notify
+from .notifiers import HTML, SUBJECT, TEXT, anotify, make, notify
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from airflow.sdk.definitions.callback import AsyncCallback
 
 log = logging.getLogger(__name__)
 
@@ -37,14 +38,67 @@ MAIL = "adobe_experience_platform.notifications.mail.NoticeMail"
 LONGEST = 15.0
 """Seconds that all notices of an event may take together on a worker, or three quarters of Airflow's
 ``[core] task_success_overtime`` if that is less: Airflow ends the task's process then."""
-_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _CONN_ID = re.compile(r"[\w.-]{1,250}")
-_MAIL_ADDRESS = re.compile(r"[^\s@,;<>\"]+@[^\s@,;<>\"]+")
 _SECRET = re.compile(r"(?i)(password|passwd|secret|token|api_?key|private_key|integration_key|webhook_url)$")
 
 
-class Notices:
-    """Who is told what.
+def _event(word: object) -> On:
+    if isinstance(word, str) and word in list(On):
+        return On(word)
+    raise ValueError(f"{short_repr(word)} is not an event: choose from {', '.join(On)}")
+
+
+def _smtp_connection(value: object) -> str:
+    if isinstance(value, str) and _CONN_ID.fullmatch(value):
+        return value
+    raise ValueError(f"{short_repr(value)} is not a connection id: enter that of an Airflow connection of type smtp")
+
+
+SmtpConnection = Annotated[
+    str, BeforeValidator(_smtp_connection), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 250})
+]
+Event = Annotated[On, BeforeValidator(_event), WithJsonSchema({"type": "string", "enum": [*On]})]
+
+_ONE_EVENT = blocks.Short({"type": "string", "enum": [*On]}, blocks.as_list)
+
+
+class Notifier(BaseModel):
+    """One of Airflow's notifiers, and its arguments. Secrets belong into an Airflow connection, never here."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    path: values.ImportPath = Field(
+        alias="class", description="Import path, such as airflow.providers.slack.notifications.slack.SlackNotifier."
+    )
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The notifier as it was described: ``{"class": path, argument: value, …}``."""
+        return {"class": self.path, **(self.model_extra or {})}
+
+    @model_validator(mode="after")
+    def _usable(self) -> Notifier:
+        """Check it as far as that goes without importing it, which DAG files should not pay for."""
+        secret = (
+            f"this argument of {self.path} looks like a secret, which would be stored in readable form: put it "
+            "into an Airflow connection and enter the connection's id"
+        )
+        keys = [str(key) for key in self.model_extra or {}]
+        faults: list[tuple[blocks.Path, str]] = [((key,), secret) for key in keys if _SECRET.search(key)]
+        module = self.path.rpartition(".")[0]
+        try:
+            found = importlib.util.find_spec(module) is not None
+        except (ImportError, ValueError):
+            found = False
+        if not found:
+            faults.append((("class",), f"there is no module {module}: install its provider or correct the path"))
+        if faults:
+            raise blocks.fault_at(faults)
+        return self
+
+
+class Notices(blocks.Terms):
+    """Who is told how it went.
 
     :param email: mail addresses, or one.
     :param smtp_conn_id: Airflow connection of type ``smtp`` for the mails; default ``smtp_default``.
@@ -57,43 +111,31 @@ class Notices:
     Raises :class:`~.errors.AepInputError` with every fault.
     """
 
-    def __init__(
-        self,
-        *,
-        email: str | Sequence[str] = (),
-        smtp_conn_id: str = "smtp_default",
-        from_email: str | None = None,
-        notifiers: Sequence[Mapping[str, Any]] = (),
-        on: str | Sequence[str] = tuple(On),
-    ) -> None:
-        faults: list[str] = []
-        self.email = _texts(email, "email", faults)
-        self.on = frozenset(On(word) for word in _texts(on, "on", faults) if _known(word, faults))
-        self.smtp_conn_id, self.from_email = smtp_conn_id, from_email
-        faults += [
-            f"{short_repr(address)} is no mail address: enter one such as team@example.com"
-            for address in (*self.email, *([from_email] if from_email is not None else []))
-            if not _fits(_MAIL_ADDRESS, address)
-        ]
-        if not _fits(_CONN_ID, smtp_conn_id):
-            faults.append(
-                f"smtp_conn_id is {short_repr(smtp_conn_id)}: enter the id of an Airflow connection of type smtp"
-            )
-        self.notifiers: list[dict[str, Any]] = []
-        for item in _texts(notifiers, "notifiers", faults):
-            if isinstance(item, Mapping):
-                self.notifiers.append(dict(item))
-                faults += _spec_faults(item)
-            else:
-                faults.append(
-                    f"notifiers: {short_repr(item)}: enter {{class: import.path.of.a.Notifier, argument: value}}"
-                )
-        if not faults and not self.email and not self.notifiers:
-            faults.append("nobody would be told: enter email or notifiers")
-        if not faults and not self.on:
-            faults.append(f"on is empty: choose from {', '.join(On)}, or leave it out for all of them")
-        if faults:
-            raise AepInputError(faults, intro="The notices cannot be sent as they are described.")
+    fault_intro: ClassVar[str] = "Invalid notices."
+
+    email: Annotated[list[values.Address], blocks.ONE_OR_MORE] = Field([], description="Mail addresses, or one.")
+    smtp_conn_id: SmtpConnection = Field("smtp_default", description="Airflow connection of type smtp, for the mails.")
+    from_email: values.Address | None = Field(None, description="Sender; left out: that of the connection.")
+    notifiers: list[Notifier] = Field([], description="Other ways: Slack, Teams, …")
+    on: Annotated[list[Event], Field(min_length=1), _ONE_EVENT] = Field(list(On), description="What to tell about.")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            email: str | Iterable[str] = (),
+            smtp_conn_id: str = ...,
+            from_email: str | None = None,
+            notifiers: Iterable[Mapping[str, Any]] = (),
+            on: str | Iterable[str] = ...,
+        ) -> None: ...
+
+    @model_validator(mode="after")
+    def _told(self) -> Notices:
+        if not self.email and not self.notifiers:
+            raise ValueError("there are no recipients: set email or notifiers")
+        return self
 
     @classmethod
     def of(cls, value: Notices | Mapping[str, Any] | None) -> Notices | None:
@@ -105,28 +147,17 @@ class Notices:
             return value
         if not isinstance(value, Mapping):
             raise AepInputError(
-                [f"{short_repr(value)} is not understood: enter email, notifiers and on"],
-                intro="The notices cannot be sent as they are described.",
+                [f"{short_repr(value)} is not a description of notices: enter email, notifiers and on"],
+                intro=cls.fault_intro,
             )
         # YAML 1.1 reads the bare word "on" as true.
         given: Mapping[Any, Any] = value
-        data = {"on" if key is True else key: item for key, item in given.items()}
-        known = ("email", "smtp_conn_id", "from_email", "notifiers", "on")
-        if unknown := [key for key in data if key not in known]:
-            raise AepInputError(
-                [f"{short_repr(key)} is unknown: correct or remove it (known: {', '.join(known)})" for key in unknown],
-                intro="The notices cannot be sent as they are described.",
-            )
-        return cls(**{key: item for key, item in data.items() if item is not None})
+        return cls(**{"on" if key is True else str(key): item for key, item in given.items() if item is not None})
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as :meth:`of` reads them."""
-        return {
-            "email": list(self.email),
-            "smtp_conn_id": self.smtp_conn_id,
-            "from_email": self.from_email,
-            "notifiers": self.notifiers,
-            "on": sorted(self.on),
+        return self.model_dump(mode="json", exclude={"notifiers"}) | {
+            "notifiers": [item.spec for item in self.notifiers]
         }
 
     def check(self) -> list[str]:
@@ -159,8 +190,6 @@ class Notices:
         :param group: prefix of the tasks' ids, if the task group has one.
         :param zone: time zone for people.
         """
-        from airflow.sdk.definitions.callback import AsyncCallback
-
         kwargs = {"notices": self.to_json(), "promise": promise, "group": group, "zone": zone}
         return AsyncCallback(tell_missed_deadline, kwargs=kwargs)
 
@@ -176,7 +205,7 @@ class Notices:
 
     def send(self, notice: Notice, context: Mapping[str, Any]) -> None:
         """Send a notice to all that asked for it, at the same time and for a bounded time; never raises."""
-        if not notice.about & self.on:
+        if notice.about.isdisjoint(self.on):
             log.info("Nobody asked for a notice about %s", " and ".join(sorted(notice.about)))
             return
         limit = min(LONGEST, 0.75 * conf.getfloat("core", "task_success_overtime", fallback=20.0))
@@ -223,7 +252,7 @@ class Notices:
                     "text_content": TEXT,
                 }
             ]
-        return [*mail, *self.notifiers]
+        return [*mail, *(item.spec for item in self.notifiers)]
 
 
 async def tell_missed_deadline(
@@ -237,44 +266,3 @@ async def tell_missed_deadline(
     settings = Notices.of(notices)
     if settings is not None:
         await settings.async_notify(context or {}, promise=promise, group=group, zone=zone)
-
-
-def _fits(pattern: re.Pattern[str], value: object) -> bool:
-    return isinstance(value, str) and pattern.fullmatch(value) is not None
-
-
-def _texts(value: object, name: str, faults: list[str]) -> list[Any]:
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, Iterable) and not isinstance(value, Mapping | bytes):
-        return list(value)
-    faults.append(f"{name} is {short_repr(value)}: enter a list")
-    return []
-
-
-def _known(word: object, faults: list[str]) -> bool:
-    if isinstance(word, str) and word in list(On):
-        return True
-    faults.append(f"on: {short_repr(word)} is unknown: choose from {', '.join(On)}")
-    return False
-
-
-def _spec_faults(spec: Mapping[str, Any]) -> list[str]:
-    """Check a notifier as far as that goes without importing it, which DAG files should not pay for."""
-    path = spec.get("class")
-    if not isinstance(path, str) or not _fits(_PATH, path):
-        return [f"notifiers: class is {short_repr(path)}: enter the import path of a notifier, module and class"]
-    faults = [
-        f"notifier {path}: {key} looks like a secret, which would be stored in readable form: put it into an Airflow "
-        "connection and enter the connection's id"
-        for key in spec
-        if _SECRET.search(str(key))
-    ]
-    module = path.rpartition(".")[0]
-    try:
-        found = importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):
-        found = False
-    if not found:
-        faults.append(f"notifier {path}: there is no module {module}: install its provider or correct the path")
-    return faults

@@ -1,6 +1,7 @@
 """The tasks of a delivery, and what all tasks share: the durable store, deadlines, XCom keys, the retry policy."""
 
 from .activate import AdHocActivationOperator
+from .approve import ApproveDeliveryOperator
 from .base import AepTask, Resolvable, TaskStore, WaitTimeoutError, deadline_of, keep_reason, now, read_event
 from .catalog import CatalogOperator
 from .latest_export import LatestSegmentExportOperator
@@ -16,6 +17,7 @@ __all__ = [
     "AEP_RETRY_POLICY",
     "AdHocActivationOperator",
     "AepTask",
+    "ApproveDeliveryOperator",
     "CatalogOperator",
     "DeliveryOperator",
     "DeliveryReportOperator",

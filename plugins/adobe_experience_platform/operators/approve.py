@@ -5,14 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from adobe_experience_platform.aep import FlowRun, Pair, RunStatus, count, endpoints
-from adobe_experience_platform.delivery import Job, checked_settings, names_of, xcom
+from adobe_experience_platform.delivery import Approval, Job, checked_settings, names_of, xcom
 from adobe_experience_platform.errors import AepError
 
 from .retry import AEP_RETRY_POLICY
@@ -26,18 +25,6 @@ if TYPE_CHECKING:
 
 APPROVE, REJECT = "Approve", "Reject"
 ROWS_SHOWN = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """Who has to agree to a delivery, and until when.
-
-    :param by: ids of the Airflow users who may answer; none: everybody who may answer in Airflow.
-    :param within: no answer by then is a no.
-    """
-
-    by: tuple[str, ...] = ()
-    within: dt.timedelta = dt.timedelta(hours=4)
 
 
 class ApproveDeliveryOperator(HITLOperator):

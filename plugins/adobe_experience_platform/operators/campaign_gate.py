@@ -100,7 +100,7 @@ class DayGate:
         self._run_id = context["ti"].run_id
         self._claims = Claims(context, context["ti"].task_id)
         self._type = str(getattr(self._run.run_type, "value", self._run.run_type))
-        self._by_hand = self._type not in STARTED_BY_AIRFLOW
+        self._manual = self._type not in STARTED_BY_AIRFLOW
         self._export_id = ""
         self._moment = self._read_moment()
         self._holder = self._claims.of(rules.day_of(self._moment))
@@ -140,7 +140,7 @@ class DayGate:
     def take(self) -> None:
         """Make the day this run's, and say so."""
         other = self._holder if self._holder and self._holder.run_id != self._run_id else None
-        if self._by_hand and other and other.sent:
+        if self._manual and other and other.sent:
             self._log.warning(
                 "A person has started this run, so it delivers although %s was delivered by the run %r",
                 self.verdict.day,
@@ -165,7 +165,7 @@ class DayGate:
         return self._rules.due is not None and self._type == "scheduled"
 
     def _judge(self) -> DayDecision:
-        if self._by_hand:
+        if self._manual:
             return DayDecision(DayAction.DELIVER, "a person has started this run", self._rules.day_of(self._moment))
         if self._is_check:
             return self._rules.judge_overdue(self._moment, self._holder)
@@ -200,7 +200,7 @@ class DayGate:
     def _tell(self, *, held: bool = False, overdue: bool = False) -> None:
         delivers = self.verdict.act is DayAction.DELIVER and not overdue
         not_after = self._rules.not_after
-        late = self._rules.at(self.verdict.day, not_after) if not_after and not self._by_hand else None
+        late = self._rules.at(self.verdict.day, not_after) if not_after and not self._manual else None
         self._context["ti"].xcom_push(
             key=xcom.CAMPAIGN_DAY,
             value={
@@ -209,7 +209,7 @@ class DayGate:
                 "day": self.verdict.day.isoformat(),
                 "reason": self.verdict.reason,
                 "export_id": self._export_id,
-                "by_hand": self._by_hand,
+                "manual": self._manual,
                 "held": held,
                 "not_after": late.isoformat() if late else None,
                 "plan": self._context["ti"].task_id,

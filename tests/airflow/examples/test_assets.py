@@ -100,7 +100,7 @@ def test_a_run_claims_its_day_in_airflows_own_store(run: Run, aep: SimulatorProc
     today = CampaignDay("Europe/Berlin").day_of(dt.datetime.now(tz=dt.UTC)).isoformat()
     days = claimed("claims")["plan_jobs"]["days"]
     assert {day: (entry["run_id"], entry["sent"]) for day, entry in days.items()} == {today: (played.run_id, True)}
-    assert played.xcom("plan_jobs", "campaign_day")["by_hand"] is True
+    assert played.xcom("plan_jobs", "campaign_day")["manual"] is True
     again = run(dag)
     assert again.state == "success"
     assert "A person has started this run, so it delivers although" in again.log

@@ -105,7 +105,7 @@ def test_a_dag_with_all_of_it_is_stored_the_same_at_every_parse() -> None:
 @pytest.mark.parametrize(
     ("build", "words"),
     [
-        (lambda: delivered_by("9", "Europe/Berlin", CALL), "deadline"),
+        (lambda: delivered_by("9", "Europe/Berlin", CALL), "due"),
         (lambda: delivered_by("09:00", "Berlin", CALL), "timezone"),
         (lambda: delivered_within(dt.timedelta(0), CALL), "deadline"),
         (lambda: delivered_within(dt.timedelta(1), CALL, not_before="noon"), "not_before"),

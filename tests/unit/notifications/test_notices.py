@@ -24,7 +24,7 @@ def test_the_least_is_an_address_and_tells_everything() -> None:
     notices = Notices(email="a@example.com")
 
     assert notices.email == ["a@example.com"]
-    assert notices.on == set(On)
+    assert notices.on == list(On)
 
 
 def test_settings_travel_as_json() -> None:
@@ -47,25 +47,31 @@ def test_yamls_bare_on_is_understood() -> None:
     notices = Notices.of({"email": "a@example.com", True: ["failure"]})
 
     assert notices is not None
-    assert notices.on == {On.FAILURE}
+    assert notices.on == [On.FAILURE]
 
 
 @pytest.mark.parametrize(
     ("value", "part"),
     [
-        ({}, "nobody would be told"),
-        ({"email": "nobody"}, "is no mail address"),
-        ({"email": "a@example.com\nBcc: b@example.com"}, "is no mail address"),
-        ({"email": 7}, "email is 7: enter a list"),
-        ({"email": "a@example.com", "on": ["sucess"]}, "'sucess' is unknown: choose from success, failure"),
-        ({"email": "a@example.com", "on": []}, "on is empty"),
-        ({"email": "a@example.com", "smtp_conn_id": ""}, "smtp_conn_id is ''"),
-        ({"emial": "a@example.com"}, "'emial' is unknown: correct or remove it"),
-        ("a@example.com", "is not understood"),
-        ({"notifiers": ["slack"]}, "notifiers: 'slack'"),
-        ({"notifiers": [{"channel": "x"}]}, "class is None: enter the import path"),
-        ({"notifiers": [{"class": "no.such.Notifier"}]}, "there is no module no.such"),
-        ({"notifiers": [{"class": f"{PROBE}.Chat", "webhook_url": "https://x"}]}, "looks like a secret"),
+        ({}, "there are no recipients: set email or notifiers"),
+        ({"email": "nobody"}, "is not a valid e-mail address: write one such as"),
+        ({"email": "a@example.com\nBcc: b@example.com"}, "is not a valid e-mail address: write one such as"),
+        ({"email": 7}, "email: 7 is not what belongs here: write a list"),
+        ({"email": "a@example.com", "on": ["sucess"]}, "on[0]: 'sucess' is not an event: choose from success, failure"),
+        ({"email": "a@example.com", "on": []}, "on: this is empty"),
+        ({"email": "a@example.com", "smtp_conn_id": ""}, "smtp_conn_id: '' is not a connection id"),
+        ({"emial": "a@example.com"}, "the key 'emial' is unknown: did you mean 'email'?"),
+        ("a@example.com", "is not a description of notices"),
+        ({"notifiers": ["slack"]}, "notifiers[0]: 'slack' is not what belongs here: write a block of keys"),
+        ({"notifiers": [{"channel": "x"}]}, "notifiers[0].class: this key is missing"),
+        (
+            {"notifiers": [{"class": "no.such.Notifier"}]},
+            "notifiers[0].class: there is no module no.such",
+        ),
+        (
+            {"notifiers": [{"class": f"{PROBE}.Chat", "webhook_url": "https://x"}]},
+            "notifiers[0].webhook_url: this ",
+        ),
     ],
 )
 def test_faults_say_what_to_do(value: Any, part: str) -> None:

@@ -1,6 +1,7 @@
-"""The small values of a campaign file: ids, times of day, dates, durations, time zones, cron. Each says what it wants.
+"""The small values of settings: ids, times of day, dates, durations, time zones, cron. Each says what it wants.
 
-Every type here reads what stands in a file, and describes itself in the published JSON Schema.
+Every type reads what a campaign file says and what Python code passes, and describes itself in the published JSON
+Schema. This loads pydantic, so the room's face does not import it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from adobe_experience_platform.aep import conn_id_fault, short_repr
-from adobe_experience_platform.delivery import check_id
+
+from .input import check_id
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z")
 CRON_PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
@@ -31,23 +33,23 @@ _ADDRESS = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+\Z")
 
 def _text(value: object, what: str, example: str) -> str:
     if not isinstance(value, str) or not value:
-        raise ValueError(f"{short_repr(value)} is no {what}: write it like {example}")
+        raise ValueError(f"{short_repr(value)} is not a valid {what}: write it like {example}")
     return value
 
 
 def _line(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"{short_repr(value)} is no text: write one line of text")
+        raise ValueError(f"{short_repr(value)} is not text: write one line of text")
     text = str(value).strip()
     if not text or len(text) > 250 or not text.isprintable():
-        raise ValueError(f"{short_repr(text)} is no line of text: write one line, 1 to 250 characters")
+        raise ValueError(f"{short_repr(text)} is not a line of text: write one line, 1 to 250 characters")
     return text
 
 
 def _paragraph(value: object) -> str:
     text = " ".join(str(value).split()) if isinstance(value, str) else ""
     if not text or len(text) > 2_000:
-        raise ValueError(f"{short_repr(value)} is no description: write 1 to 2,000 characters of text")
+        raise ValueError(f"{short_repr(value)} is not a description: write 1 to 2,000 characters of text")
     return text
 
 
@@ -64,7 +66,7 @@ def _name(value: object) -> str:
     text = _text(value, "name", "daily_newsletter")
     if not NAME.match(text):
         raise ValueError(
-            f"{short_repr(text)} is no name: use letters, digits, _ and - (at most 100), such as daily_newsletter"
+            f"{short_repr(text)} is not a valid name: use up to 100 letters, digits, _ and -, such as daily_newsletter"
         )
     return text
 
@@ -76,16 +78,20 @@ def _connection(value: object) -> str:
 
 
 def _time(value: object) -> dt.time:
+    if isinstance(value, dt.time) and value.tzinfo is None and not value.second and not value.microsecond:
+        return value
     found = _TIME.match(value) if isinstance(value, str) else None
     if not found:
-        raise ValueError(f'{short_repr(value)} is no time of day: write hours and minutes, such as "09:00"')
+        raise ValueError(f'{short_repr(value)} is not a valid time of day: write hours and minutes, such as "09:00"')
     return dt.time(int(found[1]), int(found[2]))
 
 
 def _date(value: object) -> dt.date:
+    if isinstance(value, dt.date):
+        return value.date() if isinstance(value, dt.datetime) else value
     text = _text(value, "date", "2026-12-24")
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
-        raise ValueError(f"{short_repr(text)} is no date: write year-month-day, such as 2026-12-24")
+        raise ValueError(f"{short_repr(text)} is not a valid date: write year-month-day, such as 2026-12-24")
     try:
         return dt.date.fromisoformat(text)
     except ValueError:
@@ -93,13 +99,16 @@ def _date(value: object) -> dt.date:
 
 
 def _duration(value: object) -> dt.timedelta:
-    found = _DURATION.match(value.strip().lower()) if isinstance(value, str) else None
-    parts = {unit: int(number) for unit, number in found.groupdict().items() if number} if found else {}
-    if not parts:
-        raise ValueError(f"{short_repr(value)} is no duration: write it like 2h, 90m or 1h 30m")
-    length = dt.timedelta(**parts)
+    if isinstance(value, dt.timedelta):
+        length = value
+    else:
+        found = _DURATION.match(value.strip().lower()) if isinstance(value, str) else None
+        parts = {unit: int(number) for unit, number in found.groupdict().items() if number} if found else {}
+        if not parts:
+            raise ValueError(f"{short_repr(value)} is not a valid duration: write it like 2h, 90m or 1h 30m")
+        length = dt.timedelta(**parts)
     if not dt.timedelta(0) < length <= LONGEST:
-        raise ValueError(f"{short_repr(value)} is too {'long' if length else 'short'}: choose 1m to 7d")
+        raise ValueError(f"{short_repr(value)} is too {'long' if length > LONGEST else 'short'}: choose 1m to 7d")
     return length
 
 
@@ -110,7 +119,7 @@ def _zone(value: object) -> str:
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         near = difflib.get_close_matches(text, zoneinfo.available_timezones(), 1)
         hint = f"did you mean {near[0]}?" if near else "write its name in the IANA list, such as Europe/Berlin or UTC"
-        raise ValueError(f"{short_repr(text)} is no time zone: {hint}") from None
+        raise ValueError(f"{short_repr(text)} is not a valid time zone: {hint}") from None
     return text
 
 
@@ -119,7 +128,7 @@ def _cron(value: object) -> str:
     if text.startswith("@"):
         if text not in CRON_PRESETS:
             raise ValueError(
-                f"{short_repr(text)} is no preset: choose {', '.join(CRON_PRESETS)}, or write a cron expression"
+                f"{short_repr(text)} is not a preset: choose {', '.join(CRON_PRESETS)}, or write a cron expression"
             )
         return text
     from croniter import CroniterBadDateError, croniter  # type: ignore[import-untyped]
@@ -132,7 +141,7 @@ def _cron(value: object) -> str:
     except CroniterBadDateError:
         raise ValueError(f"{short_repr(text)} never comes: there is no such day in the calendar") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{short_repr(text)} is no cron expression ({error}): {remedy}") from None
+        raise ValueError(f"{short_repr(text)} is not a valid cron expression ({error}): {remedy}") from None
     return text
 
 
@@ -144,7 +153,7 @@ def once_a_day(cron: str) -> bool:
 def _import_path(value: object) -> str:
     if not isinstance(value, str) or not _IMPORT_PATH.match(value):
         raise ValueError(
-            f"{short_repr(value)} is no import path: write it like "
+            f"{short_repr(value)} is not an import path: write it like "
             "airflow.providers.slack.notifications.slack.SlackNotifier"
         )
     return value
@@ -152,7 +161,7 @@ def _import_path(value: object) -> str:
 
 def _address(value: object) -> str:
     if not isinstance(value, str) or not _ADDRESS.match(value):
-        raise ValueError(f"{short_repr(value)} is no e-mail address")
+        raise ValueError(f"{short_repr(value)} is not a valid e-mail address: write one such as team@example.com")
     return value
 
 
