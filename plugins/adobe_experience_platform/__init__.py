@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .pipeline import activation_pipeline
     from .sensors.flow_run import FlowRunSensor
     from .sensors.segment_export import SegmentExportSensor
-    from .triggers.assets import delivered_flow_asset, segment_export_asset
+    from .triggers.assets import delivered_flow_asset, delivery_asset, segment_export_asset
     from .triggers.flow_run import FlowRunTrigger
     from .triggers.segment_export import SegmentExportTrigger
 
@@ -45,6 +45,7 @@ __all__ = [
     "activation_pipeline",
     "campaign_dags",
     "delivered_flow_asset",
+    "delivery_asset",
     "segment_export_asset",
 ]
 
@@ -65,6 +66,7 @@ _HOMES = {
     "activation_pipeline": "pipeline",
     "campaign_dags": "campaigns.dags",
     "delivered_flow_asset": "triggers.assets",
+    "delivery_asset": "triggers.assets",
     "segment_export_asset": "triggers.assets",
 }
 

@@ -25,7 +25,7 @@ from adobe_experience_platform.operators import (
     keep_reason,
 )
 from adobe_experience_platform.sensors import SegmentExportSensor
-from adobe_experience_platform.triggers import DELIVERED, FIRST_EVENTS, campaign_day_asset
+from adobe_experience_platform.triggers import campaign_day_asset, delivery_outlets
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -83,8 +83,8 @@ def activation_pipeline(
         an :class:`~.delivery.Approval`. A no, or no answer, ends the run red, and nothing is sent.
     :param labels: flow or audience id → how people call it; shown beside AEP's own name.
     :param notices: who is told how the delivery ended: a :class:`~.notifications.Notices`, its arguments, or None.
-    :param emit_assets: emit an asset event per delivered flow, see ``docs/after-export.md``; campaigns do. Not the
-        default: the first event of a flow makes an asset in Airflow, for which reports take turns.
+    :param emit_assets: emit an asset event of this DAG's delivery, and one of each delivered flow whose id is known
+        when the DAG is parsed, see ``docs/after-export.md``; campaigns do. Default False.
     :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
     :param group_id: id of the task group; with ``prefix_group_id=True`` a DAG may hold several.
     :param default_args: for the tasks, over those of the DAG; where neither says so, 3 retries, 30 seconds apart.
@@ -162,8 +162,7 @@ def activation_pipeline(
             task_ids=[ids[task] for task in ids if task != REPORT],
             # Always runs, and turns red itself if any task is red: a green leaf would hide the failure.
             trigger_rule=TriggerRule.ALL_DONE,
-            outlets=[DELIVERED] if emit_assets else [],
-            inlets=[FIRST_EVENTS] if emit_assets else [],
+            outlets=delivery_outlets(group.dag.dag_id, activation_info) if emit_assets else [],
             **at_end,
         )
         wait_export >> latest >> activate >> watch >> report

@@ -40,16 +40,12 @@ def test_a_failure_and_its_repair_are_told_once_each(scene: Scene) -> None:
     assert str(repaired["Subject"]).startswith("Delivered: aep_told: 2 deliveries")
     assert scene.aep.delivered() == {("shop", "gold"): 1, ("shop", "silver"): 2}
     [event] = events_of(run)
-    assert event["uri"] == "aep://flows/shop"
-    report = run.report()
-    assert event["extra"]["run_ids"] == [item["run_id"] for item in report["results"]]
-    told = {key: event["extra"][key] for key in ("audiences", "records_exported", "dag_id", "dag_run_id")}
-    assert told == {
-        "audiences": 2,
-        "records_exported": report["summary"]["records_exported"],
-        "dag_id": DAG,
-        "dag_run_id": run.run_id,
-    }
+    assert event["uri"] == f"aep://deliveries/{DAG}"
+    assert (event["extra"]["dag_id"], event["extra"]["dag_run_id"]) == (DAG, run.run_id)
+    [flow] = event["extra"]["flows"]
+    told = {key: flow[key] for key in ("flow_id", "audiences", "runs", "records_exported")}
+    records = run.report()["summary"]["records_exported"]
+    assert told == {"flow_id": "shop", "audiences": 2, "runs": 2, "records_exported": records}
 
 
 @together

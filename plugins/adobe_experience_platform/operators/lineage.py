@@ -1,23 +1,21 @@
-"""What a delivery tells the rest of the house: an asset event per delivered flow, and OpenLineage's facets."""
+"""What a delivery tells the rest of the house: asset events, and OpenLineage's facets."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk import Asset
+
 from adobe_experience_platform.aep import RunStatus
 from adobe_experience_platform.delivery import Result
-from adobe_experience_platform.triggers import DELIVERED, FIRST_EVENTS, delivered_flow_asset
-
-from . import turns
+from adobe_experience_platform.triggers import DELIVERED_URIS, delivered_flow_asset, delivery_asset
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-log = logging.getLogger(__name__)
-
 RUN_IDS_SHOWN = 100
+FLOWS_SHOWN = 500
 OPENLINEAGE_NAMESPACE = "aep://flows"
 
 
@@ -44,54 +42,29 @@ def delivered_flows(results: Iterable[Result]) -> dict[str, dict[str, Any]]:
     return flows
 
 
-def emit_delivered(context: Context, results: Iterable[Result]) -> int:
-    """Add an asset event per delivered flow to a task that has :data:`~.assets.DELIVERED` among its outlets.
+def fill_events(context: Context, outlets: Iterable[Any], results: Iterable[Result]) -> list[Any]:
+    """Fill the asset events of a delivery, and return the outlets without the flows that nothing was delivered to.
 
-    Airflow stores the events only if the task succeeds: a partly failed run emits after its repair.
+    Airflow emits an event for each outlet of a task that succeeds, also an empty one. A flow without a delivery is
+    among them where a person has marked a failed task as successful.
 
-    Returns the number of flows.
+    :param outlets: of the task, see :func:`~.triggers.delivery_outlets`; others are returned as they are.
     """
-    events: Any = context["outlet_events"][DELIVERED]
     ti = context["ti"]
+    run = {"dag_id": ti.dag_id, "dag_run_id": ti.run_id}
     flows = delivered_flows(results)
-    wait_for_turn(context, flows)
-    for flow_id, told in flows.items():
-        events.add(delivered_flow_asset(flow_id), extra={**told, "dag_id": ti.dag_id, "dag_run_id": ti.run_id})
-    return len(flows)
-
-
-def wait_for_turn(context: Context, flow_ids: Iterable[str]) -> None:
-    """Wait while another task emits the first event of one of these flows, see :mod:`.turns`; never raises.
-
-    Flows that have had an event need no turn: then this costs one call of Airflow's API.
-    """
-    from airflow.sdk.execution_time.context import AssetStateStoreAccessors
-
-    wanted = list(flow_ids)
-
-    def new() -> list[str]:
-        known = AssetStateStoreAccessors(inlets=[DELIVERED])  # asks for all assets under the alias
-        return [flow_id for flow_id in wanted if not _holds(known, flow_id)]
-
-    try:
-        if not new():
-            return
-        store: Any = context["asset_state_store"][FIRST_EVENTS]
-        if not turns.take(store, str(context["ti"].id), new):
-            log.warning(
-                "Other tasks have emitted first events of these flows for %d s; this one no longer waits",
-                turns.PATIENCE,
-            )
-    except Exception as error:  # noqa: BLE001 - the delivery has ended well; an event decorates it
-        log.warning("Asset events are emitted without looking whether another task does the same: %s", error)
-
-
-def _holds(accessors: Any, flow_id: str) -> bool:
-    try:
-        accessors[delivered_flow_asset(flow_id)]
-    except KeyError:
-        return False
-    return True
+    extras = {delivered_flow_asset(flow_id).uri: {**told, **run} for flow_id, told in flows.items()}
+    if flows:
+        brief = [{key: flow[key] for key in flow if key != "run_ids"} for flow in list(flows.values())[:FLOWS_SHOWN]]
+        extras[delivery_asset(ti.dag_id).uri] = {"flow_count": len(flows), "flows": brief, **run}
+    kept = []
+    for outlet in outlets:
+        uri = outlet.uri if isinstance(outlet, Asset) else ""
+        if uri in extras:
+            context["outlet_events"][outlet].extra = extras[uri]
+        if uri in extras or not uri.startswith(DELIVERED_URIS):
+            kept.append(outlet)
+    return kept
 
 
 def openlineage_of(results: Iterable[Result], names: Mapping[str, str]) -> Any:

@@ -22,9 +22,8 @@ from adobe_experience_platform.delivery import (
     xcom,
 )
 from adobe_experience_platform.hooks import metrics
-from adobe_experience_platform.triggers import DELIVERED
 
-from .lineage import emit_delivered, openlineage_of
+from .lineage import fill_events, openlineage_of
 from .tables import table
 
 if TYPE_CHECKING:
@@ -50,9 +49,8 @@ class DeliveryReportOperator(BaseOperator):
     :param task_ids: all other tasks of the delivery, in the order in which they run.
 
     Returns ``{"summary": {…counts…}, "results": [{flow_id, audience_id, run_id, status, records_exported,
-    records_skipped, records_failed, started_at, completed_at, error_code, error, adopted}, …]}``. With the alias
-    ``aep_delivered_flows`` among its ``outlets``, and the asset ``aep_first_events`` among its ``inlets``, a green
-    report emits an asset event per delivered flow.
+    records_skipped, records_failed, started_at, completed_at, error_code, error, adopted}, …]}``. A green report
+    emits the asset events of its ``outlets``, see :func:`~.triggers.delivery_outlets`.
     """
 
     def __init__(
@@ -93,8 +91,8 @@ class DeliveryReportOperator(BaseOperator):
         self._measure(context, results, summary, failed=failed)
         if failed:
             raise AirflowFailException(self._refusal(ti, states) or self._verdict(states))
-        if DELIVERED in self.outlets:
-            self.log.info("Asset events for %s", count(emit_delivered(context, results), "delivered flow"))
+        # Airflow reads the outlets once the task has succeeded.
+        self.outlets = fill_events(context, self.outlets, results)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Tell OpenLineage what was delivered, also when the run failed in part; only its provider calls this."""

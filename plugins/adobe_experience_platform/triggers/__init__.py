@@ -1,7 +1,14 @@
 """What waits in the triggerer: the shared poll, the triggers on it, and the assets that a trigger updates."""
 
 from . import polling
-from .assets import DELIVERED, FIRST_EVENTS, campaign_day_asset, delivered_flow_asset, segment_export_asset
+from .assets import (
+    DELIVERED_URIS,
+    campaign_day_asset,
+    delivered_flow_asset,
+    delivery_asset,
+    delivery_outlets,
+    segment_export_asset,
+)
 from .base import ARGUMENTS_VERSION, EVENT_VERSION, async_hook, resume_pause, run_inline
 from .flow_run import FlowRunTrigger
 from .lost_submission import LostSubmissionTrigger
@@ -9,15 +16,16 @@ from .segment_export import SegmentExportTrigger
 
 __all__ = [
     "ARGUMENTS_VERSION",
-    "DELIVERED",
+    "DELIVERED_URIS",
     "EVENT_VERSION",
-    "FIRST_EVENTS",
     "FlowRunTrigger",
     "LostSubmissionTrigger",
     "SegmentExportTrigger",
     "async_hook",
     "campaign_day_asset",
     "delivered_flow_asset",
+    "delivery_asset",
+    "delivery_outlets",
     "polling",
     "resume_pause",
     "run_inline",

@@ -9,9 +9,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import quote
 
-from airflow.sdk import Asset, AssetAlias, AssetWatcher
+from airflow.sdk import Asset, AssetWatcher
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, conn_id_fault
 from adobe_experience_platform.delivery import check_id
@@ -22,11 +23,7 @@ from .segment_export import SegmentExportTrigger
 GROUP = "adobe_experience_platform"
 WATCH_INTERVAL = 60.0
 """Longest pause between two looks at AEP, seconds; a watcher looks all day long."""
-DELIVERED = AssetAlias("aep_delivered_flows", group=GROUP)
-"""Every delivered flow's event comes under this name too: schedule on it to hear of all of them."""
-
-FIRST_EVENTS = Asset(name="aep_first_events", uri="aep://first-events", group=GROUP)
-"""In its state store tasks take turns at the first event of a flow, see :mod:`.turns`."""
+FLOWS, DELIVERIES = DELIVERED_URIS = ("aep://flows/", "aep://deliveries/")
 
 
 def segment_export_asset(
@@ -70,9 +67,32 @@ def delivered_flow_asset(flow_id: str) -> Asset:
     """
     if fault := check_id(flow_id, "flow_id"):
         raise AepInputError([fault], intro="This asset cannot be.")
-    return Asset(name=f"aep_delivered_flow/{flow_id}", uri=f"aep://flows/{quote(flow_id, safe='')}", group=GROUP)
+    return Asset(name=f"aep_delivered_flow/{flow_id}", uri=FLOWS + quote(flow_id, safe=""), group=GROUP)
+
+
+def delivery_asset(dag_id: str) -> Asset:
+    """Return the asset that is updated when a DAG has delivered, to whatever destination flows.
+
+    :param dag_id: id of the DAG that delivers, such as ``aep_campaign_daily_newsletter``.
+    """
+    place = quote(dag_id, safe="")
+    return Asset(name=f"aep_delivery/{place}", uri=DELIVERIES + place, group=GROUP)
+
+
+def delivery_outlets(dag_id: str, activation_info: object) -> list[Asset]:
+    """Return the assets that a delivery updates: its DAG's, and one for each flow whose id is known at parse time.
+
+    All are static: the DAG processor makes their rows. An asset that a task names at run time (through an AssetAlias)
+    makes its rows as the task succeeds, and Airflow 3.3.2 fails the task if another does the same at that moment.
+
+    :param activation_info: {flow id: [audience id, …]}, or what Airflow resolves at run time.
+    """
+    flows = activation_info if isinstance(activation_info, Mapping) else {}
+    known = [delivered_flow_asset(flow) for flow in flows if check_id(flow, "") is None]
+    return [delivery_asset(dag_id), *known]
 
 
 def campaign_day_asset(dag_id: str) -> Asset:
     """Return the asset in whose state store a DAG keeps which run delivers which campaign day."""
-    return Asset(name=f"aep_campaign_day/{dag_id}", uri=f"aep://campaign-days/{quote(dag_id, safe='')}", group=GROUP)
+    place = quote(dag_id, safe="")
+    return Asset(name=f"aep_campaign_day/{place}", uri=f"aep://campaign-days/{place}", group=GROUP)

@@ -1,4 +1,4 @@
-"""What a delivery tells other DAGs: an asset event per delivered flow; and the claim on a campaign's day."""
+"""What a delivery tells other DAGs: asset events of its flows and of itself; and the claim on a campaign's day."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Asset
 
-from adobe_experience_platform import CampaignDay, activation_pipeline, delivered_flow_asset
+from adobe_experience_platform import CampaignDay, activation_pipeline, delivered_flow_asset, delivery_asset
 from adobe_experience_platform.triggers.assets import campaign_day_asset
 from tests.airflow.examples.conftest import Run
 from tests.support.aep import SEED
@@ -59,7 +59,7 @@ def test_each_delivered_flow_is_an_event(run: Run, aep: SimulatorProcess) -> Non
     played = run(campaign("emits", {"mail": ["gold", "silver"], "shop": ["bronze"]}))
 
     found = events(played)
-    assert set(found) == {"aep://flows/mail", "aep://flows/shop"}
+    assert set(found) == {"aep://flows/mail", "aep://flows/shop", "aep://deliveries/emits"}
     mail = found[delivered_flow_asset("mail").uri]
     report = played.xcom("report")
     mine = [item for item in report["results"] if item["flow_id"] == "mail"]
@@ -75,6 +75,34 @@ def test_each_delivered_flow_is_an_event(run: Run, aep: SimulatorProcess) -> Non
         "dag_id": "emits",
         "dag_run_id": played.run_id,
     }
+
+
+def test_the_dags_own_event_says_what_was_delivered_to_all_flows(run: Run, aep: SimulatorProcess) -> None:
+    played = run(campaign("emits_all", {"mail": ["gold", "silver"], "shop": ["bronze"]}))
+
+    told = events(played)[delivery_asset("emits_all").uri]
+    assert [(flow["flow_id"], flow["audiences"]) for flow in told["flows"]] == [("mail", 2), ("shop", 1)]
+    assert (told["flow_count"], told["dag_id"], told["dag_run_id"]) == (2, "emits_all", played.run_id)
+
+
+def test_flows_that_only_a_run_knows_come_with_the_dags_own_event(run: Run, aep: SimulatorProcess) -> None:
+    with DAG("emits_late", schedule=None, params={"info": {"mail": ["gold"]}}, default_args={"retries": 0}) as dag:
+        activation_pipeline(activation_info=dag.param("info"), poll_interval=1, emit_assets=True)
+
+    found = events(run(dag))
+
+    assert set(found) == {"aep://deliveries/emits_late"}
+    assert [flow["flow_id"] for flow in found["aep://deliveries/emits_late"]["flows"]] == ["mail"]
+
+
+def test_an_outlet_that_a_dag_adds_stays_and_a_flow_without_a_delivery_is_left_out(
+    run: Run, aep: SimulatorProcess
+) -> None:
+    dag = campaign("adds", {"mail": ["gold"]})
+    report = dag.get_task("report")
+    report.outlets += [Asset("mine", uri="x-mine://mine"), delivered_flow_asset("shop")]
+
+    assert set(events(run(dag))) == {"aep://flows/mail", "aep://deliveries/adds", "x-mine://mine"}
 
 
 def test_a_partly_failed_run_is_no_event(run: Run, aep: SimulatorProcess) -> None:

@@ -16,7 +16,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from adobe_experience_platform.delivery.rounds import Snapshot
 from adobe_experience_platform.errors import AepAuthError, AepInputError
 from adobe_experience_platform.triggers import polling
-from adobe_experience_platform.triggers.assets import delivered_flow_asset, segment_export_asset
+from adobe_experience_platform.triggers.assets import delivered_flow_asset, delivery_outlets, segment_export_asset
 from adobe_experience_platform.triggers.segment_export import SegmentExportTrigger
 from tests.support.aep import JOBS, LocalAep
 from tests.support.dagtest import captured
@@ -250,6 +250,27 @@ def test_names_of_assets_are_uris_that_people_can_write() -> None:
     assert delivered_flow_asset("f1-2").uri == "aep://flows/f1-2"
     with pytest.raises(AepInputError):
         delivered_flow_asset("")
+
+
+@pytest.mark.parametrize(
+    ("info", "flows"),
+    [
+        ({"mail": ["gold"], "shop": ["gold"]}, ["aep://flows/mail", "aep://flows/shop"]),
+        (
+            {"Mail to customers": ["gold"], "{{ params.flow }}": ["gold"], 7: ["gold"], "shop": ["gold"]},
+            ["aep://flows/shop"],
+        ),
+        ("{{ params.activation_info }}", []),
+        (None, []),
+    ],
+)
+def test_outlets_are_the_dags_and_those_of_flows_with_known_ids(info: object, flows: list[str]) -> None:
+    assert [asset.uri for asset in delivery_outlets("my_dag", info)] == ["aep://deliveries/my_dag", *flows]
+
+
+def test_two_pipelines_that_deliver_to_one_flow_share_its_asset() -> None:
+    [_, one], [_, two] = delivery_outlets("a", {"mail": ["gold"]}), delivery_outlets("b", {"mail": ["silver"]})
+    assert (one.name, one.uri) == (two.name, two.uri)
 
 
 def test_the_shared_poll_of_a_watcher_never_gets_impatient(quick: None) -> None:
