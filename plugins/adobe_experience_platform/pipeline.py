@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator, TaskGroup, TriggerRule, XComArg
 
-from adobe_experience_platform.delivery import SETTINGS, Approval, CampaignDay, xcom
+from adobe_experience_platform.delivery import SETTINGS, Approval, CampaignDay, task_ids, xcom
 from adobe_experience_platform.notifications import Notices
 from adobe_experience_platform.operators import (
     AdHocActivationOperator,
@@ -30,10 +30,6 @@ from adobe_experience_platform.triggers import campaign_day_asset, delivery_outl
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-PLAN, APPROVE = "plan_jobs", "approve"
-WAIT_EXPORT, LATEST = "wait_for_segment_export", "get_latest_export_job"
-ACTIVATE, WAIT_RUNS, REPORT = "activate", "wait_for_flow_runs", "report"
-TASKS = (PLAN, APPROVE, WAIT_EXPORT, LATEST, ACTIVATE, WAIT_RUNS, REPORT)
 RETRIES = 3
 RETRY_DELAY = timedelta(seconds=30)
 
@@ -50,7 +46,7 @@ class ActivationTaskGroup(TaskGroup):
     @property
     def output(self) -> Any:
         """Return ``{"summary": {…}, "results": […]}`` as an XComArg, for a task of your own."""
-        return XComArg(cast("BaseOperator", self.get_child_by_label(REPORT)))
+        return XComArg(cast("BaseOperator", self.get_child_by_label(task_ids.REPORT)))
 
 
 def activation_pipeline(
@@ -108,13 +104,15 @@ def activation_pipeline(
     }
     with group:
         # With their prefixes, if any: the group may lie in another one.
-        ids = {task: str(TaskGroup.child_id(group, task)) for task in TASKS if approval or task != APPROVE}
+        ids = {
+            task: str(TaskGroup.child_id(group, task)) for task in task_ids.ALL if approval or task != task_ids.APPROVE
+        }
         plan = PlanJobsOperator(
-            task_id=PLAN,
+            task_id=task_ids.PLAN,
             activation_info=activation_info,
             settings=settings,
             check_conf=check_conf,
-            skip_on_dry_run=[ids[task] for task in ids if task != PLAN],
+            skip_on_dry_run=[ids[task] for task in ids if task != task_ids.PLAN],
             campaign_day=campaign_day,
             labels=labels,
             deferrable=deferrable,
@@ -125,15 +123,15 @@ def activation_pipeline(
         checked = {"settings": planned[xcom.SETTINGS]}
         names = planned[xcom.NAMES]
         wait_export = SegmentExportSensor(
-            task_id=WAIT_EXPORT,
+            task_id=task_ids.WAIT_EXPORT,
             activation_info=plan.output,
             names=names,
             deferrable=deferrable,
             **checked,
         )
-        latest = LatestSegmentExportOperator(task_id=LATEST, **checked)
+        latest = LatestSegmentExportOperator(task_id=task_ids.LATEST_EXPORT, **checked)
         activate = AdHocActivationOperator.partial(
-            task_id=ACTIVATE,
+            task_id=task_ids.ACTIVATE,
             names=names,
             # Failed runs are sent again by wait_for_flow_runs, which turns red and is cleared.
             resend_failed=False,
@@ -143,9 +141,9 @@ def activation_pipeline(
             **checked,
         ).expand(job=plan.output)
         watch = DeliveryOperator(
-            task_id=WAIT_RUNS,
+            task_id=task_ids.WAIT_RUNS,
             jobs=plan.output,
-            submit_task_id=ids[ACTIVATE],
+            submit_task_id=ids[task_ids.ACTIVATE],
             names=names,
             deferrable=deferrable,
             # Watches what was submitted although a job was refused; does not run if there is no plan.
@@ -153,13 +151,13 @@ def activation_pipeline(
             **checked,
         )
         report = DeliveryReportOperator(
-            task_id=REPORT,
-            plan_task_id=ids[PLAN],
-            submit_task_id=ids[ACTIVATE],
-            watch_task_id=ids[WAIT_RUNS],
-            approve_task_id=ids.get(APPROVE),
-            export_task_id=ids[LATEST],
-            task_ids=[ids[task] for task in ids if task != REPORT],
+            task_id=task_ids.REPORT,
+            plan_task_id=ids[task_ids.PLAN],
+            submit_task_id=ids[task_ids.ACTIVATE],
+            watch_task_id=ids[task_ids.WAIT_RUNS],
+            approve_task_id=ids.get(task_ids.APPROVE),
+            export_task_id=ids[task_ids.LATEST_EXPORT],
+            task_ids=[ids[task] for task in ids if task != task_ids.REPORT],
             # Always runs, and turns red itself if any task is red: a green leaf would hide the failure.
             trigger_rule=TriggerRule.ALL_DONE,
             outlets=delivery_outlets(group.dag.dag_id, activation_info) if emit_assets else [],
@@ -169,7 +167,7 @@ def activation_pipeline(
         plan >> report
         if approval:
             approve = ApproveDeliveryOperator(
-                task_id=APPROVE,
+                task_id=task_ids.APPROVE,
                 jobs=plan.output,
                 names=names,
                 title=group.dag.dag_display_name,

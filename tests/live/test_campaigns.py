@@ -30,7 +30,7 @@ def test_nobody_answers_and_nothing_is_sent(scene: Scene) -> None:
         "wait_for_flow_runs": "failed",
         "report": "failed",
     }
-    assert "NOT APPROVED, nothing was sent: nobody approved this delivery within 12 s" in run.log("report")
+    assert "NOT APPROVED: nothing was sent: nobody approved this delivery within 12 s" in run.log("report")
     assert run.statuses() == {("mail", "gold"): "not_sent"}
 
 

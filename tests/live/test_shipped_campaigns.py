@@ -75,7 +75,7 @@ def test_nothing_is_sent_before_a_person_agrees(
         "wait_for_flow_runs": "failed",
         "report": "failed",
     }
-    assert "NOT APPROVED, nothing was sent: admin has rejected this delivery" in run.log("report")
+    assert "NOT APPROVED: nothing was sent: admin has rejected this delivery" in run.log("report")
     assert {item["status"] for item in run.report()["results"]} == {"not_sent"}
     assert run.tries()["approve"] == 1, "a no is no reason to ask again by itself"
 

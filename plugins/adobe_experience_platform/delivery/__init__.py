@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from . import export_news, exports, preflight, rounds, xcom
+from . import export_news, exports, preflight, rounds, task_ids, xcom
 from .input import MAX_PAIRS_PER_RUN, check_id, parse_activation_info, read_activation_info, shorten
 from .jobs import API_VERSIONS, MAX_PAIRS_PER_JOB, Job, split
 from .preflight import Findings
@@ -27,6 +27,7 @@ from .results import (
 from .rounds import Snapshot
 from .search import RunSearch, concerns, find, names_of
 from .submission import KEY, Done, OnConflict, Settle, Submission, WaitFor
+from .verdict import Outcomes, RedRun, State, Verdict, advice_for, judge, message_of, title_of
 
 if TYPE_CHECKING:
     from .approval import Approval
@@ -51,13 +52,18 @@ __all__ = [
     "Holder",
     "Job",
     "OnConflict",
+    "Outcomes",
     "Record",
+    "RedRun",
     "Result",
     "RunSearch",
     "Settle",
     "Snapshot",
+    "State",
     "Submission",
+    "Verdict",
     "WaitFor",
+    "advice_for",
     "check_id",
     "check_version",
     "checked_settings",
@@ -71,7 +77,9 @@ __all__ = [
     "form_field",
     "is_delivered",
     "is_terminal",
+    "judge",
     "line_of",
+    "message_of",
     "names_of",
     "parse_activation_info",
     "preflight",
@@ -83,6 +91,8 @@ __all__ = [
     "split",
     "submitted_only",
     "summarize",
+    "task_ids",
+    "title_of",
     "without_run",
     "xcom",
 ]

@@ -13,9 +13,10 @@ from adobe_experience_platform.aep import Activation, Pair
 from .record import check_version
 from .results import NOT_SENT, UNKNOWN, Result, is_terminal
 from .submission import Submission
+from .verdict import Verdict
 
 RETURN_VALUE = "return_value"
-"""What a task returns: ``plan_jobs`` its jobs, ``report`` ``{"summary", "results"}``."""
+"""What a task returns: ``plan_jobs`` its jobs, ``get_latest_export_job`` an id, ``report`` a :class:`Report`."""
 NAMES = "names"
 """``plan_jobs``: {flow or audience id: name}."""
 SETTINGS = "settings"
@@ -93,6 +94,14 @@ class ProgressNote(TypedDict):
     ended: int
     of: int
     results: list[Result]
+
+
+class Report(TypedDict):
+    """What ``report`` returns: counts by status, the result of every planned pair, and what the run came to."""
+
+    summary: dict[str, int]
+    results: list[Result]
+    verdict: Verdict
 
 
 def submission_note(submission: Submission) -> SubmissionNote:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import conf
 
 from adobe_experience_platform.aep import one_line
-from adobe_experience_platform.delivery import xcom
+from adobe_experience_platform.delivery import task_ids, xcom
 from adobe_experience_platform.operators import DeliveryReportOperator
 
 from .message import Delivered
@@ -51,7 +51,6 @@ def known_of_run(context: Context, report: DeliveryReportOperator, *, failed: bo
             # It repeats what the report says of each pair.
             reasons = [item for item in reasons if item[0] != report.watch_task_id]
     place = pull(report.plan_task_id, xcom.PLACE)
-    day = pull(report.plan_task_id, xcom.CAMPAIGN_DAY)
     prefix = report.task_id.rpartition(".")[0]
     title = getattr(dag, "dag_display_name", "") or dag.dag_id
     return Delivered(
@@ -65,7 +64,7 @@ def known_of_run(context: Context, report: DeliveryReportOperator, *, failed: bo
         results=kept.get("results") or [],
         reasons=[*reasons, *([("Airflow", why)] if why else [])],
         failed=failed,
-        overdue=failed and isinstance(day, Mapping) and day.get("overdue") is True,
+        verdict=result.get("verdict") if isinstance(result, Mapping) else None,
         started_at=getattr(dag_run, "start_date", None),
         zone=getattr(dag, "timezone", None) or dt.UTC,
     )
@@ -76,8 +75,8 @@ def known_of_late_run(context: Mapping[str, Any], group: str, zone: str) -> Deli
     dag_run = context.get("dag_run") or {}
     dag_id, run_id = str(dag_run.get("dag_id", "")), str(dag_run.get("dag_run_id") or dag_run.get("run_id") or "")
     prefix = f"{group}." if group else ""
-    progress = _pull(dag_id, run_id, f"{prefix}wait_for_flow_runs", xcom.PROGRESS)
-    place = _pull(dag_id, run_id, f"{prefix}plan_jobs", xcom.PLACE)
+    progress = _pull(dag_id, run_id, prefix + task_ids.WAIT_RUNS, xcom.PROGRESS)
+    place = _pull(dag_id, run_id, prefix + task_ids.PLAN, xcom.PLACE)
     started = dag_run.get("start_date")
     title = str(dag_run.get("dag_display_name") or dag_id)
     return Delivered(
@@ -87,7 +86,7 @@ def known_of_late_run(context: Mapping[str, Any], group: str, zone: str) -> Deli
         airflow_url=airflow_url(),
         sandbox_name=_text_in(place, "sandbox_name"),
         tenant=_text_in(place, "tenant"),
-        names=_names(_pull(dag_id, run_id, f"{prefix}plan_jobs", xcom.NAMES)),
+        names=_names(_pull(dag_id, run_id, prefix + task_ids.PLAN, xcom.NAMES)),
         results=(progress.get("results") or []) if isinstance(progress, Mapping) else [],
         started_at=dt.datetime.fromisoformat(started) if isinstance(started, str) else started,
         zone=ZoneInfo(zone) if zone else dt.UTC,

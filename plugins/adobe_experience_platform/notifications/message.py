@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from adobe_experience_platform.aep import RunStatus, count, destination_url, one_line
-from adobe_experience_platform.delivery import Result, deliveries, summarize
-from adobe_experience_platform.operators import advice_for
+from adobe_experience_platform.delivery import Outcomes, RedRun, Result, State, Verdict, deliveries, judge
 
 LINES_SHOWN = 50
 LINKS_SHOWN = 20
@@ -59,7 +58,7 @@ class Delivered:
     :param results: of every planned pair; empty if there was no plan.
     :param reasons: (task id, why it failed) in the order of the tasks.
     :param failed: whether the run is red.
-    :param overdue: whether the run is red because no delivery has begun in time.
+    :param verdict: the report's; None where the run has no report (yet).
     :param zone: time zone for people.
     """
 
@@ -73,53 +72,42 @@ class Delivered:
     results: Sequence[Result] = ()
     reasons: Sequence[tuple[str, str]] = ()
     failed: bool = False
-    overdue: bool = False
+    verdict: Verdict | None = None
     started_at: dt.datetime | None = None
     zone: dt.tzinfo = dt.UTC
 
 
 def of_delivery(run: Delivered) -> Notice:
-    """Tell how a delivery ended."""
-    summary = summarize(run.results)
-    good, partly, bad = _sorted(run.results)
-    empty = [item for item in (*good, *partly) if item["records_exported"] == 0]
-    about = {On.FAILURE if run.failed else On.SUCCESS}
-    if partly or (bad and good):
-        about.add(On.PARTIAL)
-    if empty:
-        about.add(On.EMPTY)
-    if run.overdue:
-        about.add(On.DEADLINE)
-    number = len(run.results)
-    if run.failed:
-        word = "FAILED"
-        if run.overdue:
-            word, what = "LATE", "no delivery has begun in time"
-        elif not number:
-            what = "nothing was sent"
-        elif bad:
-            what = f"{len(bad)} of {deliveries(number)} did not succeed"
-        elif partly:
-            what = f"{len(partly)} of {deliveries(number)} reached the destination only partly"
-        else:
-            what = f"{deliveries(number)} done, but a task of the run failed"
-    elif not number:
-        word, what = "Finished", "there was nothing to deliver"
-    else:
-        word = "EMPTY delivery" if empty else "Delivered partly" if partly else "Delivered"
-        what = f"{deliveries(number)}, {count(summary['records_exported'], 'record')}"
-        if empty:
-            what = f"{len(empty)} of {deliveries(number)} with 0 records"
-        elif partly:
-            what = f"{len(partly)} of {deliveries(number)} only partly, {count(summary['records_exported'], 'record')}"
-    page = _Page(f"{word}: {run.title}: {what}", run)
+    """Tell how a delivery ended, in the words of its report."""
+    found = Outcomes(run.results)
+    verdict = run.verdict
+    if verdict and run.failed and not State(verdict["state"]).is_red:
+        verdict = judge(run.results, RedRun())  # the report itself failed after it had judged
+    page = _Page(_subject(run, verdict), run)
     if run.reasons:
         page.part("Why", (f"{task}: {_foreign(text)}" for task, text in run.reasons))
-    page.part("Not delivered", (_line(item, run.names) for item in bad))
-    page.part("Delivered only partly", (_line(item, run.names) for item in partly))
-    page.part("Delivered", (_line(item, run.names) for item in good))
-    page.part("What to do", _next_steps(run, bad, partly, empty))
-    return page.notice(about)
+    page.part("Not delivered", (_line(item, run.names) for item in found.bad))
+    page.part("Delivered only partly", (_line(item, run.names) for item in found.partly))
+    page.part("Delivered", (_line(item, run.names) for item in found.good))
+    page.part("What to do", verdict["advice"] if verdict else [])
+    return page.notice(_events(run, found, verdict))
+
+
+def _subject(run: Delivered, verdict: Verdict | None) -> str:
+    if verdict:
+        return f"{verdict['label']}: {run.title}: {_foreign(verdict['headline'])}"
+    return f"{'FAILED' if run.failed else 'Finished'}: {run.title}: the run ended without a report"
+
+
+def _events(run: Delivered, found: Outcomes, verdict: Verdict | None) -> set[On]:
+    about = {On.FAILURE if run.failed else On.SUCCESS}
+    if found.partly or (found.bad and found.good):
+        about.add(On.PARTIAL)
+    if found.empty:
+        about.add(On.EMPTY)
+    if verdict and verdict["state"] == State.LATE:
+        about.add(On.DEADLINE)
+    return about
 
 
 def of_missed_deadline(run: Delivered, promise: str, *, why: str = "") -> Notice:
@@ -128,15 +116,15 @@ def of_missed_deadline(run: Delivered, promise: str, *, why: str = "") -> Notice
     :param promise: what was promised, such as ``delivered by 09:00 (Europe/Berlin)``.
     :param why: if known; a run that has not begun has a reason of its own.
     """
-    good, partly, bad = _sorted(run.results)
-    open_ones = [item for item in bad if item["status"] == RunStatus.IN_PROGRESS]
+    found = Outcomes(run.results)
+    open_ones = [item for item in found.bad if item["status"] == RunStatus.IN_PROGRESS]
     page = _Page(f"LATE: {run.title}: not {one_line(promise)}" if promise else f"LATE: {run.title}", run)
     if why:
         page.part("Why", [_foreign(why)])
     if run.results:
-        done = len(good) + len(partly)
+        done = len(found.good) + len(found.partly)
         page.part("So far", [f"{done} of {deliveries(len(run.results))} delivered"])
-        page.part("Not delivered yet", (_line(item, run.names) for item in bad))
+        page.part("Not delivered yet", (_line(item, run.names) for item in found.bad))
     elif run.run_id:
         page.part("So far", ["Nothing was delivered yet, as far as this run knows."])
     steps = []
@@ -210,14 +198,6 @@ def _links(run: Delivered) -> list[tuple[str, str]]:
     return links + [(f"{one_line(run.names.get(ident) or ident, 100)} in AEP", url) for ident, url in pages if url]
 
 
-def _sorted(results: Sequence[Result]) -> tuple[list[Result], list[Result], list[Result]]:
-    """Return what was delivered, only partly, and not."""
-    good = [item for item in results if item["status"] == RunStatus.SUCCESS]
-    partly = [item for item in results if item["status"] == RunStatus.PARTIAL_SUCCESS]
-    delivered = (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS)
-    return good, partly, [item for item in results if item["status"] not in delivered]
-
-
 def _line(item: Result, names: Mapping[str, str]) -> str:
     """Return one pair: names, state, counts, what AEP says. No run id: the report has it."""
     ids = (item["audience_id"], item["flow_id"])
@@ -234,26 +214,6 @@ def _line(item: Result, names: Mapping[str, str]) -> str:
     if item["adopted"]:
         said.append("by a run found in AEP (adopted)")
     return f"{audience} → {flow}: {', '.join(said) or 'delivered'}"
-
-
-def _next_steps(run: Delivered, bad: Sequence[Result], partly: Sequence[Result], empty: Sequence[Result]) -> list[str]:
-    steps = []
-    if run.failed and not run.results:
-        steps.append(
-            "Look at the first red task of the run; its log says what to do. If what was asked for is at fault, start "
-            "a new run; otherwise clear the failed tasks."
-        )
-    elif run.failed and (bad or partly):
-        steps.append(advice_for([*bad, *partly]))
-    elif run.failed:
-        steps.append("All was delivered: look at the red task, and clear it if it should run again.")
-    elif partly:
-        steps.append("Look in AEP why records failed. A new run delivers the whole audience again.")
-    if empty:
-        steps.append(
-            "Look at the size of the empty audiences in AEP: nobody was in them when the delivered snapshot was taken."
-        )
-    return steps
 
 
 def _foreign(text: str, limit: int = 600) -> str:

@@ -11,7 +11,7 @@ from .report import DeliveryReportOperator
 from .retry import AEP_RETRY_POLICY
 from .tables import markdown, plain
 from .wait_for_runs import DeliveryOperator
-from .watch import WatchingTask, advice_for, deliveries_of, poke_settings
+from .watch import WatchingTask, deliveries_of, poke_settings
 
 __all__ = [
     "AEP_RETRY_POLICY",
@@ -28,7 +28,6 @@ __all__ = [
     "TaskStore",
     "WaitTimeoutError",
     "WatchingTask",
-    "advice_for",
     "deadline_of",
     "deliveries_of",
     "keep_reason",

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from adobe_experience_platform.aep import RunStatus, count
+from adobe_experience_platform.aep import one_line
 from adobe_experience_platform.delivery import (
     NOT_SENT,
-    UNKNOWN,
     Job,
+    Outcomes,
+    RedRun,
     Result,
-    deliveries,
+    judge,
+    message_of,
     submitted_only,
     summarize,
+    title_of,
     without_run,
     xcom,
 )
@@ -49,8 +52,9 @@ class DeliveryReportOperator(BaseOperator):
     :param task_ids: all other tasks of the delivery, in the order in which they run.
 
     Returns ``{"summary": {…counts…}, "results": [{flow_id, audience_id, run_id, status, records_exported,
-    records_skipped, records_failed, started_at, completed_at, error_code, error, adopted}, …]}``. A green report
-    emits the asset events of its ``outlets``, see :func:`~.triggers.delivery_outlets`.
+    records_skipped, records_failed, started_at, completed_at, error_code, error, adopted}, …], "verdict": {state,
+    label, headline, advice, failed_tasks}}``, also when it is red. A green report emits the asset events of its
+    ``outlets``, see :func:`~.triggers.delivery_outlets`.
     """
 
     def __init__(
@@ -85,12 +89,16 @@ class DeliveryReportOperator(BaseOperator):
         results = self._results(ti)
         self._shown = results, names
         summary = summarize(results)
-        self._show(results, summary, names)
-        ti.xcom_push(key=xcom.RETURN_VALUE, value={"summary": summary, "results": results})
         failed = any(state in FAILED_STATES for state in states.values())
+        verdict = judge(results, self._red_run(ti, states) if failed else None)
+        self._show(results, names)
+        report = xcom.Report(summary=summary, results=results, verdict=verdict)
+        ti.xcom_push(key=xcom.RETURN_VALUE, value=report)
         self._measure(context, results, summary, failed=failed)
         if failed:
-            raise AirflowFailException(self._refusal(ti, states) or self._verdict(states))
+            raise AirflowFailException(message_of(verdict))
+        for line in (title_of(verdict), *verdict["advice"]):
+            self.log.info("%s", line)
         # Airflow reads the outlets once the task has succeeded.
         self.outlets = fill_events(context, self.outlets, results)
 
@@ -98,15 +106,22 @@ class DeliveryReportOperator(BaseOperator):
         """Tell OpenLineage what was delivered, also when the run failed in part; only its provider calls this."""
         return openlineage_of(self._shown[0], self._shown[1])
 
-    def _refusal(self, ti: Any, states: Mapping[str, str]) -> str:
-        """Return what a person's no (or silence) means for this run, "" if nobody refused it."""
-        if self.approve_task_id is None or states.get(self.approve_task_id) != "failed":
-            return ""
-        decision = ti.xcom_pull(task_ids=self.approve_task_id, key=xcom.APPROVAL)
+    def _red_run(self, ti: Any, states: Mapping[str, str]) -> RedRun:
+        """Collect what explains a red run: which tasks failed, the first one first, and whether a person said no."""
+        order = {task: number for number, task in enumerate(self.delivery_task_ids)}
+        failed = [task for task, state in states.items() if state == "failed"]
+        # Mapped tasks come as ``activate_0``.
+        failed.sort(key=lambda task: (order.get(task, order.get(task.rsplit("_", 1)[0], 0)), task))
+        day = ti.xcom_pull(task_ids=self.plan_task_id, key=xcom.CAMPAIGN_DAY)
+        refused = self.approve_task_id is not None and states.get(self.approve_task_id) == "failed"
+        decision = ti.xcom_pull(task_ids=self.approve_task_id, key=xcom.APPROVAL) if refused else None
         why = decision.get("why") if isinstance(decision, dict) else None
-        return (
-            f"NOT APPROVED, nothing was sent: {why or 'the task ' + self.approve_task_id + ' failed'}. Clear the "
-            "failed tasks to be asked again; otherwise nothing needs to be done."
+        return RedRun(
+            failed_tasks=failed,
+            plan_failed=states.get(self.plan_task_id) == "failed",
+            overdue=isinstance(day, dict) and day.get("overdue") is True,
+            refused=refused,
+            why=one_line(why or f"the task {self.approve_task_id} failed", 1000) if refused else "",
         )
 
     def _measure(
@@ -130,43 +145,24 @@ class DeliveryReportOperator(BaseOperator):
         except Exception as error:  # noqa: BLE001 - a delivery must outlive trouble with its metrics
             self.log.warning("The metrics of this delivery could not be sent: %s", type(error).__name__)
 
-    def _verdict(self, states: Mapping[str, str]) -> str:
-        """Name the tasks to look at, the first that failed first; mapped ones come as ``activate_0``."""
-        order = {task: number for number, task in enumerate(self.delivery_task_ids)}
-        failed = [task for task, state in states.items() if state == "failed"]
-        failed.sort(key=lambda task: (order.get(task, order.get(task.rsplit("_", 1)[0], 0)), task))
-        if states.get(self.plan_task_id) == "failed":
-            return (
-                f"Nothing was sent: {self.plan_task_id} failed, its log says why. What a run was asked for cannot be "
-                "changed: if the input is at fault, start a new run."
-            )
-        named_tasks = ", ".join(failed[:20]) or "a task before them"
-        return (
-            f"This delivery is not complete: {named_tasks} failed. Their logs say why, the first one first; clear only "
-            "the failed tasks to finish what is missing."
-        )
-
     def _results(self, ti: Any) -> list[Result]:
         """Take what the watching task has kept; where it kept nothing, say what is known of the submissions."""
         kept = ti.xcom_pull(task_ids=self.watch_task_id, key=xcom.PROGRESS)
         results: list[Result] = list(kept.get("results", [])) if isinstance(kept, dict) else []
         covered = {(item["flow_id"], item["audience_id"]) for item in results}
         jobs = [Job.from_json(item) for item in ti.xcom_pull(task_ids=self.plan_task_id) or []]
-        if not jobs:
-            return results
-        found = ti.xcom_pull(task_ids=self.submit_task_id, key=xcom.SUBMISSION)
-        orders, missing = xcom.read_submissions(found)
-        for job in jobs:
-            for pair in job.pairs:
-                if pair in covered:
-                    continue
-                if pair in orders:
-                    results.append(submitted_only(orders[pair]))
-                else:
-                    results.append(without_run(pair, missing.get(pair, NOT_SENT), ""))
+        orders, missing = xcom.read_submissions(ti.xcom_pull(task_ids=self.submit_task_id, key=xcom.SUBMISSION))
+        # Without a plan, as after a clear, what was submitted before is known all the same.
+        for pair in [pair for job in jobs for pair in job.pairs] or [*orders, *missing]:
+            if pair in covered:
+                continue
+            if pair in orders:
+                results.append(submitted_only(orders[pair]))
+            else:
+                results.append(without_run(pair, missing.get(pair, NOT_SENT), ""))
         return results
 
-    def _show(self, results: Sequence[Result], summary: Mapping[str, int], names: Mapping[str, str]) -> None:
+    def _show(self, results: Sequence[Result], names: Mapping[str, str]) -> None:
         if not results:
             self.log.info("Nothing was delivered: there was no plan to carry out.")
             return
@@ -176,26 +172,9 @@ class DeliveryReportOperator(BaseOperator):
             self.log.info("%s", line)
         if len(results) > ROWS_SHOWN:
             self.log.info("… and %d more, see the XCom return_value", len(results) - ROWS_SHOWN)
-        partly = f", {summary[RunStatus.PARTIAL_SUCCESS]} only partly" if summary[RunStatus.PARTIAL_SUCCESS] else ""
-        self.log.info(
-            "%d of %s delivered%s, %s",
-            summary[RunStatus.SUCCESS],
-            count(summary["pairs"], "audience"),
-            partly,
-            count(summary["records_exported"], "record"),
-        )
-        for result in results:
-            if result["status"] in (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS) and result["records_exported"] == 0:
-                self.log.warning(
-                    "EMPTY DELIVERY: %s → %s delivered 0 records. Is the audience empty in the latest snapshot?",
-                    names.get(result["audience_id"], result["audience_id"]),
-                    names.get(result["flow_id"], result["flow_id"]),
-                )
-        if summary[UNKNOWN]:
-            self.log.warning(
-                "%s unknown: look in AEP whether they were delivered before you send them again.",
-                deliveries(summary[UNKNOWN]),
-            )
+        for result in Outcomes(results).empty:
+            audience, flow = (names.get(ident, ident) for ident in (result["audience_id"], result["flow_id"]))
+            self.log.warning("EMPTY DELIVERY: %s → %s delivered 0 records", audience, flow)
 
 
 def row_of(result: Result, names: Mapping[str, str]) -> tuple[str, ...]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from adobe_experience_platform.aep import Activation, Pair, RunStatus, count
+from adobe_experience_platform.aep import Activation, Pair, count
 from adobe_experience_platform.delivery import (
-    NOT_SENT,
-    UNKNOWN,
     Result,
+    advice_for,
     check_id,
     ended_well,
     is_delivered,
@@ -113,31 +112,10 @@ class WatchingTask(AepTask):
                 f"{len(bad)} of {len(results)} deliveries did not succeed:\n"
                 + "\n".join(f"  - {line}" for line in lines)
                 + "\n"
-                + advice_for(bad)
+                + " ".join(advice_for(bad))
             )
         self.log.info("%s", ended_well(len(results)))
         return {"summary": summary, "results": list(results)}
-
-
-def advice_for(bad: Sequence[Result]) -> str:
-    """Say what a person can do about pairs that were not delivered."""
-    statuses = {item["status"] for item in bad}
-    advice = []
-    if statuses & {RunStatus.FAILED.value, NOT_SENT}:
-        advice.append(
-            "Clear the failed tasks of this run to send again exactly what failed or was not sent; what was delivered "
-            "is never sent twice."
-        )
-    if RunStatus.PARTIAL_SUCCESS in statuses:
-        advice.append("Partly delivered audiences are not sent again by this run: start a new run if they should be.")
-    if RunStatus.IN_PROGRESS in statuses:
-        advice.append(
-            "What is in progress did not end within activation_timeout_minutes and goes on in AEP: clear this task to "
-            "keep watching it."
-        )
-    if UNKNOWN in statuses:
-        advice.append("What is unknown must be looked up in AEP before it is sent again.")
-    return " ".join(advice)
 
 
 DEEPEST = 5

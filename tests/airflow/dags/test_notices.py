@@ -58,7 +58,7 @@ def test_a_mail_tells_of_a_delivery(aep: LocalAep, deliver: Deliver, mailbox: Ma
     assert run.state == "success"
     [mail] = mailbox.messages
     records = run.xcom("report")["summary"]["records_exported"]
-    assert mail["Subject"] == f"Delivered: Daily newsletter: 2 deliveries, {records:,} records"
+    assert mail["Subject"] == f"Delivered: Daily newsletter: 2 deliveries to 1 destination, {records:,} records"
     assert mail["X-Recipients"] == "a@example.com, b@example.com"
     assert mail.get_content_type() == "multipart/alternative"
     for text in (text_of(mail), text_of(mail, "html")):

@@ -32,7 +32,7 @@ def test_audiences_are_delivered(aep: LocalAep, deliver: Any, version: str) -> N
     report = run.xcom("report")
     assert statuses(report) == dict.fromkeys(pairs, "success")
     assert run.xcom("get_latest_export_job") == "722"
-    for text in ("Gold customers", "Mail", "3 of 3 audiences delivered"):
+    for text in ("Gold customers", "Mail", "Delivered: 3 deliveries to 2 destinations"):
         assert text in run.log
 
 

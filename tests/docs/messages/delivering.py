@@ -183,7 +183,7 @@ def watched(stage: Stage, *run_ids: str) -> None:
     "Clear the failed tasks of this run to send again exactly what failed or was not sent",
     "Partly delivered audiences are not sent again by this run",
     "What is in progress did not end within activation_timeout_minutes",
-    "What is unknown must be looked up in AEP before it is sent again.",
+    "Look up in AEP what became of the unknown deliveries before you send them again.",
 )
 def runs_that_end_badly(stage: Stage) -> None:
     states = [started(stage, status) for status in ("failed", "partialSuccess", "inProgress")]
@@ -261,8 +261,7 @@ def report(**arguments: Any) -> DeliveryReportOperator:
 
 @produces(
     "submitted, but its run was not watched to its end",
-    "unknown: look in AEP whether they were delivered before you send them again.",
-    "This delivery is not complete: ",
+    "Failed tasks, the first one first: ",
 )
 def a_report_of_a_red_run(stage: Stage) -> None:
     ti = stage.context.ti

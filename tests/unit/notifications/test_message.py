@@ -10,6 +10,7 @@ import pytest
 
 from adobe_experience_platform.aep.orders import Pair
 from adobe_experience_platform.delivery.results import Result, without_run
+from adobe_experience_platform.delivery.verdict import RedRun, judge
 from adobe_experience_platform.notifications.message import (
     Delivered,
     On,
@@ -40,16 +41,17 @@ def run(*results: Result, **changes: Any) -> Delivered:
         "results": results,
         "started_at": dt.datetime(2026, 11, 23, 8, 5, tzinfo=dt.UTC),
     }
-    return Delivered(**{**known, **changes})
+    red = RedRun(**changes.pop("red", {})) if changes.get("failed") else None
+    return Delivered(**{**known, "verdict": judge(results, red), **changes})
 
 
 def test_a_success_names_what_was_delivered_and_where_to_look() -> None:
     notice = of_delivery(run(result("gold"), result("silver", exported=1)))
 
     assert notice.about == {On.SUCCESS}
-    assert notice.subject == "Delivered: Daily newsletter: 2 deliveries, 1,201 records"
+    assert notice.subject == "Delivered: Daily newsletter: 2 deliveries to 1 destination, 1,201 records"
     assert notice.text == (
-        "Delivered: Daily newsletter: 2 deliveries, 1,201 records\n"
+        "Delivered: Daily newsletter: 2 deliveries to 1 destination, 1,201 records\n"
         "\n"
         "DAG aep_campaign_daily, run scheduled__2026-11-23T08:00:00+00:00\n"
         "AEP sandbox prod\n"
@@ -78,7 +80,7 @@ def test_a_failure_says_what_failed_why_and_what_to_do() -> None:
 
 def test_a_plan_that_failed_tells_why_nothing_was_sent() -> None:
     why = "Nothing was sent. flow mail is disabled, not enabled"
-    notice = of_delivery(run(failed=True, reasons=[("plan_jobs", why)]))
+    notice = of_delivery(run(failed=True, red={"plan_failed": True}, reasons=[("plan_jobs", why)]))
 
     assert notice.about == {On.FAILURE}
     assert notice.subject == "FAILED: Daily newsletter: nothing was sent"
@@ -109,7 +111,7 @@ def test_a_plan_that_failed_tells_why_nothing_was_sent() -> None:
         ),
         ([result("gold", exported=None)], False, {On.SUCCESS}, "Delivered: "),
         ([result("gold", "not_sent", None)], True, {On.FAILURE}, "FAILED: "),
-        ([result("gold")], True, {On.FAILURE}, "FAILED: Daily newsletter: 1 delivery done, but a task of the run"),
+        ([result("gold")], True, {On.FAILURE}, "FAILED: Daily newsletter: 1 delivery succeeded, but a task of the run"),
     ],
 )
 def test_the_events_a_notice_is_about(results: list[Result], failed: bool, about: set[On], begin: str) -> None:
@@ -119,8 +121,27 @@ def test_the_events_a_notice_is_about(results: list[Result], failed: bool, about
     assert notice.subject.startswith(begin)
 
 
+def test_a_run_without_a_report_is_told_without_a_verdict() -> None:
+    why = [("Airflow", "the run was ended by Airflow: timed_out")]
+    notice = of_delivery(run(result("gold", "in_progress", None), failed=True, verdict=None, reasons=why))
+
+    assert notice.about == {On.FAILURE}
+    assert notice.subject == "FAILED: Daily newsletter: the run ended without a report"
+    assert "- Airflow: the run was ended by Airflow: timed_out\n" in notice.text
+    assert "- Gold customers → Mail house: in progress\n" in notice.text
+    assert "What to do" not in notice.text
+
+
+def test_a_report_that_fails_after_its_verdict_is_not_told_as_a_success() -> None:
+    good = run(result("gold"))
+    notice = of_delivery(run(result("gold"), failed=True, verdict=good.verdict))
+
+    assert notice.subject == "FAILED: Daily newsletter: 1 delivery succeeded, but a task of the run failed"
+    assert notice.about == {On.FAILURE}
+
+
 def test_an_overdue_check_that_fails_is_a_missed_deadline_too() -> None:
-    notice = of_delivery(run(failed=True, overdue=True, reasons=[("plan_jobs", "No export has ended today.")]))
+    notice = of_delivery(run(failed=True, red={"overdue": True}, reasons=[("plan_jobs", "No export has ended today.")]))
 
     assert notice.about == {On.FAILURE, On.DEADLINE}
     assert notice.subject == "LATE: Daily newsletter: no delivery has begun in time"

@@ -290,7 +290,7 @@ def test_what_is_unknown_is_said_to_be_unknown(aep: LocalAep, context: Any) -> N
     submitted(context, aep, silver=UNKNOWN)
     deferred(lambda: watcher().execute(context))
 
-    with pytest.raises(AepDeliveryError, match=r"(?s)silver.*it is not known.*must be looked up in AEP"):
+    with pytest.raises(AepDeliveryError, match=r"(?s)silver.*it is not known.*Look up in AEP what became"):
         watcher().execute_complete(context, DONE)
 
 

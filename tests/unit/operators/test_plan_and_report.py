@@ -196,6 +196,13 @@ def test_the_report_of_a_good_delivery(context: Any) -> None:
 
     assert reported(context)["results"] == [result()]
     assert reported(context)["summary"]["success"] == 1
+    assert reported(context)["verdict"] == {
+        "state": "delivered",
+        "label": "Delivered",
+        "headline": "1 delivery to 1 destination, 12,345 records",
+        "advice": [],
+        "failed_tasks": [],
+    }
 
 
 @pytest.mark.parametrize("state", ["failed", "upstream_failed"])
@@ -227,7 +234,45 @@ def test_the_report_without_any_result_names_every_planned_pair(context: Any) ->
 def test_the_report_of_a_failed_plan_says_that_nothing_was_sent(context: Any) -> None:
     context.ti.states = {"plan": "failed", "activate": "upstream_failed"}
 
-    with pytest.raises(AirflowFailException, match="Nothing was sent: plan failed"):
+    with pytest.raises(
+        AirflowFailException, match=r"^FAILED: nothing was sent\. Failed tasks, the first one first: plan;"
+    ):
+        REPORT.execute(context)
+    assert reported(context)["verdict"]["state"] == "plan_failed"
+
+
+def test_a_plan_that_fails_after_a_clear_does_not_hide_what_was_sent(context: Any) -> None:
+    context.ti.xcoms["activate", "submission"] = [{"orders": [["mail", "gold", "run-1", False]], "missing": []}]
+    context.ti.states = {"plan": "failed", "activate": "upstream_failed"}
+
+    with pytest.raises(AirflowFailException) as failure:
+        REPORT.execute(context)
+    assert "nothing was sent" not in str(failure.value)
+    assert reported(context)["results"][0]["run_id"] == "run-1"
+
+
+def test_the_report_of_a_refused_delivery_says_who_said_no(context: Any) -> None:
+    report = DeliveryReportOperator(
+        task_id="report",
+        plan_task_id="plan",
+        submit_task_id="activate",
+        watch_task_id="watch",
+        approve_task_id="approve",
+        task_ids=["plan", "approve", "activate", "watch"],
+    )
+    context.ti.xcoms["plan", "return_value"] = JOBS
+    context.ti.xcoms["approve", "approval"] = {"approved": False, "why": "anna has rejected this delivery"}
+    context.ti.states = {"plan": "success", "approve": "failed", "activate": "upstream_failed"}
+
+    with pytest.raises(AirflowFailException, match="NOT APPROVED: nothing was sent: anna has rejected this delivery"):
+        report.execute(context)
+
+
+def test_the_report_of_a_campaign_day_that_is_over_says_so(context: Any) -> None:
+    context.ti.xcoms["plan", "campaign_day"] = {"overdue": True}
+    context.ti.states = {"plan": "failed"}
+
+    with pytest.raises(AirflowFailException, match="LATE: no delivery has begun in time"):
         REPORT.execute(context)
 
 
