@@ -84,10 +84,14 @@ contract-aepp: venv ## Let a foreign AEP client (aepp, in .venv-aepp) read from 
 audit: venv ## Look for known vulnerabilities of the pinned packages (asks osv.dev)
 	@$(RUN) -m tools.audit
 
-lint: env-dev ## Check style, types and campaign files
+lint: env-dev ## Check style, types, imports, declared dependencies and campaign files
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
+	@.venv/bin/lint-imports --no-cache --no-logo
+	@$(RUN) -m deptry plugins
+	@$(RUN) -m deptry --config .ci/deptry.toml include dags examples tools
+	@$(RUN) -m deptry --config .ci/deptry.toml --requirements-files requirements.in,requirements-dev.in --ignore DEP002 lab tests
 	@PYTHONPATH=plugins $(RUN) -m tools.campaigns check
 
 schema: venv ## Publish the JSON Schema of campaign files, for editors

@@ -179,20 +179,21 @@ def install(requirements: str) -> None:
 
 
 def resolve(upgrade: bool) -> None:
-    """Pin the requirements by one resolve that holds for every supported Python and platform."""
+    """Pin the requirements and the package's dependencies by one resolve for every supported Python and platform."""
     compile_command = [*UV_PIP, "compile", "--quiet", "--universal"]
     compile_command += ["--python-version", "{}.{}".format(*MINIMUM_PYTHON)]
     compile_command += ["--custom-compile-command", "make requirements"]
     compile_command += ["--upgrade"] if upgrade else []
     # Each takes over the versions of the one before.
-    for name, constraints in (
-        ("requirements-deploy", []),
-        ("requirements-distributed", ["--constraint", "requirements-deploy.txt"]),
-        ("requirements", ["--constraint", "requirements-deploy.txt"]),
+    package = "pyproject.toml"
+    for name, more in (
+        ("requirements-deploy", [package]),
+        ("requirements-distributed", [package, "--constraint", "requirements-deploy.txt"]),
+        ("requirements", [package, "--constraint", "requirements-deploy.txt"]),
         ("requirements-dev", ["--constraint", "requirements.txt"]),
     ):
         # Relative paths: the comments in the output name them.
-        files = [name + ".in", "--output-file", name + ".txt", *constraints]
+        files = [name + ".in", "--output-file", name + ".txt", *more]
         run([*compile_command, *files], "The requirements do not resolve (see above).", uv_environment())
 
 
