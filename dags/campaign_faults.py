@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adobe_experience_platform.campaigns.dags import campaigns_folder, raise_faults
+from adobe_experience_platform.campaigns import campaigns_folder, raise_faults
 
 raise_faults(campaigns_folder(Path(__file__).resolve().parent.parent / "include" / "campaigns"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from airflow.sdk import DAG
 
-from adobe_experience_platform.campaigns.dags import campaign_dags, campaigns_folder
+from adobe_experience_platform.campaigns import campaign_dags, campaigns_folder
 
 FOLDER = campaigns_folder(Path(__file__).resolve().parent.parent / "include" / "campaigns")
 

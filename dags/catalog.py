@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, Param
 
-from adobe_experience_platform.operators.catalog import CatalogOperator
+from adobe_experience_platform import CatalogOperator
 
 DOC = """
 ### Which destinations and audiences are there?

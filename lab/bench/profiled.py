@@ -86,7 +86,7 @@ async def _watch() -> None:
     import structlog
     from airflow.triggers.shared_stream import SharedStreamManager
 
-    from adobe_experience_platform.triggers.flow_run import FlowRunTrigger
+    from adobe_experience_platform.triggers import FlowRunTrigger
 
     streams = SharedStreamManager(log=structlog.get_logger())
 

@@ -30,7 +30,7 @@ class AepPlugin(AirflowPlugin):
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
         """Return the application that serves the pages; only the API server asks for it."""
-        from .web.app import create_app
+        from .web.app import create_app  # load time: the web framework takes over a second
 
         return [{"app": create_app(), "url_prefix": PREFIX, "name": "Adobe Experience Platform"}]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ CONN_TYPE = "adobe_experience_platform"
 DEFAULT_CONN_ID = "aep_default"
 DEFAULT_HOST = "https://platform.adobe.io"
 DEFAULT_IMS_URL = "https://ims-na1.adobelogin.com"
+_TOKEN = "extra 'access_token'"  # noqa: S105 - what the option is called
 DEFAULT_SANDBOX = "prod"
 DEFAULT_SCOPES = "openid,session,AdobeID,read_organizations,additional_info.projectedProductContext"
 DEFAULT_TIMEOUT = 60.0
@@ -84,10 +85,9 @@ class AepConnection:
             )
         faults: list[str] = []
         allow_http = _as_bool(extra.get("allow_http", False))
+        host = _checked_url(_host_url(connection), "Host", DEFAULT_HOST, allow_http, faults)
+        base_url = _with_port(host, connection.port, faults)
         ims_url = as_text(extra.get("ims_url")) or DEFAULT_IMS_URL
-        base_url = _with_port(
-            _checked_url(_host_url(connection), "Host", DEFAULT_HOST, allow_http, faults), connection.port, faults
-        )
         ims_url = _checked_url(ims_url, "extra 'ims_url'", DEFAULT_IMS_URL, allow_http, faults)
         org_id = as_text(extra.get("org_id"))
         client_id = (connection.login or "").strip()
@@ -102,15 +102,10 @@ class AepConnection:
         if not org_id:
             faults.append("extra 'org_id' is missing: enter the IMS organization id, such as ABC123@AdobeOrg")
         sandbox = as_text(sandbox_name) or as_text(extra.get("sandbox_name")) or DEFAULT_SANDBOX
-        for label, value in (("Login", client_id), ("extra 'org_id'", org_id), ("sandbox name", sandbox)):
-            if value and not fits_a_header(value):
-                what = "a space, a line break or another character not allowed in a header"
-                faults.append(f"{label} contains {what}: paste it again")
-        for label, value in (("Password", secret), ("extra 'access_token'", token), ("extra 'scopes'", scopes)):
-            if any(char in value for char in "\r\n"):
-                faults.append(f"{label} contains a line break: paste it again without it")
-            elif not value.isprintable() or (value is token and token and not fits_a_header(token)):
-                faults.append(f"{label} contains a character that cannot be sent: paste it again without it")
+        faults += _sending_faults(
+            headers={"Login": client_id, "extra 'org_id'": org_id, "sandbox name": sandbox},
+            secrets={"Password": secret, _TOKEN: token, "extra 'scopes'": scopes},
+        )
         if faults:
             raise AepConnectionConfigError(
                 f"Connection {conn_id!r} cannot be used:\n" + "\n".join(f"  - {fault}" for fault in faults)
@@ -141,6 +136,19 @@ class AepConnection:
             "x-gw-ims-org-id": self.org_id,
             "x-sandbox-name": self.sandbox_name,
         }
+
+
+def _sending_faults(headers: Mapping[str, str], secrets: Mapping[str, str]) -> Iterator[str]:
+    """Find values that a request cannot carry; a secret is pasted, so it is not shown."""
+    for label, value in headers.items():
+        if value and not fits_a_header(value):
+            what = "a space, a line break or another character not allowed in a header"
+            yield f"{label} contains {what}: paste it again"
+    for label, value in secrets.items():
+        if any(char in value for char in "\r\n"):
+            yield f"{label} contains a line break: paste it again without it"
+        elif not value.isprintable() or (label == _TOKEN and value and not fits_a_header(value)):
+            yield f"{label} contains a character that cannot be sent: paste it again without it"
 
 
 def conn_id_fault(conn_id: object) -> str | None:

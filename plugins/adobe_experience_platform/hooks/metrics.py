@@ -10,6 +10,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+# Brings the settings of [metrics] into processes where Airflow itself has not (the triggerer's).
+import airflow.sdk.serde  # noqa: F401
+from airflow.sdk.observability import stats
+
 if TYPE_CHECKING:
     from adobe_experience_platform.aep import AepConnection
 
@@ -81,10 +85,6 @@ def since_export(results: Sequence[Mapping[str, Any]], export_ended_at: str, tag
 def _emit(kind: str, name: str, value: Any, tags: Mapping[str, str]) -> None:
     global _warned
     try:
-        # Brings the settings of [metrics] into processes where Airflow itself has not (the triggerer's).
-        import airflow.sdk.serde  # noqa: F401
-        from airflow.sdk.observability import stats
-
         getattr(stats, kind)(name, value, tags={key: value for key, value in tags.items() if value})
     except Exception as error:  # noqa: BLE001 - a delivery must outlive trouble with its metrics
         if not _warned:

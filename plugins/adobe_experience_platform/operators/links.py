@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperatorLink
+from airflow.sdk.execution_time.xcom import XCom
 
 from adobe_experience_platform.delivery import xcom
 
@@ -25,8 +26,6 @@ class DestinationLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the link that the task has pushed, "" if it has not (yet)."""
-        from airflow.sdk.execution_time.xcom import XCom
-
         value = XCom.get_value(key=xcom.LINK, ti_key=ti_key)
         if isinstance(value, str) and value.startswith('"'):
             value = json.loads(value)

@@ -6,6 +6,11 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
 from adobe_experience_platform.aep import one_line
 
 LINES_UNFOLDED = 30
@@ -18,11 +23,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[st
 
     :param right: columns that hold numbers.
     """
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for title in head:
         grid.add_column(title, justify="right" if title in right else "left", no_wrap=True)
