@@ -7,12 +7,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tools.simulator_process import SimulatorProcess
+if TYPE_CHECKING:
+    from tools.simulator_process import SimulatorProcess
 
-pytest_plugins = ["tests.support.live"]
+pytest_plugins = ["tests.support.order"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-tests-"))
@@ -44,6 +46,8 @@ def airflow_db() -> None:
 @pytest.fixture(scope="session")
 def simulator_process() -> Iterator[SimulatorProcess]:
     """Run one simulated AEP for all tests; use `simulator`, which starts each test afresh."""
+    from tools.simulator_process import SimulatorProcess
+
     with SimulatorProcess(speed=600) as process:
         yield process
 

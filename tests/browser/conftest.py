@@ -25,6 +25,10 @@ Visit = Callable[..., Page]
 expect.set_options(timeout=20_000)  # as patient as the pages of `lab.browser`
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.import_plugin("tests.support.live")
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Run the browser for the tests of one module (a second); not longer, see `lab.browser.browser`."""

