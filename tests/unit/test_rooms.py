@@ -34,7 +34,7 @@ UNDER_WAY = {
     "pipeline.py",
     "triggers/progress.py",
 }
-OFFERED = {"operators": {"approve"}, "web": {"app"}}
+OFFERED = {"delivery": {"blocks", "values"}, "operators": {"approve"}, "web": {"app"}}
 """Modules that a face offers without loading them, as they take long."""
 
 

@@ -131,6 +131,7 @@ def _cron(value: object) -> str:
                 f"{short_repr(text)} is not a preset: choose {', '.join(CRON_PRESETS)}, or write a cron expression"
             )
         return text
+    # load time: few processes read a cron expression
     from croniter import CroniterBadDateError, croniter  # type: ignore[import-untyped]
 
     remedy = 'write minute, hour, day of month, month and day of week, such as "0 7 * * 1" for Mondays at 7:00'

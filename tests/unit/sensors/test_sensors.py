@@ -224,7 +224,7 @@ def test_at_the_deadline_runs_in_progress_are_named(aep: LocalAep, context: Any)
 
     assert "1 of 2 deliveries did not succeed" in str(failure.value)
     assert going_on in str(failure.value)
-    assert "goes on in AEP: clear this task to keep watching it" in str(failure.value)
+    assert "goes on in AEP: clear the failed tasks to keep watching it" in str(failure.value)
 
 
 @pytest.mark.parametrize(("policy", "fails"), [("fail", True), ("accept", False)])
