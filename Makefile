@@ -22,6 +22,8 @@ endef
 unexport PYTHONDONTWRITEBYTECODE
 
 RUN = .venv/bin/python
+# What oxlint and oxfmt look at; both are single programs from PyPI, so no node is needed.
+SCRIPTS = plugins/adobe_experience_platform/web/static/js
 # The paths that `make test` is about; any of pytest's arguments will do. Without it all is tested, and the
 # coverage of plugins/ and include/ by tests in this process (not by live Airflows) has to reach a floor.
 TESTS ?=
@@ -92,6 +94,8 @@ lint: env-dev ## Check style, types, imports, declared dependencies and campaign
 	@$(RUN) -m deptry plugins
 	@$(RUN) -m deptry --config .ci/deptry.toml include dags examples tools
 	@$(RUN) -m deptry --config .ci/deptry.toml --requirements-files requirements.in,requirements-dev.in --ignore DEP002 lab tests
+	@.venv/bin/oxlint --deny-warnings $(SCRIPTS)
+	@.venv/bin/oxfmt --check $(SCRIPTS)
 	@PYTHONPATH=plugins $(RUN) -m tools.campaigns check
 
 schema: venv ## Publish the JSON Schema of campaign files, for editors
@@ -100,6 +104,7 @@ schema: venv ## Publish the JSON Schema of campaign files, for editors
 format: env-dev ## Repair what of the style can be repaired by a machine
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
+	@.venv/bin/oxfmt $(SCRIPTS)
 
 requirements: ## Pin requirements*.in anew in requirements*.txt (all to the newest: UPGRADE=1)
 	@$(BOOTSTRAP) --resolve $(if $(UPGRADE),--upgrade)

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from adobe_experience_platform.delivery import RedRun
 from lab import browser as chromium
 from tests.browser.conftest import Visit
-from tests.support.pages import DAG, TENANT_LINK, FakeAirflow, Open, open_tab, result
+from tests.support.pages import DAG, TENANT_LINK, FakeAirflow, Open, open_tab, report_of, result
 from tests.support.stage import Run, Scene
 from tools.airflow_client import AirflowClient
 from tools.local_airflow import LocalAirflow
@@ -25,6 +26,7 @@ DELIVERED = [
     result("mail", "silver", exported=1202334, records_skipped=31),
     result("shop", "gold", exported=48211),
 ]
+DELIVERED_TITLE = "Delivered: 3 deliveries to 2 destinations, 1,298,756 records"
 MIXED = [
     *DELIVERED,
     result("shop", "silver", "failed", None, error_code="ACTIVATION_BATCH-0000-FAILED", error="Job aborted."),
@@ -43,8 +45,7 @@ def test_a_delivery_is_understood_at_once(fake: FakeAirflow, tab: Page) -> None:
     fake.deliver("run", DELIVERED, names=NAMES, conf={"on_conflict": "adopt"})
     open_tab(tab, "run")
 
-    expect(tab.get_by_role("heading", level=1)).to_have_text("Delivered: 3 audiences to 2 destinations")
-    expect(tab.locator(".verdict-card")).to_contain_text("1,298,756 records exported")
+    expect(tab.get_by_role("heading", level=1)).to_have_text(DELIVERED_TITLE)
     expect(tab.locator(".figure").first).to_contain_text("3 of 3")
     expect(tab.locator(".verdict-card")).to_have_class("card verdict-card tone-good")
     mail = tab.get_by_role("region", name="Mail")
@@ -62,11 +63,11 @@ def test_a_failure_says_what_failed_and_why(fake: FakeAirflow, tab: Page) -> Non
     fake.logs[DAG, "run", "activate"] = "AEP refused the activation (HTTP 400)"
     open_tab(tab, "run")
 
-    expect(tab.get_by_role("heading", level=1)).to_have_text("Not complete: 3 of 6 audiences delivered, 1 only partly")
+    expect(tab.get_by_role("heading", level=1)).to_have_text("FAILED: 2 of 6 deliveries did not succeed, 1 only partly")
     why = tab.locator(".why")
     expect(why).to_contain_text("Job 1: AEP refused the activation (HTTP 400)")
     expect(why).to_contain_text("Silver customers → Web shop: Failed: [ACTIVATION_BATCH-0000-FAILED] Job aborted.")
-    expect(tab.locator(".advice")).to_contain_text("Clear only the failed tasks")
+    assert tab.locator(".advice").all_inner_texts() == report_of(MIXED, RedRun())["verdict"]["advice"]
     legend = tab.locator(".legend").first
     for text in ("Delivered 3", "Partly delivered 1", "Not sent 1", "Failed 1"):
         expect(legend).to_contain_text(text)
@@ -94,11 +95,12 @@ def test_a_refused_plan_lists_its_faults(fake: FakeAirflow, tab: Page) -> None:
     fake.set_task("run", "wait_for_segment_export", "upstream_failed", start=None)
     fake.set_task("run", "activate", "upstream_failed", start=None)
     fake.set_task("run", "wait_for_flow_runs", "upstream_failed", start=None)
-    fake.set_task("run", "report", "failed")
+    refused = report_of([], RedRun(failed_tasks=["plan_jobs"], plan_failed=True))
+    fake.set_task("run", "report", "failed", xcoms={"return_value": refused})
     fake.logs[DAG, "run", "plan_jobs"] = "2 faults:\n  - audience oops is not mapped\n  - dry_run: choose true or false"
     open_tab(tab, "run")
 
-    expect(tab.get_by_role("heading", level=1)).to_have_text("Nothing was sent")
+    expect(tab.get_by_role("heading", level=1)).to_have_text("FAILED: nothing was sent")
     assert tab.locator(".why li").all_inner_texts() == ["audience oops is not mapped", "dry_run: choose true or false"]
     assert cells(tab, "oops")[0] == "Not sent"
 
@@ -115,12 +117,72 @@ def test_a_dry_run_says_that_nothing_was_sent(fake: FakeAirflow, tab: Page) -> N
     expect(tab.locator(".jobs-list")).to_have_count(0)
 
 
+def test_a_campaign_day_that_is_not_this_runs_is_not_called_a_dry_run(fake: FakeAirflow, tab: Page) -> None:
+    day = {"deliver": False, "reason": "another run has delivered 2026-05-20"}
+    fake.add_run("run", "success")
+    fake.set_task("run", "plan_jobs", "success", xcoms={"return_value": [], "campaign_day": day})
+    for task in ("activate", "wait_for_flow_runs", "report"):
+        fake.set_task("run", task, "skipped", start=None)
+    open_tab(tab, "run")
+
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Skipped: this run delivers nothing")
+    expect(tab.locator(".lead")).to_have_text(day["reason"])
+
+
+def test_a_refused_delivery_says_who_refused_it(fake: FakeAirflow, tab: Page) -> None:
+    fake.deliver("run", [result("mail", "gold", "not_sent", error="")], "failed", names=NAMES)
+    for task in ("wait_for_segment_export", "get_latest_export_job", "wait_for_flow_runs"):
+        fake.set_task("run", task, "upstream_failed", start=None)
+    fake.set_task("run", "activate", "upstream_failed", map_index=0, start=None)
+    fake.set_task("run", "approve", "failed")
+    red = RedRun(failed_tasks=["approve"], refused=True, why="anna has rejected this delivery")
+    report = report_of([result("mail", "gold", "not_sent")], red)
+    fake.set_task("run", "report", "failed", xcoms={"return_value": report})
+    open_tab(tab, "run")
+
+    title = tab.get_by_role("heading", level=1)
+    expect(title).to_have_text("NOT APPROVED: nothing was sent: anna has rejected this delivery")
+    expect(tab.locator(".advice")).to_contain_text("to be asked again")
+    expect(tab.locator(".why")).to_have_count(0)
+
+
+def test_a_run_without_a_report_says_only_where_it_ended(fake: FakeAirflow, tab: Page) -> None:
+    fake.deliver("run", [result("mail", "gold")], "failed", names=NAMES)
+    fake.xcoms[DAG, "run"].pop(("report", -1, "return_value"))
+    fake.xcoms[DAG, "run"].pop(("wait_for_flow_runs", -1, "progress"))
+    fake.set_task("run", "wait_for_flow_runs", "failed")
+    fake.set_task("run", "report", None)
+    open_tab(tab, "run")
+
+    expect(tab.get_by_role("heading", level=1)).to_have_text("This run ended without a report")
+    expect(tab.locator(".advice")).to_have_count(0)
+    assert cells(tab, "Gold customers")[0] == "Unknown"
+
+
+@pytest.mark.parametrize("verdict", [None, "text", [], {"headline": 7}, {"headline": "x", "advice": [None, {}]}])
+def test_a_verdict_of_another_form_stops_no_page(fake: FakeAirflow, tab: Page, verdict: Any) -> None:
+    fake.deliver("run", DELIVERED, names=NAMES)
+    broken = {**report_of(DELIVERED), "verdict": verdict}
+    fake.set_task("run", "report", "success", xcoms={"return_value": broken})
+    open_tab(tab, "run")
+
+    expect(tab.get_by_role("region", name="Mail")).to_contain_text("2 of 2 delivered")
+
+
+def test_ids_that_are_names_of_javascript_are_ids(fake: FakeAirflow, tab: Page) -> None:
+    fake.deliver("run", [result("constructor", "__proto__"), result("__proto__", "toString", "valueOf", None)])
+    open_tab(tab, "run")
+
+    expect(tab.get_by_role("region", name="constructor")).to_contain_text("__proto__")
+    expect(tab.get_by_role("region", name="__proto__")).to_contain_text("Unknown")
+
+
 def test_an_empty_delivery_warns(fake: FakeAirflow, tab: Page) -> None:
     fake.deliver("run", [result("mail", "gold", exported=0)], names=NAMES)
     open_tab(tab, "run")
 
     expect(tab.locator(".verdict-card")).to_have_class("card verdict-card tone-warn")
-    expect(tab.locator(".verdict-card")).to_contain_text("1 audience with no record at all")
+    expect(tab.locator(".verdict-card")).to_contain_text("EMPTY delivery: 1 of 1 delivery with 0 records")
 
 
 def test_a_run_is_followed_while_it_goes_on(fake: FakeAirflow, tab: Page) -> None:
@@ -146,20 +208,20 @@ def test_a_run_is_followed_while_it_goes_on(fake: FakeAirflow, tab: Page) -> Non
     fake.set_task("run", "activate", "success", map_index=0, xcoms={"submission": submission[1]})
     fake.set_task("run", "wait_for_flow_runs", "deferred", end=None)
     tab.clock.run_for(4000)
-    expect(title).to_have_text("AEP is delivering: 0 of 3 audiences done")
+    expect(title).to_have_text("AEP is delivering: 0 of 3 deliveries done")
     assert cells(tab, "Gold customers")[0] == "Submitted"
 
     half = {"results": [DELIVERED[0], *(result(r["flow_id"], r["audience_id"], "in_progress") for r in DELIVERED[1:])]}
     fake.set_task("run", "wait_for_flow_runs", "deferred", end=None, xcoms={"progress": half})
     tab.clock.run_for(4000)
-    expect(title).to_have_text("AEP is delivering: 1 of 3 audiences done")
+    expect(title).to_have_text("AEP is delivering: 1 of 3 deliveries done")
     expect(tab.locator(".legend").first).to_contain_text("Running in AEP 2")
 
     fake.set_task("run", "wait_for_flow_runs", "success", xcoms={"progress": progress[1]})
     fake.set_task("run", "report", "success", xcoms={"return_value": report[1]})
     fake.runs[DAG, "run"].update(final)
     tab.clock.run_for(4000)
-    expect(title).to_have_text("Delivered: 3 audiences to 2 destinations")
+    expect(title).to_have_text(DELIVERED_TITLE)
 
     # It is over: nobody asks any more.
     asked = len(fake.requests)
@@ -289,7 +351,7 @@ def test_it_recovers_by_itself(fake: FakeAirflow, tab: Page) -> None:
 
     fake.refuse = {}
     tab.clock.run_for(7000)
-    expect(tab.get_by_role("heading", level=1)).to_have_text("Delivered: 3 audiences to 2 destinations")
+    expect(tab.get_by_role("heading", level=1)).to_have_text(DELIVERED_TITLE)
 
 
 def test_without_the_right_to_xcoms_the_state_is_still_shown(fake: FakeAirflow, tab: Page) -> None:
@@ -361,7 +423,7 @@ def test_airflow_shows_the_tab_and_it_follows_a_run(scene: Scene, visit: Visit) 
 
     expect(title).not_to_be_empty()
     assert run.wait() == "success"
-    expect(title).to_have_text("Delivered: 3 audiences to 2 destinations")
+    expect(title).to_have_text(re.compile("^Delivered: 3 deliveries to 2 destinations, [0-9,]+ records$"))
     mail = frame.get_by_role("region", name="Mail")
     expect(mail).to_contain_text("2 of 2 delivered · 2,994 records")
     expect(mail.locator("tr", has_text="Silver customers")).to_contain_text("1,996")
@@ -399,7 +461,7 @@ def test_airflow_shows_that_a_person_has_to_agree(client: AirflowClient, airflow
     run.mark_failed("approve")
     assert run.wait() == "failed"
     page.goto(f"/dags/{FLASH_SALE}/runs/{run.run_id}/plugin/aep-activation")
-    expect(frame.get_by_role("heading", level=1)).to_have_text("Not approved: nothing was sent")
+    expect(frame.get_by_role("heading", level=1)).to_contain_text("NOT APPROVED: nothing was sent")
 
 
 def test_airflow_shows_why_a_plan_was_refused(scene: Scene, visit: Visit) -> None:
@@ -409,6 +471,6 @@ def test_airflow_shows_why_a_plan_was_refused(scene: Scene, visit: Visit) -> Non
     page.goto(f"/dags/{run.dag_id}/runs/{run.run_id}/plugin/aep-activation")
     frame = page.frame_locator('iframe[title="Activation"]')
 
-    expect(frame.get_by_role("heading", level=1)).to_have_text("Nothing was sent")
+    expect(frame.get_by_role("heading", level=1)).to_have_text("FAILED: nothing was sent")
     expect(frame.locator(".why")).to_contain_text("loose")
     assert frame.locator("html").get_attribute("data-theme") == "dark"

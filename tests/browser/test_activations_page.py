@@ -200,7 +200,7 @@ def test_what_runs_and_what_comes_next(fake: FakeAirflow, tab: Page) -> None:
     settle(fake, tab)
 
     now = tab.get_by_role("region", name="Running now")
-    expect(now).to_contain_text("1 of 2 audiences done")
+    expect(now).to_contain_text("1 of 2 deliveries done")
     coming = tab.get_by_role("region", name="Coming next").locator("li")
     expect(coming).to_have_count(2)
     expect(coming.nth(0)).to_contain_text("Weekly newsletter")
@@ -367,4 +367,4 @@ def test_airflow_shows_the_page_and_keeps_its_filter_in_the_address(scene: Scene
     own.get_by_role("link").click()
     expect(page).to_have_url(re.compile(f"/runs/{run.run_id}/plugin/aep-activation"))
     title = page.frame_locator('iframe[title="Activation"]').get_by_role("heading", level=1)
-    expect(title).to_have_text("Delivered: 1 audience to 1 destination")
+    expect(title).to_have_text(re.compile("^Delivered: 1 delivery to 1 destination, "))

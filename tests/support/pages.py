@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from playwright.sync_api import BrowserContext, Page, Route
 
+from adobe_experience_platform.delivery import RedRun, judge
 from adobe_experience_platform.web.app import HEADERS, STATIC, read_files
 
 Open = Callable[..., Page]
@@ -62,14 +63,14 @@ def result(
     }
 
 
-def report_of(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what ``report`` returns."""
+def report_of(results: Sequence[Any], red: RedRun | None = None) -> dict[str, Any]:
+    """Return what ``report`` returns, of a run with these results."""
     statuses = [item["status"] for item in results]
     counts = {name: statuses.count(name) for name in ("in_progress", "success", "partial_success", "failed")}
     counts |= {name: statuses.count(name) for name in ("not_sent", "unknown")}
     records = sum(item["records_exported"] or 0 for item in results)
     summary = {"pairs": len(results), **counts, "adopted": 0, "records_exported": records, "records_failed": 0}
-    return {"summary": summary, "results": list(results)}
+    return {"summary": summary, "results": list(results), "verdict": judge(results, red)}
 
 
 class FakeAirflow:
@@ -176,7 +177,7 @@ class FakeAirflow:
     def deliver(
         self,
         run_id: str,
-        results: Sequence[Mapping[str, Any]],
+        results: Sequence[Any],
         state: str = "success",
         *,
         dag_id: str = DAG,
@@ -204,7 +205,8 @@ class FakeAirflow:
         progress = {"ended": len(results), "of": len(results), "results": list(results)}
         final = "success" if state == "success" else "failed"
         self.set_task(run_id, "wait_for_flow_runs", final, xcoms={"progress": progress}, start=-20, end=-13, **done)
-        report = {"return_value": report_of(results)}
+        red = None if state == "success" else RedRun(failed_tasks=["wait_for_flow_runs"])
+        report = {"return_value": report_of(results, red)}
         self.set_task(run_id, "report", final, xcoms=report, start=-13, end=-12, **done)
 
     # -- answers

@@ -21,8 +21,8 @@ def recipe(target: str) -> str:
 
 
 def habit(command: str) -> str:
-    """Say what a command checks; ruff gets its files, and leave to repair them, from pre-commit."""
-    return " ".join(word for word in command.split() if word not in ("--fix", "--check", "."))
+    """Say what a command checks; ruff and the linter of scripts get their files, and leave to repair them, from pre-commit."""
+    return " ".join(word for word in command.split() if word not in ("--fix", "--check", ".", "$(SCRIPTS)"))
 
 
 def test_the_hooks_run_what_lint_runs_from_the_environment_and_download_nothing() -> None:

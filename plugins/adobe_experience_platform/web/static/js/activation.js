@@ -1,7 +1,7 @@
 // The Activation tab of a DAG run: asks Airflow, follows the run while it goes on.
 
 import { ApiError, ask, list, runPath, xcom } from "./api.js";
-import { deliveries, KEYS, partOf, xcomKey } from "./delivery.js";
+import { deliveries, KEYS_OF_PART, partOf, xcomKey } from "./delivery.js";
 import { showDelivery, showNotice } from "./activation_view.js";
 
 const PAUSE = 3000;
@@ -54,7 +54,9 @@ async function readXComs() {
   const tasks = new Map(known.tasks.map((task) => [`${task.task_id}|${task.map_index}`, task]));
   let entries;
   try {
-    entries = await list(`${runPath(dagId, runId)}/taskInstances/~/xcomEntries`, "xcom_entries", { most: 5000 });
+    entries = await list(`${runPath(dagId, runId)}/taskInstances/~/xcomEntries`, "xcom_entries", {
+      most: 5000,
+    });
     known.hidden = "";
   } catch (error) {
     if (!(error instanceof ApiError) || error.status !== 403) throw error;
@@ -62,16 +64,17 @@ async function readXComs() {
     return;
   }
   const there = new Set();
-  await Promise.all(entries.map(async (entry) => {
+  const readOne = async (entry) => {
     const task = tasks.get(`${entry.task_id}|${entry.map_index}`);
-    if (!task || !KEYS[partOf(task)]?.includes(entry.key)) return;
+    if (!task || !KEYS_OF_PART[partOf(task)]?.includes(entry.key)) return;
     const key = xcomKey(task, entry.key);
     there.add(key);
     if (known.stamps.get(key) === entry.timestamp) return;
     const value = await xcom(dagId, runId, task.task_id, entry.key, { mapIndex: task.map_index });
     known.values.set(key, value);
     known.stamps.set(key, entry.timestamp);
-  }));
+  };
+  await Promise.all(entries.map(readOne));
   for (const key of known.values.keys()) {
     if (!there.has(key)) {
       known.values.delete(key);
@@ -87,19 +90,21 @@ async function readErrors() {
     if (!failed.some((task) => xcomKey(task, "error") === key)) known.errors.delete(key);
   }
   const missing = failed.filter((task) => !known.errors.has(xcomKey(task, "error"))).slice(0, MOST_LOGS);
-  await Promise.all(missing.map(async (task) => {
-    const path = `${runPath(dagId, runId)}/taskInstances/${encodeURIComponent(task.task_id)}/logs/${task.try_number}`;
-    let text = "";
-    try {
-      const log = await ask(path, { params: { map_index: task.map_index, full_content: true } });
-      const records = Array.isArray(log.content) ? log.content : [];
-      const last = records.findLast((record) => record?.error_detail?.length);
-      text = last?.error_detail[0].exc_value ?? "";
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error; // without the right to read logs, the page says less
-    }
-    known.errors.set(xcomKey(task, "error"), String(text));
-  }));
+  const readOne = async (task) => known.errors.set(xcomKey(task, "error"), await errorOf(task));
+  await Promise.all(missing.map(readOne));
+}
+
+async function errorOf(task) {
+  const path = `${runPath(dagId, runId)}/taskInstances/${encodeURIComponent(task.task_id)}/logs/${task.try_number}`;
+  try {
+    const log = await ask(path, { params: { map_index: task.map_index, full_content: true } });
+    const records = Array.isArray(log.content) ? log.content : [];
+    const last = records.findLast((record) => record?.error_detail?.length);
+    return String(last?.error_detail[0].exc_value ?? "");
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    return ""; // without the right to read logs, the page says less
+  }
 }
 
 function show(reading, stale = false) {

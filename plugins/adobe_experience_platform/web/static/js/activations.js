@@ -1,6 +1,6 @@
 // The page with the deliveries of all DAGs: the list first, then results as they are looked at, then charts.
 
-import { ApiError, ask, list, ROOT } from "./api.js";
+import { ApiError, ask, list, ROOT, runPath } from "./api.js";
 import { fits, isFinished, perDay } from "./history.js";
 import { kept, names, read } from "./reports.js";
 import { draw } from "./charts.js";
@@ -14,7 +14,17 @@ const DAYS = 30;
 const LIVE = 12;
 
 const page = document.getElementById("page");
-const known = { dags: [], runs: new Map(), total: 0, wanted: STEP, shown: 50, refused: new Set(), stale: false, single: false };
+/** `single`: this person may read single DAGs only, so each is asked by itself. */
+const known = {
+  dags: [],
+  runs: new Map(),
+  total: 0,
+  wanted: STEP,
+  shown: 50,
+  refused: new Set(),
+  stale: false,
+  single: false,
+};
 const choice = { dag: "", state: "", flow: "", search: "", from: "", to: "" };
 let timer = null;
 let round = 0;
@@ -38,29 +48,38 @@ function writeAddress() {
 /** The period in the form that Airflow's API takes. */
 function period() {
   const since = choice.from ? new Date(`${choice.from}T00:00:00`) : new Date(Date.now() - DAYS * 86400000);
-  return { run_after_gte: since.toISOString(), ...(choice.to && { run_after_lte: new Date(`${choice.to}T23:59:59.999`).toISOString() }) };
+  const until = choice.to && { run_after_lte: new Date(`${choice.to}T23:59:59.999`).toISOString() };
+  return { run_after_gte: since.toISOString(), ...until };
 }
 
+/** Key of a run among all DAGs. */
+const keyOf = (run) => `${run.dag_id}\n${run.dag_run_id}`;
+
+const readDags = () => list("dags", "dags", { params: { tags: TAG, order_by: "dag_display_name" } });
+
 async function runsPage(offset) {
-  const body = { dag_ids: known.dags.map((dag) => dag.dag_id), order_by: "-run_after", page_limit: PAGE, page_offset: offset, ...period() };
-  if (choice.dag) body.dag_ids = body.dag_ids.filter((id) => id === choice.dag);
-  if (choice.state) body.states = [choice.state];
-  if (!body.dag_ids.length) return { dag_runs: [], total_entries: 0 };
+  const ids = known.dags.map((dag) => dag.dag_id).filter((id) => !choice.dag || id === choice.dag);
+  const states = choice.state ? [choice.state] : undefined;
+  if (!ids.length) return { dag_runs: [], total_entries: 0 };
   if (!known.single) {
+    const paging = { order_by: "-run_after", page_limit: PAGE, page_offset: offset };
     try {
-      return await ask("dags/~/dagRuns/list", { body });
+      return await ask("dags/~/dagRuns/list", { body: { dag_ids: ids, states, ...paging, ...period() } });
     } catch (error) {
       if (error.status !== 403) throw error;
-      known.single = true; // rights on single DAGs only: each is asked by itself
+      known.single = true;
     }
   }
-  const params = { order_by: "-run_after", limit: PAGE, offset, state: body.states, ...period() };
-  const found = await Promise.all(body.dag_ids.map((id) => ask(`dags/${encodeURIComponent(id)}/dagRuns`, { params })));
-  return { dag_runs: found.flatMap((item) => item.dag_runs), total_entries: found.reduce((sum, item) => sum + item.total_entries, 0) };
+  const params = { order_by: "-run_after", limit: PAGE, offset, state: states, ...period() };
+  const found = await Promise.all(ids.map((id) => ask(`dags/${encodeURIComponent(id)}/dagRuns`, { params })));
+  return {
+    dag_runs: found.flatMap((item) => item.dag_runs),
+    total_entries: found.reduce((sum, item) => sum + item.total_entries, 0),
+  };
 }
 
 function take(found) {
-  for (const run of found.dag_runs) known.runs.set(`${run.dag_id}\n${run.dag_run_id}`, run);
+  for (const run of found.dag_runs) known.runs.set(keyOf(run), run);
   known.total = Math.max(found.total_entries, found.dag_runs.length);
 }
 
@@ -69,7 +88,7 @@ async function load() {
   const mine = ++round;
   clearTimeout(timer);
   try {
-    if (!known.dags.length) known.dags = await list("dags", "dags", { params: { tags: TAG, order_by: "dag_display_name" } });
+    if (!known.dags.length) known.dags = await readDags();
     known.runs = new Map();
     for (let offset = 0; offset < known.wanted; offset += PAGE) {
       const found = await runsPage(offset);
@@ -90,27 +109,34 @@ async function load() {
 async function refresh() {
   const mine = round;
   try {
-    const [found, dags] = await Promise.all([runsPage(0), list("dags", "dags", { params: { tags: TAG, order_by: "dag_display_name" } })]);
+    const [found, dags] = await Promise.all([runsPage(0), readDags()]);
     if (mine !== round) return;
     known.dags = dags;
     take(found);
-    // A run that was running and is older than the first page, is asked for by itself.
-    const listed = new Set(found.dag_runs.map((run) => `${run.dag_id}\n${run.dag_run_id}`));
-    const others = [...known.runs].filter(([key, run]) => !isFinished(run) && !listed.has(key)).slice(0, LIVE);
-    await Promise.all(others.map(async ([key, run]) => {
-      try {
-        known.runs.set(key, await ask(`dags/${encodeURIComponent(run.dag_id)}/dagRuns/${encodeURIComponent(run.dag_run_id)}`));
-      } catch (error) {
-        if (error.status === 404) known.runs.delete(key); else throw error;
-      }
-    }));
+    await refreshOthers(found.dag_runs);
     known.stale = false;
     show();
     readResults(mine);
   } catch (error) {
-    return failed(error);
+    failed(error);
+    return;
   }
   timer = setTimeout(goOn, PAUSE);
+}
+
+/** A run that was running and is older than the newest page, is asked for by itself. */
+async function refreshOthers(listed) {
+  const seen = new Set(listed.map(keyOf));
+  const others = [...known.runs.values()].filter((run) => !isFinished(run) && !seen.has(keyOf(run)));
+  const readOne = async (run) => {
+    try {
+      known.runs.set(keyOf(run), await ask(runPath(run.dag_id, run.dag_run_id)));
+    } catch (error) {
+      if (error.status !== 404) throw error;
+      known.runs.delete(keyOf(run));
+    }
+  };
+  await Promise.all(others.slice(0, LIVE).map(readOne));
 }
 
 function goOn() {
@@ -154,7 +180,8 @@ async function result(run, options) {
 
 /** A row came into sight. */
 function look(run) {
-  if (isFinished(run) && kept(run) === undefined && !known.refused.has(run.dag_id)) result(run, { urgent: true }).then(soon);
+  if (!isFinished(run) || kept(run) !== undefined || known.refused.has(run.dag_id)) return;
+  result(run, { urgent: true }).then(soon);
 }
 
 let pending = null;
@@ -172,8 +199,9 @@ function show() {
   const runs = all.filter((run) => fits(run, kept(run), choice, names));
   showAll(page, { known, choice, runs, all, names, kept, actions });
   const data = perDay(runs, kept, choice.flow || null);
-  const signature = JSON.stringify([data, [...data.records], names, document.documentElement.dataset.theme]);
-  const places = Object.fromEntries(["records", "duration", "success"].map((name) => [name, page.querySelector(`canvas[data-chart="${name}"]`)]));
+  const signature = JSON.stringify([data, [...data.records], [...names], document.documentElement.dataset.theme]);
+  const place = (name) => page.querySelector(`canvas[data-chart="${name}"]`);
+  const places = { records: place("records"), duration: place("duration"), success: place("success") };
   if (!data.days.length || signature === charted || !places.records) return;
   charted = signature;
   // After the list has been painted.
@@ -202,7 +230,12 @@ const actions = {
   /** All results of the shown runs, for the export. */
   async results(runs, told) {
     let done = 0;
-    await Promise.all(runs.filter((run) => kept(run) === undefined).map((run) => result(run, { urgent: true }).then(() => told(++done))));
+    const readOne = async (run) => {
+      await result(run, { urgent: true });
+      done += 1;
+      told(done);
+    };
+    await Promise.all(runs.filter((run) => kept(run) === undefined).map(readOne));
   },
 };
 

@@ -39,10 +39,12 @@ function next() {
     running += 1;
     statistics.requests += 1;
     statistics.atOnce = Math.max(statistics.atOnce, running);
-    send(job).then(job.resolve, job.reject).finally(() => {
-      running -= 1;
-      next();
-    });
+    send(job)
+      .then(job.resolve, job.reject)
+      .finally(() => {
+        running -= 1;
+        next();
+      });
   }
 }
 
@@ -72,7 +74,9 @@ async function send({ path, params, body, signal }) {
   try {
     const said = JSON.parse(text).detail;
     detail = typeof said === "string" ? said : "";
-  } catch { /* a gateway's page */ }
+  } catch {
+    /* a gateway's page */
+  }
   throw new ApiError(answer.status, detail);
 }
 
@@ -81,7 +85,10 @@ export async function list(path, key, { params = {}, most = 1000, ...options } =
   const found = [];
   let total = Infinity;
   while (found.length < Math.min(total, most)) {
-    const page = await ask(path, { params: { limit: Math.min(100, most - found.length), ...params, offset: found.length }, ...options });
+    const page = await ask(path, {
+      params: { limit: Math.min(100, most - found.length), ...params, offset: found.length },
+      ...options,
+    });
     found.push(...page[key]);
     total = page.total_entries ?? found.length;
     if (!page[key].length) break;
@@ -93,7 +100,8 @@ export const runPath = (dagId, runId) => `dags/${encodeURIComponent(dagId)}/dagR
 
 /** An XCom's value, null if there is none. */
 export async function xcom(dagId, runId, taskId, key, { mapIndex = -1, ...options } = {}) {
-  const path = `${runPath(dagId, runId)}/taskInstances/${encodeURIComponent(taskId)}/xcomEntries/${encodeURIComponent(key)}`;
+  const task = `${runPath(dagId, runId)}/taskInstances/${encodeURIComponent(taskId)}`;
+  const path = `${task}/xcomEntries/${encodeURIComponent(key)}`;
   try {
     const entry = await ask(path, { params: { map_index: mapIndex }, ...options });
     return parsed(entry.value);
@@ -106,5 +114,9 @@ export async function xcom(dagId, runId, taskId, key, { mapIndex = -1, ...option
 /** Objects may come as JSON text; other text stays text, also if it reads as a number. */
 function parsed(value) {
   if (typeof value !== "string" || !/^[[{]/.test(value)) return value;
-  try { return JSON.parse(value); } catch { return value; }
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
 }

@@ -13,25 +13,36 @@ export function plural(value, one, many = `${one}s`) {
 
 /** The zone of Airflow's own pages: what a person chose there, else the browser's. */
 export function timeZone() {
-  let kept = null;
-  try { kept = JSON.parse(localStorage.getItem("timezone") ?? "null"); } catch { /* storage is off, or another form */ }
-  if (typeof kept !== "string" || kept === "local") return undefined;
   try {
-    new Intl.DateTimeFormat(undefined, { timeZone: kept });
-    return kept;
+    const chosen = JSON.parse(localStorage.getItem("timezone") ?? "null");
+    if (typeof chosen !== "string" || chosen === "local") return undefined;
+    return new Intl.DateTimeFormat(undefined, { timeZone: chosen }).resolvedOptions().timeZone && chosen;
   } catch {
-    return undefined;
+    return undefined; // storage is off, or what it holds has another form
   }
 }
 
 const zone = timeZone();
-const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium", timeZone: zone });
+const dateTime = new Intl.DateTimeFormat(undefined, {
+  dateStyle: "medium",
+  timeStyle: "medium",
+  timeZone: zone,
+});
 const shortTime = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", timeZone: zone });
 const shortDate = new Intl.DateTimeFormat(undefined, {
-  day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: zone,
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+  timeZone: zone,
 });
 const dayOnly = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: zone });
-const dayParts = new Intl.DateTimeFormat("en-CA", { year: "numeric", month: "2-digit", day: "2-digit", timeZone: zone });
+const dayParts = new Intl.DateTimeFormat("en-CA", {
+  year: "numeric",
+  month: "2-digit",
+  day: "2-digit",
+  timeZone: zone,
+});
 
 export const full = (time) => (time ? `${dateTime.format(new Date(time))}${zone ? ` ${zone}` : ""}` : "");
 export const clock = (time) => (time ? shortTime.format(new Date(time)) : "");

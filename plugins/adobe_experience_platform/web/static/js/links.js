@@ -30,7 +30,16 @@ export function destinationUrl(known, flowId) {
 
 /** A link inside Airflow: it replaces the whole page, or opens a tab if a person asks the browser for that. */
 export function inside(url, attributes, ...children) {
-  return h("a", { href: url, ...attributes, onclick: (event) => leave(event, url, false), onauxclick: (event) => leave(event, url, true) }, ...children);
+  return h(
+    "a",
+    {
+      href: url,
+      ...attributes,
+      onclick: (event) => leave(event, url, false),
+      onauxclick: (event) => leave(event, url, true),
+    },
+    ...children,
+  );
 }
 
 /** A link to another site, in a tab of its own. */
@@ -38,10 +47,16 @@ export function outside(url, attributes, ...children) {
   return h(
     "a",
     {
-      href: url, rel: "noopener noreferrer", target: "_blank", ...attributes,
-      onclick: (event) => leave(event, url, true), onauxclick: (event) => leave(event, url, true),
+      href: url,
+      rel: "noopener noreferrer",
+      target: "_blank",
+      ...attributes,
+      onclick: (event) => leave(event, url, true),
+      onauxclick: (event) => leave(event, url, true),
     },
-    ...children, icon("out"), h("span.hidden", {}, " (opens a new tab)"),
+    ...children,
+    icon("out"),
+    h("span.hidden", {}, " (opens a new tab)"),
   );
 }
 

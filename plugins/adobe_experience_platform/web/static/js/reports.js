@@ -2,19 +2,35 @@
 
 import { ApiError, ask, list, runPath, xcom } from "./api.js";
 import { condense, isDry, isFinished } from "./history.js";
+import { KEYS, namesOf, TASK_IDS } from "./xcom.js";
 
-const STORE = "aep-report-1";
-const DEFAULT = { report: ["report"], plan: ["plan_jobs"] };
+const STORE = "aep-report-2";
+const NAMES_STORE = "aep-names-2";
+const DEFAULT = { report: [TASK_IDS.REPORT], plan: [TASK_IDS.PLAN] };
 
 const memory = new Map();
 const tasksOf = new Map();
 const reading = new Map();
 const waiting = new Map();
 /** Flow id → name, learnt from the plans. */
-export const names = {};
-const NAMES = "aep-names-1";
-try { Object.assign(names, JSON.parse(sessionStorage.getItem(NAMES) ?? "{}")); } catch { /* storage is off */ }
+export const names = new Map(load(NAMES_STORE) ?? []);
 const askedNames = new Set();
+
+function load(key) {
+  try {
+    return JSON.parse(sessionStorage.getItem(key) ?? "null");
+  } catch {
+    return null; // storage is off
+  }
+}
+
+function save(key, value) {
+  try {
+    sessionStorage.setItem(key, JSON.stringify(value));
+  } catch {
+    // Full, or off: it is asked again.
+  }
+}
 
 /** A run that is cleared and ends again has another end, so what was kept of it is not used any more. */
 const keyOf = (run) => `${STORE}|${run.dag_id}|${run.dag_run_id}|${run.end_date}`;
@@ -23,10 +39,8 @@ const keyOf = (run) => `${STORE}|${run.dag_id}|${run.dag_run_id}|${run.end_date}
 export function kept(run) {
   const key = keyOf(run);
   if (!memory.has(key) && isFinished(run)) {
-    try {
-      const stored = sessionStorage.getItem(key);
-      if (stored !== null) memory.set(key, JSON.parse(stored));
-    } catch { /* storage is off */ }
+    const stored = load(key);
+    if (stored !== null) memory.set(key, stored.result);
   }
   return memory.get(key);
 }
@@ -44,43 +58,54 @@ export function read(run, { urgent = false } = {}) {
 }
 
 async function fetchResult(run, urgent) {
+  const key = keyOf(run);
   const finished = isFinished(run);
   if (isDry(run)) return remember(run, null); // it sends nothing, so it reports nothing
   let ids = tasksOf.get(run.dag_id) ?? DEFAULT;
-  let values = finished ? await valuesOf(run, ids.report, "return_value", urgent) : await progressOf(run);
+  let values = finished ? await valuesOf(run, ids.report, KEYS.RETURN_VALUE, urgent) : await progressOf(run);
   if (finished && !values.length && ids === DEFAULT) {
     ids = await tasksByOperator(run.dag_id);
-    if (ids !== DEFAULT) values = await valuesOf(run, ids.report, "return_value", urgent);
+    if (ids !== DEFAULT) values = await valuesOf(run, ids.report, KEYS.RETURN_VALUE, urgent);
   }
   // Before anything is sent, a person may have to agree.
-  if (!finished && !values.length) waiting.set(keyOf(run), await isAsked(run)); else waiting.delete(keyOf(run));
+  if (!finished && !values.length) waiting.set(key, await isAsked(run));
+  else waiting.delete(key);
   const result = values.length ? condense(values) : null;
-  if (result) await learnNames(run, Object.keys(result.flows), ids.plan, urgent);
+  if (result)
+    await learnNames(
+      run,
+      result.flows.map(({ flow }) => flow),
+      ids.plan,
+      urgent,
+    );
   return remember(run, result);
 }
 
 function remember(run, result) {
   memory.set(keyOf(run), result);
-  if (isFinished(run)) {
-    try { sessionStorage.setItem(keyOf(run), JSON.stringify(result)); } catch { /* full, or off: it is asked again */ }
-  }
+  if (isFinished(run)) save(keyOf(run), { result });
   return result;
 }
 
 /** What a run that goes on has written so far; the list says first whether there is anything. */
 async function progressOf(run) {
-  const entries = await list(`${runPath(run.dag_id, run.dag_run_id)}/taskInstances/~/xcomEntries`, "xcom_entries", { params: { xcom_key: "progress" }, most: 100 });
-  const found = await Promise.all(entries.filter((entry) => entry.key === "progress").map((entry) => xcom(run.dag_id, run.dag_run_id, entry.task_id, "progress", { mapIndex: entry.map_index })));
+  const path = `${runPath(run.dag_id, run.dag_run_id)}/taskInstances/~/xcomEntries`;
+  const entries = await list(path, "xcom_entries", { params: { xcom_key: KEYS.PROGRESS }, most: 100 });
+  const readOne = ({ task_id, map_index }) =>
+    xcom(run.dag_id, run.dag_run_id, task_id, KEYS.PROGRESS, { mapIndex: map_index });
+  const found = await Promise.all(entries.filter((entry) => entry.key === KEYS.PROGRESS).map(readOne));
   return found.filter((value) => value !== null);
 }
 
 async function isAsked(run) {
-  const found = await ask(`${runPath(run.dag_id, run.dag_run_id)}/taskInstances`, { params: { state: "awaiting_input", limit: 1 } });
+  const path = `${runPath(run.dag_id, run.dag_run_id)}/taskInstances`;
+  const found = await ask(path, { params: { state: "awaiting_input", limit: 1 } });
   return found.task_instances.some((task) => task.operator_name === "ApproveDeliveryOperator");
 }
 
 async function valuesOf(run, taskIds, key, urgent) {
-  const found = await Promise.all(taskIds.map((taskId) => xcom(run.dag_id, run.dag_run_id, taskId, key, { urgent })));
+  const readOne = (taskId) => xcom(run.dag_id, run.dag_run_id, taskId, key, { urgent });
+  const found = await Promise.all(taskIds.map(readOne));
   return found.filter((value) => value !== null);
 }
 
@@ -92,7 +117,7 @@ async function tasksByOperator(dagId) {
       const { tasks } = await ask(`dags/${encodeURIComponent(dagId)}/tasks`);
       const ids = (name) => tasks.filter((task) => task.operator_name === name).map((task) => task.task_id);
       const others = { report: ids("DeliveryReportOperator"), plan: ids("PlanJobsOperator") };
-      if (others.report.some((id) => id !== "report")) found = others;
+      if (others.report.some((id) => id !== TASK_IDS.REPORT)) found = others;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
     }
@@ -102,11 +127,12 @@ async function tasksByOperator(dagId) {
 }
 
 async function learnNames(run, flows, planIds, urgent) {
-  const unknown = flows.filter((flow) => !names[flow] && !askedNames.has(flow));
+  const unknown = flows.filter((flow) => !names.has(flow) && !askedNames.has(flow));
   if (!unknown.length) return;
   for (const flow of unknown) askedNames.add(flow);
-  for (const value of await valuesOf(run, planIds, "names", urgent)) {
-    for (const flow of flows) if (typeof value?.[flow] === "string" && value[flow]) names[flow] = value[flow];
+  for (const value of await valuesOf(run, planIds, KEYS.NAMES, urgent)) {
+    const learnt = namesOf(value);
+    for (const flow of flows) if (learnt.has(flow)) names.set(flow, learnt.get(flow));
   }
-  try { sessionStorage.setItem(NAMES, JSON.stringify(names)); } catch { /* full, or off */ }
+  save(NAMES_STORE, [...names]);
 }

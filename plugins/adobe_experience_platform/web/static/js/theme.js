@@ -3,8 +3,13 @@
   "use strict";
   const root = document.documentElement;
   const tokens = {
-    "--bg": "bg", "--bg-subtle": "bg-subtle", "--bg-muted": "bg-muted", "--border": "border", "--fg": "fg",
-    "--fg-muted": "fg-muted", "--accent": "brand-solid",
+    "--bg": "bg",
+    "--bg-subtle": "bg-subtle",
+    "--bg-muted": "bg-muted",
+    "--border": "border",
+    "--fg": "fg",
+    "--fg-muted": "fg-muted",
+    "--accent": "brand-solid",
   };
 
   function outer() {
@@ -20,7 +25,11 @@
       return frame.classList.contains("dark");
     }
     let kept = null;
-    try { kept = localStorage.getItem("theme"); } catch { /* storage is off */ }
+    try {
+      kept = localStorage.getItem("theme");
+    } catch {
+      /* storage is off */
+    }
     return kept === "dark" || (kept !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
   }
 
@@ -33,7 +42,8 @@
       const style = getComputedStyle(frame);
       for (const [name, token] of Object.entries(tokens)) {
         const value = style.getPropertyValue(`--chakra-colors-${token}`).trim();
-        if (value) root.style.setProperty(name, value); else root.style.removeProperty(name);
+        if (value) root.style.setProperty(name, value);
+        else root.style.removeProperty(name);
       }
     }
     window.dispatchEvent(new Event("themechange"));

@@ -1,0 +1,123 @@
+// What the tasks of a delivery leave for the pages: the keys and shapes of delivery/xcom.py, and how they are read.
+// tests/unit/web/test_xcom.py compares this file with that one. Values may be of any form: a run can be years old,
+// and anybody's task may write an XCom. So each accessor gives what it says, whatever it is given.
+
+/** XCom keys. */
+export const KEYS = Object.freeze({
+  RETURN_VALUE: "return_value",
+  NAMES: "names",
+  CAMPAIGN_DAY: "campaign_day",
+  SUBMISSION: "submission",
+  PROGRESS: "progress",
+  LINK: "destination_link",
+});
+
+/** Ids of the tasks, without the prefix of their group; in the DAGs of others they may have one. */
+export const TASK_IDS = Object.freeze({ PLAN: "plan_jobs", APPROVE: "approve", REPORT: "report" });
+
+/** What an entry of a submission's `orders` holds, in this order. */
+export const ORDER_FIELDS = Object.freeze(["flow_id", "audience_id", "run_id", "adopted"]);
+
+/**
+ * @typedef {object} Result one pair's outcome; counts are null where AEP does not say
+ * @property {string} flow_id
+ * @property {string} audience_id
+ * @property {string | null} run_id
+ * @property {string} status
+ * @property {number | null} records_exported
+ * @property {number | null} records_skipped
+ * @property {number | null} records_failed
+ * @property {string | null} started_at
+ * @property {string | null} completed_at
+ * @property {string} error_code
+ * @property {string} error
+ * @property {boolean} adopted
+ */
+
+/**
+ * @typedef {object} Verdict what a run came to, in the words of its report
+ * @property {string} state
+ * @property {string} label
+ * @property {string} headline
+ * @property {string[]} advice
+ * @property {string[]} failed_tasks
+ */
+
+/**
+ * @typedef {object} Report what `report` returns
+ * @property {Object<string, number>} summary
+ * @property {Result[]} results
+ * @property {Verdict} verdict
+ */
+
+/**
+ * @typedef {object} SubmissionNote what is known of one job
+ * @property {number} v
+ * @property {number} job
+ * @property {any[][]} orders
+ * @property {string[][]} missing
+ * @property {string} missing_is
+ */
+
+/**
+ * @typedef {object} ProgressNote how far a wait is
+ * @property {number} ended
+ * @property {number} of
+ * @property {Result[]} results
+ */
+
+const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+export const asList = (value) => (Array.isArray(value) ? value : []);
+const text = (value) => (typeof value === "string" ? value : "");
+
+/** The results in a `Report` or a `ProgressNote`; null if it is neither. @returns {Result[] | null} */
+export function resultsOf(value) {
+  return isObject(value) && Array.isArray(value.results) ? value.results.filter(isObject) : null;
+}
+
+/** The verdict in a `Report`; null if there is none. @returns {Verdict | null} */
+export function verdictOf(value) {
+  const verdict = isObject(value) ? value.verdict : null;
+  if (!isObject(verdict) || !text(verdict.headline)) return null;
+  return {
+    state: text(verdict.state),
+    label: text(verdict.label),
+    headline: verdict.headline,
+    advice: asList(verdict.advice).map(text).filter(Boolean),
+    failed_tasks: asList(verdict.failed_tasks).map(text).filter(Boolean),
+  };
+}
+
+/** The verdict's line, as the log of `report` has it. @param {Verdict} verdict */
+export const titleOf = (verdict) => [verdict.label, verdict.headline].filter(Boolean).join(": ");
+
+/** Flow or audience id → name. @returns {Map<string, string>} */
+export function namesOf(value) {
+  return new Map(Object.entries(isObject(value) ? value : {}).filter(([, name]) => text(name)));
+}
+
+/** The jobs that `plan_jobs` returned; null if it returned nothing. */
+export const jobsOf = (value) => (Array.isArray(value) ? value.filter(isObject) : null);
+
+/** [flow id, audience id] of each pair of an `activation_info`. @returns {[string, string][]} */
+export function pairsOf(info) {
+  const flows = Object.entries(isObject(info) ? info : {});
+  return flows.flatMap(([flow, audiences]) => asList(audiences).map((audience) => [flow, audience]));
+}
+
+/** A `SubmissionNote`, with its orders as objects that have `ORDER_FIELDS`. */
+export function submissionOf(value) {
+  const note = isObject(value) ? value : {};
+  const named = (order) => Object.fromEntries(ORDER_FIELDS.map((field, index) => [field, order[index]]));
+  return {
+    job: note.job ?? null,
+    orders: asList(note.orders).filter(Array.isArray).map(named),
+    missing: asList(note.missing).filter(Array.isArray),
+    missingIs: text(note.missing_is) || "unknown",
+  };
+}
+
+/** Why a campaign day is not delivered by a run; "" if it is, or if the DAG has no day rules. */
+export function reasonToSkip(value) {
+  return isObject(value) && value.deliver === false ? text(value.reason) || "its day rules" : "";
+}
