@@ -101,7 +101,7 @@ def test_the_export_starts_a_campaign_and_the_deadline_looks_whether_it_did() ->
     )
     assert isinstance(dag.timetable, AssetOrTimeSchedule)
     assert dag.timetable.asset_condition.name == "aep_segment_export/aep_us/dev"  # type: ignore[attr-defined]
-    assert dag.task_dict["plan_jobs"].campaign_day.due == "09:00"
+    assert dag.task_dict["plan_jobs"].campaign_day.due == dt.time(9)
     assert dag.deadline
 
 
