@@ -21,7 +21,7 @@ def recipe(target: str) -> str:
 
 
 def habit(command: str) -> str:
-    """Say what a command checks; ruff and the linter of scripts get their files, and leave to repair them, from pre-commit."""
+    """Say what a command checks; pre-commit gives ruff and the linter of scripts their files, and leave to repair."""
     return " ".join(word for word in command.split() if word not in ("--fix", "--check", ".", "$(SCRIPTS)"))
 
 
