@@ -26,8 +26,10 @@ from .results import (
 )
 from .rounds import Snapshot
 from .search import RunSearch, concerns, find, names_of
-from .submission import KEY, Done, OnConflict, Settle, Submission, WaitFor
-from .verdict import Outcomes, RedRun, State, Verdict, advice_for, judge, message_of, title_of
+from .states import SubmissionState
+from .steps import Done, OnConflict, Settle, WaitFor
+from .submission import KEY, Submission
+from .verdict import Outcomes, RedRun, Verdict, VerdictState, advice_for, judge, message_of, title_of
 
 if TYPE_CHECKING:
     from .approval import Approval
@@ -59,9 +61,10 @@ __all__ = [
     "RunSearch",
     "Settle",
     "Snapshot",
-    "State",
     "Submission",
+    "SubmissionState",
     "Verdict",
+    "VerdictState",
     "WaitFor",
     "advice_for",
     "check_id",

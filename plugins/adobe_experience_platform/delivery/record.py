@@ -6,8 +6,10 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from adobe_experience_platform.aep import Activation, FlowRun, Pair, as_dict, short_repr
-from adobe_experience_platform.errors import AepSubmissionError
+from adobe_experience_platform.aep import Activation, FlowRun, Pair, by_flow
+from adobe_experience_platform.errors import AepSubmissionError, Conflict
+
+from .states import UNCERTAIN, Event, Reply, SubmissionState, after
 
 VERSION = 1
 """Of this form. Raise it when a field changes its meaning, and keep reading every version before it."""
@@ -36,105 +38,167 @@ class Watermark:
         return self.newest is not None and last is not None and last < self.newest
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """How AEP answered when not every pair got a run: ``incomplete``, ``conflict`` or ``refused``."""
+    """How AEP answered a POST that did not give every pair a run.
 
-    kind: str
-    text: str
+    :param conflict: the run in the way, where AEP named one.
+    """
+
+    reply: Reply
+    text: str = ""
+    conflict: Conflict | None = None
 
 
 @dataclass(slots=True)
 class Intent:
-    """A POST that may be under way; ``answer`` is None until AEP has answered.
+    """A POST whose outcome is not wholly known.
 
     :param at: our own time, for people to read; it is never compared.
+    :param answer: AEP's answer, None while there is none.
+    :param doubtful: runs that may be ours and will never tell; a person's clear decides that they are not.
+    :param wait: seconds that AEP asked to wait.
     """
 
     at: str
     watermarks: dict[str, Watermark]
     answer: Answer | None = None
+    doubtful: tuple[str, ...] = ()
+    wait: float = 0.0
+
+    def to_json(self) -> dict[str, object]:
+        """Return the intent as JSON."""
+        marks = {flow_id: [_millis(mark.newest), *mark.ids] for flow_id, mark in self.watermarks.items()}
+        answer = self.answer and [self.answer.reply.value, self.answer.text, self.answer.conflict]
+        return {
+            "at": self.at,
+            "watermarks": marks,
+            "answer": answer,
+            "doubtful": list(self.doubtful),
+            "wait": self.wait,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> Intent:
+        """Read a stored intent; raises LookupError, TypeError or ValueError if it is damaged."""
+        marks = {}
+        for flow_id, mark in _dict(data["watermarks"]).items():
+            newest, *ids = _list(mark)
+            marks[flow_id] = Watermark(_moment(newest), tuple(map(_text, ids)))
+        answer = None
+        if data["answer"] is not None:
+            reply, text, conflict = _list(data["answer"])
+            answer = Answer(
+                Reply(_text(reply)),
+                _text(text),
+                Conflict(*map(_text, _list(conflict))) if conflict is not None else None,
+            )
+        doubtful = tuple(map(_text, _list(data["doubtful"])))
+        return cls(_text(data["at"]), marks, answer, doubtful, _number(data["wait"]))
 
 
 @dataclass(slots=True)
 class Record:
     """What is known of a submission.
 
-    :param orders: pair → its run, None while it has none.
-    :param intent: set while a POST's outcome is not wholly known.
     :param max_tries: ``ti.max_tries`` that this record has seen.
+    :param orders: pair → its run, None while it has none.
+    :param state: what is open, see :mod:`.states`; it changes by :meth:`move` only.
+    :param intent: the POST that is open, None while none is.
     :param failed_runs: runs that count no more: they failed, or a person decided that they are not ours.
-    :param doubtful: runs that may be ours and will never tell; a person's clear decides that they are not.
     :param lost: lost answers in a row.
-    :param unsure: whether an earlier POST of ours may have started runs that we do not know.
+    :param unsure: whether an earlier POST, now closed, may have started runs that we do not know.
     """
 
     max_tries: int
     orders: dict[Pair, Activation | None] = field(default_factory=dict)
+    state: SubmissionState = SubmissionState.READY
     intent: Intent | None = None
     failed_runs: list[str] = field(default_factory=list)
-    doubtful: list[str] = field(default_factory=list)
     lost: int = 0
     unsure: bool = False
+
+    def move(self, event: Reply | Event, intent: Intent | None = None) -> None:
+        """Take a step of :data:`.states.TRANSITIONS`.
+
+        :param intent: with ``intent``: the new one; with ``not_sent``: the earlier one that is open again.
+        :raises ValueError: for a step that the table does not have.
+        """
+        left, self.state = self.state, after(self.state, event)
+        # What was given up as absent, though AEP may have started it, can still be the run in the way of the next POST.
+        self.unsure |= left in UNCERTAIN and event in (Event.ABSENT, Event.INTENT)
+        if intent is not None:
+            self.intent = intent
+        if self.state is SubmissionState.READY:
+            self.intent = None
+        elif event is Event.CLEARED and self.intent is not None:
+            # The person has looked in AEP: the pairs are to be sent, and the nameless runs are not ours.
+            self.failed_runs += self.intent.doubtful
+            self.intent.answer, self.intent.doubtful = None, ()
 
     def to_json(self) -> dict[str, object]:
         """Return the record as JSON."""
         orders: dict[str, dict[str, str | None]] = {}
-        adopted: dict[str, list[str]] = {}
         for pair, order in self.orders.items():
             orders.setdefault(pair.flow_id, {})[pair.audience_id] = order.run_id if order else None
-            if order and order.adopted:
-                adopted.setdefault(pair.flow_id, []).append(pair.audience_id)
         data: dict[str, object] = {
             "v": VERSION,
+            "state": self.state.value,
             "orders": orders,
-            "adopted": adopted,
+            "adopted": by_flow(pair for pair, order in self.orders.items() if order and order.adopted),
             "max_tries": self.max_tries,
             "failed_runs": self.failed_runs,
-            "doubtful": self.doubtful,
             "lost": self.lost,
+            "unsure": self.unsure,
         }
-        if self.unsure:
-            data["unsure"] = True
         if self.intent is not None:
-            data["intent"] = {
-                "at": self.intent.at,
-                "watermarks": {
-                    flow_id: [_millis(mark.newest), *mark.ids] for flow_id, mark in self.intent.watermarks.items()
-                },
-                "answer": [self.intent.answer.kind, self.intent.answer.text] if self.intent.answer else None,
-            }
+            data["intent"] = self.intent.to_json()
         return data
 
     @classmethod
-    def from_json(cls, data: Mapping[str, object]) -> Record:
-        """Read a stored record.
+    def from_json(cls, data: object) -> Record:
+        """Read a stored record; one that cannot be read whole is never read as empty: it may hide a POST.
 
         :raises AepSubmissionError: if a newer version of this package wrote it, or if it is damaged.
         """
-        check_version(data.get("v"), VERSION, "record of this delivery")
-        if data.get("v") != VERSION or not isinstance(data.get("intent"), dict | None):
+        try:
+            kept = _dict(data)
+            check_version(kept.get("v"), VERSION, "record of this delivery")
+            return cls._read(kept)
+        except (LookupError, TypeError, ValueError, OverflowError, OSError):
             raise AepSubmissionError(
                 "The record of this delivery is damaged: it may hide an activation that was sent. Look in AEP what was "
                 "delivered and start a new run with the rest; nothing was sent."
-            )
-        adopted = as_dict(data.get("adopted"))
+            ) from None
+
+    @classmethod
+    def _read(cls, data: Mapping[str, object]) -> Record:
+        adopted = {
+            Pair(flow_id, _text(audience_id))
+            for flow_id, audiences in _dict(data["adopted"]).items()
+            for audience_id in _list(audiences)
+        }
         orders: dict[Pair, Activation | None] = {}
-        for flow_id, audiences in as_dict(data.get("orders")).items():
-            marked = adopted.get(flow_id)
-            for audience_id, run_id in as_dict(audiences).items():
-                is_adopted = isinstance(marked, list) and audience_id in marked
+        for flow_id, audiences in _dict(data["orders"]).items():
+            for audience_id, run_id in _dict(audiences).items():
                 pair = Pair(flow_id, audience_id)
-                orders[pair] = Activation(*pair, _text(run_id), is_adopted) if run_id else None
-        tries, lost = data.get("max_tries"), data.get("lost")
+                orders[pair] = None if run_id is None else Activation(*pair, _text(run_id), pair in adopted)
+        state = SubmissionState(_text(data["state"]))
+        intent = Intent.from_json(_dict(data["intent"])) if "intent" in data else None
+        if data["v"] != VERSION or (intent is None) != (state is SubmissionState.READY):
+            raise ValueError(state)
+        if intent is not None and (intent.answer is None) != (
+            state in (SubmissionState.OPEN, SubmissionState.REOPENED)
+        ):
+            raise ValueError(state)
         return cls(
-            max_tries=tries if isinstance(tries, int) else 0,
+            max_tries=round(_number(data["max_tries"])),
             orders=orders,
-            intent=_intent(as_dict(data.get("intent"))),
-            failed_runs=_texts(data.get("failed_runs")),
-            doubtful=_texts(data.get("doubtful")),
-            lost=lost if isinstance(lost, int) else 0,
-            unsure=bool(data.get("unsure")),
+            state=state,
+            intent=intent,
+            failed_runs=list(map(_text, _list(data["failed_runs"]))),
+            lost=round(_number(data["lost"])),
+            unsure=bool(data["unsure"]),
         )
 
 
@@ -151,25 +215,28 @@ def check_version(found: object, known: int, what: str) -> None:
         )
 
 
-def _intent(data: Mapping[str, object]) -> Intent | None:
-    if not data:
-        return None
-    marks = {
-        flow_id: Watermark(_moment(mark[0]), tuple(map(_text, mark[1:])))
-        for flow_id, mark in as_dict(data.get("watermarks")).items()
-        if isinstance(mark, list) and mark
-    }
-    answer = data.get("answer")
-    known = Answer(_text(answer[0]), _text(answer[1])) if isinstance(answer, list) and len(answer) == 2 else None
-    return Intent(_text(data.get("at")), marks, known)
+def _dict(value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise TypeError(value)
+    return value
+
+
+def _list(value: object) -> Sequence[object]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return value
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else short_repr(value)
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
 
 
-def _texts(value: object) -> list[str]:
-    return list(map(_text, value)) if isinstance(value, list) else []
+def _number(value: object) -> float:
+    if not isinstance(value, int | float):
+        raise TypeError(value)
+    return value
 
 
 def _millis(moment: dt.datetime | None) -> int | None:
@@ -177,7 +244,4 @@ def _millis(moment: dt.datetime | None) -> int | None:
 
 
 def _moment(value: object) -> dt.datetime | None:
-    try:
-        return dt.datetime.fromtimestamp(value / 1000, tz=dt.UTC) if isinstance(value, int | float) else None
-    except (ValueError, OverflowError, OSError):
-        return None
+    return None if value is None else dt.datetime.fromtimestamp(_number(value) / 1000, tz=dt.UTC)

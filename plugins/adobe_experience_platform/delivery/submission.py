@@ -12,19 +12,16 @@ The protocol is a generator of AEP calls, so that it can be driven by a hook or 
 from __future__ import annotations
 
 import datetime as dt
-import enum
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol
+from typing import NoReturn
 
 from adobe_experience_platform.aep import (
     Activation,
     Call,
-    FlowRun,
     Pair,
     RunStatus,
-    conflict_in,
     count,
     endpoints,
     named,
@@ -32,10 +29,7 @@ from adobe_experience_platform.aep import (
 from adobe_experience_platform.errors import (
     AepCallError,
     AepConflictError,
-    AepLostAnswerError,
     AepNotFoundError,
-    AepNotReadyError,
-    AepRequestError,
     AepSubmissionError,
     Conflict,
 )
@@ -44,69 +38,12 @@ from . import exports
 from .jobs import Job
 from .record import Answer, Intent, Record
 from .search import find, in_progress, names_of, watermarks
+from .states import UNCERTAIN, Event, Reply, SubmissionState, reply_of
+from .steps import Done, Log, OnConflict, RecordStore, Settle, Step, WaitFor
 
 KEY = "submission"
 LOST_LIMIT = 3
 """Lost answers in a row after which the attempt gives up (the record stays, a retry goes on)."""
-
-
-class RecordStore(Protocol):
-    """Where the record is kept: ``task_state_store`` in Airflow, a dictionary in tests."""
-
-    def get(self, key: str) -> object:
-        """Return the stored JSON value, None if there is none."""
-
-    def set(self, key: str, value: dict[str, object]) -> None:
-        """Store a JSON value durably before returning."""
-
-
-class Log(Protocol):
-    """The part of a logger that tells the story of a submission."""
-
-    def info(self, event: Any, /, *args: Any) -> Any:
-        """Log a step."""
-
-    def warning(self, event: Any, /, *args: Any) -> Any:
-        """Log what an operator on call should see."""
-
-
-class OnConflict(enum.StrEnum):
-    """What to do when another ad-hoc run for the audience is in progress."""
-
-    WAIT = "wait"
-    ADOPT = "adopt"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """Every pair has a run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settle:
-    """The outcome of a POST is unknown: wait, look again, and only then decide.
-
-    :param unnamed: young runs that name no audience yet and may be ours.
-    :param at_least: seconds that AEP asked to wait.
-    """
-
-    unnamed: tuple[str, ...]
-    at_least: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class WaitFor:
-    """Something else must end first: a segment export, or another run for the same audience.
-
-    :param conflict: the other run's pair, which may belong to a flow that this job does not deliver to.
-    """
-
-    reason: str
-    conflict: Pair | None = None
-
-
-Step = Done | Settle | WaitFor
 
 
 @dataclass(slots=True)
@@ -137,12 +74,10 @@ class Submission:
     now: Callable[[], dt.datetime] = lambda: dt.datetime.now(tz=dt.UTC)
     record: Record = field(init=False)
     cleared: bool = field(init=False, default=False)
-    _asked_to_wait: float = field(init=False, default=0.0)
-    _refused_whole: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         stored = self.store.get(self.key)
-        self.record = Record.from_json(stored) if isinstance(stored, dict) else Record(max_tries=self.max_tries)
+        self.record = Record(max_tries=self.max_tries) if stored is None else Record.from_json(stored)
         for pair in self.job.pairs:
             self.record.orders.setdefault(pair, None)
         self.cleared = self.max_tries > self.record.max_tries
@@ -182,11 +117,7 @@ class Submission:
                     )
                     self.record.orders[pair] = None
                     self.record.failed_runs.append(order.run_id)
-        self.record.failed_runs += self.record.doubtful
-        self.record.doubtful = []
-        if self.record.intent is not None:
-            # AEP answered without these pairs; the person has decided that they are to be sent.
-            self.record.intent.answer = None
+        self.record.move(Event.CLEARED)
         self.record.max_tries = self.max_tries
         self._save()
 
@@ -205,60 +136,68 @@ class Submission:
                 if not self.missing:
                     break
             waiting = yield from self._send()
-            settled = self._refused_whole
             if waiting is not None:
                 return waiting
+            # A wait settles the POST before it, never the next one.
+            settled = False
         if self.record.intent is not None:
-            self.record.intent = None
+            self.record.move(Event.FOUND)
             self._save()
         return Done()
 
     def _resolve(self, intent: Intent, settled: bool) -> Call[Step | None]:
         """Find out what became of a POST; None when the rest is known not to have started."""
-        answer = intent.answer
-        conflict = conflict_in(answer.text) if answer is not None and answer.kind == "conflict" else None
+        state = self.record.state
+        conflict = intent.answer.conflict if intent.answer is not None else None
         refused = self._pair_of(conflict) if conflict is not None else None
         # A run in the way of our only POST was there before it, though perhaps started after we took the watermark.
         theirs = [conflict.run_id] if conflict is not None and not self.record.unsure else []
         look = yield from find(
             self.missing, self.job.aliases, intent.watermarks, ignore=[*self.record.failed_runs, *theirs]
         )
-        self._adopt(look.found)
+        self._adopt({pair: run.id for pair, run in look.found.items()})
         if conflict is not None and not theirs and refused in self.missing and conflict.run_id in look.newer:
             # AEP itself says whose run this is, before the run does.
-            self._adopt_run(refused, conflict.run_id)
+            self._adopt({refused: conflict.run_id})
         if not self.missing:
             return None
-        if look.unnamed:
-            return Settle(look.unnamed, self._asked_to_wait)
-        if not settled and (answer is None or answer.kind != "incomplete"):
-            # Runs may be listed late, also those of a POST that was refused for some of its pairs only.
-            return Settle((), self._asked_to_wait)
-        if look.nameless and not self._refused_whole and (answer is None or answer.kind != "incomplete"):
-            self._cannot_tell(look.nameless)
-        if answer is None:
+        if look.unnamed or (state in UNCERTAIN and not settled):
+            # A young run may yet name our audience; and runs may be listed late, also those of a POST that was
+            # refused for some of its pairs only.
+            return Settle(look.unnamed, intent.wait)
+        if look.nameless and (state in UNCERTAIN or (self.record.unsure and state is not SubmissionState.INCOMPLETE)):
+            self._cannot_tell(intent, look.nameless)
+        return (yield from self._conclude(intent, conflict if refused is None or refused in self.missing else None))
+
+    def _conclude(self, intent: Intent, conflict: Conflict | None) -> Call[Step | None]:
+        """Do what follows when AEP knows no run for some pairs; None: they may be sent.
+
+        :param conflict: the run in the way, if it still is.
+        """
+        state = self.record.state
+        self.record.move(Event.ABSENT)
+        if state in (SubmissionState.OPEN, SubmissionState.REOPENED):
             self.log.info(
                 "AEP knows no run for %s of the lost activation: sending again", count(len(self.missing), "pair")
             )
             return None
-        if answer.kind == "incomplete":
+        if state is SubmissionState.INCOMPLETE:
             raise AepSubmissionError(
                 f"AEP accepted the activation but named no run for {len(self.missing)} of {len(self.job.pairs)} "
                 f"pairs, and lists none: {self._names(self.missing)}. Look in AEP whether they were delivered; clear "
                 "this task to send exactly these again."
             )
-        self.record.intent = None
-        self.record.unsure |= not self._refused_whole
         self._save()
-        if answer.kind == "refused":
-            raise AepSubmissionError(f"{answer.text}. Not sent: {self._names(self.missing)}.")
-        if conflict is not None and (refused is None or refused in self.missing):
-            return (yield from self._give_way(conflict))
+        if state in (SubmissionState.REFUSED, SubmissionState.REFUSED_IN_PART):
+            text = intent.answer.text if intent.answer else ""
+            raise AepSubmissionError(f"{text}. Not sent: {self._names(self.missing)}.")
+        if conflict is not None:
+            return (yield from self._handle_conflict(conflict))
         return None
 
-    def _cannot_tell(self, run_ids: tuple[str, ...]) -> NoReturn:
+    def _cannot_tell(self, intent: Intent, run_ids: tuple[str, ...]) -> NoReturn:
         """Leave to a person what no rule can decide; clearing the task is the decision that they are not ours."""
-        self.record.doubtful = list(run_ids)
+        intent.doubtful = run_ids
         self._save()
         raise AepSubmissionError(
             f"It is not known what the activation started, and AEP lists runs that ended without naming any audience: "
@@ -266,67 +205,54 @@ class Submission:
             "not, clear this task to send exactly these again."
         )
 
-    def _send(self) -> Call[Step | None]:
-        """Check the export, write the intent, POST once, record the answer."""
-        self._refused_whole = False
-        state = exports.state_of(
-            (
-                yield from endpoints.profile_export_jobs(
-                    self.now() - exports.LOOK_BACK,
-                    newest_succeeded=self.api_version == "v1" or self.max_export_age_hours is not None,
-                )
-            ),
-            self.now(),
-        )
+    def _send(self) -> Call[WaitFor | None]:
+        """Check the export, write the intent, POST once, record the answer: the one place that sends."""
+        needs_export = self.api_version == "v1" or self.max_export_age_hours is not None
+        jobs = yield from endpoints.profile_export_jobs(self.now() - exports.LOOK_BACK, newest_succeeded=needs_export)
+        state = exports.state_of(jobs, self.now())
         if state.in_progress:
             return WaitFor(exports.describe(state.in_progress[0], self.now()))
         export_id = None
-        if self.api_version == "v1" or self.max_export_age_hours is not None:
+        if needs_export:
             latest = exports.require_fresh(state, self.now(), self.max_export_age_hours)
             export_id = (self.export_id or latest.id) if self.api_version == "v1" else None
-        pairs = self.missing
-        lost = self.record.intent
+        pairs, earlier = self.missing, self.record.intent
         marks = yield from watermarks(dict.fromkeys(pair.flow_id for pair in pairs))
-        if lost is not None:
+        if earlier is not None:
             # A run of the lost POST that shows up late must still be recognised as ours.
-            marks = {**marks, **lost.watermarks}
-            self.record.unsure = True
+            marks = {**marks, **earlier.watermarks}
         intent = Intent(self.now().isoformat(timespec="seconds"), marks)
-        self.record.intent = intent
+        self.record.move(Event.INTENT, intent)
         self._save()
         try:
             orders = yield from endpoints.activate(pairs, export_id=export_id)
-        except AepConflictError as error:
-            self._refused(intent, "conflict", error, pairs)
-            return None
-        except AepLostAnswerError as error:
-            self.record.lost += 1
-            self._asked_to_wait = error.retry_after or 0.0
-            self._save()
-            self.log.warning("%s", error)
-            if self.record.lost >= LOST_LIMIT:
-                raise
-            return None
-        except AepRequestError as error:
-            self._refused(intent, "refused", error, pairs)
-            return None
         except AepCallError as error:
-            if isinstance(error, AepNotReadyError) and len(pairs) > 1:
-                self._refused(intent, "not_ready", error, pairs)
-                raise
-            # Not sent: connection refused, 401, 403, 404, or the only flow is "not ready".
-            self.record.intent = lost
-            self._save()
-            raise
+            self._record_error(error, intent, earlier, len(pairs))
+            return None
         self._take(orders, pairs)
         self.record.lost = 0
         if self.missing:
-            intent.answer = Answer("incomplete", "")
-        else:
-            self.record.intent = None
+            intent.answer = Answer(Reply.INCOMPLETE)
+        self.record.move(Reply.INCOMPLETE if self.missing else Reply.ACCEPTED)
         self._save()
         self.log.info("AEP accepted %d of %s", len(pairs) - len(self.missing), count(len(pairs), "pair"))
         return None
+
+    def _record_error(self, error: AepCallError, intent: Intent, earlier: Intent | None, pairs: int) -> None:
+        """Record what an error of the POST means; raise it where this attempt cannot go on."""
+        reply = reply_of(error, pairs)
+        if reply is Reply.LOST:
+            self.record.lost += 1
+            intent.wait = error.retry_after or 0.0
+        elif reply is not Reply.NOT_SENT:
+            intent.answer = Answer(reply, str(error), error.conflict if isinstance(error, AepConflictError) else None)
+        self.record.move(reply, earlier if reply is Reply.NOT_SENT else None)
+        self._save()
+        if reply is Reply.LOST:
+            self.log.warning("%s", error)
+        gives_up = reply is Reply.LOST and self.record.lost >= LOST_LIMIT
+        if gives_up or reply in (Reply.NOT_SENT, Reply.NOT_READY_IN_PART):
+            raise error
 
     def _take(self, orders: Iterable[Activation], pairs: list[Pair]) -> None:
         """Record the runs of an answer, matched by audience id or by the imported audience's other id."""
@@ -342,13 +268,7 @@ class Submission:
             elif self.record.orders[pair] is None:
                 self.record.orders[pair] = Activation(*pair, order.run_id)
 
-    def _refused(self, intent: Intent, kind: str, error: AepCallError, pairs: list[Pair]) -> None:
-        """Record a 400. Whether it concerns the whole POST is not documented; only a pair alone is certain."""
-        intent.answer = Answer(kind, str(error))
-        self._refused_whole = len(pairs) == 1
-        self._save()
-
-    def _give_way(self, conflict: Conflict) -> Call[Step | None]:
+    def _handle_conflict(self, conflict: Conflict) -> Call[Step | None]:
         """Handle somebody else's run that is in progress: it is waited for, adopted, or the reason to stop."""
         running = yield from in_progress(self.missing, self.job.aliases, self.now() - exports.LOOK_BACK)
         others = {other: run.id for other, run in running.items()}
@@ -360,12 +280,9 @@ class Submission:
         text = "; ".join(f"{self._name(other)} in run {run_id}" for other, run_id in others.items()) or (
             f"audience {conflict.audience_id} → flow {conflict.flow_id} in run {conflict.run_id}"
         )
-        self.record.intent = None
         self.conflicted(max(len(others), 1))
         if self.on_conflict is OnConflict.ADOPT:
-            for other, run_id in adoptable.items():
-                self._adopt_run(other, run_id, save=False)
-        self._save()
+            self._adopt(adoptable)
         if self.on_conflict is OnConflict.FAIL:
             raise AepSubmissionError(
                 f"AEP is already delivering and on_conflict is 'fail', so nothing more was sent: {text}. Start again "
@@ -383,16 +300,11 @@ class Submission:
                 return pair
         return None
 
-    def _adopt(self, found: Mapping[Pair, FlowRun]) -> None:
-        for pair, run in found.items():
-            self._adopt_run(pair, run.id, save=False)
+    def _adopt(self, found: Mapping[Pair, str]) -> None:
+        for pair, run_id in found.items():
+            self.record.orders[pair] = Activation(*pair, run_id, adopted=True)
+            self.log.info("Found %s in AEP's run %s: adopted, not sent again", self._name(pair), run_id)
         if found:
-            self._save()
-
-    def _adopt_run(self, pair: Pair, run_id: str, *, save: bool = True) -> None:
-        self.record.orders[pair] = Activation(*pair, run_id, adopted=True)
-        self.log.info("Found %s in AEP's run %s: adopted, not sent again", self._name(pair), run_id)
-        if save:
             self._save()
 
     def _save(self) -> None:

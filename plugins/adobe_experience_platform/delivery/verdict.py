@@ -14,7 +14,7 @@ from .results import NOT_SENT, UNKNOWN, Result, deliveries
 TASKS_SHOWN = 20
 
 
-class State(enum.StrEnum):
+class VerdictState(enum.StrEnum):
     """What a run came to."""
 
     DELIVERED = "delivered"
@@ -30,7 +30,7 @@ class State(enum.StrEnum):
     @property
     def is_red(self) -> bool:
         """Whether the run has failed."""
-        return self not in (State.DELIVERED, State.EMPTY, State.PARTLY, State.NOTHING)
+        return self not in (VerdictState.DELIVERED, VerdictState.EMPTY, VerdictState.PARTLY, VerdictState.NOTHING)
 
     @property
     def label(self) -> str:
@@ -39,17 +39,17 @@ class State(enum.StrEnum):
 
 
 _LABELS = {
-    State.DELIVERED: "Delivered",
-    State.EMPTY: "EMPTY delivery",
-    State.PARTLY: "Delivered partly",
-    State.NOTHING: "Finished",
-    State.NOT_APPROVED: "NOT APPROVED",
-    State.LATE: "LATE",
+    VerdictState.DELIVERED: "Delivered",
+    VerdictState.EMPTY: "EMPTY delivery",
+    VerdictState.PARTLY: "Delivered partly",
+    VerdictState.NOTHING: "Finished",
+    VerdictState.NOT_APPROVED: "NOT APPROVED",
+    VerdictState.LATE: "LATE",
 }
 
 
 class Verdict(TypedDict):
-    """The verdict as an XCom: a :class:`State`, its label, what happened in one line, and what a person can do."""
+    """The verdict as an XCom: a :class:`VerdictState`, its label, what happened in one line, what a person can do."""
 
     state: str
     label: str
@@ -155,46 +155,46 @@ _ADVICE: Sequence[tuple[frozenset[str], str]] = (
 EMPTY_ADVICE = "Check the size of the empty audiences in AEP: nobody was in them when the delivered snapshot was taken."
 
 
-def _state_of(found: Outcomes, red: RedRun | None) -> State:
+def _state_of(found: Outcomes, red: RedRun | None) -> VerdictState:
     if red is None:
         if found.empty:
-            return State.EMPTY
+            return VerdictState.EMPTY
         if found.partly:
-            return State.PARTLY
-        return State.DELIVERED if found.good else State.NOTHING
+            return VerdictState.PARTLY
+        return VerdictState.DELIVERED if found.good else VerdictState.NOTHING
     if red.overdue:
-        return State.LATE
+        return VerdictState.LATE
     if red.refused:
-        return State.NOT_APPROVED
+        return VerdictState.NOT_APPROVED
     if found.bad or found.partly:
-        return State.INCOMPLETE
+        return VerdictState.INCOMPLETE
     if not found.good and red.plan_failed:
-        return State.PLAN_FAILED
-    return State.TASK_FAILED
+        return VerdictState.PLAN_FAILED
+    return VerdictState.TASK_FAILED
 
 
-def _headline(state: State, found: Outcomes, results: Sequence[Result], red: RedRun | None) -> str:
+def _headline(state: VerdictState, found: Outcomes, results: Sequence[Result], red: RedRun | None) -> str:
     number = deliveries(len(results))
     records = count(sum(item["records_exported"] or 0 for item in results), "record")
     partly = f"{len(found.partly):,} of {number} only partly"
-    if state is State.DELIVERED:
+    if state is VerdictState.DELIVERED:
         return f"{number} to {count(len({item['flow_id'] for item in results}), 'destination')}, {records}"
-    if state is State.EMPTY:
+    if state is VerdictState.EMPTY:
         return f"{len(found.empty):,} of {number} with 0 records"
-    if state is State.PARTLY:
+    if state is VerdictState.PARTLY:
         return f"{partly}, {records}"
-    if state is State.NOTHING:
+    if state is VerdictState.NOTHING:
         return "there was nothing to deliver"
-    if state is State.LATE:
+    if state is VerdictState.LATE:
         return "no delivery has begun in time"
-    if state is State.PLAN_FAILED:
+    if state is VerdictState.PLAN_FAILED:
         return "nothing was sent"
-    if state is State.NOT_APPROVED:
+    if state is VerdictState.NOT_APPROVED:
         # After a clear, a run may be refused that has delivered before.
         unsent = all(item["status"] == NOT_SENT for item in results)
         said = "nothing was sent" if unsent else f"{len(found.bad):,} of {number} did not succeed"
         return f"{said}: {red.why}" if red and red.why else said
-    if state is State.TASK_FAILED:
+    if state is VerdictState.TASK_FAILED:
         return f"{number} succeeded, but a task of the run failed" if results else "a task of the run failed"
     if found.bad:
         more = f", {len(found.partly):,} only partly" if found.partly else ""
@@ -202,19 +202,19 @@ def _headline(state: State, found: Outcomes, results: Sequence[Result], red: Red
     return f"{len(found.partly):,} of {number} reached the destination only partly"
 
 
-def _advice(state: State, found: Outcomes) -> list[str]:
+def _advice(state: VerdictState, found: Outcomes) -> list[str]:
     match state:
-        case State.PLAN_FAILED | State.LATE:
+        case VerdictState.PLAN_FAILED | VerdictState.LATE:
             return [
                 "The input of a run cannot be changed: if it is at fault, start a new run.",
                 "Otherwise remove the cause, then clear the failed tasks.",
             ]
-        case State.NOT_APPROVED:
+        case VerdictState.NOT_APPROVED:
             return ["Clear the failed tasks to be asked again; otherwise there is nothing to do."]
-        case State.INCOMPLETE:
+        case VerdictState.INCOMPLETE:
             return advice_for([*found.bad, *found.partly])
-        case State.TASK_FAILED:
+        case VerdictState.TASK_FAILED:
             return ["Look at the log of the failed task; clear it if it should run again."]
-        case State.PARTLY:
+        case VerdictState.PARTLY:
             return ["Look in AEP why records failed. A new run delivers the whole audience again."]
     return []

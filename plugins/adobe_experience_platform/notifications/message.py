@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from adobe_experience_platform.aep import RunStatus, count, destination_url, one_line
-from adobe_experience_platform.delivery import Outcomes, RedRun, Result, State, Verdict, deliveries, judge
+from adobe_experience_platform.delivery import Outcomes, RedRun, Result, Verdict, VerdictState, deliveries, judge
 
 LINES_SHOWN = 50
 LINKS_SHOWN = 20
@@ -81,7 +81,7 @@ def of_delivery(run: Delivered) -> Notice:
     """Tell how a delivery ended, in the words of its report."""
     found = Outcomes(run.results)
     verdict = run.verdict
-    if verdict and run.failed and not State(verdict["state"]).is_red:
+    if verdict and run.failed and not VerdictState(verdict["state"]).is_red:
         verdict = judge(run.results, RedRun())  # the report itself failed after it had judged
     page = _Page(_subject(run, verdict), run)
     if run.reasons:
@@ -105,7 +105,7 @@ def _events(run: Delivered, found: Outcomes, verdict: Verdict | None) -> set[On]
         about.add(On.PARTIAL)
     if found.empty:
         about.add(On.EMPTY)
-    if verdict and verdict["state"] == State.LATE:
+    if verdict and verdict["state"] == VerdictState.LATE:
         about.add(On.DEADLINE)
     return about
 

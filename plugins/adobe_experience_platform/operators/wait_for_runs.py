@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from adobe_experience_platform.aep import Activation, Pair, RunStatus, count
@@ -11,6 +11,7 @@ from adobe_experience_platform.delivery import (
     UNKNOWN,
     Job,
     OnConflict,
+    Record,
     Result,
     Submission,
     without_run,
@@ -170,9 +171,9 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         repairs = []
         for job in jobs:
             stored = store.get(REPAIR.format(job.number))
-            if isinstance(stored, dict):
-                orders: Mapping[str, Mapping[str, object]] = stored.get("orders", {})
-                pairs = [pair for pair in job.pairs if pair.audience_id in orders.get(pair.flow_id, {})]
+            if stored is not None:
+                known = Record.from_json(stored).orders
+                pairs = [pair for pair in job.pairs if pair in known]
                 repairs.append(self._submission(context, job, pairs))
         return repairs
 

@@ -1,6 +1,6 @@
 """Records deliveries in flight, as this version of the package leaves them behind.
 
-``python -m tests.upgrade.record NAME`` writes ``recorded/NAME.json``: for each situation what Airflow keeps
+``python -m tests.promises.upgrade.record NAME`` writes ``recorded/NAME.json``: for each situation what Airflow keeps
 of the waiting task (task state, XComs, the trigger's class and arguments). Run it before a change of any of
 these forms, and commit the file: `test_upgrade.py` finishes every recording ever made.
 """

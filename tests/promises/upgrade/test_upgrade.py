@@ -272,7 +272,7 @@ def test_a_newer_event_neither_sends_nor_succeeds(aep: LocalAep, recordings: dic
 
 
 def test_the_newest_recording_has_the_present_form(aep: LocalAep) -> None:
-    """If this fails, the form has changed: `python -m tests.upgrade.record NAME`, then commit the new file."""
+    """If this fails, the form has changed: `python -m tests.promises.upgrade.record NAME`, then commit the new file."""
     forms = [shape(json.loads(path.read_text())) for path in FILES]
     assert shape(record(aep)) in forms
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,8 @@ from adobe_experience_platform.aep.flow_runs import FlowRun
 from adobe_experience_platform.aep.orders import Activation, Pair
 from adobe_experience_platform.delivery.record import VERSION, Answer, Intent, Record, Watermark
 from adobe_experience_platform.delivery.search import WATERMARK_IDS
-from adobe_experience_platform.errors import AepSubmissionError
+from adobe_experience_platform.delivery.states import Event, Reply, SubmissionState
+from adobe_experience_platform.errors import AepSubmissionError, Conflict
 from tests.support.parts import NOW, run_json
 
 LIMIT = 65_535
@@ -22,30 +24,52 @@ LIMIT = 65_535
 
 MOMENTS = st.integers(1, 4_000_000_000_000).map(lambda ms: dt.datetime.fromtimestamp(ms / 1000, tz=dt.UTC))
 WORDS = st.text("abc-123", min_size=1, max_size=6)
-RECORDS = st.builds(
-    Record,
-    max_tries=st.integers(0, 99),
-    orders=st.dictionaries(st.builds(Pair, WORDS, WORDS), st.none() | st.tuples(WORDS, st.booleans()), max_size=8).map(
-        lambda orders: {pair: Activation(*pair, *run) if run else None for pair, run in orders.items()}
-    ),
-    intent=st.none()
-    | st.builds(
+ANSWERS = st.builds(
+    Answer,
+    st.sampled_from([Reply.INCOMPLETE, Reply.CONFLICT, Reply.REFUSED_IN_PART]),
+    st.text(max_size=30),
+    st.none() | st.builds(Conflict, WORDS, WORDS, WORDS),
+)
+
+
+def intents(answers: Any) -> Any:
+    return st.builds(
         Intent,
         at=st.just("2026-03-10T12:00:00+00:00"),
         watermarks=st.dictionaries(
             WORDS, st.builds(Watermark, st.none() | MOMENTS, st.lists(WORDS, max_size=4).map(tuple)), max_size=4
         ),
-        answer=st.none()
-        | st.builds(Answer, st.sampled_from(["incomplete", "conflict", "refused"]), st.text(max_size=30)),
-    ),
-    failed_runs=st.lists(WORDS, max_size=4),
-    doubtful=st.lists(WORDS, max_size=4),
-    lost=st.integers(0, 3),
-    unsure=st.booleans(),
+        answer=answers,
+        doubtful=st.lists(WORDS, max_size=4).map(tuple),
+        wait=st.integers(0, 600).map(float),
+    )
+
+
+STATES = st.one_of(
+    st.just((SubmissionState.READY, None)),
+    st.tuples(st.sampled_from([SubmissionState.OPEN, SubmissionState.REOPENED]), intents(st.none())),
+    st.tuples(st.sampled_from([SubmissionState.INCOMPLETE, SubmissionState.CONFLICT_IN_PART]), intents(ANSWERS)),
 )
 
 
-@given(RECORDS)
+@st.composite
+def records(draw: Any) -> Record:
+    state, intent = draw(STATES)
+    orders = draw(
+        st.dictionaries(st.builds(Pair, WORDS, WORDS), st.none() | st.tuples(WORDS, st.booleans()), max_size=8)
+    )
+    return Record(
+        max_tries=draw(st.integers(0, 99)),
+        orders={pair: Activation(*pair, *run) if run else None for pair, run in orders.items()},
+        state=state,
+        intent=intent,
+        failed_runs=draw(st.lists(WORDS, max_size=4)),
+        lost=draw(st.integers(0, 3)),
+        unsure=draw(st.booleans()),
+    )
+
+
+@given(records())
 def test_a_record_survives_storage(record):
     assert Record.from_json(json.loads(json.dumps(record.to_json()))) == record
 
@@ -61,17 +85,37 @@ def test_a_record_of_another_version_is_refused_and_nothing_is_sent(version):
     [
         {"orders": None},
         {"orders": {"f": None}},
+        {"orders": {"f": {"a": 5}}},
         {"adopted": []},
         {"failed_runs": None},
-        {"doubtful": "x"},
         {"max_tries": "x"},
         {"lost": None},
+        {"state": "odd"},
+        {"state": "open"},
+        {"intent": {}},
         {"intent": {"at": "x"}},
-        {"intent": {"at": "x", "watermarks": {"f": []}, "answer": ["odd"]}},
+        {"state": "open", "intent": {"at": "x", "watermarks": {"f": []}, "answer": ["odd"]}},
+        {"state": "open", "intent": {"at": "x", "watermarks": {}, "answer": None, "doubtful": "x", "wait": 0}},
     ],
 )
-def test_missing_parts_are_read_as_nothing_known(damage):
-    Record.from_json({**Record(max_tries=3).to_json(), **damage})
+def test_a_damaged_record_is_refused_and_never_read_as_empty(damage):
+    with pytest.raises(AepSubmissionError, match="damaged"):
+        Record.from_json({**Record(max_tries=3).to_json(), **damage})
+
+
+@pytest.mark.parametrize("part", ["orders", "adopted", "state", "max_tries", "failed_runs", "lost", "unsure"])
+def test_an_incomplete_record_is_refused(part):
+    kept = Record(max_tries=3).to_json()
+    del kept[part]
+
+    with pytest.raises(AepSubmissionError, match="damaged"):
+        Record.from_json(kept)
+
+
+@pytest.mark.parametrize("value", ["", "{}", [], 5, True, {}])
+def test_what_is_not_a_record_is_refused(value):
+    with pytest.raises(AepSubmissionError, match="damaged"):
+        Record.from_json(value)
 
 
 def ids(count):
@@ -90,8 +134,9 @@ def test_a_full_job_with_its_largest_watermarks_fits_the_store(flows, adopted):
         intent=Intent(
             NOW.isoformat(),
             {flow_id: Watermark(NOW, tuple(ids(share))) for flow_id in flow_ids},
-            Answer("refused", "x" * 600),
+            Answer(Reply.REFUSED_IN_PART, "x" * 600),
         ),
+        state=SubmissionState.REFUSED_IN_PART,
         failed_runs=ids(80),
         lost=2,
     )
@@ -100,19 +145,22 @@ def test_a_full_job_with_its_largest_watermarks_fits_the_store(flows, adopted):
 
 def test_a_record_holds_ids_and_times_only():
     record = Record(3, {Pair("f", "a"): Activation("f", "a", "r", True), Pair("f", "b"): None}, failed_runs=["r0"])
-    record.intent = Intent("2026-03-10T12:00:00+00:00", {"f": Watermark(NOW, ("r9",))})
+    record.move(Event.INTENT, Intent("2026-03-10T12:00:00+00:00", {"f": Watermark(NOW, ("r9",))}))
     assert record.to_json() == {
         "v": 1,
+        "state": "open",
         "orders": {"f": {"a": "r", "b": None}},
         "adopted": {"f": ["a"]},
         "max_tries": 3,
         "failed_runs": ["r0"],
-        "doubtful": [],
         "lost": 0,
+        "unsure": False,
         "intent": {
             "at": "2026-03-10T12:00:00+00:00",
             "watermarks": {"f": [int(NOW.timestamp() * 1000), "r9"]},
             "answer": None,
+            "doubtful": [],
+            "wait": 0.0,
         },
     }
 
@@ -153,7 +201,7 @@ def test_how_far_a_list_is_read(mark, created, reached):
 
 def test_milliseconds_survive_storage():
     moment = dt.datetime(2026, 3, 10, 12, 0, 0, 123_000, tzinfo=dt.UTC)
-    record = Record(1, intent=Intent("", {"f": Watermark(moment, ())}))
+    record = Record(1, state=SubmissionState.OPEN, intent=Intent("", {"f": Watermark(moment, ())}))
     kept = Record.from_json(record.to_json()).intent
     assert kept is not None
     assert kept.watermarks["f"].is_newer(FlowRun.from_json(run_json("r", created=moment)))

@@ -9,7 +9,8 @@ import pytest
 
 from adobe_experience_platform.aep.orders import Activation, Pair
 from adobe_experience_platform.delivery.jobs import Job
-from adobe_experience_platform.delivery.submission import KEY, LOST_LIMIT, Done, OnConflict, Settle, Submission, WaitFor
+from adobe_experience_platform.delivery.steps import Done, OnConflict, Settle, WaitFor
+from adobe_experience_platform.delivery.submission import KEY, LOST_LIMIT, Submission
 from adobe_experience_platform.errors import (
     AepAuthError,
     AepError,

@@ -16,7 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from adobe_experience_platform.aep.orders import Pair
 from adobe_experience_platform.delivery.jobs import Job
-from adobe_experience_platform.delivery.submission import KEY, Done, OnConflict, Settle, Submission
+from adobe_experience_platform.delivery.steps import Done, OnConflict, Settle
+from adobe_experience_platform.delivery.submission import KEY, Submission
 from adobe_experience_platform.errors import AepError
 from tests.support.memory_aep import Crash, Crashes, MemoryAep, MemoryStore
 

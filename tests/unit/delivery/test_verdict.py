@@ -8,7 +8,7 @@ import pytest
 
 from adobe_experience_platform.aep.orders import Pair
 from adobe_experience_platform.delivery.results import Result, without_run
-from adobe_experience_platform.delivery.verdict import RedRun, State, advice_for, judge, message_of, title_of
+from adobe_experience_platform.delivery.verdict import RedRun, VerdictState, advice_for, judge, message_of, title_of
 
 
 def result(audience: str, status: str = "success", exported: int | None = 1200, flow: str = "mail") -> Result:
@@ -57,7 +57,7 @@ def test_a_run_comes_to_one_verdict(results: list[Result], red: dict[str, Any] |
     verdict = judge(results, None if red is None else RedRun(**red))
 
     assert (verdict["state"], title_of(verdict)) == (state, title)
-    assert State(state).is_red is (red is not None)
+    assert VerdictState(state).is_red is (red is not None)
 
 
 @pytest.mark.parametrize("red", [{"plan_failed": True}, {"refused": True, "why": "anna says no"}])

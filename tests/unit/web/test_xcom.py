@@ -11,7 +11,7 @@ import pytest
 from adobe_experience_platform import web
 from adobe_experience_platform.aep import Activation
 from adobe_experience_platform.delivery import task_ids, xcom
-from adobe_experience_platform.delivery.verdict import State
+from adobe_experience_platform.delivery.verdict import VerdictState
 
 SCRIPTS = Path(web.__file__).parent / "static" / "js"
 SHAPES: dict[str, Any] = {
@@ -57,8 +57,8 @@ def test_every_shape_that_the_pages_know_is_compared() -> None:
 
 def test_the_pages_look_of_a_verdict_is_one_of_a_state_that_there_is() -> None:
     [body] = re.findall(r"const VERDICTS = new Map\(\[(.*?)\]\);", source("headline.js"), re.DOTALL)
-    assert set(re.findall(r'\["(\w+)"', body)) <= {state.value for state in State}
-    green = {state.value for state in State if not state.is_red}
+    assert set(re.findall(r'\["(\w+)"', body)) <= {state.value for state in VerdictState}
+    green = {state.value for state in VerdictState if not state.is_red}
     assert green <= set(re.findall(r'\["(\w+)"', body)), "what is not named there is shown as a failure"
 
 
