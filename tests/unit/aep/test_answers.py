@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adobe_experience_platform.aep.answers import NOT_READY_PAUSE, AnswerKind, classify, describe
-from adobe_experience_platform.aep.text import one_line
-from adobe_experience_platform.errors import AepCallError, AepInputError, Conflict
+from adobe_experience_platform.errors import Conflict
 
 XDM = {
     "type": "http://ns.adobe.com/aep/errors/XDM-1012-404",
@@ -195,24 +194,3 @@ def test_texts_are_tried_in_order():
         seen.append(text)
         data = {key: value for key, value in data.items() if value != text}
     assert seen == ["m", "e", "d", "t", "x"]
-
-
-def test_one_line_removes_what_could_forge_a_log():
-    assert one_line("a\r\nb\x00c\u2028d\x1b[31m") == "a b c d [31m"
-    assert one_line("word " * 300, 20) == "word word word word…"
-    assert len(one_line("x" * 10_000)) == 500
-
-
-def test_an_error_says_call_status_code_text_request_and_advice():
-    error = AepCallError(
-        "GET /flows/{id}", status=403, code="403025", text="Profile is not valid", request_id="r1", advice="check"
-    )
-    assert str(error) == ("GET /flows/{id} failed with HTTP 403 [403025]: Profile is not valid (request id r1) → check")
-    assert str(AepCallError("GET /flows/{id}")) == "GET /flows/{id} failed."
-
-
-@pytest.mark.parametrize(("faults", "said"), [(["a"], "1 fault found"), (["a", "b"], "2 faults found")])
-def test_all_faults_of_an_input_are_listed(faults, said):
-    text = str(AepInputError(faults))
-    assert said in text
-    assert all(f"  - {fault}" in text for fault in faults)

@@ -1,0 +1,166 @@
+"""Flow runs as AEP answers them, with every oddity that Adobe's own sources show."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from adobe_experience_platform.aep.flow_runs import Counts, FlowRun, RunStatus
+from tests.support.parts import run_json
+
+MOMENT = dt.datetime(2022, 7, 28, 14, 28, 48, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["success", "Success", "SUCCESS", "completed", "COMPLETED", "Completed"], RunStatus.SUCCESS),
+        (
+            ["partialSuccess", "PARTIAL_SUCCESS", "PartialSuccess", "partial-success", "PARTIAL_FAILURE"],
+            RunStatus.PARTIAL_SUCCESS,
+        ),
+        (
+            ["failed", "Failed", "FAILED", "cancelled", "Cancelled", "canceled", "aborted", "ABORTED"],
+            RunStatus.FAILED,
+        ),
+        (
+            [
+                "inProgress",
+                "IN_PROGRESS",
+                "Processing",
+                "processing",
+                "Waiting",
+                "QUEUED",
+                "SCHEDULED",
+                "pending",
+                "",
+                "teleporting",
+            ],
+            RunStatus.IN_PROGRESS,
+        ),
+    ],
+)
+def test_every_spelling_of_a_run_status_is_folded(words, status):
+    assert {word: RunStatus.fold(word) for word in words} == dict.fromkeys(words, status)
+    assert status.is_terminal is (status is not RunStatus.IN_PROGRESS)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"id": "r"},
+        {"id": "r", "metrics": None},
+        {"id": "r", "metrics": {}},
+        {"id": "r", "metrics": []},
+        {"id": "r", "metrics": {"durationSummary": {"startedAtUTC": 1659018529865}}},
+        {"id": "r", "metrics": {"statusSummary": {}}},
+        {"id": "r", "metrics": {"statusSummary": {"status": None}}},
+        {"id": "r", "metrics": {"recordSummary": {"sourceSummaries": None, "targetSummaries": "x"}}},
+    ],
+)
+def test_a_young_run_is_in_progress_and_names_nobody(data):
+    run = FlowRun.from_json(data)
+    assert run.status is RunStatus.IN_PROGRESS
+    assert run.raw_status == "(no status)"
+    assert not run.audiences
+    assert not run.names(["a"])
+    assert run.completed_at is None
+
+
+@pytest.mark.parametrize("key", ["completedAtUTC", "stoppedAtUTC"])
+def test_the_end_of_a_run_has_two_names(key):
+    run = FlowRun.from_json({"id": "r", "metrics": {"durationSummary": {key: 1659018528000}}})
+    assert run.completed_at == MOMENT
+
+
+def test_counts_of_minus_one_are_unknown_not_negative():
+    counters = {"outputRecordCount": -1, "createdRecordCount": -1, "skippedRecordCount": -1, "failedRecordCount": -1}
+    run = FlowRun.from_json({"id": "r", "metrics": {"recordSummary": counters, "statusSummary": {"status": "failed"}}})
+    assert run.total == Counts(None, None, None)
+
+
+def test_created_records_stand_in_for_missing_output_records():
+    run = FlowRun.from_json({"id": "r", "metrics": {"recordSummary": {"createdRecordCount": 4}}})
+    assert run.total.exported == 4
+
+
+def test_output_records_win_over_created_records_even_when_zero():
+    counters = {"createdRecordCount": 4, "outputRecordCount": 0}
+    assert FlowRun.from_json({"id": "r", "metrics": {"recordSummary": counters}}).total.exported == 0
+
+
+def test_counters_per_audience_come_from_both_sides():
+    run = FlowRun.from_json(
+        {
+            "id": "r",
+            "metrics": {
+                "recordSummary": {
+                    "outputRecordCount": 9,
+                    "sourceSummaries": [
+                        {"entitySummaries": [{"id": "segment:a", "skippedRecordCount": 1}, {"id": "dataset:x"}, 5]},
+                        {"entitySummaries": [{"id": "segment:b", "skippedRecordCount": -1}]},
+                    ],
+                    "targetSummaries": [{"entitySummaries": [{"id": "segment:a", "outputRecordCount": 2}]}],
+                }
+            },
+        }
+    )
+    assert run.audiences == {"a": Counts(2, 1, None), "b": Counts(None, None, None)}
+    assert run.counts_for(("a",), alone=False) == Counts(2, 1, None)
+    assert run.counts_for(("b",), alone=False) == Counts(None, None, None)
+    assert run.counts_for(("b",), alone=True) == Counts(9, None, None)
+
+
+def test_an_imported_audience_is_found_by_either_id():
+    run = FlowRun.from_json(run_json(audiences=["extaud9001"]))
+    assert run.names(("979558ae", "extaud9001"))
+    assert not run.names(("979558ae",))
+
+
+@pytest.mark.parametrize(
+    ("status", "errors", "failed_info", "expected"),
+    [
+        ("failed", [{"code": "C-1", "message": "gone"}], [], ("C-1", "gone")),
+        ("failed", [], [{"code": "ACTIVATION_BATCH-0000-FAILED", "message": "Job aborted."}], None),
+        ("failed", [{"code": "", "message": ""}], [{"code": "F", "message": ""}], ("F", "")),
+        ("failed", None, "x", ("", "")),
+        ("success", [{"code": "W", "message": "noise"}], [], ("W", "noise")),
+        ("inProgress", [{"code": "W", "message": "noise"}], [], ("", "")),
+    ],
+)
+def test_the_first_error_of_an_ended_run_is_kept(status, errors, failed_info, expected):
+    run = FlowRun.from_json(
+        {
+            "id": "r",
+            "metrics": {
+                "statusSummary": {"status": status, "errors": errors},
+                "recordSummary": {"failedInfo": failed_info},
+            },
+        }
+    )
+    assert (run.error_code, run.error_text) == (expected or ("ACTIVATION_BATCH-0000-FAILED", "Job aborted."))
+
+
+def test_errors_listed_on_a_successful_run_do_not_fail_it():
+    run = FlowRun.from_json(
+        {"id": "r", "metrics": {"statusSummary": {"status": "success", "errors": [{"code": "1", "message": "m"}]}}}
+    )
+    assert run.status is RunStatus.SUCCESS
+
+
+def test_foreign_text_of_a_run_fits_one_log_line():
+    run = FlowRun.from_json(
+        {
+            "id": "r",
+            "metrics": {
+                "statusSummary": {
+                    "status": "failed\nroot: all is well",
+                    "errors": [{"code": "x\r\ny", "message": "\x1b[31m" + "long " * 500}],
+                }
+            },
+        }
+    )
+    for text in (run.raw_status, run.error_code, run.error_text):
+        assert text.isprintable()
+        assert len(text) <= 500

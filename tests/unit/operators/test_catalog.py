@@ -1,0 +1,51 @@
+"""The catalog's rows, which judge like the plan."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from adobe_experience_platform.delivery import SETTINGS
+from adobe_experience_platform.errors import AepInputError
+from adobe_experience_platform.operators.catalog import CatalogOperator
+from adobe_experience_platform.operators.plan import PlanJobsOperator
+from tests.support.aep import SEED, LocalAep
+from tests.support.dagtest import captured
+
+
+def plan(**arguments: Any) -> PlanJobsOperator:
+    arguments = {"activation_info": {"mail": ["gold", "silver"]}, "check_conf": False, **arguments}
+    settings = {name: arguments.pop(name) for name in SETTINGS if name in arguments}
+    return PlanJobsOperator(task_id="task", settings=settings, **arguments)
+
+
+def test_the_catalog_judges_like_the_plan(aep: LocalAep, context: Any) -> None:
+    catalog = CatalogOperator(task_id="task").execute(context)
+
+    assert aep.posts() == []
+    for flow_id, audiences in catalog["activation_info"].items():
+        assert plan(activation_info={flow_id: audiences}).execute(context)
+        context["task_state_store"].clear()
+    flows = {flow["flow_id"]: flow for flow in catalog["flows"]}
+    for flow in flows.values():
+        for audience in flow["audiences"]:
+            if not audience["ready"]:
+                with pytest.raises(AepInputError):
+                    plan(activation_info={flow["flow_id"]: [audience["audience_id"]]}).execute(context)
+    assert not flows["off"]["audiences"][0]["ready"]
+
+
+def test_the_catalogs_json_can_be_pasted(aep: LocalAep, context: Any) -> None:
+    with captured() as lines:
+        catalog = CatalogOperator(task_id="task").execute(context)
+
+    [text] = [line for line in lines if line.startswith("To paste into activation_info")]
+    assert json.loads(text.partition("\n")[2]) == catalog["activation_info"]
+
+
+def test_an_empty_sandbox_has_an_empty_catalog(aep: LocalAep, context: Any) -> None:
+    aep.reset({**SEED, "flows": []})
+
+    assert CatalogOperator(task_id="task").execute(context) == {"flows": [], "activation_info": {}}

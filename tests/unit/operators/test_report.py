@@ -1,0 +1,174 @@
+"""The report: what it collects, what it pushes, when it is red."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from adobe_experience_platform.delivery.results import Result
+from adobe_experience_platform.operators.report import DeliveryReportOperator, row_of
+from tests.support.dagtest import captured
+
+
+def result(**changes: Any) -> Result:
+    values = {
+        "flow_id": "mail",
+        "audience_id": "gold",
+        "run_id": "run-1",
+        "status": "success",
+        "records_exported": 12345,
+        "records_skipped": 0,
+        "records_failed": 0,
+        "started_at": "2026-03-10T12:00:00+00:00",
+        "completed_at": "2026-03-10T13:01:02+00:00",
+        "error_code": "",
+        "error": "",
+        "adopted": False,
+    }
+    return Result(**{**values, **changes})  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(
+    ("changes", "row"),
+    [
+        ({}, ("Mail", "gold", "success", "12,345", "0", "1:01:02", "run-1", "")),
+        (
+            {"status": "failed", "error_code": "X-1", "error": "Full.", "records_exported": None},
+            ("Mail", "gold", "failed", "-", "0", "1:01:02", "run-1", "[X-1] Full."),
+        ),
+        (
+            {"status": "partial_success", "adopted": True, "completed_at": "2026-03-10T12:01:02+00:00"},
+            ("Mail", "gold", "partial success (adopted)", "12,345", "0", "1:02", "run-1", ""),
+        ),
+        (
+            {"run_id": None, "status": "not_sent", "started_at": None, "error": "refused", "records_failed": None},
+            ("Mail", "gold", "not sent", "12,345", "-", "-", "-", "refused"),
+        ),
+        (
+            {"completed_at": "2026-03-10T11:00:00+00:00"},
+            ("Mail", "gold", "success", "12,345", "0", "0:00", "run-1", ""),
+        ),
+    ],
+)
+def test_a_row_of_the_report(changes: Any, row: tuple[str, ...]) -> None:
+    assert row_of(result(**changes), {"mail": "Mail"}) == row
+
+
+REPORT = DeliveryReportOperator(
+    task_id="report",
+    plan_task_id="plan",
+    submit_task_id="activate",
+    watch_task_id="watch",
+    task_ids=["plan", "activate", "watch"],
+)
+JOBS = [{"job": 1, "of": 1, "activation_info": {"mail": ["gold", "silver", "bronze"]}}]
+
+
+def reported(context: Any) -> dict[str, Any]:
+    found: dict[str, Any] = context.ti.xcom_pull(context.ti.task_id)
+    return found
+
+
+def test_the_report_of_a_good_delivery(context: Any) -> None:
+    context.ti.xcoms["plan", "return_value"] = [{"job": 1, "of": 1, "activation_info": {"mail": ["gold"]}}]
+    context.ti.xcoms["watch", "progress"] = {"results": [result()]}
+
+    REPORT.execute(context)
+
+    assert reported(context)["results"] == [result()]
+    assert reported(context)["summary"]["success"] == 1
+    assert reported(context)["verdict"] == {
+        "state": "delivered",
+        "label": "Delivered",
+        "headline": "1 delivery to 1 destination, 12,345 records",
+        "advice": [],
+        "failed_tasks": [],
+    }
+
+
+@pytest.mark.parametrize("state", ["failed", "upstream_failed"])
+def test_the_report_is_pushed_before_it_turns_red(context: Any, state: str) -> None:
+    context.ti.xcoms["plan", "return_value"] = JOBS
+    context.ti.xcoms["activate", "submission"] = [
+        {"orders": [["mail", "silver", "run-2", False]], "missing": [["mail", "bronze"]], "missing_is": "unknown"}
+    ]
+    context.ti.xcoms["watch", "progress"] = {"results": [result()]}
+    context.ti.states = {"plan": "success", "activate_0": "failed", "watch": state}
+
+    with pytest.raises(AirflowFailException, match="activate_0"):
+        REPORT.execute(context)
+
+    statuses = {item["audience_id"]: item["status"] for item in reported(context)["results"]}
+    assert statuses == {"gold": "success", "silver": "unknown", "bronze": "unknown"}
+
+
+def test_the_report_without_any_result_names_every_planned_pair(context: Any) -> None:
+    context.ti.xcoms["plan", "return_value"] = JOBS
+    context.ti.states = {"plan": "success", "activate": "upstream_failed"}
+
+    with pytest.raises(AirflowFailException):
+        REPORT.execute(context)
+    assert {item["status"] for item in reported(context)["results"]} == {"not_sent"}
+    assert reported(context)["summary"]["pairs"] == 3
+
+
+def test_the_report_of_a_failed_plan_says_that_nothing_was_sent(context: Any) -> None:
+    context.ti.states = {"plan": "failed", "activate": "upstream_failed"}
+
+    with pytest.raises(
+        AirflowFailException, match=r"^FAILED: nothing was sent\. Failed tasks, the first one first: plan;"
+    ):
+        REPORT.execute(context)
+    assert reported(context)["verdict"]["state"] == "plan_failed"
+
+
+def test_a_plan_that_fails_after_a_clear_does_not_hide_what_was_sent(context: Any) -> None:
+    context.ti.xcoms["activate", "submission"] = [{"orders": [["mail", "gold", "run-1", False]], "missing": []}]
+    context.ti.states = {"plan": "failed", "activate": "upstream_failed"}
+
+    with pytest.raises(AirflowFailException) as failure:
+        REPORT.execute(context)
+    assert "nothing was sent" not in str(failure.value)
+    assert reported(context)["results"][0]["run_id"] == "run-1"
+
+
+def test_the_report_of_a_refused_delivery_says_who_said_no(context: Any) -> None:
+    report = DeliveryReportOperator(
+        task_id="report",
+        plan_task_id="plan",
+        submit_task_id="activate",
+        watch_task_id="watch",
+        approve_task_id="approve",
+        task_ids=["plan", "approve", "activate", "watch"],
+    )
+    context.ti.xcoms["plan", "return_value"] = JOBS
+    context.ti.xcoms["approve", "approval"] = {"approved": False, "why": "anna has rejected this delivery"}
+    context.ti.states = {"plan": "success", "approve": "failed", "activate": "upstream_failed"}
+
+    with pytest.raises(AirflowFailException, match="NOT APPROVED: nothing was sent: anna has rejected this delivery"):
+        report.execute(context)
+
+
+def test_the_report_of_a_campaign_day_that_is_over_says_so(context: Any) -> None:
+    context.ti.xcoms["plan", "campaign_day"] = {"overdue": True}
+    context.ti.states = {"plan": "failed"}
+
+    with pytest.raises(AirflowFailException, match="LATE: no delivery has begun in time"):
+        REPORT.execute(context)
+
+
+def test_a_delivery_that_was_skipped_has_no_report(context: Any) -> None:
+    context.ti.states = dict.fromkeys(("plan", "activate", "watch"), "skipped")
+
+    with pytest.raises(AirflowSkipException):
+        REPORT.execute(context)
+
+
+def test_an_empty_delivery_is_shouted(context: Any) -> None:
+    context.ti.xcoms["watch", "progress"] = {"results": [result(records_exported=0)]}
+
+    with captured() as lines:
+        REPORT.execute(context)
+    assert any(line.startswith("EMPTY DELIVERY: gold → mail delivered 0 records") for line in lines)
