@@ -13,7 +13,7 @@ from typing import Self
 from tools.airflow_settings import REPOSITORY
 from tools.process_session import ProcessSession
 
-MODEL = "tests/unit/test_submission_model.py"
+MODEL = "tests/unit/delivery/test_submission_model.py"
 SECONDS = 3600.0
 
 

@@ -26,7 +26,7 @@ def test_the_provider_finds_what_was_delivered(uv: Callable[..., str], tmp_path:
 
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     done = subprocess.run(
-        [*command, "tests/unit/test_lineage.py"],
+        [*command, "tests/unit/operators/test_lineage.py"],
         env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTEST_ADDOPTS": ""},
         cwd=REPOSITORY,
         capture_output=True,

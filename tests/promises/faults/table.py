@@ -1,6 +1,6 @@
 """What becomes of every call under every fault: the table that the tests play and docs/faults.md shows.
 
-``python -m tests.faults.table`` writes docs/faults.md.
+``python -m tests.promises.faults.table`` writes docs/faults.md.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ TABLE: dict[str, tuple[End, ...]] = {
 INTRO = """\
 # What becomes of every call under every fault
 
-This page is written by `python -m tests.faults.table`, and the tests in `tests/faults` play each cell over real
+This page is written by `python -m tests.promises.faults.table`, and the tests in `tests/promises/faults` play each cell over real
 sockets, with the hook of the workers and with that of the triggerer.
 
 A call that fails says which call it was, the HTTP status, AEP's code and words, the request id, and what to do next.

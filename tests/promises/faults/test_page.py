@@ -6,4 +6,4 @@ from tests.promises.faults.table import PAGE, render
 
 
 def test_the_page_is_the_table() -> None:
-    assert PAGE.read_text() == render(), "run: python -m tests.faults.table"
+    assert PAGE.read_text() == render(), "run: python -m tests.promises.faults.table"
