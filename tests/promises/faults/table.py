@@ -118,8 +118,8 @@ TABLE: dict[str, tuple[End, ...]] = {
 INTRO = """\
 # What becomes of every call under every fault
 
-This page is written by `python -m tests.promises.faults.table`, and the tests in `tests/promises/faults` play each cell over real
-sockets, with the hook of the workers and with that of the triggerer.
+This page is written by `python -m tests.promises.faults.table`, and the tests in `tests/promises/faults` play each cell
+over real sockets, with the hook of the workers and with that of the triggerer.
 
 A call that fails says which call it was, the HTTP status, AEP's code and words, the request id, and what to do next.
 The time of a whole answer is bounded by the connection's `timeout`, also when its bytes dribble, and its size by
