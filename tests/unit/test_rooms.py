@@ -19,22 +19,8 @@ ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 OUTSIDE = [path for folder in ("dags", "examples", "tools", "lab") for path in (REPOSITORY / folder).rglob("*.py")]
 CORE = ("errors", "aep", "delivery")
 HEAVY = ("airflow", "aiohttp", "fastapi", "requests", "sqlalchemy", "urllib3", "pydantic")
-UNDER_WAY = {
-    "campaigns/dags.py",
-    "campaigns/file.py",
-    "campaigns/values.py",
-    "delivery/submission.py",
-    "notifications/facts.py",
-    "notifications/notices.py",
-    "operators/approve.py",
-    "operators/base.py",
-    "operators/lineage.py",
-    "operators/plan.py",
-    "operators/report.py",
-    "pipeline.py",
-    "triggers/progress.py",
-}
-OFFERED = {"delivery": {"blocks", "values"}, "operators": {"approve"}, "web": {"app"}}
+UNDER_WAY = {"delivery/submission.py", "operators/base.py", "operators/plan.py", "pipeline.py", "triggers/progress.py"}
+OFFERED = {"delivery": {"blocks", "values"}, "web": {"app"}}
 """Modules that a face offers without loading them, as they take long."""
 
 

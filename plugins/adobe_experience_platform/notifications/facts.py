@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import conf
+from airflow.sdk.execution_time.xcom import XCom
 
 from adobe_experience_platform.aep import one_line
 from adobe_experience_platform.delivery import task_ids, xcom
@@ -95,8 +96,6 @@ def known_of_late_run(context: Mapping[str, Any], group: str, zone: str) -> Deli
 
 def _pull(dag_id: str, run_id: str, task_id: str, key: str, *, all_of_them: bool = False) -> Any:
     """Read an XCom, also outside of the task's own process; None where it is not there or cannot be read."""
-    from airflow.sdk.execution_time.xcom import XCom
-
     place = {"key": key, "dag_id": dag_id, "task_id": task_id, "run_id": run_id}
     read: Callable[..., Any] = XCom.get_all if all_of_them else XCom.get_one
     try:

@@ -70,10 +70,9 @@ def fill_events(context: Context, outlets: Iterable[Any], results: Iterable[Resu
 def openlineage_of(results: Iterable[Result], names: Mapping[str, str]) -> Any:
     """Return OpenLineage's description of a delivery: each flow is a data set that was written.
 
-    Only its provider calls this, so only then is it imported.
-
     :param names: id → name.
     """
+    # load time: only OpenLineage's provider calls this, and it may be missing
     from airflow.providers.common.compat.openlineage.facet import (
         DocumentationDatasetFacet,
         OutputDataset,

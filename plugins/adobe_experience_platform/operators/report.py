@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from adobe_experience_platform.aep import one_line
 from adobe_experience_platform.delivery import (
@@ -128,8 +129,6 @@ class DeliveryReportOperator(BaseOperator):
         self, context: Context, results: Sequence[Result], summary: Mapping[str, int], *, failed: bool
     ) -> None:
         """Count what is new since this run's last report: a repair must not count its successes twice."""
-        from airflow.sdk.execution_time.context import NEVER_EXPIRE
-
         ti = context["ti"]
         try:
             place = ti.xcom_pull(task_ids=self.plan_task_id, key=xcom.PLACE) or {}
