@@ -1,9 +1,10 @@
-"""The documents say what the code does: texts, parameters, floors, links and commands are compared with it."""
+"""The documents say what the code does: texts, parameters, rooms, links and commands are compared with it."""
 
 from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,25 @@ def test_every_key_of_a_campaign_file_is_documented() -> None:
     text = (REPOSITORY / "docs" / "campaigns.md").read_text(encoding="utf-8")
     table = text.partition("## Every key")[2].partition("## When")[0]
     assert [key for key in Campaign.model_fields if f"`{key}`" not in table] == []
+
+
+def test_contributing_draws_the_rooms_in_the_order_of_the_contract() -> None:
+    lint = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]
+    [layers] = [contract["layers"] for contract in lint["contracts"] if contract["type"] == "layers"]
+    [forbidden] = [contract["source_modules"] for contract in lint["contracts"] if contract["type"] == "forbidden"]
+    picture = (REPOSITORY / "CONTRIBUTING.md").read_text().partition("```text\n")[2].partition("```")[0]
+    rooms = {
+        path.stem for path in PACKAGE.iterdir() if path.suffix in ("", ".py") and path.stem.strip("_") == path.stem
+    }
+
+    above, below = ([set(line[:45].split()) & rooms for line in part.splitlines()] for part in picture.split("──\n"))
+    assert [floor for floor in above + below if floor] == [set(layer.split(" : ")) for layer in layers]
+    assert set().union(*above, *below) == rooms
+    assert {f"{PACKAGE.name}.{room}" for room in set().union(*below)} == set(forbidden)
+
+
+def test_contributing_names_files_that_exist() -> None:
+    named = re.findall(r"`([a-z_]+/[a-z_/]+(?:\.py|/))`", (REPOSITORY / "CONTRIBUTING.md").read_text())
+
+    assert len(named) > 10
+    assert [path for path in named if not any((place / path).exists() for place in (REPOSITORY, PACKAGE))] == []
