@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, create_model, model_validator
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, Pair, short_repr
 from adobe_experience_platform.delivery import (
-    MAX_PAIRS_PER_JOB,
     MAX_PAIRS_PER_RUN,
     Approval,
     CampaignDay,
+    DeliverySettings,
     blocks,
     split,
     values,
@@ -115,27 +115,32 @@ def _when(value: object) -> object:
     return {"cron": value} if isinstance(value, str) else value
 
 
-class Policies(blocks.Block):
-    """What to do when something is in the way, and limits: as the parameters of ``aep_adhoc_activation``."""
+POLICIES = (
+    "on_conflict",
+    "on_partial_success",
+    "max_export_age_hours",
+    "max_audiences_per_job",
+    "poll_interval",
+    "export_timeout_minutes",
+    "activation_timeout_minutes",
+)
+"""The settings of a delivery that stand in the block ``policies``; the others have keys of their own."""
 
-    on_conflict: Literal["wait", "adopt", "fail"] = Field(
-        "wait", description="What to do if the audience is already being delivered."
-    )
-    on_partial_success: Literal["fail", "accept"] = Field("fail", description="What to do if AEP delivers only part.")
-    max_export_age_hours: Annotated[float, Field(ge=0, le=8760)] | None = Field(
-        36, description="Refuse to deliver a snapshot older than this; null: any age."
-    )
-    max_audiences_per_job: Annotated[int, Field(ge=1, le=MAX_PAIRS_PER_JOB)] = Field(
-        MAX_PAIRS_PER_JOB, description="AEP takes 80 at most."
-    )
-    poll_interval: Annotated[float, Field(ge=1, le=3600)] = Field(
-        30, description="Longest pause between two looks at AEP, in seconds."
-    )
-    export_timeout_minutes: Annotated[float, Field(ge=0, le=10080)] = Field(
-        240, description="How long to wait for AEP's segment export."
-    )
-    activation_timeout_minutes: Annotated[float, Field(ge=0, le=10080)] = Field(
-        180, description="How long to wait for the delivery."
+
+def _policy(name: str) -> tuple[Any, Any]:
+    """Return a setting as a field of this file: the same type, limits, default and words."""
+    field = DeliverySettings.model_fields[name]
+    return field.rebuild_annotation(), Field(field.default, description=field.description or field.title)
+
+
+if TYPE_CHECKING:
+    Policies = DeliverySettings
+else:
+    Policies = create_model(
+        "Policies",
+        __base__=blocks.Block,
+        __doc__="What to do when something is in the way, and limits: as the parameters of ``aep_adhoc_activation``.",
+        **{name: _policy(name) for name in POLICIES},
     )
 
 

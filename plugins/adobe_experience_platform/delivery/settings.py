@@ -41,7 +41,7 @@ def _sandbox(value: str) -> str:
 
 def _no_bool(value: object) -> object:
     if isinstance(value, bool):
-        raise ValueError  # Python counts True as 1
+        raise ValueError("enter a number, without quotes")  # Python counts True as 1
     return value
 
 
@@ -55,8 +55,8 @@ def _true_or_false(value: object) -> object:
 
 
 YesNo = Annotated[bool, BeforeValidator(_true_or_false)]
-Number = Annotated[float, BeforeValidator(_no_bool)]
-Minutes = Annotated[Number, Field(ge=0, le=7 * 24 * 60)]
+NoBool = BeforeValidator(_no_bool)
+Minutes = Annotated[float, Field(ge=0, le=7 * 24 * 60), NoBool]
 
 
 def _setting(default: Any, title: str, text: str = "", section: str = "", **shown: str) -> Any:
@@ -103,10 +103,10 @@ class DeliverySettings(BaseModel):
         fail="the run fails",
         accept="accept it",
     )
-    max_export_age_hours: Annotated[Number, Field(ge=0, le=24 * 365)] | None = _setting(
+    max_export_age_hours: Annotated[float, Field(ge=0, le=24 * 365), NoBool] | None = _setting(
         36,
         "Oldest snapshot (hours)",
-        "Refuse to deliver a daily snapshot older than this. Empty: any age.",
+        "Refuse to deliver a daily snapshot older than this. Empty or null: any age.",
         POLICIES,
     )
     api_version: Literal["v2", "v1"] = _setting(
@@ -117,13 +117,13 @@ class DeliverySettings(BaseModel):
         v2="v2 (recommended by Adobe)",
         v1="v1 (sends the export job's id)",
     )
-    max_audiences_per_job: Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=MAX_PAIRS_PER_JOB)] = _setting(
+    max_audiences_per_job: Annotated[int, Field(ge=1, le=MAX_PAIRS_PER_JOB), NoBool] = _setting(
         MAX_PAIRS_PER_JOB,
         "Audiences per job",
         "At most 80; an audience counts once per destination. Larger deliveries become several jobs.",
         LIMITS,
     )
-    poll_interval: Annotated[Number, Field(ge=1, le=3600)] = _setting(
+    poll_interval: Annotated[float, Field(ge=1, le=3600), NoBool] = _setting(
         30, "Longest pause between two polls (seconds)", "", LIMITS
     )
     export_timeout_minutes: Minutes = _setting(240, "Wait for the daily export (minutes)", "", LIMITS)
