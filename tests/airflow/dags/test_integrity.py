@@ -91,8 +91,9 @@ def test_parsing_imports_nothing_heavy(parsed: dict[str, Any], record_property: 
 
     assert imported == []
     assert {name.rpartition(".")[0] for name in parsed["own_models"]} == {
-        "adobe_experience_platform.campaigns.file",
+        "adobe_experience_platform.delivery.blocks",
         "adobe_experience_platform.delivery.settings",
+        "adobe_experience_platform.notifications.notices",
     }
 
 
