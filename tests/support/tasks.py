@@ -21,7 +21,9 @@ class Store(dict[str, Any]):
         from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
         assert retention is NEVER_EXPIRE, "a record that expires would let a delivery be sent twice"
-        self[key] = json.loads(json.dumps(value))
+        kept = json.loads(json.dumps(value))
+        assert kept == value, "Airflow's store takes JSON values only: no tuples"
+        self[key] = kept
 
 
 class TaskInstance:

@@ -69,7 +69,11 @@ class Intent:
     def to_json(self) -> dict[str, object]:
         """Return the intent as JSON."""
         marks = {flow_id: [_millis(mark.newest), *mark.ids] for flow_id, mark in self.watermarks.items()}
-        answer = self.answer and [self.answer.reply.value, self.answer.text, self.answer.conflict]
+        answer = None
+        if self.answer is not None:
+            conflict = self.answer.conflict
+            # A list: Airflow's store takes JSON values only, and a tuple is none.
+            answer = [self.answer.reply.value, self.answer.text, list(conflict) if conflict is not None else None]
         return {
             "at": self.at,
             "watermarks": marks,
