@@ -19,7 +19,8 @@ ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 OUTSIDE = [path for folder in ("dags", "examples", "tools", "lab") for path in (REPOSITORY / folder).rglob("*.py")]
 CORE = ("errors", "aep", "delivery")
 HEAVY = ("airflow", "aiohttp", "fastapi", "requests", "sqlalchemy", "urllib3", "pydantic")
-UNDER_WAY = {"delivery/submission.py", "operators/base.py", "operators/plan.py", "pipeline.py", "triggers/progress.py"}
+UNDER_WAY = {"operators/base.py", "pipeline.py", "triggers/progress.py"}
+"""Being rewritten; the set goes when they are done."""
 OFFERED = {"delivery": {"blocks", "values"}, "web": {"app"}}
 """Modules that a face offers without loading them, as they take long."""
 
