@@ -4,7 +4,7 @@ A *call* (:mod:`.endpoints`) is a generator that yields requests and is sent res
 """
 
 from . import auth, endpoints
-from .answers import AnswerKind, AnswerReading, classify, conflict_in
+from .answers import AnswerKind, AnswerReading, classify
 from .connection import CONN_TYPE, DEFAULT_CONN_ID, AepConnection, conn_id_fault
 from .diagnosis import explain
 from .endpoints import PAGE_SIZE, Call, Request, Response
@@ -47,7 +47,6 @@ __all__ = [
     "auth",
     "by_flow",
     "classify",
-    "conflict_in",
     "conn_id_fault",
     "count",
     "destination_url",

@@ -68,16 +68,19 @@ FLOW = flow_json(
 ORDER = {"segment": "gold", "order": "flow-1", "statusURL": "https://platform.adobe.io/data/x/runs/run-1"}
 RECORD = {
     "v": 1,
+    "state": "conflict",
     "orders": {"flow-1": {"gold": "run-1", "silver": None}},
     "adopted": {"flow-1": ["gold"]},
     "max_tries": 3,
     "failed_runs": ["run-0"],
-    "doubtful": [],
     "lost": 1,
+    "unsure": True,
     "intent": {
         "at": "2026-03-10T12:00:00+00:00",
         "watermarks": {"flow-1": [1659018929923, "run-0"]},
-        "answer": ["conflict", "Run already going on"],
+        "answer": ["conflict", "Run already going on", ["flow-1", "silver", "run-2"]],
+        "doubtful": [],
+        "wait": 0.0,
     },
 }
 

@@ -120,6 +120,48 @@ def test_what_is_not_a_record_is_refused(value):
         Record.from_json(value)
 
 
+def open_record(**intent):
+    """Return the stored form of a record with an answered POST, with changes to its intent."""
+    post = Intent("", {"f": Watermark(NOW, ("r0",))}, Answer(Reply.CONFLICT, "busy", Conflict("f", "a", "r9")), ("r1",))
+    kept = Record(3, {Pair("f", "a"): None}, SubmissionState.CONFLICT, post).to_json()
+    return {**kept, "intent": {**post.to_json(), **intent}}
+
+
+@pytest.mark.parametrize("part", ["at", "watermarks", "answer", "doubtful", "wait"])
+def test_an_incomplete_intent_is_refused(part):
+    kept = open_record()
+    assert Record.from_json(kept).to_json() == kept
+    del kept["intent"][part]
+
+    with pytest.raises(AepSubmissionError, match="damaged"):
+        Record.from_json(kept)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"watermarks": {"f": []}},
+        {"watermarks": {"f": ["now"]}},
+        {"watermarks": {"f": [1e300]}},
+        {"watermarks": {"f": [1, 2]}},
+        {"answer": None},
+        {"answer": ["odd", "", None]},
+        {"answer": ["conflict", "busy"]},
+        {"answer": ["conflict", "busy", ["f", "a"]]},
+        {"answer": ["conflict", "busy", "r9"]},
+    ],
+)
+def test_a_damaged_intent_is_refused(damage):
+    with pytest.raises(AepSubmissionError, match="damaged"):
+        Record.from_json(open_record(**damage))
+
+
+@pytest.mark.parametrize("damage", [{"state": "ready"}, {"state": "open"}, {"lost": float("nan")}, {"intent": None}])
+def test_parts_that_contradict_each_other_are_refused(damage):
+    with pytest.raises(AepSubmissionError, match="damaged"):
+        Record.from_json({**open_record(), **damage})
+
+
 def ids(count):
     return [str(uuid.uuid4()) for _ in range(count)]
 
@@ -166,6 +208,67 @@ def test_a_record_holds_ids_and_times_only():
         },
     }
 
+
+# -- steps
+
+
+def opened(*events):
+    """Return a record whose first POST is open, after these steps."""
+    record = Record(3)
+    for event in (Event.INTENT, *events):
+        record.move(event, Intent("", {}, doubtful=("r1",)) if event is Event.INTENT else None)
+    return record
+
+
+def test_a_step_that_the_table_does_not_have_is_an_error_and_changes_nothing():
+    record = Record(3)
+    with pytest.raises(ValueError, match="'lost' cannot happen while a submission is 'ready'"):
+        record.move(Reply.LOST)
+    assert record == Record(3)
+
+
+@pytest.mark.parametrize("end", [Reply.ACCEPTED, Reply.NOT_SENT, Event.FOUND])
+def test_what_is_ready_has_no_intent(end):
+    assert opened(end) == Record(3)
+
+
+def test_what_was_not_sent_opens_the_earlier_post_again():
+    record = opened(Event.INTENT)
+    earlier = Intent("earlier", {})
+    record.move(Reply.NOT_SENT, earlier)
+    assert (record.state, record.intent) == (SubmissionState.OPEN, earlier)
+
+
+def test_a_persons_clear_forgets_the_answer_and_the_runs_that_will_never_tell():
+    record = opened(Reply.INCOMPLETE)
+    record.intent.answer = Answer(Reply.INCOMPLETE)
+    record.move(Event.CLEARED)
+    assert (record.state, record.failed_runs) == (SubmissionState.OPEN, ["r1"])
+    assert (record.intent.answer, record.intent.doubtful) == (None, ())
+
+
+@pytest.mark.parametrize(
+    ("events", "unsure"),
+    [
+        ((), False),
+        ((Reply.LOST,), False),
+        ((Event.INTENT,), True),
+        ((Event.ABSENT,), True),
+        ((Reply.NOT_SENT,), False),
+        ((Reply.CONFLICT, Event.ABSENT), False),
+        ((Reply.REFUSED, Event.ABSENT), False),
+        ((Reply.INCOMPLETE, Event.ABSENT), False),
+        ((Reply.INCOMPLETE, Event.CLEARED, Event.ABSENT), True),
+        ((Reply.CONFLICT_IN_PART, Event.ABSENT), True),
+        ((Reply.REFUSED_IN_PART, Event.ABSENT), True),
+        ((Reply.NOT_READY_IN_PART, Event.ABSENT), True),
+    ],
+)
+def test_it_is_unsure_after_a_post_that_may_have_started_something(events, unsure):
+    assert opened(*events).unsure is unsure
+
+
+# -- watermarks
 
 MINUTE = dt.timedelta(minutes=1)
 

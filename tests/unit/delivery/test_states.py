@@ -4,10 +4,29 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from adobe_experience_platform.delivery.states import TRANSITIONS, UNCERTAIN, Event, Reply, SubmissionState, after
+from adobe_experience_platform.delivery.states import (
+    TRANSITIONS,
+    UNCERTAIN,
+    Event,
+    Reply,
+    SubmissionState,
+    after,
+    reply_of,
+)
+from adobe_experience_platform.errors import (
+    AepAuthError,
+    AepConflictError,
+    AepLostAnswerError,
+    AepNotFoundError,
+    AepNotReadyError,
+    AepRequestError,
+    AepTransientError,
+    Conflict,
+)
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "exactly-once.md"
 
@@ -47,3 +66,34 @@ def test_only_an_open_post_is_answered(state: SubmissionState) -> None:
 @pytest.mark.parametrize("state", sorted(UNCERTAIN))
 def test_what_may_have_started_is_never_ready_by_a_clear_alone(state: SubmissionState) -> None:
     assert after(state, Event.CLEARED) is not SubmissionState.READY
+
+
+@pytest.mark.parametrize("state", [SubmissionState.OPEN, SubmissionState.REOPENED, SubmissionState.INCOMPLETE])
+def test_silence_of_aep_closes_no_post_that_was_not_refused(state: SubmissionState) -> None:
+    assert after(state, Event.ABSENT) is state
+
+
+def test_what_aep_lists_late_is_waited_for_unless_its_answer_is_certain() -> None:
+    certain = {
+        SubmissionState.READY,
+        SubmissionState.INCOMPLETE,
+        SubmissionState.CONFLICT,
+        SubmissionState.REFUSED,
+    }
+    assert set(SubmissionState) - UNCERTAIN == certain
+
+
+@pytest.mark.parametrize(
+    ("error", "alone", "several"),
+    [
+        (AepConflictError("POST", Conflict("f", "a", "r")), Reply.CONFLICT, Reply.CONFLICT_IN_PART),
+        (AepRequestError("POST"), Reply.REFUSED, Reply.REFUSED_IN_PART),
+        (AepNotReadyError("POST"), Reply.NOT_SENT, Reply.NOT_READY_IN_PART),
+        (AepLostAnswerError("POST"), Reply.LOST, Reply.LOST),
+        (AepAuthError("POST"), Reply.NOT_SENT, Reply.NOT_SENT),
+        (AepNotFoundError("POST"), Reply.NOT_SENT, Reply.NOT_SENT),
+        (AepTransientError("POST"), Reply.NOT_SENT, Reply.NOT_SENT),
+    ],
+)
+def test_a_400_is_certain_for_a_pair_alone_only(error: Any, alone: Reply, several: Reply) -> None:
+    assert (reply_of(error, 1), reply_of(error, 2)) == (alone, several)
