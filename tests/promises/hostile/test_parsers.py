@@ -66,7 +66,7 @@ FLOW = flow_json(
     "flow-1", SELECTOR, lastRunDetails={"state": "success", "completedAtUTC": 1659018929923}, runs="/runs?property=x"
 )
 ORDER = {"segment": "gold", "order": "flow-1", "statusURL": "https://platform.adobe.io/data/x/runs/run-1"}
-RECORD = {
+RECORD: dict[str, Any] = {
     "v": 1,
     "state": "conflict",
     "orders": {"flow-1": {"gold": "run-1", "silver": None}},
@@ -305,6 +305,10 @@ def test_connections(fields: dict[str, str], extra: Any, sandbox: str | None) ->
     assert 0 < parsed.timeout <= 600
 
 
+def test_the_record_that_is_spoiled_here_can_be_read_whole() -> None:
+    assert Record.from_json(RECORD).to_json() == RECORD
+
+
 @given(spoiled(RECORD))
 def test_records(data: Any) -> None:
     if isinstance(data, dict):
@@ -383,7 +387,10 @@ DEEP_READERS = {
     "record's version": lambda value: Record.from_json({**RECORD, "v": value}),
     "record's run": lambda value: Record.from_json({**RECORD, "orders": {"f": {"a": value}}}),
     "record's watermark": lambda value: Record.from_json(
-        {**RECORD, "intent": {"watermarks": {"f": [1, value]}, "answer": [value, value]}}
+        {**RECORD, "intent": {**RECORD["intent"], "watermarks": {"f": [1, value]}}}
+    ),
+    "record's answer": lambda value: Record.from_json(
+        {**RECORD, "intent": {**RECORD["intent"], "answer": ["conflict", value, [value, value, value]]}}
     ),
     "connection's extra": lambda value: AepConnection.parse(
         SimpleNamespace(**CONNECTION),  # type: ignore[arg-type]

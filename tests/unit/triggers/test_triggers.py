@@ -14,6 +14,9 @@ from airflow.sdk.serde import deserialize, serialize
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 from airflow.triggers.shared_stream import SharedStreamManager
 
+from adobe_experience_platform.aep.orders import Pair
+from adobe_experience_platform.delivery.record import Intent, Record, Watermark
+from adobe_experience_platform.delivery.states import Event, Reply
 from adobe_experience_platform.triggers import base, flow_run
 from adobe_experience_platform.triggers.base import EVENT_VERSION
 from adobe_experience_platform.triggers.flow_run import FlowRunTrigger
@@ -65,7 +68,7 @@ def started(aep: LocalAep, *audience_ids: str, **run: Any) -> list[list[Any]]:
 def many(place: dict[str, Any], **changes: Any) -> list[Any]:
     place = {**place, **changes}
     orders = [["mail", "gold", "run-1", False], ["mail", "partner", "run-2", True]]
-    record = {"v": 1, "orders": {"mail": {"gold": None}}, "max_tries": 3, "failed_runs": []}
+    record = Record(3, {Pair("mail", "gold"): None}).to_json()
     aliases = {"partner": "partner-77"}
     return [
         SegmentExportTrigger(activation_info={"mail": ["gold"]}, aliases=aliases, least_seconds=3, **place),
@@ -432,14 +435,11 @@ def test_a_killed_wait_says_what_goes_on_in_aep(aep: LocalAep, place: dict[str, 
 
 def record_of(aep: LocalAep, *audience_ids: str) -> dict[str, Any]:
     """Return the record of a POST whose answer was lost, written before the given moment's runs."""
-    return {
-        "v": 1,
-        "orders": {"mail": dict.fromkeys(audience_ids)},
-        "max_tries": 3,
-        "failed_runs": [],
-        "lost": 1,
-        "intent": {"at": "2026-01-01T00:00:00+00:00", "watermarks": {"mail": [aep.state()["now"] - 1]}, "answer": None},
-    }
+    newest = dt.datetime.fromtimestamp((aep.state()["now"] - 1) / 1000, tz=dt.UTC)
+    record = Record(3, {Pair("mail", audience_id): None for audience_id in audience_ids})
+    record.move(Event.INTENT, Intent("2026-01-01T00:00:00+00:00", {"mail": Watermark(newest, ())}))
+    record.move(Reply.LOST)
+    return record.to_json()
 
 
 @pytest.mark.usefixtures("quick")
