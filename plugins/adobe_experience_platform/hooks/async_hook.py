@@ -54,6 +54,7 @@ class AdobeExperiencePlatformAsyncHook:
         self.sandbox_name = sandbox_name
         self._settings: AepConnection | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._reading = asyncio.Lock()
 
     async def __aenter__(self) -> AdobeExperiencePlatformAsyncHook:
         return self
@@ -70,23 +71,27 @@ class AdobeExperiencePlatformAsyncHook:
             self._session = None
 
     async def settings(self, *, again: bool = False) -> AepConnection:
-        """Return the checked connection, read without blocking the event loop.
+        """Return the checked connection, read without blocking the event loop; calls that begin together read it once.
+
+        Several readings at a time would tie the lock of a task's channel to its supervisor to this event loop, and a
+        task that waits without a triggerer uses a new one for each wait.
 
         :param again: read it again: a rotated secret takes effect without a restart.
         """
-        if self._settings is None or again:
-            if fault := conn_id_fault(self.aep_conn_id):
-                raise AepConnectionConfigError(f"aep_conn_id {fault}")
-            try:
-                connection = await BaseHook.aget_connection(self.aep_conn_id)
-            except AirflowNotFoundException:
-                raise no_connection(self.aep_conn_id) from None
-            extra = await connection.aextra_dejson()
-            fresh = AepConnection.parse(connection, extra, self.sandbox_name)
-            if fresh != self._settings:
-                await self.close()
-            self._settings = fresh
-        return self._settings
+        async with self._reading:
+            if self._settings is None or again:
+                if fault := conn_id_fault(self.aep_conn_id):
+                    raise AepConnectionConfigError(f"aep_conn_id {fault}")
+                try:
+                    connection = await BaseHook.aget_connection(self.aep_conn_id)
+                except AirflowNotFoundException:
+                    raise no_connection(self.aep_conn_id) from None
+                extra = await connection.aextra_dejson()
+                fresh = AepConnection.parse(connection, extra, self.sandbox_name)
+                if fresh != self._settings:
+                    await self.close()
+                self._settings = fresh
+            return self._settings
 
     async def call(self, call: Call[T]) -> T:
         """Carry out a call of :mod:`.endpoints` and return what it returns."""

@@ -18,7 +18,7 @@ from adobe_experience_platform.delivery import (
     summarize,
     xcom,
 )
-from adobe_experience_platform.errors import AepDeliveryError, AepError, AepInputError, AepTransientError
+from adobe_experience_platform.errors import AepDeliveryError, AepError, AepInputError, AepNotFoundError, AepTransientError
 from adobe_experience_platform.hooks import metrics
 from adobe_experience_platform.triggers import FlowRunTrigger, polling
 
@@ -74,14 +74,21 @@ class WatchingTask(AepTask):
         return self._watched(context, deliveries, aliases, self._wait(context, trigger, deadline))
 
     def _read_results(self, deliveries: Sequence[Activation], aliases: Mapping[str, str]) -> list[Result]:
+        """Ask AEP once.
+
+        :raises AepError: if any run could not be read: a verdict or a repair must not go by a part of the truth.
+        """
         run_ids = list(dict.fromkeys(item.run_id for item in deliveries))
         metrics.count(metrics.POLLS, {"poll": "runs", **self._tags()})
         try:
-            snapshot = self._ask(lambda hook: polling.read_runs(hook, run_ids, polling.Bulk()))
+            runs = self._ask(lambda hook: polling.read_runs(hook, run_ids, polling.Bulk())).runs
+            for run in runs.values():
+                if isinstance(run, AepError) and not isinstance(run, AepNotFoundError):
+                    raise run
         except AepError:
             metrics.count(metrics.POLLS_FAILED, {"poll": "runs", **self._tags()})
             raise
-        return results_of(deliveries, snapshot.runs, aliases)
+        return results_of(deliveries, runs, aliases)
 
     def _watched(
         self, context: Context, deliveries: Sequence[Activation], aliases: Mapping[str, str], event: object

@@ -7,6 +7,7 @@ import datetime as dt
 import json
 
 import pytest
+from airflow.sdk import BaseHook
 
 from adobe_experience_platform.aep import auth, endpoints, transport
 from adobe_experience_platform.aep.orders import Pair
@@ -271,6 +272,27 @@ def test_a_rotated_secret_takes_effect_where_a_hook_lives_long(aep, connect, mak
     hook.call(export_jobs())
     hook.call(export_jobs())
     assert aep.minted == 2
+
+
+def test_calls_that_begin_together_read_the_connection_once(aep, connect, monkeypatch):
+    """A task's channel to its supervisor does not bear several readings in each of two event loops."""
+    read = 0
+    usual = BaseHook.aget_connection
+
+    async def counted(conn_id):
+        nonlocal read
+        read += 1
+        await asyncio.sleep(0)
+        return await usual(conn_id)
+
+    monkeypatch.setattr(BaseHook, "aget_connection", counted)
+
+    async def together():
+        async with AdobeExperiencePlatformAsyncHook("aep_test") as hook:
+            await asyncio.gather(*(hook.settings() for _ in range(5)))
+
+    asyncio.run(together())
+    assert read == 1
 
 
 def test_two_secrets_are_valid_while_one_is_replaced(aep, connect, make):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
+from adobe_experience_platform.aep.transport import ATTEMPTS
 from adobe_experience_platform.delivery import SETTINGS
 from adobe_experience_platform.delivery.results import NOT_SENT, UNKNOWN
 from adobe_experience_platform.errors import (
@@ -16,6 +17,7 @@ from adobe_experience_platform.errors import (
     AepExportError,
     AepInputError,
     AepSubmissionError,
+    AepTransientError,
 )
 from adobe_experience_platform.operators.activate import AdHocActivationOperator
 from adobe_experience_platform.operators.latest_export import LatestSegmentExportOperator
@@ -317,6 +319,22 @@ def test_a_clear_sends_exactly_what_failed_and_a_retry_nothing(aep: LocalAep, co
     assert watcher().execute_complete(context, DONE)["summary"]["success"] == 2
     assert watcher().execute(context.retried())["summary"]["success"] == 2
     assert len(aep.posts()) == 1
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_repair_begins_only_when_every_run_could_be_read(aep: LocalAep, context: Any) -> None:
+    submitted(context, aep, gold="failed")
+    deferred(lambda: watcher().execute(context))
+    failed = context.ti.xcoms["activate", "submission"][0]["orders"][0][2]
+    aep.change_settings(bulk_refused=True)
+    aep.add_faults({"kind": "status", "status": 503, "path": f"*/runs/{failed}", "times": ATTEMPTS})
+
+    with pytest.raises(AepTransientError, match="503"):
+        watcher().execute(context.cleared())
+    assert aep.posts() == []
+
+    deferred(lambda: watcher().execute(context.retried()))
+    assert [post["json"] for post in aep.posts()] == [{"activationInfo": {"mail": ["gold"]}}]
 
 
 def test_what_fails_again_is_sent_again_by_the_next_clear(aep: LocalAep, context: Any) -> None:

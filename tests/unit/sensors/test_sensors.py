@@ -227,6 +227,18 @@ def test_at_the_deadline_runs_in_progress_are_named(aep: LocalAep, context: Any)
     assert "goes on in AEP: clear the failed tasks to keep watching it" in str(failure.value)
 
 
+@pytest.mark.usefixtures("quick")
+def test_a_run_that_cannot_be_read_at_the_deadline_is_asked_for_again_and_not_called_unknown(
+    aep: LocalAep, context: Any
+) -> None:
+    ended, unread = (started(aep, name, status="success", seconds=0) for name in ("gold", "silver"))
+    aep.change_settings(bulk_refused=True)
+    aep.add_faults({"kind": "status", "status": 503, "path": f"*/runs/{unread}", "times": None})
+
+    with pytest.raises(AepTransientError, match="503"):
+        sensor(FlowRunSensor, orders=[ended, unread]).execute_complete(context, TIMEOUT)
+
+
 @pytest.mark.parametrize(("policy", "fails"), [("fail", True), ("accept", False)])
 def test_partial_success_is_judged_as_told(aep: LocalAep, context: Any, policy: str, fails: bool) -> None:
     run_id = started(aep, status="partialSuccess", seconds=0, records_failed=3)
