@@ -18,7 +18,13 @@ from adobe_experience_platform.delivery import (
     summarize,
     xcom,
 )
-from adobe_experience_platform.errors import AepDeliveryError, AepError, AepInputError, AepNotFoundError, AepTransientError
+from adobe_experience_platform.errors import (
+    AepDeliveryError,
+    AepError,
+    AepInputError,
+    AepNotFoundError,
+    AepTransientError,
+)
 from adobe_experience_platform.hooks import metrics
 from adobe_experience_platform.triggers import FlowRunTrigger, polling
 
@@ -65,7 +71,7 @@ class WatchingTask(AepTask):
             orders=[list(item) for item in deliveries],
             aliases=aliases,
             names={ident: name for ident, name in (self.names or {}).items() if ident in shown},
-            ends_task=ends_task,
+            ends_task=ends_task and self.deferrable,
             accept_partial=self.options.on_partial_success == "accept",
             **self._trigger_arguments(deadline),
         )

@@ -17,11 +17,11 @@ from adobe_experience_platform.operators import (
     deadline_of,
     deliveries_of,
     now,
+    poke_settings,
 )
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
-from adobe_experience_platform.operators import poke_settings
 
 
 class FlowRunSensor(WatchingTask, BaseSensorOperator):

@@ -18,12 +18,12 @@ from adobe_experience_platform.operators import (
     WaitTimeoutError,
     deadline_of,
     now,
+    poke_settings,
     read_event,
 )
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
-from adobe_experience_platform.operators import poke_settings
 
 
 class SegmentExportSensor(AepTask, BaseSensorOperator):

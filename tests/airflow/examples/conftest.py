@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,8 @@ from tools.simulator_process import SimulatorProcess
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
 Run = Callable[..., Played]
+DEFERRED = "running trigger in line"
+"""What `dag.test` logs when a task waits in the triggerer."""
 
 
 @pytest.fixture(autouse=True)
@@ -41,13 +47,13 @@ def examples() -> DagBag:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Return a function that runs a DAG in this process to its end, each task once."""
+    """Return a function that runs a DAG in this process to its end, each task once unless told otherwise."""
     # `dag.test` first reads all files of the DAG's bundle: this one has none.
     monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([empty_bundle(tmp_path)]))
 
-    def run(dag: DAG, *, leave_out: str | None = None, **conf: Any) -> Played:
+    def run(dag: DAG, *, leave_out: str | None = None, retries: int = 0, **conf: Any) -> Played:
         for task in dag.tasks:
-            task.retries = 0
+            task.retries, task.retry_delay = retries, timedelta(0)
         store(dag)
         return play(dag, conf, leave_out=leave_out)
 
@@ -62,3 +68,23 @@ def example(examples: DagBag, run: Run) -> Run:
         return run(examples.dags[dag_id], **conf)
 
     return run_example
+
+
+@contextmanager
+def after_a_look(simulator: SimulatorProcess, path: str, action: Callable[[], None]) -> Iterator[None]:
+    """Do something as soon as a task has looked at AEP once."""
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not simulator.requests(path=path):
+            if stop.wait(0.1):
+                return
+        action()
+
+    with ThreadPoolExecutor(1) as thread:
+        watching = thread.submit(watch)
+        try:
+            yield
+        finally:
+            stop.set()
+        watching.result()

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import ast
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
-from tests.airflow.examples.conftest import EXAMPLES, Run
+from tests.airflow.examples.conftest import DEFERRED, EXAMPLES, Run, after_a_look
 from tools.simulator_process import SimulatorProcess
 
 FILES = sorted(EXAMPLES.glob("*.py"))
 POST = "*/adhocrun"
-DEFERRED, RESCHEDULED = "running trigger in line", "UP_FOR_RESCHEDULE"
+RESCHEDULED = "UP_FOR_RESCHEDULE"
 
 
 @pytest.fixture
@@ -189,26 +185,6 @@ class TestSeveralSandboxes:
         assert finished.state == "failed"
         assert sandboxes(simulator) == ["dev"]
         assert finished.states()["production.plan_jobs"] == "upstream_failed"
-
-
-@contextmanager
-def after_a_look(simulator: SimulatorProcess, path: str, action: Callable[[], None]) -> Iterator[None]:
-    """Do something as soon as a task has looked at AEP once."""
-    stop = threading.Event()
-
-    def watch() -> None:
-        while not simulator.requests(path=path):
-            if stop.wait(0.1):
-                return
-        action()
-
-    with ThreadPoolExecutor(1) as thread:
-        watching = thread.submit(watch)
-        try:
-            yield
-        finally:
-            stop.set()
-        watching.result()
 
 
 def delivered(simulator: SimulatorProcess) -> list[tuple[str, str, int]]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, TaskGroup, task
+from airflow.sdk import DAG, Context, RetryDecision, RetryPolicy, TaskGroup, task
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from adobe_experience_platform import (
@@ -18,7 +18,7 @@ from adobe_experience_platform import (
 )
 from adobe_experience_platform.operators.retry import AepRetryPolicy
 from adobe_experience_platform.operators.watch import poke_settings
-from tests.airflow.examples.conftest import Run
+from tests.airflow.examples.conftest import DEFERRED, Run, after_a_look
 from tools.simulator_process import SimulatorProcess
 
 INFO = {"69245ed8-a016-5548-8762-dca344a9e201": ["439a96de-1866-5d4d-873b-c43eec1b5478"]}
@@ -110,6 +110,40 @@ def test_every_task_knows_what_may_be_retried_mapped_or_not(task_id: str) -> Non
 
     assert type(policy_of(dag, task_id)) is AepRetryPolicy
     assert type(policy_of(own, task_id)) is OwnPolicy
+
+
+def test_a_pipeline_delivers_without_a_triggerer(run: Run, simulator: SimulatorProcess) -> None:
+    job = simulator.start_export_job(duration=3600)
+    with DAG("own_worker", schedule=None) as dag:
+        activation_pipeline(activation_info=INFO, deferrable=False, poll_interval=1)
+
+    with after_a_look(simulator, "*/export/jobs", lambda: simulator.end_export_job(job["id"])):
+        played = run(dag)
+
+    assert played.state == "success"
+    assert DEFERRED not in played.log
+    assert [(item["count"], item["successful"]) for item in simulator.deliveries()] == [(1, 1)]
+    assert played.xcom("report")["summary"]["success"] == 1
+
+
+class RetryAlways(RetryPolicy):
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
+    ) -> RetryDecision:
+        return RetryDecision.retry(delay=timedelta(0))
+
+
+def test_a_wait_that_took_too_long_is_never_retried_whatever_the_retry_policy(
+    run: Run, simulator: SimulatorProcess
+) -> None:
+    simulator.start_export_job(duration=3600)
+    with DAG("own_patience", schedule=None) as dag:
+        SegmentExportSensor(task_id="wait", export_timeout_minutes=0, deferrable=False, retry_policy=RetryAlways())
+
+    played = run(dag, retries=2)
+
+    assert played.states() == {"wait": "failed"}
+    assert played.log.count("Waiting for segment export job") == 1
 
 
 def test_sensors_take_the_words_of_airflows_sensors() -> None:

@@ -25,6 +25,7 @@ from adobe_experience_platform.operators.submit import settle_seconds
 from adobe_experience_platform.operators.wait_for_runs import DeliveryOperator
 from adobe_experience_platform.triggers.base import EVENT_VERSION
 from tests.support.aep import ADHOC, SEED, LocalAep
+from tests.support.dagtest import captured
 
 INFO = {"mail": ["gold", "silver"]}
 PAIRS = {("mail", "gold"): 1, ("mail", "silver"): 1}
@@ -218,10 +219,12 @@ def test_it_can_wait_for_the_end_too(aep: LocalAep, context: Any) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_it_can_do_all_that_without_a_triggerer(aep: LocalAep, context: Any) -> None:
-    result = activation(wait_for_completion=True, deferrable=False, poll_interval=1).execute(context)
+    with captured() as lines:
+        result = activation(wait_for_completion=True, deferrable=False, poll_interval=1).execute(context)
 
     assert result["summary"]["success"] == 2
     assert len(aep.requests(path="*/runs*")) > 2
+    assert sum("ended well" in line for line in lines) == 1
 
 
 def test_a_failed_run_is_named(aep: LocalAep, context: Any) -> None:
