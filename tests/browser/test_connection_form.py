@@ -20,7 +20,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "role": ({"extra": {"sandbox_name": "dev"}}, "The credential has no role on sandbox 'dev'"),
     "sandbox": ({"extra": {"sandbox_name": "mistyped"}}, "There is no sandbox 'mistyped' in"),
     "host": ({"host": "http://127.0.0.1:9"}, "AEP cannot be reached at http://127.0.0.1:9"),
-    "scopes": ({"extra": {"scopes": "openid,mistyped"}}, "The credential may not ask for these scopes"),
+    "scopes": ({"extra": {"scopes": "openid,mistyped"}}, "The credential is not allowed these scopes"),
 }
 NAMES = {"org_id": "IMS organization id", "sandbox_name": "Sandbox", "scopes": "Scopes", "ims_url": "IMS URL"}
 
