@@ -110,7 +110,7 @@ def polls_per_second(aep: LocalAep) -> dict[str, int]:
 def test_a_day_without_an_export_turns_red_at_the_due_time(
     airflow: LocalAirflow, client: AirflowClient, watched_aep: LocalAep, begun: None
 ) -> None:
-    [run] = Scene.until(lambda: runs(airflow, client, "live_overdue"), 360)
+    [run] = Scene.until(lambda: runs(airflow, client, "live_overdue"), 900)
 
     assert run.wait() == "failed"
     assert "OVERDUE: no run has begun to deliver" in run.log("plan_jobs")

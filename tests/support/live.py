@@ -29,7 +29,7 @@ WATCHED = "aep_watched"
 """Has an AEP to itself: asset watchers look at it all the time."""
 SHOP = "aep_shop"
 """Has the AEP that the shipped campaigns are made for."""
-DUE_IN = dt.timedelta(minutes=4)
+DUE_IN = dt.timedelta(minutes=8)
 """Enough for a busy machine to have read the DAG before; all live tests together take longer anyway."""
 TIMEOUT = 4
 SETTLE_MARGIN = 3
