@@ -233,10 +233,20 @@ def test_a_refused_credential_ends_a_wait_soon_and_for_good(
 def test_a_run_that_aep_shows_late_is_waited_for(aep: LocalAep, place: dict[str, Any]) -> None:
     aep.change_settings(run_404_seconds=600, list_lag_seconds=600)
 
-    event = payload(fire(FlowRunTrigger(orders=started(aep, "gold", "silver", seconds=0.1), **place)))
+    orders = started(aep, "gold", "silver")
 
-    assert event["counts"]["success"] == 2
-    assert any(request["status"] == 404 for request in aep.requests(path=f"{LISTS}/*"))
+    async def play() -> TriggerEvent:
+        stream = FlowRunTrigger(orders=orders, **place).run()
+        first = asyncio.ensure_future(anext(stream))
+        await polled(aep, LISTS)
+        assert not first.done()
+        assert any(request["status"] == 404 for request in await asyncio.to_thread(aep.requests, path=f"{LISTS}/*"))
+        for _, _, run_id, _ in orders:
+            await asyncio.to_thread(aep.change_run, run_id, status="success")
+        aep.change_settings(run_404_seconds=0, list_lag_seconds=0)
+        return await first
+
+    assert payload(wait(play()))["counts"]["success"] == 2
 
 
 @pytest.mark.usefixtures("quick")
@@ -393,20 +403,23 @@ def test_a_round_that_fails_does_not_end_the_stream(aep: LocalAep, place: dict[s
 @pytest.mark.usefixtures("quick")
 def test_one_wait_that_ends_leaves_the_others_waiting(aep: LocalAep, place: dict[str, Any]) -> None:
     [short] = started(aep, "gold", seconds=0)
-    [long] = started(aep, "silver", seconds=1)
+    [endless], [long] = started(aep, "silver"), started(aep, "bronze")
     late = {**place, "deadline": (dt.datetime.now(tz=dt.UTC) + dt.timedelta(seconds=0.5)).isoformat()}
+    triggers = [
+        FlowRunTrigger(orders=[short], **place),
+        FlowRunTrigger(orders=[endless], **late),
+        FlowRunTrigger(orders=[long], **place),
+    ]
+    rounds: list[Any] = []
 
-    events = wait(
-        shared(
-            [
-                FlowRunTrigger(orders=[short], **place),
-                FlowRunTrigger(orders=[long], **late),
-                FlowRunTrigger(orders=[long], **place),
-            ]
-        )
-    )
+    async def scene() -> list[TriggerEvent]:
+        watching = asyncio.ensure_future(shared(triggers, rounds=rounds))
+        while len(rounds) < 3:  # noqa: ASYNC110 - a list that another task fills has no event
+            await asyncio.sleep(0.05)
+        await asyncio.to_thread(aep.change_run, long[2], status="success")
+        return await watching
 
-    assert [payload(event)["status"] for event in events] == ["done", "timeout", "done"]
+    assert [payload(event)["status"] for event in wait(scene())] == ["done", "timeout", "done"]
 
 
 # --------------------------------------------------------------------------- marked by a person, lost
