@@ -115,6 +115,6 @@ def place() -> dict[str, Any]:
     return {
         "aep_conn_id": "aep_default",
         "sandbox_name": "prod",
-        "deadline": in_seconds(30),
+        "deadline": in_seconds(100),
         "poll_interval": 0.2,
     }
