@@ -28,7 +28,10 @@ DAG = "aep_adhoc_activation"
 CHAOS_DAG = "aep_chaos"
 """The same pipeline, quick to retry, whose tasks step on the traps of `Scene.traps`."""
 TASKS = ("plan_jobs", "wait_for_segment_export", "get_latest_export_job", "activate", "wait_for_flow_runs", "report")
-RUN_SECONDS = 180.0
+RUN_SECONDS = 600.0
+"""Guards against a hang only: a busy machine takes its time."""
+LOOK_SECONDS = 1.5
+"""Between two looks at a run: when all scenarios looked twice as often, that kept Airflow's API server busy."""
 
 Info = Mapping[str, Sequence[str]]
 _one_writer = threading.Lock()
@@ -45,7 +48,7 @@ class Run:
 
     def wait(self) -> str:
         """Wait for the end and return the state."""
-        return self.client.wait_run(self.dag_id, self.run_id, timeout=RUN_SECONDS, interval=0.7)
+        return self.client.wait_run(self.dag_id, self.run_id, timeout=RUN_SECONDS, interval=LOOK_SECONDS)
 
     def wait_task(self, task: str, *states: str) -> None:
         """Wait until a task (``id`` or ``id[map index]``) is in one of the states."""
