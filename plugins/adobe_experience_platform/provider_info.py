@@ -39,30 +39,39 @@ def get_provider_info() -> dict[str, Any]:
         "config": {
             "adobe_experience_platform": {
                 "description": "Options of the Adobe Experience Platform provider.",
-                "options": {
-                    "settle_margin_seconds": {
-                        "description": (
-                            "Seconds, on top of the request time-out, after which an activation whose answer was "
-                            "lost and that AEP does not list is treated as not started."
-                        ),
-                        "version_added": "0.1.0",
-                        "type": "float",
-                        "example": None,
-                        "default": "60",
-                    },
-                    "campaigns_folder": {
-                        "description": (
-                            "Folder of campaign files. If empty: include/campaigns beside the folder of DAG files."
-                        ),
-                        "version_added": "0.1.0",
-                        "type": "string",
-                        "example": "/opt/airflow/include/campaigns",
-                        "default": "",
-                    },
-                },
+                "options": _OPTIONS,
             }
         },
     }
+
+
+def _option(kind: str, example: str | None, default: str, description: str) -> dict[str, Any]:
+    shown = {"description": description, "version_added": "0.1.0"}
+    return {**shown, "type": kind, "example": example, "default": default}
+
+
+_OPTIONS = {
+    "settle_margin_seconds": _option(
+        "float",
+        None,
+        "60",
+        "Seconds, on top of the request time-out, after which an activation whose answer was lost and that AEP does not "
+        "list is treated as not started.",
+    ),
+    "campaigns_folder": _option(
+        "string",
+        "/opt/airflow/include/campaigns",
+        "",
+        "Folder of campaign files. If empty: include/campaigns beside the folder of DAG files.",
+    ),
+    "notifier_packages": _option(
+        "string",
+        "my_company.notifiers",
+        "",
+        "Packages whose notifiers a campaign may name, besides those that installed providers declare; separated by "
+        "commas. Whoever may write campaign files can run them.",
+    ),
+}
 
 
 def _field(label: str, description: str, **schema: Any) -> dict[str, Any]:

@@ -21,4 +21,4 @@ def test_the_shipped_files_pass_the_check(capsys: pytest.CaptureFixture[str]) ->
 def test_a_bad_file_fails_the_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "bad.yaml").write_text("when: manual\nwhen: manual\n")
     assert campaigns.main(["check", str(tmp_path)]) == 1
-    assert "bad.yaml, line 2: the key 'when' stands here and in line 1" in capsys.readouterr().out
+    assert "bad.yaml, line 2: the key 'when' is already defined on line 1" in capsys.readouterr().out

@@ -13,7 +13,7 @@ from .flow_runs import UNKNOWN_COUNTS, Counts, FlowRun, RunStatus
 from .flows import DestinationFlow, MappedAudience
 from .json_values import as_dict
 from .orders import Activation, Pair, by_flow
-from .text import count, named, one_line, short_repr
+from .text import count, for_mail, for_markdown, named, names_secret, one_line, short_repr, without_secrets
 from .transport import MAX_BODY, NeedToken, Received, Send, Sleep, TransportError, exchange, mint, retry_after_of
 from .ui import destination_url
 
@@ -53,9 +53,13 @@ __all__ = [
     "endpoints",
     "exchange",
     "explain",
+    "for_mail",
+    "for_markdown",
     "mint",
     "named",
+    "names_secret",
     "one_line",
     "retry_after_of",
     "short_repr",
+    "without_secrets",
 ]

@@ -16,10 +16,11 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import DAG, CronTriggerTimetable, Param, conf, get_parsing_context
 from airflow.sdk.definitions.callback import AsyncCallback
 
-from adobe_experience_platform.delivery import form_field
+from adobe_experience_platform.aep import for_markdown, one_line
+from adobe_experience_platform.delivery import form_field, shorten
 from adobe_experience_platform.errors import AepInputError
 from adobe_experience_platform.notifications import delivered_by, delivered_within, export_or_due
-from adobe_experience_platform.operators import markdown, plain
+from adobe_experience_platform.operators import markdown
 from adobe_experience_platform.pipeline import activation_pipeline
 from adobe_experience_platform.triggers import segment_export_asset
 
@@ -45,11 +46,15 @@ def campaign_dags(folder: Path) -> Iterator[DAG]:
     """
     only = get_parsing_context().dag_id
     if only is None:
-        yield from (build(campaign) for campaign in load(folder).found.values())
-    elif only.startswith(DAG_PREFIX):
-        campaign = load_one(folder, only.removeprefix(DAG_PREFIX))
-        if campaign is not None:
+        found = list(load(folder).found.values())
+    else:
+        one = load_one(folder, only.removeprefix(DAG_PREFIX)) if only.startswith(DAG_PREFIX) else None
+        found = [one] if one else []
+    for campaign in found:
+        try:
             yield build(campaign)
+        except Exception:  # what Airflow refuses in one campaign costs that one
+            log.exception("The campaign %s is left out: Airflow does not take it", campaign.name)
 
 
 def raise_faults(folder: Path) -> None:
@@ -58,7 +63,7 @@ def raise_faults(folder: Path) -> None:
     :raises AepInputError: if there is any fault.
     """
     if faults := load(folder).faults:
-        raise AepInputError([str(fault) for fault in faults], intro="Some campaigns are left out.")
+        raise AepInputError(shorten([str(fault) for fault in faults]), intro="Some campaigns are left out.")
 
 
 def build(campaign: Campaign) -> DAG:
@@ -153,7 +158,8 @@ def _late(campaign: Campaign, promise: str) -> AsyncCallback:
 async def log_late(promise: str, context: Mapping[str, Any] | None = None) -> None:
     """Log that a run is late; Airflow's triggerer calls this for a campaign without notices."""
     run = (context or {}).get("dag_run") or {}
-    log.error("LATE: run %s of %s is not %s", run.get("dag_run_id") or run.get("run_id"), run.get("dag_id"), promise)
+    run_id = one_line(str(run.get("dag_run_id") or run.get("run_id")))
+    log.error("LATE: run %s of %s is not %s", run_id, run.get("dag_id"), promise)
 
 
 def _documentation(campaign: Campaign) -> str:
@@ -164,7 +170,7 @@ def _documentation(campaign: Campaign) -> str:
         for item in campaign.deliver
         for audience in item.audiences
     ]
-    parts = [plain(campaign.description or ""), "", *(f"* {line}" for line in _terms(campaign)), ""]
+    parts = [for_markdown(campaign.description or ""), "", *(f"* {line}" for line in _terms(campaign)), ""]
     if len(rows) > ROWS_SHOWN:
         rows[ROWS_SHOWN:] = [("…", f"and {len(rows) - ROWS_SHOWN:,} more")]
     parts += markdown(("Destination", "Audience"), rows)
@@ -173,7 +179,7 @@ def _documentation(campaign: Campaign) -> str:
 
 
 def _terms(campaign: Campaign) -> Iterator[str]:
-    when, zone = campaign.when, plain(campaign.timezone)
+    when, zone = campaign.when, for_markdown(campaign.timezone)
     if campaign.paused:
         yield "**Paused by its file**: nothing starts by itself"
     if when.cron:

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, create_model, model_validator
 
-from adobe_experience_platform.aep import DEFAULT_CONN_ID, Pair, short_repr
+from adobe_experience_platform.aep import DEFAULT_CONN_ID, Pair, one_line, short_repr
 from adobe_experience_platform.delivery import (
     MAX_PAIRS_PER_RUN,
     Approval,
@@ -37,7 +38,7 @@ def _audiences(value: object) -> object:
             if not isinstance(item, str | int):
                 raise ValueError(f"{short_repr(item)} is not an audience id: list ids, or write each as 'id: label'")
             if str(item) in audiences:
-                raise ValueError(f"audience {item} is listed twice: list it once")
+                raise ValueError(f"audience {one_line(str(item), 60)} is listed twice: list it once")
             audiences[str(item)] = None
         value = audiences
     if not isinstance(value, dict):
@@ -72,9 +73,9 @@ def _deliver(value: object) -> object:
         value = [{"flow": flow, "audiences": audiences} for flow, audiences in value.items()]
     if not isinstance(value, list) or not value:
         raise ValueError("there is nothing to deliver: list at least one destination with 'flow' and 'audiences'")
-    flows = [str(item.get("flow")) for item in value if isinstance(item, dict)]
-    if twice := sorted({flow for flow in flows if flows.count(flow) > 1}):
-        raise ValueError(f"flow {', '.join(twice)} is listed twice: put all its audiences into one entry")
+    flows = Counter(str(item.get("flow")) for item in value if isinstance(item, dict))
+    if twice := [one_line(flow, 60) for flow, number in flows.items() if number > 1]:
+        raise ValueError(f"flow {', '.join(twice[:5])} is listed twice: put all its audiences into one entry")
     return value
 
 
@@ -174,7 +175,7 @@ class Campaign(blocks.Block):
     title: values.Text | None = Field(None, description="What people see in the list of DAGs.")
     description: values.Paragraph | None = Field(None, description="What the campaign is for.")
     owner: values.Text = Field("marketing-operations", description="Who looks after it.")
-    tags: list[values.Text] = Field([], description="Tags of the DAG, besides aep-activation.")
+    tags: list[values.Tag] = Field([], max_length=50, description="Tags of the DAG, besides aep-activation.")
     deliver: Annotated[list[Destination], blocks.Short(_deliver_schema(), _deliver), Field(min_length=1)] = Field(
         description="Destination flows and their audiences."
     )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+import stat
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 
+from adobe_experience_platform.aep import one_line
+
 from .file import Campaign
+from .marked_yaml import MAX_BYTES
 from .reading import FileFault, read_campaign
 
 SUFFIXES = (".yaml", ".yml")
@@ -38,25 +42,25 @@ def load(folder: Path) -> Campaigns:
         campaigns.faults += faults
         if campaign is not None:
             by_name.setdefault(campaign.name.lower(), []).append((file, campaign))
-    for same in by_name.values():
+    for _, same in sorted(by_name.items()):
         if len(same) == 1:
             campaigns.found[same[0][1].name] = same[0][1]
             continue
         for file, campaign in same:
-            others = ", ".join(shown_path(other, folder) for other, _ in same if other != file)
-            what = f"the campaign {campaign.name!r} stands in {others} too: give one of them another name"
+            others = [shown_path(other, folder) for other, _ in same if other != file]
+            more = f" and {len(others) - 3} more files" if len(others) > 3 else ""
+            where = f"{', '.join(others[:3])}{more}"
+            what = f"the campaign {campaign.name!r} is also defined in {where}: give one of them another name"
             campaigns.faults.append(FileFault(shown_path(file, folder), 1, "name", what))
-    campaigns.found = dict(sorted(campaigns.found.items()))
     campaigns.faults.sort()
     return campaigns
 
 
 def load_one(folder: Path, name: str) -> Campaign | None:
     """Return one campaign; reads the file of that name only, unless the name stands in another file."""
-    everything = files(folder)
-    own = (file for file in everything if file.stem == name)
-    others = (file for file in everything if file.stem != name and _mentions(file, name))
-    for file in chain(own, others):
+    for file in sorted(files(folder), key=lambda file: file.stem != name):
+        if file.stem != name and name.encode() not in _bytes_of(file, or_else=b""):
+            continue
         campaign, _ = read_file(file, folder)
         if campaign is not None and campaign.name == name:
             return campaign
@@ -65,32 +69,43 @@ def load_one(folder: Path, name: str) -> Campaign | None:
 
 def files(folder: Path) -> list[Path]:
     """Return the campaign files of a folder; names that begin with a dot or an underscore do not count."""
-    found = (path for suffix in SUFFIXES for path in folder.rglob(f"*{suffix}"))
-    return sorted(path for path in found if not _is_hidden(path.relative_to(folder).parts))
+
+    def found() -> Iterator[Path]:
+        for place, folders, names in os.walk(folder):
+            folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+            wanted = (name for name in [*folders, *names] if name.endswith(SUFFIXES))
+            yield from (Path(place, name) for name in wanted if not name.startswith((".", "_")))
+
+    return sorted(found())
 
 
 def read_file(file: Path, folder: Path) -> tuple[Campaign | None, list[FileFault]]:
     """Read one file; one that cannot be opened is a fault too."""
+    shown = shown_path(file, folder)
     try:
-        content = file.read_bytes()
-    except OSError as error:
-        return None, [
-            FileFault(shown_path(file, folder), 1, "", f"the file cannot be read ({error.strerror}): repair it")
-        ]
-    return read_campaign(content, file.stem, shown_path(file, folder))
+        content = _bytes_of(file)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", "") or str(error)
+        return None, [FileFault(shown, 1, "", f"the file cannot be read ({reason}): repair or remove it")]
+    return read_campaign(content, file.stem, shown)
+
+
+def _bytes_of(file: Path, *, or_else: bytes | None = None) -> bytes:
+    """Return the first bytes of a regular file: opening another kind may wait for ever, or do something."""
+    try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise ValueError("not a regular file")
+        # It may have become another kind meanwhile.
+        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                raise ValueError("not a regular file")
+            return opened.read(MAX_BYTES + 1)
+    except (OSError, ValueError):
+        if or_else is None:
+            raise
+        return or_else
 
 
 def shown_path(file: Path, folder: Path) -> str:
     """Return a path as people of this repository know it: from the folder above the campaigns' on."""
-    return str(file.relative_to(folder.parent.parent)) if folder.parent.name == "include" else str(file)
-
-
-def _is_hidden(parts: Iterable[str]) -> bool:
-    return any(part.startswith((".", "_")) for part in parts)
-
-
-def _mentions(file: Path, name: str) -> bool:
-    try:
-        return name.encode() in file.read_bytes()
-    except OSError:
-        return False
+    return one_line(str(file.relative_to(folder.parent.parent) if folder.parent.name == "include" else file))

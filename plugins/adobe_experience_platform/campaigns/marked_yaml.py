@@ -14,11 +14,12 @@ from typing import Any
 
 import yaml
 
-from adobe_experience_platform.aep import short_repr
+from adobe_experience_platform.aep import one_line, short_repr
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 500_000
 MAX_DEPTH = 20
-MAX_VALUES = 100_000
+MAX_VALUES = 20_000
+"""Keys and values in one file, an alias counted as what it stands for."""
 
 Path = tuple[str | int, ...]
 Value = str | int | float | bool | list["Value"] | dict[str, "Value"] | None
@@ -34,16 +35,11 @@ _WORDS: dict[str, Value] = {
 
 
 class MarkedYamlError(ValueError):
-    """A text that cannot be read.
-
-    :param line: 1-based line.
-    :param what: what is wrong and what to do.
-    """
+    """A text that cannot be read: 1-based line, what is wrong and what to do."""
 
     def __init__(self, line: int, what: str) -> None:
         super().__init__(what)
-        self.line = line
-        self.what = what
+        self.line, self.what = line, what
 
 
 @dataclass(slots=True)
@@ -52,10 +48,12 @@ class Document:
 
     :param value: dicts, lists and scalars.
     :param lines: path of a value → its 1-based line; for a value of a block, the line of its key.
+    :param empty: paths of keys without a value.
     """
 
     value: Value = None
     lines: dict[Path, int] = field(default_factory=dict)
+    empty: list[Path] = field(default_factory=list)
 
     def line_of(self, path: Path) -> int:
         """Return the line of a path, or of the innermost part of it that is there."""
@@ -70,7 +68,7 @@ def read(content: bytes) -> Document:
     :raises MarkedYamlError: saying where and what.
     """
     if len(content) > MAX_BYTES:
-        raise MarkedYamlError(1, f"the file has {len(content):,} bytes: at most {MAX_BYTES:,} are read")
+        raise MarkedYamlError(1, f"the file is too large: at most {MAX_BYTES:,} bytes are read")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -94,7 +92,7 @@ def _explained(error: yaml.YAMLError, text: str) -> MarkedYamlError:
     around = lines[max(0, line - 2) : line]
     if any("\t" in item[: len(item) - len(item.lstrip())] for item in around):
         return MarkedYamlError(line, "a tab at the beginning of a line: indent with spaces")
-    problem = getattr(error, "problem", None) or "this is no YAML"
+    problem = one_line(str(getattr(error, "problem", None) or "this is not YAML"), 200)
     hint = "look at the colons, quotes and indentation of this line and the one before"
     return MarkedYamlError(line, f"{problem}: {hint}")
 
@@ -104,12 +102,11 @@ class _Builder:
 
     def __init__(self, events: Iterator[Any]) -> None:
         self._events = events
-        self._lines: dict[Path, int] = {}
+        self._found = Document()
         self._anchors: dict[str, Value] = {}
         self._count = 0
 
     def document(self) -> Document:
-        value: Value = None
         documents = 0
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
@@ -117,20 +114,19 @@ class _Builder:
                 if documents > 1:
                     raise MarkedYamlError(_line(event), "a second document ('---') in one file: use one file for each")
             elif isinstance(event, yaml.NodeEvent):
-                value = self._value(event, ())
-        return Document(value, self._lines)
+                self._found.value = self._value(event, ())
+        return self._found
 
     def _value(self, event: Any, path: Path) -> Value:
-        self._lines.setdefault(path, _line(event))
-        self._add(1, event)
-        if len(path) > MAX_DEPTH:
-            raise MarkedYamlError(_line(event), f"blocks within blocks, more than {MAX_DEPTH} deep")
+        self._found.lines.setdefault(path, _line(event))
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
-                raise MarkedYamlError(_line(event), f"*{event.anchor} is used, but there is no &{event.anchor} before")
+                name = one_line(event.anchor, 40)
+                raise MarkedYamlError(_line(event), f"*{name} is used, but there is no &{name} before")
             value = self._anchors[event.anchor]
-            self._add(_size(value), event)
+            self._bound(event, len(path), *_measure(value))
             return value
+        self._bound(event, len(path))
         if event.tag is not None:
             raise MarkedYamlError(_line(event), f"a tag {short_repr(event.tag, 40)}: remove it (for text use quotes)")
         if isinstance(event, yaml.ScalarEvent):
@@ -143,10 +139,12 @@ class _Builder:
             self._anchors[event.anchor] = value
         return value
 
-    def _add(self, count: int, event: Any) -> None:
-        self._count += count
+    def _bound(self, event: Any, depth: int, size: int = 1, height: int = 0) -> None:
+        self._count += size
         if self._count > MAX_VALUES:
-            raise MarkedYamlError(_line(event), f"more than {MAX_VALUES:,} values in one file")
+            raise MarkedYamlError(_line(event), f"more than {MAX_VALUES:,} keys and values in one file")
+        if depth + height > MAX_DEPTH:
+            raise MarkedYamlError(_line(event), f"blocks within blocks, more than {MAX_DEPTH} deep")
 
     def _list(self, path: Path) -> Value:
         items: list[Value] = []
@@ -162,16 +160,21 @@ class _Builder:
             if isinstance(event, yaml.MappingEndEvent):
                 break
             line = _line(event)
-            if not isinstance(event, yaml.ScalarEvent):
-                raise MarkedYamlError(line, "a key must be one word, not a list or a block")
+            if not isinstance(event, yaml.ScalarEvent) or event.tag is not None:
+                raise MarkedYamlError(line, "a key must be one word, not a list, a block or a tag")
             key = event.value
             if key == "<<" and not event.style:
                 raise MarkedYamlError(line, "'<<' (merging of blocks) is not supported: write the keys out")
             if key in block:
-                first = self._lines[*path, key]
-                raise MarkedYamlError(line, f"the key {short_repr(key, 60)} stands here and in line {first}: keep one")
-            self._lines[*path, key] = line
+                first = self._found.lines[*path, key]
+                raise MarkedYamlError(
+                    line, f"the key {short_repr(key, 60)} is already defined on line {first}: keep one"
+                )
+            self._bound(event, len(path))
+            self._found.lines[*path, key] = line
             block[key] = self._value(next(self._events), (*path, key))
+            if block[key] is None:
+                self._found.empty.append((*path, key))
         return block
 
 
@@ -179,10 +182,13 @@ def _line(event: Any) -> int:
     return int(event.start_mark.line) + 1
 
 
-def _size(value: Value) -> int:
-    if isinstance(value, dict):
-        return 1 + sum(map(_size, value.values()))
-    return 1 + sum(map(_size, value)) if isinstance(value, list) else 1
+def _measure(value: Value) -> tuple[int, int]:
+    """Return how many keys and values there are, and how deep they go; both have been bounded."""
+    if not isinstance(value, dict | list):
+        return 1, 0
+    inner = [_measure(item) for item in (value.values() if isinstance(value, dict) else value)]
+    keys = len(value) if isinstance(value, dict) else 0
+    return 1 + keys + sum(size for size, _ in inner), 1 + max((height for _, height in inner), default=0)
 
 
 def _scalar(text: str) -> Value:

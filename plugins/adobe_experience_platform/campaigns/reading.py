@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from adobe_experience_platform.aep import short_repr
+from adobe_experience_platform.aep import one_line, short_repr
 from adobe_experience_platform.delivery import blocks
 
 from . import marked_yaml
@@ -18,6 +17,8 @@ from .marked_yaml import Document, MarkedYamlError, Path
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+MOST_FAULTS = 50
+"""Faults of one file that are told at once."""
 MAY_BE_EMPTY = frozenset({"max_export_age_hours"})
 FREE = frozenset({"audiences", "notifiers"})
 """Keys whose blocks have keys and values of the user's own."""
@@ -39,69 +40,68 @@ class FileFault:
 
     def __str__(self) -> str:
         """Return the one line that is shown in the import-error banner and by ``make lint``."""
-        return f"{self.file}, line {self.line}{', ' if self.key else ''}{self.key}: {self.what}"
+        return one_line(f"{self.file}, line {self.line}{', ' if self.key else ''}{self.key}: {self.what}", 1_000)
 
 
 def read_campaign(content: bytes, name: str, file: str) -> tuple[Campaign | None, list[FileFault]]:
-    """Read a campaign file.
+    """Return (campaign, faults) of a campaign file; the campaign is None if there are faults.
 
-    :param content: of the file.
     :param name: of the campaign, unless the file says another.
     :param file: path for messages.
-
-    Returns (campaign, faults); the campaign is None if there are faults.
     """
     try:
-        document = marked_yaml.read(content)
+        return _read(content, name, file)
     except MarkedYamlError as error:
         return None, [FileFault(file, error.line, "", error.what)]
+    except Exception as error:  # noqa: BLE001 - whatever its bytes do to a parser, they cost this file alone
+        what = f"the file cannot be read ({type(error).__name__}): write it more simply"
+        return None, [FileFault(file, 1, "", what)]
+
+
+def _read(content: bytes, name: str, file: str) -> tuple[Campaign | None, list[FileFault]]:
+    document = marked_yaml.read(content)
     value = document.value
     if value is None:
         return None, [FileFault(file, 1, "", "the file is empty: it needs at least 'deliver' and 'when'")]
     if not isinstance(value, dict):
         what = "the file holds no keys: it needs at least 'deliver:' and 'when:', each at the beginning of a line"
         return None, [FileFault(file, 1, "", what)]
+    # Nobody writes ``approval:`` to have none.
+    empty = [path for path in document.empty if path[-1] not in MAY_BE_EMPTY and FREE.isdisjoint(path[:-1])]
     faults = [
         FileFault(file, document.line_of(path), blocks.dotted(path), "this is empty: set a value or remove the key")
-        for path in _empty(value, ())
+        for path in empty
     ]
-    named = "name" in value
+    campaign = None
     try:
         campaign = Campaign.model_validate({"name": name, **value})
     except ValidationError as error:
-        empty = {fault.key for fault in faults}
-        for found in error.errors(include_url=False, include_context=False):
-            path = tuple(found["loc"])
-            if path == ("name",) and not named:
-                what = (
-                    f"the file's name {short_repr(name)} is not a valid name: use letters, digits, _ and -, or add "
-                    "the key 'name'"
-                )
-                faults.append(FileFault(file, 1, "", what))
-            elif blocks.dotted(path) not in empty:
-                faults.append(_fault(file, document, path, found))
-        return None, sorted(set(faults))
-    return (None, faults) if faults else (campaign, [])
+        known = {fault.key for fault in faults}
+        errors = [item for item in error.errors(include_url=False, include_context=False) if _key(item) not in known]
+        faults += [_fault(file, document, item) for item in errors[:MOST_FAULTS]]
+        if "name" not in value:
+            hint = f"the file's name {short_repr(name)} is not a valid name: use letters, digits, _ and -, or add "
+            faults = [replace(item, what=f"{hint}the key 'name'") if item.key == "name" else item for item in faults]
+    return None if faults else campaign, _some(sorted(set(faults)))
 
 
-def _empty(value: object, path: Path) -> Iterator[Path]:
-    """Find keys without a value: nobody writes ``approval:`` to have none."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if inner is None and key not in MAY_BE_EMPTY:
-                yield (*path, key)
-            elif key not in FREE:
-                yield from _empty(inner, (*path, key))
-    elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            yield from _empty(inner, (*path, number))
+def _some(faults: list[FileFault]) -> list[FileFault]:
+    if len(faults) > MOST_FAULTS:
+        rest = replace(faults[MOST_FAULTS - 1], key="", what="… and more: correct these first")
+        faults[MOST_FAULTS - 1 :] = [rest]
+    return faults
 
 
-def _fault(file: str, document: Document, path: Path, found: ErrorDetails) -> FileFault:
+def _key(found: ErrorDetails) -> str:
+    return blocks.dotted(tuple(found["loc"]))
+
+
+def _fault(file: str, document: Document, found: ErrorDetails) -> FileFault:
+    path = tuple(found["loc"])
     # The block that lacks a key, not the key, has a line.
     place = path[:-1] if found["type"] == "missing" else path
     line = document.line_of(_in_file(document, place))
-    return FileFault(file, line, blocks.dotted(path), blocks.describe(found, Campaign))
+    return FileFault(file, line, _key(found), blocks.describe(found, Campaign))
 
 
 def _in_file(document: Document, path: Path) -> Path:

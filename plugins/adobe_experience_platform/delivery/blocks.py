@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails, PydanticCustomError, core_schema
 
-from adobe_experience_platform.aep import short_repr
+from adobe_experience_platform.aep import one_line, short_repr
 from adobe_experience_platform.errors import AepInputError
 
 Path = tuple[str | int, ...]
@@ -133,7 +133,7 @@ def dotted(path: Path) -> str:
     for step in path:
         if step == "[key]":
             continue
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
+        text += f"[{step}]" if isinstance(step, int) else f"{'.' if text else ''}{one_line(step, 60)}"
     return text
 
 
@@ -141,7 +141,7 @@ def _unknown(path: Path, model: type[BaseModel]) -> str:
     key = str(path[-1])
     block = _block_at(path[:-1], model)
     allowed = [field.alias or name for name, field in block.model_fields.items()] if block else []
-    near = difflib.get_close_matches(key.lower(), allowed, 1, 0.7)
+    near = difflib.get_close_matches(key[:100].lower(), allowed, 1, 0.7)
     if near:
         return f"the key {short_repr(key, 60)} is unknown: did you mean {near[0]!r}?"
     if key in model.model_fields and len(path) > 1:

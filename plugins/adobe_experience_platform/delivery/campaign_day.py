@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import model_validator
 
+from adobe_experience_platform.aep import one_line
+
 from .blocks import Path, Terms, fault_at
 from .values import Date, TimeOfDay, Zone
 
@@ -58,6 +60,11 @@ class Holder:
     export_id: str
     sent: bool
     state: str = ""
+
+    @property
+    def name(self) -> str:
+        """The run's id for people; whoever starts a run may choose it."""
+        return repr(one_line(self.run_id))
 
 
 class CampaignDay(Terms):
@@ -200,12 +207,12 @@ def _keeps(holder: Holder) -> bool:
 def _named(holder: Holder) -> str:
     if holder.sent:
         told = {"success": "which has delivered", "failed": "which failed: clear its failed tasks to complete it"}
-        return f"{holder.run_id!r}, {told.get(holder.state, 'which is delivering')}"
+        return f"{holder.name}, {told.get(holder.state, 'which is delivering')}"
     told = {
         "success": "which ended without sending anything (it was not approved, or it was marked)",
         "failed": "which failed before it sent anything",
     }
-    return f"{holder.run_id!r}, {told.get(holder.state, 'which is about to deliver')}"
+    return f"{holder.name}, {told.get(holder.state, 'which is about to deliver')}"
 
 
 def _hours(span: dt.timedelta) -> str:

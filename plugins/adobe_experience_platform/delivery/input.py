@@ -10,7 +10,8 @@ from adobe_experience_platform.errors import AepInputError
 
 MAX_PAIRS_PER_RUN = 5_000
 MAX_FAULTS_SHOWN = 50
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~@+-]{0,254}\Z")
+# No id has what Airflow's log page takes for a fold.
+_ID = re.compile(r"(?!(?i:.*::(?:end)?group))[A-Za-z0-9][A-Za-z0-9._:~@+-]{0,254}\Z")
 _EXAMPLE = '{"<flow id>": ["<audience id>", "<audience id>"]}'
 
 

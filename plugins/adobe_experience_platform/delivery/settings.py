@@ -6,14 +6,13 @@ the campaign files and the operators take their names, limits and texts from the
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic.fields import FieldInfo
 
-from adobe_experience_platform.aep import DEFAULT_CONN_ID, conn_id_fault, short_repr
+from adobe_experience_platform.aep import DEFAULT_CONN_ID, conn_id_fault, one_line, short_repr
 from adobe_experience_platform.errors import AepInputError
 
 from .input import check_id
@@ -67,8 +66,9 @@ def _setting(default: Any, title: str, text: str = "", section: str = "", **show
     :param section: of the form, "" is the first.
     :param shown: a choice → how the form shows it.
     """
-    extra: dict[str, Any] = {"section": section, "values_display": shown}
-    return Field(default, title=title, description=text or None, json_schema_extra=extra)
+    extra = {"section": section, "values_display": shown}
+    given: dict[str, Any] = {key: value for key, value in extra.items() if value}
+    return Field(default, title=title, description=text or None, json_schema_extra=given)
 
 
 class DeliverySettings(BaseModel):
@@ -145,7 +145,7 @@ def read_settings(given: Mapping[str, Any]) -> tuple[DeliverySettings, list[str]
 
     Returns (settings, faults); a setting with a fault has its default.
     """
-    values = {name: _from_text(value, DeliverySettings.model_fields.get(name)) for name, value in given.items()}
+    values = {name: _from_text(name, value) for name, value in given.items()}
     faults = []
     try:
         return DeliverySettings(**values), []
@@ -170,90 +170,52 @@ def checked_settings(given: Mapping[str, Any]) -> DeliverySettings:
     return settings
 
 
+@cache
+def _schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON Schema of every setting; ``type`` is a list, null last."""
+    schemas: dict[str, dict[str, Any]] = DeliverySettings.model_json_schema()["properties"]
+    for schema in schemas.values():
+        parts = schema.pop("anyOf", [{"type": schema.get("type")}])
+        for part in parts:
+            schema |= part
+        schema["type"] = [part["type"] for part in parts]
+    return schemas
+
+
 def form_field(name: str) -> dict[str, Any]:
     """Return what Airflow's ``Param`` of a setting takes: its default, its JSON Schema, its words for people."""
-    field = DeliverySettings.model_fields[name]
-    choices = _choices(field)
-    schema: dict[str, Any] = {"default": field.default, "type": _json_type(field), "title": field.title}
-    if field.description:
-        schema["description"] = field.description
-    extra: Any = field.json_schema_extra
-    schema |= {key: value for key, value in extra.items() if value}
-    if choices:
-        schema["enum"] = list(choices)
-    least, most = _limits(field)
-    if most is not None:
-        schema |= {"minimum": least, "maximum": most}
-    if name == "aep_conn_id":
-        schema["minLength"] = 1
-    return schema
+    schema = _schemas()[name]
+    kinds = schema["type"]
+    least = {"minLength": 1} if name == "aep_conn_id" else {}
+    return {**schema, "type": kinds[0] if len(kinds) == 1 else kinds, **least}
 
 
-def _from_text(value: Any, field: FieldInfo | None) -> Any:
+def _from_text(name: str, value: Any) -> Any:
     """Read text as a value where the setting is none; ids and names stay as they are."""
-    if field is None or not isinstance(value, str):
+    if name not in SETTINGS or not isinstance(value, str):
         return value
-    kinds = _kinds(field)
-    if value.strip() in NOT_GIVEN and (str not in kinds or type(None) in kinds):
-        return None if type(None) in kinds else field.default
-    return value.strip() if str not in kinds else value
+    kinds = _schemas()[name]["type"]
+    if value.strip() in NOT_GIVEN and ("string" not in kinds or "null" in kinds):
+        return None if "null" in kinds else DeliverySettings.model_fields[name].default
+    return value.strip() if "string" not in kinds else value
 
 
 def _fault(name: str, value: Any, found: Any) -> str:
     """Say what is wrong with a setting and what to enter."""
-    field = DeliverySettings.model_fields.get(name)
-    if field is None:
-        return f"{name} is unknown: correct or remove it (known: {', '.join(SETTINGS)})"
+    if name not in SETTINGS:
+        return f"{one_line(name, 60)} is unknown: correct or remove it (known: {', '.join(SETTINGS)})"
+    schema = _schemas()[name]
     said = str(found["msg"]).removeprefix("Value error, ")
-    if found["type"] == "value_error" and str in _kinds(field) and said.startswith(name):
+    if found["type"] == "value_error" and said.startswith(name):
         return said
     if name == "aep_conn_id":
         return f"{name} {conn_id_fault(value)}"
-    if choices := _choices(field):
+    if choices := schema.get("enum"):
         return f"{name} is {short_repr(value)}: choose {' or '.join(choices)}"
-    if bool in _kinds(field):
+    if "boolean" in schema["type"]:
         return f"{name} is {short_repr(value)}: choose true or false"
-    least, most = _limits(field)
-    if most is None:
+    if "maximum" not in schema:
         return check_id(value, name) or f"{name} is {short_repr(value)}: {said}"
     if found["type"] in ("int_from_float", "int_parsing"):
         return f"{name} is {short_repr(value)}: enter a whole number"
-    return f"{name} is {short_repr(value)}: enter a number from {least:g} to {most:g}"
-
-
-def _kinds(field: FieldInfo) -> set[Any]:
-    """Return the plain types of a setting, such as {float, NoneType}."""
-    parts, kinds = [field.annotation], set()
-    while parts:
-        part: Any = parts.pop()
-        origin = typing.get_origin(part)
-        if origin is Annotated:
-            parts.append(part.__origin__)
-        elif origin is Literal:
-            kinds.add(str)
-        elif origin is not None:
-            parts += typing.get_args(part)
-        else:
-            kinds.add(part)
-    return kinds
-
-
-def _choices(field: FieldInfo) -> tuple[str, ...]:
-    return typing.get_args(field.annotation) if typing.get_origin(field.annotation) is Literal else ()
-
-
-def _limits(field: FieldInfo) -> tuple[float, float | None]:
-    """Return the least and the most of a number, (0, None) for anything else."""
-    parts: list[Any] = [*field.metadata, field.annotation]
-    least, most = 0.0, None
-    while parts:
-        part = parts.pop()
-        parts += [*getattr(part, "metadata", ()), *getattr(part, "__metadata__", ()), *typing.get_args(part)]
-        least, most = getattr(part, "ge", least), getattr(part, "le", most)
-    return least, most
-
-
-def _json_type(field: FieldInfo) -> str | list[str]:
-    words = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
-    kinds = sorted((words[kind] for kind in _kinds(field)), key=lambda word: word == "null")
-    return kinds[0] if len(kinds) == 1 else kinds
+    return f"{name} is {short_repr(value)}: enter a number from {schema['minimum']:g} to {schema['maximum']:g}"

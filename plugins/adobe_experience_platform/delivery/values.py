@@ -15,40 +15,39 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
-from adobe_experience_platform.aep import conn_id_fault, short_repr
+from adobe_experience_platform.aep import conn_id_fault, one_line, short_repr
 
 from .input import check_id
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z")
+NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,99}"
 CRON_PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
 LONGEST = dt.timedelta(days=7)
 
 _TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])\Z")
-_DURATION = re.compile(
-    r"(?:(?P<days>\d{1,3})\s*d)?\s*(?:(?P<hours>\d{1,4})\s*h)?\s*(?:(?P<minutes>\d{1,5})\s*m(?:in)?)?\Z"
-)
-_IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+\Z")
-_ADDRESS = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+\Z")
+_DURATION = re.compile(r"(?:(?P<days>\d{1,3}) ?d)? ?(?:(?P<hours>\d{1,4}) ?h)? ?(?:(?P<minutes>\d{1,5}) ?m(?:in)?)?\Z")
+_CRON_PART = re.compile(r"[0-9]+|[A-Za-z]+|.")
+_CRON_WORDS = re.compile(r"(?i)mon|tue|wed|thu|fri|sat|sun|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|l")
 
 
 def _text(value: object, what: str, example: str) -> str:
-    if not isinstance(value, str) or not value:
+    """Return a text that is short enough for whatever looks at it next."""
+    if not isinstance(value, str) or not 0 < len(value) <= 250:
         raise ValueError(f"{short_repr(value)} is not a valid {what}: write it like {example}")
     return value
 
 
-def _line(value: object) -> str:
+def _line(value: object, limit: int = 250) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(f"{short_repr(value)} is not text: write one line of text")
     text = str(value).strip()
-    if not text or len(text) > 250 or not text.isprintable():
-        raise ValueError(f"{short_repr(text)} is not a line of text: write one line, 1 to 250 characters")
+    if not 0 < len(text) <= limit or not text.isprintable() or one_line(text) != " ".join(text.split()):
+        raise ValueError(f"{short_repr(text)} is not a line of text: write one line, 1 to {limit} characters")
     return text
 
 
 def _paragraph(value: object) -> str:
-    text = " ".join(str(value).split()) if isinstance(value, str) else ""
-    if not text or len(text) > 2_000:
+    text = one_line(value, 2_001) if isinstance(value, str) else ""
+    if not 0 < len(text) <= 2_000:
         raise ValueError(f"{short_repr(value)} is not a description: write 1 to 2,000 characters of text")
     return text
 
@@ -60,15 +59,6 @@ def _ident(value: object) -> str:
     if fault := check_id(value, "the id"):
         raise ValueError(fault)
     return str(value)
-
-
-def _name(value: object) -> str:
-    text = _text(value, "name", "daily_newsletter")
-    if not NAME.match(text):
-        raise ValueError(
-            f"{short_repr(text)} is not a valid name: use up to 100 letters, digits, _ and -, such as daily_newsletter"
-        )
-    return text
 
 
 def _connection(value: object) -> str:
@@ -90,7 +80,7 @@ def _date(value: object) -> dt.date:
     if isinstance(value, dt.date):
         return value.date() if isinstance(value, dt.datetime) else value
     text = _text(value, "date", "2026-12-24")
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
+    if not re.fullmatch(r"20\d{2}-\d{2}-\d{2}", text, re.ASCII):
         raise ValueError(f"{short_repr(text)} is not a valid date: write year-month-day, such as 2026-12-24")
     try:
         return dt.date.fromisoformat(text)
@@ -102,7 +92,8 @@ def _duration(value: object) -> dt.timedelta:
     if isinstance(value, dt.timedelta):
         length = value
     else:
-        found = _DURATION.match(value.strip().lower()) if isinstance(value, str) else None
+        text = _text(value, "duration", "2h, 90m or 1h 30m")
+        found = _DURATION.match(" ".join(text.lower().split()))
         parts = {unit: int(number) for unit, number in found.groupdict().items() if number} if found else {}
         if not parts:
             raise ValueError(f"{short_repr(value)} is not a valid duration: write it like 2h, 90m or 1h 30m")
@@ -138,11 +129,17 @@ def _cron(value: object) -> str:
     if len(text.split()) != 5:
         raise ValueError(f"{short_repr(text)} has {len(text.split())} fields, a cron expression has 5: {remedy}")
     try:
+        for part in _CRON_PART.findall(text):
+            # Among others R and H, which mean a time by chance; a long number is a long list.
+            if not (_CRON_WORDS.fullmatch(part) or part in "*/,#?- " or (part.isdigit() and len(part) <= 4)):
+                raise ValueError(f"{part[:20]} means nothing here")
         croniter(text).get_next()
     except CroniterBadDateError:
         raise ValueError(f"{short_repr(text)} never comes: there is no such day in the calendar") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{short_repr(text)} is not a valid cron expression ({error}): {remedy}") from None
+    except Exception as error:  # noqa: BLE001 - croniter raises many kinds
+        raise ValueError(
+            f"{short_repr(text)} is not a valid cron expression ({one_line(str(error), 100)}): {remedy}"
+        ) from None
     return text
 
 
@@ -151,19 +148,16 @@ def once_a_day(cron: str) -> bool:
     return (cron.startswith("@") and cron != "@hourly") or all(part.isdigit() for part in cron.split()[:2])
 
 
-def _import_path(value: object) -> str:
-    if not isinstance(value, str) or not _IMPORT_PATH.match(value):
-        raise ValueError(
-            f"{short_repr(value)} is not an import path: write it like "
-            "airflow.providers.slack.notifications.slack.SlackNotifier"
-        )
-    return value
+def matching(form: str, what: str, **schema: Any) -> Any:
+    """Return the type of texts of a form, at most 250 characters."""
+    whole = re.compile(form)
 
+    def read(value: object) -> str:
+        if not isinstance(value, str) or len(value) > 250 or not whole.fullmatch(value):
+            raise ValueError(f"{short_repr(value)} is not {what}")
+        return value
 
-def _address(value: object) -> str:
-    if not isinstance(value, str) or not _ADDRESS.match(value):
-        raise ValueError(f"{short_repr(value)} is not a valid e-mail address: write one such as team@example.com")
-    return value
+    return Annotated[str, *_type(read, **schema)]
 
 
 def _type(read: Callable[[object], Any], **schema: Any) -> tuple[Any, ...]:
@@ -178,8 +172,11 @@ def _short(length: dt.timedelta) -> str:
 
 
 Text = Annotated[str, *_type(_line, minLength=1, maxLength=250)]
+Tag = Annotated[str, *_type(lambda value: _line(value, 100), minLength=1, maxLength=100)]
 Paragraph = Annotated[str, *_type(_paragraph, minLength=1, maxLength=2_000)]
-Name = Annotated[str, *_type(_name, pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
+Name = matching(
+    NAME, "a valid name: use up to 100 letters, digits, _ and -, such as daily_newsletter", pattern=f"^{NAME}$"
+)
 Ident = Annotated[
     str,
     BeforeValidator(_ident),
@@ -201,5 +198,13 @@ Duration = Annotated[
 ]
 Zone = Annotated[str, *_type(_zone, examples=["Europe/Berlin", "UTC"])]
 Cron = Annotated[str, *_type(_cron, minLength=1, examples=["0 7 * * 1", *CRON_PRESETS])]
-ImportPath = Annotated[str, *_type(_import_path)]
-Address = Annotated[str, *_type(_address, pattern="@")]
+ImportPath = matching(
+    r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+",
+    "an import path: write it like airflow.providers.slack.notifications.slack.SlackNotifier",
+)
+# Braces and percent signs would make a template of it: Airflow renders the recipients of a mail.
+Address = matching(
+    r"[^\s@<>\"'(),;:{}%]+@[^\s@<>\"'(),;:{}%]+",
+    "a valid e-mail address: write one such as team@example.com",
+    pattern="@",
+)

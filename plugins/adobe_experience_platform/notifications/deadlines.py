@@ -17,8 +17,8 @@ scheduler that has not loaded it cannot read such a DAG.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Self
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable
@@ -33,72 +33,53 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
-@dataclass
-class DeliveredBy(BaseDeadlineReference):
-    """A time of the day on which a run begins; none for a run that begins later, which misses nothing anew.
+class _Reference(BaseDeadlineReference):
+    """A moment that follows from when Airflow creates the run."""
 
-    :param clock: ``HH:MM``.
-    :param timezone: name of a time zone.
-    """
+    def _evaluate_with(self, *, session: Session, **_: Any) -> dt.datetime | None:
+        return self.of(dt.datetime.now(tz=dt.UTC))
+
+    def of(self, now: dt.datetime) -> dt.datetime | None:
+        """Return the moment (UTC) for a run that is created now."""
+        raise NotImplementedError
+
+    def serialize_reference(self) -> dict[str, Any]:
+        """Return what Airflow stores."""
+        return {"reference_type": self.reference_name, **vars(self)}
+
+    @classmethod
+    def deserialize_reference(cls, reference_data: dict[str, Any]) -> Self:
+        """Read what Airflow has stored."""
+        return cls(**{field.name: str(reference_data[field.name]) for field in fields(cls)})  # type: ignore[arg-type]
+
+
+@dataclass(unsafe_hash=True)
+class DeliveredBy(_Reference):
+    """A time of the day (``HH:MM``) on which a run begins; none for a run that begins later: it misses nothing anew."""
 
     clock: str = "09:00"
     timezone: str = "UTC"
 
-    def _evaluate_with(self, *, session: Session, **_: Any) -> dt.datetime | None:
-        """Return the deadline (UTC); Airflow asks when it creates the run."""
-        return self.of(dt.datetime.now(tz=dt.UTC))
-
     def of(self, now: dt.datetime) -> dt.datetime | None:
         """Return the deadline of a run that begins now."""
-        at = clock_time(
-            now.astimezone(ZoneInfo(self.timezone)).date(), dt.time.fromisoformat(self.clock), self.timezone
-        )
+        at = _on_day_of(now, self.clock, self.timezone)
         return at if now < at else None
 
-    def serialize_reference(self) -> dict[str, Any]:
-        """Return what Airflow stores."""
-        return {"reference_type": self.reference_name, "clock": self.clock, "timezone": self.timezone}
 
-    @classmethod
-    def deserialize_reference(cls, reference_data: dict[str, Any]) -> DeliveredBy:
-        """Read what Airflow has stored."""
-        return cls(str(reference_data["clock"]), str(reference_data["timezone"]))
-
-    __hash__ = BaseDeadlineReference.__hash__
-
-
-@dataclass
-class CampaignStart(BaseDeadlineReference):
-    """When a run begins to deliver: when it is created, but no sooner than ``not_before`` of its day.
-
-    :param not_before: ``HH:MM``, "" if there is none.
-    :param timezone: name of a time zone.
-    """
+@dataclass(unsafe_hash=True)
+class CampaignStart(_Reference):
+    """When a run begins to deliver: when it is created, but no sooner than ``not_before`` (``HH:MM``, or "")."""
 
     not_before: str = ""
     timezone: str = "UTC"
 
-    def _evaluate_with(self, *, session: Session, **_: Any) -> dt.datetime | None:
-        """Return the start (UTC); Airflow asks when it creates the run."""
-        return self.of(dt.datetime.now(tz=dt.UTC))
-
     def of(self, now: dt.datetime) -> dt.datetime:
         """Return the start of a run that is created now."""
-        if not self.not_before:
-            return now
-        day = now.astimezone(ZoneInfo(self.timezone)).date()
-        return max(now, clock_time(day, dt.time.fromisoformat(self.not_before), self.timezone))
+        return max(now, _on_day_of(now, self.not_before, self.timezone)) if self.not_before else now
 
-    def serialize_reference(self) -> dict[str, Any]:
-        """Return what Airflow stores."""
-        return {"reference_type": self.reference_name, "not_before": self.not_before, "timezone": self.timezone}
 
-    @classmethod
-    def deserialize_reference(cls, reference_data: dict[str, Any]) -> CampaignStart:
-        """Read what Airflow has stored."""
-        return cls(str(reference_data["not_before"]), str(reference_data["timezone"]))
-
-    __hash__ = BaseDeadlineReference.__hash__
+def _on_day_of(now: dt.datetime, clock: str, timezone: str) -> dt.datetime:
+    return clock_time(now.astimezone(ZoneInfo(timezone)).date(), dt.time.fromisoformat(clock), timezone)
 
 
 DEADLINE_REFERENCES: list[type[BaseDeadlineReference]] = [DeliveredBy, CampaignStart]

@@ -5,19 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import html
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from adobe_experience_platform.aep import RunStatus, count, destination_url, one_line
+from adobe_experience_platform.aep import RunStatus, count, destination_url, for_mail
 from adobe_experience_platform.delivery import Outcomes, RedRun, Result, Verdict, VerdictState, deliveries, judge
 
 LINES_SHOWN = 50
 LINKS_SHOWN = 20
 SUBJECT_LIMIT = 180
-_ADDRESS = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+\.[A-Za-z]{2,}")
-_URL = re.compile(r"(?P<place>\bhttps?://[^\s/?#]*)[^\s]*")
 
 
 class On(enum.StrEnum):
@@ -85,17 +82,17 @@ def of_delivery(run: Delivered) -> Notice:
         verdict = judge(run.results, RedRun())  # the report itself failed after it had judged
     page = _Page(_subject(run, verdict), run)
     if run.reasons:
-        page.part("Why", (f"{task}: {_foreign(text)}" for task, text in run.reasons))
+        page.part("Why", (f"{for_mail(task)}: {for_mail(text)}" for task, text in run.reasons))
     page.part("Not delivered", (_line(item, run.names) for item in found.bad))
     page.part("Delivered only partly", (_line(item, run.names) for item in found.partly))
     page.part("Delivered", (_line(item, run.names) for item in found.good))
-    page.part("What to do", verdict["advice"] if verdict else [])
+    page.part("What to do", map(for_mail, verdict["advice"] if verdict else []))
     return page.notice(_events(run, found, verdict))
 
 
 def _subject(run: Delivered, verdict: Verdict | None) -> str:
     if verdict:
-        return f"{verdict['label']}: {run.title}: {_foreign(verdict['headline'])}"
+        return f"{verdict['label']}: {run.title}: {for_mail(verdict['headline'])}"
     return f"{'FAILED' if run.failed else 'Finished'}: {run.title}: the run ended without a report"
 
 
@@ -118,9 +115,9 @@ def of_missed_deadline(run: Delivered, promise: str, *, why: str = "") -> Notice
     """
     found = Outcomes(run.results)
     open_ones = [item for item in found.bad if item["status"] == RunStatus.IN_PROGRESS]
-    page = _Page(f"LATE: {run.title}: not {one_line(promise)}" if promise else f"LATE: {run.title}", run)
+    page = _Page(f"LATE: {run.title}: not {for_mail(promise)}" if promise else f"LATE: {run.title}", run)
     if why:
-        page.part("Why", [_foreign(why)])
+        page.part("Why", [for_mail(why)])
     if run.results:
         done = len(found.good) + len(found.partly)
         page.part("So far", [f"{done} of {deliveries(len(run.results))} delivered"])
@@ -144,7 +141,7 @@ class _Page:
     """Collects the parts of a notice and writes them twice."""
 
     def __init__(self, subject: str, run: Delivered) -> None:
-        self.subject = one_line(subject, SUBJECT_LIMIT)
+        self.subject = for_mail(subject, SUBJECT_LIMIT)
         self.run = run
         self.parts: list[tuple[str, list[str]]] = []
 
@@ -180,7 +177,7 @@ def _facts(run: Delivered) -> list[str]:
         facts.append(f"AEP sandbox {run.sandbox_name}")
     if run.started_at:
         facts.append(f"Started {run.started_at.astimezone(run.zone):%Y-%m-%d %H:%M %Z}")
-    return [one_line(fact) for fact in facts]
+    return [for_mail(fact) for fact in facts]
 
 
 def _links(run: Delivered) -> list[tuple[str, str]]:
@@ -195,13 +192,13 @@ def _links(run: Delivered) -> list[tuple[str, str]]:
             links.append(("The DAG in Airflow", page))
     flow_ids = list(dict.fromkeys(item["flow_id"] for item in run.results))[:LINKS_SHOWN]
     pages = ((flow_id, destination_url(run.tenant, run.sandbox_name, flow_id)) for flow_id in flow_ids)
-    return links + [(f"{one_line(run.names.get(ident) or ident, 100)} in AEP", url) for ident, url in pages if url]
+    return links + [(f"{for_mail(run.names.get(ident) or ident, 100)} in AEP", url) for ident, url in pages if url]
 
 
 def _line(item: Result, names: Mapping[str, str]) -> str:
     """Return one pair: names, state, counts, what AEP says. No run id: the report has it."""
     ids = (item["audience_id"], item["flow_id"])
-    audience, flow = (one_line(names.get(ident) or ident, 100) for ident in ids)
+    audience, flow = (for_mail(names.get(ident) or ident, 100) for ident in ids)
     said = []
     if item["status"] not in (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS):
         said.append(item["status"].replace("_", " "))
@@ -210,17 +207,7 @@ def _line(item: Result, names: Mapping[str, str]) -> str:
     if item["records_failed"]:
         said.append(f"{count(item['records_failed'], 'record')} failed")
     if item["error_code"] or item["error"]:
-        said.append(_foreign(" ".join(filter(None, (item["error_code"], item["error"])))))
+        said.append(for_mail(" ".join(filter(None, (item["error_code"], item["error"])))))
     if item["adopted"]:
         said.append("by a run found in AEP (adopted)")
     return f"{audience} → {flow}: {', '.join(said) or 'delivered'}"
-
-
-def _foreign(text: str, limit: int = 600) -> str:
-    """Return somebody else's text for a mail: one line, no mail addresses, no paths and queries of addresses."""
-    return _ADDRESS.sub("[address]", _URL.sub(r"\g<place>", one_line(text, limit)))
-
-
-def without_secrets(text: str) -> str:
-    """Return an error's text for a log: an address may hold a token in its path or query."""
-    return re.sub(r"(?i)\b(with url:|url=)\s*\S+", r"\1 …", _foreign(text))

@@ -9,57 +9,41 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import datetime as dt
-import importlib.util
 import logging
 import re
 import threading
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from airflow.sdk import conf
 from airflow.sdk.definitions.callback import AsyncCallback
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from adobe_experience_platform.aep import short_repr
+from adobe_experience_platform.aep import names_secret, short_repr, without_secrets
 from adobe_experience_platform.delivery import blocks, values
 from adobe_experience_platform.errors import AepInputError
 
 from .facts import known_of_late_run, known_of_run, reports_of
-from .message import Notice, On, of_delivery, of_missed_deadline, without_secrets
-from .notifiers import HTML, SUBJECT, TEXT, anotify, make, notify
+from .message import Notice, On, of_delivery, of_missed_deadline
+from .notifiers import HTML, MAIL, SUBJECT, TEXT, anotify, class_fault, make, notify
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 log = logging.getLogger(__name__)
 
-MAIL = "adobe_experience_platform.notifications.mail.NoticeMail"
 LONGEST = 15.0
 """Seconds that all notices of an event may take together on a worker, or three quarters of Airflow's
 ``[core] task_success_overtime`` if that is less: Airflow ends the task's process then."""
-_CONN_ID = re.compile(r"[\w.-]{1,250}")
-_SECRET = re.compile(r"(?i)(password|passwd|secret|token|api_?key|private_key|integration_key|webhook_url)$")
+_TEMPLATE = re.compile(r"\{[{%#]")
+_NOTICE = re.compile(r"\{\{\s?notice\.(subject|text|html)\s?\}\}")
+_CREDENTIAL = re.compile(r"(?i)\b(bearer|basic)\s+\S|\b(?!https?:)[a-z][a-z0-9+.-]{1,30}://|://[^\s/?#]*@")
 
-
-def _event(word: object) -> On:
-    if isinstance(word, str) and word in list(On):
-        return On(word)
-    raise ValueError(f"{short_repr(word)} is not an event: choose from {', '.join(On)}")
-
-
-def _smtp_connection(value: object) -> str:
-    if isinstance(value, str) and _CONN_ID.fullmatch(value):
-        return value
-    raise ValueError(f"{short_repr(value)} is not a connection id: enter that of an Airflow connection of type smtp")
-
-
-SmtpConnection = Annotated[
-    str, BeforeValidator(_smtp_connection), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 250})
-]
-Event = Annotated[On, BeforeValidator(_event), WithJsonSchema({"type": "string", "enum": [*On]})]
-
-_ONE_EVENT = blocks.Short({"type": "string", "enum": [*On]}, blocks.as_list)
+SmtpConnection = values.matching(
+    r"[\w.-]{1,250}", "a connection id: enter that of an Airflow connection of type smtp", minLength=1, maxLength=250
+)
+Event = Annotated[On, Field(strict=False)]
 
 
 class Notifier(BaseModel):
@@ -74,27 +58,40 @@ class Notifier(BaseModel):
     @property
     def spec(self) -> dict[str, Any]:
         """The notifier as it was described: ``{"class": path, argument: value, …}``."""
-        return {"class": self.path, **(self.model_extra or {})}
+        return self.model_dump(by_alias=True)
 
     @model_validator(mode="after")
     def _usable(self) -> Notifier:
-        """Check it as far as that goes without importing it, which DAG files should not pay for."""
-        secret = (
-            f"this argument of {self.path} looks like a secret, which would be stored in readable form: put it "
-            "into an Airflow connection and enter the connection's id"
-        )
-        keys = [str(key) for key in self.model_extra or {}]
-        faults: list[tuple[blocks.Path, str]] = [((key,), secret) for key in keys if _SECRET.search(key)]
-        module = self.path.rpartition(".")[0]
-        try:
-            found = importlib.util.find_spec(module) is not None
-        except (ImportError, ValueError):
-            found = False
-        if not found:
-            faults.append((("class",), f"there is no module {module}: install its provider or correct the path"))
+        """Check it without importing it: the class is looked up when a notice is sent."""
+        faults = list(_argument_faults(self.model_extra or {}, ()))
+        if fault := class_fault(self.path):
+            faults.append((("class",), fault))
         if faults:
             raise blocks.fault_at(faults)
         return self
+
+
+def _argument_faults(value: object, path: blocks.Path) -> Iterator[tuple[blocks.Path, str]]:
+    """Find what must not stand in a notifier's arguments, at any depth: secrets, and templates that read anything."""
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(key, str) and names_secret(key):
+                yield (*path, key), BELONGS_INTO_A_CONNECTION
+            else:
+                yield from _argument_faults(inner, (*path, key))
+    elif isinstance(value, str) and _CREDENTIAL.search(value):
+        yield path, BELONGS_INTO_A_CONNECTION
+    elif isinstance(value, str) and _TEMPLATE.search(_NOTICE.sub("", value)):
+        yield (
+            path,
+            "this is a template: only {{ notice.subject }}, {{ notice.text }} and {{ notice.html }} are filled in",
+        )
+
+
+BELONGS_INTO_A_CONNECTION = (
+    "this looks like a secret, which would be stored in readable form: put it into an Airflow connection and enter the "
+    "connection's id"
+)
 
 
 class Notices(blocks.Terms):
@@ -117,7 +114,9 @@ class Notices(blocks.Terms):
     smtp_conn_id: SmtpConnection = Field("smtp_default", description="Airflow connection of type smtp, for the mails.")
     from_email: values.Address | None = Field(None, description="Sender; left out: that of the connection.")
     notifiers: list[Notifier] = Field([], description="Other ways: Slack, Teams, …")
-    on: Annotated[list[Event], Field(min_length=1), _ONE_EVENT] = Field(list(On), description="What to tell about.")
+    on: Annotated[list[Event], Field(min_length=1), blocks.ONE_OR_MORE] = Field(
+        list(On), description="What to tell about."
+    )
 
     if TYPE_CHECKING:
 
@@ -156,9 +155,7 @@ class Notices(blocks.Terms):
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as :meth:`of` reads them."""
-        return self.model_dump(mode="json", exclude={"notifiers"}) | {
-            "notifiers": [item.spec for item in self.notifiers]
-        }
+        return self.model_dump(mode="json", by_alias=True)
 
     def check(self) -> list[str]:
         """Return what is wrong with the notifiers' classes and arguments; this imports them."""
@@ -181,7 +178,7 @@ class Notices(blocks.Terms):
     def on_run_failure(self, context: Context) -> None:
         """Tell of a run that ended without its ``report``, such as by ``dagrun_timeout``; a callback of the DAG."""
         if context.get("reason") != "task_failure":  # then the report has run, and told
-            self._after(context, failed=True, why=f"the run was ended by Airflow: {context.get('reason')}")
+            self._after(context, failed=True, why=f"Airflow ended the run: {context.get('reason')}")
 
     def deadline_callback(self, promise: str, *, group: str = "", zone: str = "UTC") -> AsyncCallback:
         """Return the callback of a ``DeadlineAlert``; it runs in the triggerer.
@@ -200,8 +197,8 @@ class Notices(blocks.Terms):
         try:
             run = await asyncio.to_thread(known_of_late_run, context, group, zone)
             await self._send_async(of_missed_deadline(run, promise), context)
-        except Exception:
-            log.exception("The notice about a missed deadline could not be made")
+        except Exception as error:  # noqa: BLE001 - see above
+            _tell_fault("a missed deadline", error)
 
     def send(self, notice: Notice, context: Mapping[str, Any]) -> None:
         """Send a notice to all that asked for it, at the same time and for a bounded time; never raises."""
@@ -210,20 +207,17 @@ class Notices(blocks.Terms):
             return
         limit = min(LONGEST, 0.75 * conf.getfloat("core", "task_success_overtime", fallback=20.0))
         # Not a pool: its threads would be waited for when the process ends.
-        threads = [
-            (
-                spec["class"],
-                threading.Thread(
-                    target=contextvars.copy_context().run, args=(notify, spec, notice, context), daemon=True
-                ),
-            )
+        threads = {
+            threading.Thread(
+                target=contextvars.copy_context().run, args=(notify, spec, notice, context), daemon=True
+            ): spec["class"]
             for spec in self._specs()
-        ]
-        end = dt.datetime.now(tz=dt.UTC) + dt.timedelta(seconds=limit)
-        for _, thread in threads:
+        }
+        end = time.monotonic() + limit
+        for thread in threads:
             thread.start()
-        for name, thread in threads:
-            thread.join(max(0.0, (end - dt.datetime.now(tz=dt.UTC)).total_seconds()))
+        for thread, name in threads.items():
+            thread.join(max(0.0, end - time.monotonic()))
             if thread.is_alive():
                 log.warning("The notice by %s was given up after %d s; the delivery is not affected", name, limit)
 
@@ -235,8 +229,8 @@ class Notices(blocks.Terms):
             for report in reports_of(context):
                 run = known_of_run(context, report, failed=failed, why=why)
                 self.send(of_delivery(run), context)
-        except Exception:
-            log.exception("The notice about this delivery could not be made; the delivery is not affected")
+        except Exception as error:  # noqa: BLE001 - see above
+            _tell_fault("this delivery", error)
 
     def _specs(self) -> list[dict[str, Any]]:
         mail: list[dict[str, Any]] = []
@@ -253,6 +247,11 @@ class Notices(blocks.Terms):
                 }
             ]
         return [*mail, *(item.spec for item in self.notifiers)]
+
+
+def _tell_fault(what: str, error: Exception) -> None:
+    said = f"{type(error).__name__}: {without_secrets(str(error))}"
+    log.error("The notice about %s could not be made; the delivery is not affected: %s", what, said)
 
 
 async def tell_missed_deadline(

@@ -10,10 +10,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .message import Notice, without_secrets
+from airflow.sdk import BaseNotifier, conf
+
+from adobe_experience_platform.aep import one_line, without_secrets
+
+from .message import Notice
 
 log = logging.getLogger(__name__)
 
+MAIL = "adobe_experience_platform.notifications.mail.NoticeMail"
+OPTION = ("adobe_experience_platform", "notifier_packages")
 LONGEST_IN_TRIGGERER = 60.0
 """Seconds that one notifier may take in the triggerer."""
 _USES_NOTICE = re.compile(r"\{[{%][^}]*\bnotice\b")
@@ -27,10 +33,37 @@ _FILLED = {
 in AEP that looks like a template must stay a name."""
 
 
+def class_fault(path: str) -> str | None:
+    """Return why a notifier's class may not be used, None if it may; imports nothing.
+
+    Whoever writes a campaign file may name what the installed providers declare as notifiers, and what lies in the
+    packages of Airflow's option ``notifier_packages``.
+    """
+    packages = conf.get(*OPTION, fallback="").replace(",", " ").split()
+    if path == MAIL or any(path.startswith(f"{package}.") for package in packages):
+        return None
+    # load time: few campaigns name a notifier
+    from airflow.providers_manager import ProvidersManager
+
+    known = {
+        name for provider in ProvidersManager().providers.values() for name in provider.data.get("notifications", ())
+    }
+    if path in known:
+        return None
+    return (
+        f"{one_line(path, 100)} is not a notifier of an installed provider: install its provider, correct the path, or "
+        f"add its package to Airflow's option [{OPTION[0]}] {OPTION[1]}"
+    )
+
+
 def make(spec: Mapping[str, Any]) -> Any:
     """Make a notifier, its usual arguments filled with the notice."""
+    if fault := class_fault(spec["class"]):
+        raise TypeError(fault)
     module, _, name = spec["class"].rpartition(".")
     cls = getattr(importlib.import_module(module), name)
+    if not (isinstance(cls, type) and issubclass(cls, BaseNotifier)):
+        raise TypeError("this is not a notifier: it has to be a subclass of airflow.sdk.BaseNotifier")
     given = {key: value for key, value in spec.items() if key != "class"}
     rendered = set(getattr(cls, "template_fields", ()))
     if not _USES_NOTICE.search(repr(given)):

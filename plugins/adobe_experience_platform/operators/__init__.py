@@ -9,7 +9,7 @@ from .links import DestinationLink
 from .plan import PlanJobsOperator
 from .report import DeliveryReportOperator
 from .retry import AEP_RETRY_POLICY
-from .tables import markdown, plain
+from .tables import markdown
 from .wait_for_runs import DeliveryOperator
 from .watch import WatchingTask, deliveries_of, poke_settings
 
@@ -33,7 +33,6 @@ __all__ = [
     "keep_reason",
     "markdown",
     "now",
-    "plain",
     "poke_settings",
     "read_event",
 ]

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from adobe_experience_platform.aep import FlowRun, Pair, RunStatus, count, endpoints
+from adobe_experience_platform.aep import FlowRun, Pair, RunStatus, count, endpoints, for_markdown, one_line
 from adobe_experience_platform.delivery import Approval, Job, checked_settings, names_of, xcom
 from adobe_experience_platform.errors import AepError
 
 from .retry import AEP_RETRY_POLICY
-from .tables import markdown, plain, table
+from .tables import markdown, table
 
 if TYPE_CHECKING:
     from airflow.providers.standard.triggers.hitl import HITLTriggerEventSuccessPayload
@@ -57,7 +57,7 @@ class ApproveDeliveryOperator(HITLOperator):
     ) -> None:
         terms = approval or Approval()
         super().__init__(
-            subject=f"Deliver {title} now?" if title else "Deliver these audiences now?",
+            subject="Deliver these audiences now?",
             options=[APPROVE, REJECT],
             assigned_users=[{"id": user, "name": user} for user in terms.by] or None,
             response_timeout=terms.within,
@@ -73,6 +73,8 @@ class ApproveDeliveryOperator(HITLOperator):
         """Ask."""
         jobs = [Job.from_json(item) for item in self.jobs or []]
         self.body = self._question(jobs)
+        if self.title:  # not sooner: both are templates, and a title that looks like one is a title
+            self.subject = f"Deliver {one_line(self.title, 250)} now?"
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
@@ -81,7 +83,7 @@ class ApproveDeliveryOperator(HITLOperator):
             self._refuse(context, "nobody", f"nobody approved this delivery within {_span(self.response_timeout)}")
         answer: HITLTriggerEventSuccessPayload = super().execute_complete(context, event)
         user: Mapping[str, Any] = answer["responded_by_user"] or {}
-        who = str(user.get("name") or user.get("id") or "somebody")
+        who = one_line(str(user.get("name") or user.get("id") or ""), 100) or "somebody"
         if answer["chosen_options"] != [APPROVE]:
             self._refuse(context, who, f"{who} has rejected this delivery")
         decision = self._decision(True, who)
@@ -131,7 +133,7 @@ class ApproveDeliveryOperator(HITLOperator):
         # The log shows text as it is: without the signs that Markdown needs.
         for line in (f"{first} {hook.settings.sandbox_name}.", *table(head, rows), *last):
             self.log.info("%s", line)
-        return "\n".join([f"{first} {plain(hook.settings.sandbox_name)}.", "", *markdown(head, rows), "", *last])
+        return "\n".join([f"{first} {for_markdown(hook.settings.sandbox_name)}.", "", *markdown(head, rows), "", *last])
 
     def _until(self) -> str:
         """Say by when an answer has to come, if there is such a time."""

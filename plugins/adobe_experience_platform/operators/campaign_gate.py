@@ -142,17 +142,17 @@ class DayGate:
         other = self._holder if self._holder and self._holder.run_id != self._run_id else None
         if self._manual and other and other.sent:
             self._log.warning(
-                "A person has started this run, so it delivers although %s was delivered by the run %r",
+                "A person has started this run, so it delivers although %s was delivered by the run %s",
                 self.verdict.day,
-                other.run_id,
+                other.name,
             )
             self._tell(held=False)
             return
         if other:
             self._log.warning(
-                "%s belonged to the run %r, which sent nothing (%s): this run delivers it instead",
+                "%s belonged to the run %s, which sent nothing (%s): this run delivers it instead",
                 self.verdict.day,
-                other.run_id,
+                other.name,
                 other.state or "it is gone",
             )
         if other or not self._holder:
@@ -233,7 +233,7 @@ def require_day(context: Context, told: object) -> None:
         return
     if holder.run_id != context["ti"].run_id:
         raise AepCampaignDayError(
-            f"Nothing was sent by this task: {day} belongs to the run {holder.run_id!r} meanwhile, and a campaign "
+            f"Nothing was sent by this task: {day} belongs to the run {holder.name} meanwhile, and a campaign "
             "delivers once per day. To deliver all the same, start a new run by hand."
         )
     late = told.get("not_after")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterable, Sequence
 
 from rich import box
@@ -11,11 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from adobe_experience_platform.aep import one_line
+from adobe_experience_platform.aep import for_markdown, one_line
 
 LINES_UNFOLDED = 30
 """Lines that a log shows at once, at most, where they are no result."""
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~])")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> list[str]:
@@ -35,15 +33,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[st
 
 def folded(title: str, lines: Sequence[str]) -> list[str]:
     """Return lines of a log; where they are many, as a group that Airflow's log page folds under a title."""
-    return list(lines) if len(lines) <= LINES_UNFOLDED else [f"::group::{title}", *lines, "::endgroup::"]
-
-
-def plain(text: str) -> str:
-    """Write a foreign text so that Markdown shows it as it is."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+    return list(lines) if len(lines) <= LINES_UNFOLDED else [f"::group::{one_line(title)}", *lines, "::endgroup::"]
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return a table as lines of Markdown; the cells' texts are shown as they are."""
-    lines = [" | ".join(head), " | ".join("---" for _ in head), *(" | ".join(map(plain, row)) for row in rows)]
+    lines = [" | ".join(head), " | ".join("---" for _ in head), *(" | ".join(map(for_markdown, row)) for row in rows)]
     return [f"| {line} |" for line in lines]

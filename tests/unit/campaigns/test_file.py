@@ -147,7 +147,7 @@ def test_what_the_catalog_prints_can_be_pasted() -> None:
         (SOUND + "notices: {email: a@b.c, on: []}\n", 3, "notices.on", "this is empty"),
         (SOUND + "notices: {emial: a@b.c}\n", 3, "notices.emial", "did you mean 'email'?"),
         (SOUND + "approval: {by: anna, within: 8d}\n", 3, "approval.within", "too long"),
-        (SOUND + "notices: {email: a@b.c, on: [never]}\n", 3, "notices.on[0]", "choose from success, failure"),
+        (SOUND + "notices: {email: a@b.c, on: [never]}\n", 3, "notices.on[0]", "it should be 'success', 'failure'"),
         ("when: 0 7 * *\ndeliver: {f: [a]}\n", 1, "when.cron", "has 4 fields"),
         ("when: 61 7 * * *\ndeliver: {f: [a]}\n", 1, "when.cron", "is not a valid cron expression"),
         ("when: 0 0 30 2 *\ndeliver: {f: [a]}\n", 1, "when.cron", "never comes"),
@@ -184,7 +184,7 @@ def test_what_the_catalog_prints_can_be_pasted() -> None:
             "deliver",
             "flow f is listed twice",
         ),
-        ("when: manual\nwhen: manual\n", 2, "", "stands here and in line 1"),
+        ("when: manual\nwhen: manual\n", 2, "", "is already defined on line 1"),
     ],
 )
 def test_a_fault_is_told_with_line_field_and_remedy(text: str, line: int, key: str, what: str) -> None:

@@ -57,7 +57,7 @@ def test_two_files_with_one_name_are_both_refused(folder: Path) -> None:
         ("include/campaigns/sale.yaml", "name"),
         ("include/campaigns/sale.yml", "name"),
     ]
-    assert "stands in include/campaigns/sale.yaml, include/campaigns/sale.yml too" in campaigns.faults[0].what
+    assert "is also defined in include/campaigns/sale.yaml, include/campaigns/sale.yml" in campaigns.faults[0].what
 
 
 def test_folders_are_looked_into_and_hidden_files_left_out(folder: Path) -> None:
@@ -82,13 +82,13 @@ def test_one_campaign_is_found_by_its_own_file_alone(folder: Path, monkeypatch: 
     for name in ("a", "b", "c"):
         (folder / f"{name}.yaml").write_text(SOUND)
     opened: list[str] = []
-    read_bytes = Path.read_bytes
+    open_file = os.open
 
-    def note(path: Path) -> bytes:
+    def note(path: Path, flags: int) -> int:
         opened.append(path.name)
-        return read_bytes(path)
+        return open_file(path, flags)
 
-    monkeypatch.setattr(Path, "read_bytes", note)
+    monkeypatch.setattr(os, "open", note)
 
     campaign = load_one(folder, "b")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adobe_experience_platform.aep.orders import Pair
+from adobe_experience_platform.aep import Pair, without_secrets
 from adobe_experience_platform.delivery.results import Result, without_run
 from adobe_experience_platform.delivery.verdict import RedRun, judge
 from adobe_experience_platform.notifications.message import (
@@ -16,7 +16,6 @@ from adobe_experience_platform.notifications.message import (
     On,
     of_delivery,
     of_missed_deadline,
-    without_secrets,
 )
 
 NAMES = {"flow": "Mail house", "gold": "Gold customers", "silver": "Silver customers", "bronze": "Bronze customers"}

@@ -57,7 +57,10 @@ def test_yamls_bare_on_is_understood() -> None:
         ({"email": "nobody"}, "is not a valid e-mail address: write one such as"),
         ({"email": "a@example.com\nBcc: b@example.com"}, "is not a valid e-mail address: write one such as"),
         ({"email": 7}, "email: 7 is not what belongs here: write a list"),
-        ({"email": "a@example.com", "on": ["sucess"]}, "on[0]: 'sucess' is not an event: choose from success, failure"),
+        (
+            {"email": "a@example.com", "on": ["sucess"]},
+            "on[0]: 'sucess' is not possible: it should be 'success', 'failure'",
+        ),
         ({"email": "a@example.com", "on": []}, "on: this is empty"),
         ({"email": "a@example.com", "smtp_conn_id": ""}, "smtp_conn_id: '' is not a connection id"),
         ({"emial": "a@example.com"}, "the key 'emial' is unknown: did you mean 'email'?"),
@@ -66,7 +69,7 @@ def test_yamls_bare_on_is_understood() -> None:
         ({"notifiers": [{"channel": "x"}]}, "notifiers[0].class: this key is missing"),
         (
             {"notifiers": [{"class": "no.such.Notifier"}]},
-            "notifiers[0].class: there is no module no.such",
+            "notifiers[0].class: no.such.Notifier is not a notifier of an installed provider: install its provider",
         ),
         (
             {"notifiers": [{"class": f"{PROBE}.Chat", "webhook_url": "https://x"}]},
