@@ -55,8 +55,8 @@ _OPTIONS = {
         "float",
         None,
         "60",
-        "Seconds, on top of the request time-out, after which an activation whose answer was lost and that AEP does not "
-        "list is treated as not started.",
+        "Seconds, on top of the request time-out, after which an activation whose answer was lost and that AEP does "
+        "not list is treated as not started.",
     ),
     "campaigns_folder": _option(
         "string",

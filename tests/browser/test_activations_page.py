@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import random
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -314,6 +316,80 @@ def test_names_are_text_and_nothing_else(fake: FakeAirflow, tab: Page) -> None:
     assert tab.locator("main img").count() == 0
 
 
+HOSTILE_CONFS: list[Any] = [
+    {"activation_info": {"constructor": ["a"]}, "dry_run": True},
+    {"activation_info": {"__proto__": ["a"], "toString": ["b"], "hasOwnProperty": ["c"]}},
+    {"activation_info": {f"flow{number}": ["a"] for number in range(20_000)}},
+    {"activation_info": {"x" * 500_000: ["a"], "flow": ["y" * 500_000]}},
+    {"activation_info": [["a"]], "dry_run": {"toString": 1}},
+    {"activation_info": "text", "__proto__": {"polluted": True}},
+    {"activation_info": {"flow": [{"toString": None}, None, 7, ["a"]]}},
+    {"constructor": {"prototype": {"polluted": True}}},
+]
+ODD_RESULTS: list[Any] = [
+    {"flow_id": "__proto__", "audience_id": "constructor", "status": "constructor", "error": {"toString": 1}},
+    {"flow_id": {"toString": 1}, "audience_id": ["a"], "status": "__proto__", "records_exported": "7"},
+    {"flow_id": "constructor", "status": "success", "records_exported": 5, "error_code": ["x"]},
+]
+
+
+def test_a_hostile_run_costs_one_row(fake: FakeAirflow, tab: Page) -> None:
+    fill(fake, 20)
+    errors: list[str] = []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    for number, conf in enumerate(HOSTILE_CONFS):
+        fake.add_run(f"bad-{number}", "success" if number % 2 else "failed", conf=conf, start=-5)
+        fake.add_run(f"live-{number}", "running", conf=conf, start=-4)
+    names = {"__proto__": "Proto", "constructor": "\u202egnp.exe", "toString": "T"}
+    fake.add_run("odd", "success", start=-3)
+    report = {"results": ODD_RESULTS, "verdict": {"headline": "constructor", "state": "__proto__", "advice": {}}}
+    fake.set_task("odd", "report", "success", xcoms={"return_value": report})
+    fake.set_task("odd", "plan_jobs", "success", xcoms={"names": names})
+
+    open_list(tab)
+    settle(fake, tab)
+
+    rows = tab.locator("table.runs tbody tr")
+    expect(rows).to_have_count(20 + 2 * len(HOSTILE_CONFS) + 1)
+    expect(rows.filter(has_text="Mail, Web shop")).to_have_count(20)
+    expect(rows.filter(has_text="cannot be shown")).to_have_count(0)
+    expect(tab.locator("table.runs")).to_contain_text("Proto, \ufffdgnp.exe")
+    assert tab.evaluate("[({}).polluted, ({}).flow, Object.keys(Object.prototype).length]") == [None, None, 0]
+    offered = tab.get_by_role("combobox", name="Destination").locator("option").all_inner_texts()
+    assert {"Mail", "Web shop"} < set(offered)
+    assert len(offered) < 10, "what somebody asked for fills everybody's filter"
+    assert errors == []
+
+
+def test_cells_of_the_table_are_no_formulas(tab: Page, fake: FakeAirflow) -> None:
+    open_list(tab)
+    cells = [
+        "=1+1",
+        "\n=1+1",
+        "\uff1d1",
+        "\uff0b1",
+        "\uff0d1",
+        "\uff20x",
+        ";=1",
+        "a;=1",
+        "\t=1",
+        " =1",
+        "\u200b=1",
+        "'=1",
+        "+1",
+        "@x",
+        "-1",
+    ]
+    cells += ["plain", 'with "quotes", and a comma', "a=b", "x\ny"]
+    text = tab.evaluate("c => import('/adobe-experience-platform/js/csv.js').then(m => m.csv([c]))", cells)
+
+    [row] = csv.reader(io.StringIO(text, newline=""))
+    for before, after in zip(cells, row, strict=True):
+        for part in re.split(r"[;\t\r\n]", after):
+            assert not re.match(r"[\s\u200b\"]*[=+\-@\uff1d\uff0b\uff0d\uff20]", part), (before, after)
+    assert row[-4:] == cells[-4:]
+
+
 def test_it_saves_a_table_of_what_is_shown(fake: FakeAirflow, tab: Page, tmp_path: Path) -> None:
     fill(fake, 12)
     open_list(tab, "?state=failed")
@@ -324,7 +400,7 @@ def test_it_saves_a_table_of_what_is_shown(fake: FakeAirflow, tab: Page, tmp_pat
 
     with (tmp_path / "table.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["run_id"], row["destination"], row["audiences_delivered"]) for row in rows] == [
+    assert [(row["run_id"], row["destination"], row["delivered"]) for row in rows] == [
         ("run-009", "Mail", "1"),
         ("run-009", "Web shop", "0"),
     ]

@@ -14,7 +14,7 @@ _TEXT_LIMIT = 500
 _MARKER = re.compile(r"::(?=(?:end)?group)", re.IGNORECASE)
 """What Airflow's log page takes for the begin or end of a folded part, anywhere in a line."""
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&=^$])")
-_AUTOLINK = re.compile(r"(?i)(?<=:)(?=//)|(?<=\bwww)(?=\.)|(?<=@)(?=\S)|(?<=mailto:)|(?<=xmpp:)")
+_AUTOLINK = re.compile(r"(?i)(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)(?=\S)|(?<=mailto:)|(?<=xmpp:)")
 _WORD_JOINER = "\u2060"
 """Takes no room: Markdown's and mail programs' search for addresses ends there, and backslashes do not stop it."""
 

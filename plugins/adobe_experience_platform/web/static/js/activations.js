@@ -1,7 +1,7 @@
 // The page with the deliveries of all DAGs: the list first, then results as they are looked at, then charts.
 
 import { ApiError, ask, list, ROOT, runPath } from "./api.js";
-import { fits, isFinished, perDay } from "./history.js";
+import { fits, isFinished, perDay, slim } from "./history.js";
 import { kept, names, read } from "./reports.js";
 import { draw } from "./charts.js";
 import { build, showAll, showNotice } from "./activations_view.js";
@@ -79,7 +79,7 @@ async function runsPage(offset) {
 }
 
 function take(found) {
-  for (const run of found.dag_runs) known.runs.set(keyOf(run), run);
+  for (const run of found.dag_runs) known.runs.set(keyOf(run), slim(run));
   known.total = Math.max(found.total_entries, found.dag_runs.length);
 }
 
@@ -130,7 +130,7 @@ async function refreshOthers(listed) {
   const others = [...known.runs.values()].filter((run) => !isFinished(run) && !seen.has(keyOf(run)));
   const readOne = async (run) => {
     try {
-      known.runs.set(keyOf(run), await ask(runPath(run.dag_id, run.dag_run_id)));
+      known.runs.set(keyOf(run), slim(await ask(runPath(run.dag_id, run.dag_run_id))));
     } catch (error) {
       if (error.status !== 404) throw error;
       known.runs.delete(keyOf(run));

@@ -15,6 +15,7 @@ const CHARTS = {
 };
 const LIVE_SHOWN = 8;
 const NEXT_SHOWN = 8;
+const COLUMNS_SHOWN = 50;
 const SEARCH_PAUSE = 200;
 const STALE = "Airflow does not answer at the moment. What you see may be old; it is tried again.";
 
@@ -69,9 +70,9 @@ export function showAll(page, view) {
   update(part("runs"), [shown, numbers, choice, [...names], [...known.refused]], () => table(view));
 }
 
-/** [flow id, name] of all flows, by name. */
+/** [flow id, name] of all flows that were delivered to, by name; what was only asked for may be anything. */
 function flowsShown({ all, kept, names }) {
-  const flows = new Set(all.flatMap((run) => flowsOf(run, kept(run))));
+  const flows = new Set(all.flatMap((run) => (kept(run) ? flowsOf(run, kept(run)) : [])));
   const named = [...flows].map((flow) => [flow, names.get(flow) ?? flow]);
   return named.sort((a, b) => a[1].localeCompare(b[1]));
 }
@@ -267,9 +268,10 @@ function tables(place, { runs, names, kept, choice }) {
     const rows = shown.map(({ day, index }) => [day, ...cells(index)]);
     if (box) update(box, [head, rows], () => chartTable(head, rows));
   };
-  const flowNames = data.flows.map((flow) => names.get(flow) ?? flow);
+  const flows = data.flows.slice(0, COLUMNS_SHOWN);
+  const flowNames = flows.map((flow) => names.get(flow) ?? flow);
   const minutes = (at) => (data.minutes[at] === null ? "–" : duration(data.minutes[at] * 60));
-  fill("records", flowNames, (at) => data.flows.map((flow) => count(data.records.get(flow)[at])));
+  fill("records", flowNames, (at) => flows.map((flow) => count(data.records.get(flow)[at])));
   fill("duration", ["Median"], (at) => [minutes(at)]);
   fill("success", ["Succeeded", "Failed"], (at) => [count(data.success[at]), count(data.failed[at])]);
 }

@@ -8,10 +8,17 @@ export function csv(rows) {
 function cell(value) {
   if (value === null || value === undefined) return "";
   if (typeof value === "number") return String(value);
-  let text = String(value);
-  // A spreadsheet would run text that begins like this as a formula.
-  if (/^[=+\-@\t\r]/.test(text)) text = `'${text}`;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return `"${guarded(String(value)).replaceAll('"', '""')}"`;
+}
+
+/**
+ * A spreadsheet runs text that begins with one of these signs as a formula, also in full width and after what takes no
+ * room; one that takes semicolons or tabs for the ends of cells begins there anew.
+ */
+function guarded(text) {
+  const [sign, blank] = ["[=+\\-@＝＋－＠|%]", "[\\s\\p{Cc}\\p{Cf}\"']*"];
+  const inner = text.replace(new RegExp(`([;\t\r\n]${blank})(?=${sign})`, "gu"), "$1'");
+  return new RegExp(`^(?:[\t\r\n]|${blank}${sign})`, "u").test(text) ? `'${inner}` : inner;
 }
 
 /** Let the browser save text as a file. */

@@ -15,6 +15,11 @@ export function h(name, attributes = {}, ...children) {
   return element;
 }
 
+/** Foreign text as it is shown: signs that turn or hide what stands beside them become visible. */
+const CONTROLS = /[^\P{Cc}\t\n\r]|[\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu;
+const shownText = (value) =>
+  (typeof value === "object" ? JSON.stringify(value) : String(value)).replace(CONTROLS, "\ufffd");
+
 /** Make an SVG icon of one path. */
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -72,7 +77,7 @@ function nodes(children) {
   const found = [];
   for (const child of children.flat(Infinity)) {
     if (child === null || child === undefined || child === false || child === "") continue;
-    found.push(child instanceof Node ? child : document.createTextNode(String(child)));
+    found.push(child instanceof Node ? child : document.createTextNode(shownText(child)));
   }
   return found;
 }
@@ -84,6 +89,6 @@ function fill(element, attributes) {
     else if (name === "style") for (const [key, item] of Object.entries(value)) element.style.setProperty(key, item);
     else if (name === "data") Object.assign(element.dataset, value);
     else if (name === "value" || name === "checked" || name === "selected") element[name] = value;
-    else element.setAttribute(name, value === true ? "" : String(value));
+    else element.setAttribute(name, value === true ? "" : shownText(value));
   }
 }

@@ -2,14 +2,14 @@
 
 import { dayKey } from "./format.js";
 import { DELIVERED } from "./statuses.js";
-import { pairsOf, resultsOf, titleOf, verdictOf } from "./xcom.js";
+import { pairsOf, resultsOf, text, titleOf, verdictOf } from "./xcom.js";
 
 const DAY = 86400000;
 const FINISHED = new Set(["success", "failed"]);
 
 export const isFinished = (run) => FINISHED.has(run.state);
 /** A dry run delivers nothing: it counts for no success rate. */
-export const isDry = (run) => run.conf?.dry_run === true;
+export const isDry = (run) => run.isDry === true;
 
 /**
  * Keep of a run's reports (one for each group of its tasks) what the page needs: plain and small enough for the
@@ -29,7 +29,8 @@ export function condense(reports) {
     verdict: "",
   };
   for (const item of reports.flatMap((report) => resultsOf(report) ?? [])) {
-    const id = String(item.flow_id ?? "");
+    const id = text(item.flow_id).slice(0, 255);
+    if (!id) continue;
     const flow = flows.get(id) ?? { flow: id, pairs: 0, delivered: 0, records: 0 };
     flows.set(id, flow);
     const records = typeof item.records_exported === "number" ? Math.max(0, item.records_exported) : 0;
@@ -42,7 +43,10 @@ export function condense(reports) {
     else if (item.status === "failed" || item.status === "not_sent") kept.failed += 1;
     else if (item.status === "unknown") kept.unknown += 1;
     if (!kept.problem && ["failed", "unknown"].includes(item.status)) {
-      kept.problem = [item.error_code && `[${item.error_code}]`, item.error].filter(Boolean).join(" ").slice(0, 300);
+      kept.problem = [text(item.error_code) && `[${item.error_code}]`, text(item.error)]
+        .filter(Boolean)
+        .join(" ")
+        .slice(0, 300);
     }
   }
   const verdicts = reports.map(verdictOf).filter(Boolean);
@@ -52,12 +56,17 @@ export function condense(reports) {
 /** Flows that a run delivers to, as far as is known. */
 export function flowsOf(run, kept) {
   if (kept?.flows.length) return kept.flows.map(({ flow }) => flow);
-  return [...new Set(pairsOf(run.conf?.activation_info).map(([flow]) => flow))];
+  return [...new Set((run.asked ?? []).map(([flow]) => flow))];
 }
 
 /** Number of pairs that a run was asked for, null if it is not known (yet). */
 export function askedOf(run, kept) {
-  return kept?.pairs || pairsOf(run.conf?.activation_info).length || null;
+  return kept?.pairs || run.asked?.length || null;
+}
+
+/** What the list keeps of a run: its conf may be anything, and as long as somebody likes. */
+export function slim({ conf, ...run }) {
+  return { ...run, isDry: conf?.dry_run === true, asked: pairsOf(conf?.activation_info) };
 }
 
 /** Whether a run fits what a person has chosen. */

@@ -14,7 +14,7 @@ export const STATES = new Map([
   ["running", ["busy", "Running"]],
   ["queued", ["idle", "Waiting to start"]],
 ]);
-const HEADS = ["Campaign", "State", "Started", "Audiences", "Records", "Duration"];
+const HEADS = ["Campaign", "State", "Started", "Deliveries", "Records", "Duration"];
 
 let watcher = null;
 const watched = new WeakMap();
@@ -43,7 +43,7 @@ export function table(view) {
       h(
         "tbody",
         {},
-        runs.slice(0, known.shown).map((run) => row(run, view)),
+        runs.slice(0, known.shown).map((run) => safeRow(run, view)),
       ),
     ),
     runs.length > known.shown && button("more", actions.more, `Show more (${count(runs.length - known.shown)} left)`),
@@ -76,6 +76,16 @@ function nothing({ known, choice }) {
   ]);
 }
 
+/** One run whose data are odd costs one row. */
+function safeRow(run, view) {
+  try {
+    return row(run, view);
+  } catch (error) {
+    console.error(error);
+    return h("tr", {}, h("td", { colspan: HEADS.length }, `The run ${run.dag_run_id} cannot be shown.`));
+  }
+}
+
 function row(run, { kept, names, known }) {
   const result = kept(run);
   const isReading = isFinished(run) && result === undefined && !known.refused.has(run.dag_id);
@@ -90,7 +100,7 @@ function row(run, { kept, names, known }) {
     h("th", { scope: "row" }, campaign(run, result, names)),
     h("td", { data: { label: "State" } }, states(run, result, dry)),
     h("td", { data: { label: "Started" } }, started(run)),
-    cell("Audiences", dry ? "–" : audiences(run, result, isReading), isShort ? "bad" : ""),
+    cell("Deliveries", dry ? "–" : deliveries(run, result, isReading), isShort ? "bad" : ""),
     cell("Records", records ?? (isReading ? "…" : "–")),
     cell("Duration", took),
   );
@@ -133,7 +143,7 @@ function started(run) {
   ];
 }
 
-function audiences(run, result, isReading) {
+function deliveries(run, result, isReading) {
   if (result?.pairs) return `${count(result.delivered)} of ${count(result.pairs)}`;
   if (isReading) return "…";
   const total = askedOf(run, result);
@@ -169,7 +179,7 @@ const RUN_COLUMNS = {
   end_date: "end_date",
   duration_seconds: "duration",
 };
-const FLOW_COLUMNS = ["flow_id", "destination", "audiences", "audiences_delivered", "records_exported", "problem"];
+const FLOW_COLUMNS = ["flow_id", "destination", "deliveries", "delivered", "records_exported", "problem"];
 
 /** One line for each destination of each run; a run without a result has one line too. */
 function rowsOf(runs, kept, names) {

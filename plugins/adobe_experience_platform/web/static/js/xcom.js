@@ -68,7 +68,7 @@ export const ORDER_FIELDS = Object.freeze(["flow_id", "audience_id", "run_id", "
 
 const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 export const asList = (value) => (Array.isArray(value) ? value : []);
-const text = (value) => (typeof value === "string" ? value : "");
+export const text = (value) => (typeof value === "string" ? value : "");
 
 /** The results in a `Report` or a `ProgressNote`; null if it is neither. @returns {Result[] | null} */
 export function resultsOf(value) {
@@ -99,10 +99,19 @@ export function namesOf(value) {
 /** The jobs that `plan_jobs` returned; null if it returned nothing. */
 export const jobsOf = (value) => (Array.isArray(value) ? value.filter(isObject) : null);
 
-/** [flow id, audience id] of each pair of an `activation_info`. @returns {[string, string][]} */
+const MOST_PAIRS = 5000;
+const isId = (value) => typeof value === "string" && value.length < 256;
+
+/** [flow id, audience id] of each pair of an `activation_info`, as many as a run may have. @returns {[string, string][]} */
 export function pairsOf(info) {
-  const flows = Object.entries(isObject(info) ? info : {});
-  return flows.flatMap(([flow, audiences]) => asList(audiences).map((audience) => [flow, audience]));
+  const pairs = [];
+  for (const [flow, audiences] of Object.entries(isObject(info) ? info : {})) {
+    for (const audience of isId(flow) ? asList(audiences).filter(isId) : []) {
+      if (pairs.length === MOST_PAIRS) return pairs;
+      pairs.push([flow, audience]);
+    }
+  }
+  return pairs;
 }
 
 /** A `SubmissionNote`, with its orders as objects that have `ORDER_FIELDS`. */
