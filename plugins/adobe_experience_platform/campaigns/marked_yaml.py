@@ -121,7 +121,7 @@ class _Builder:
         self._found.lines.setdefault(path, _line(event))
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
-                name = one_line(event.anchor, 40)
+                name = one_line(str(event.anchor), 40)
                 raise MarkedYamlError(_line(event), f"*{name} is used, but there is no &{name} before")
             value = self._anchors[event.anchor]
             self._bound(event, len(path), *_measure(value))

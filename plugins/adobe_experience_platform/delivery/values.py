@@ -148,8 +148,8 @@ def once_a_day(cron: str) -> bool:
     return (cron.startswith("@") and cron != "@hourly") or all(part.isdigit() for part in cron.split()[:2])
 
 
-def matching(form: str, what: str, **schema: Any) -> Any:
-    """Return the type of texts of a form, at most 250 characters."""
+def matching(form: str, what: str, **schema: Any) -> tuple[Any, ...]:
+    """Return what makes a str a text of a form, at most 250 characters: ``Annotated[str, *matching(…)]``."""
     whole = re.compile(form)
 
     def read(value: object) -> str:
@@ -157,7 +157,7 @@ def matching(form: str, what: str, **schema: Any) -> Any:
             raise ValueError(f"{short_repr(value)} is not {what}")
         return value
 
-    return Annotated[str, *_type(read, **schema)]
+    return _type(read, **schema)
 
 
 def _type(read: Callable[[object], Any], **schema: Any) -> tuple[Any, ...]:
@@ -174,9 +174,12 @@ def _short(length: dt.timedelta) -> str:
 Text = Annotated[str, *_type(_line, minLength=1, maxLength=250)]
 Tag = Annotated[str, *_type(lambda value: _line(value, 100), minLength=1, maxLength=100)]
 Paragraph = Annotated[str, *_type(_paragraph, minLength=1, maxLength=2_000)]
-Name = matching(
-    NAME, "a valid name: use up to 100 letters, digits, _ and -, such as daily_newsletter", pattern=f"^{NAME}$"
-)
+Name = Annotated[
+    str,
+    *matching(
+        NAME, "a valid name: use up to 100 letters, digits, _ and -, such as daily_newsletter", pattern=f"^{NAME}$"
+    ),
+]
 Ident = Annotated[
     str,
     BeforeValidator(_ident),
@@ -198,13 +201,19 @@ Duration = Annotated[
 ]
 Zone = Annotated[str, *_type(_zone, examples=["Europe/Berlin", "UTC"])]
 Cron = Annotated[str, *_type(_cron, minLength=1, examples=["0 7 * * 1", *CRON_PRESETS])]
-ImportPath = matching(
-    r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+",
-    "an import path: write it like airflow.providers.slack.notifications.slack.SlackNotifier",
-)
+ImportPath = Annotated[
+    str,
+    *matching(
+        r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+",
+        "an import path: write it like airflow.providers.slack.notifications.slack.SlackNotifier",
+    ),
+]
 # Braces and percent signs would make a template of it: Airflow renders the recipients of a mail.
-Address = matching(
-    r"[^\s@<>\"'(),;:{}%]+@[^\s@<>\"'(),;:{}%]+",
-    "a valid e-mail address: write one such as team@example.com",
-    pattern="@",
-)
+Address = Annotated[
+    str,
+    *matching(
+        r"[^\s@<>\"'(),;:{}%]+@[^\s@<>\"'(),;:{}%]+",
+        "a valid e-mail address: write one such as team@example.com",
+        pattern="@",
+    ),
+]

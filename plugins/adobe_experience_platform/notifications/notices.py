@@ -40,9 +40,8 @@ _TEMPLATE = re.compile(r"\{[{%#]")
 _NOTICE = re.compile(r"\{\{\s?notice\.(subject|text|html)\s?\}\}")
 _CREDENTIAL = re.compile(r"(?i)\b(bearer|basic)\s+\S|\b(?!https?:)[a-z][a-z0-9+.-]{1,30}://|://[^\s/?#]*@")
 
-SmtpConnection = values.matching(
-    r"[\w.-]{1,250}", "a connection id: enter that of an Airflow connection of type smtp", minLength=1, maxLength=250
-)
+_SMTP_CONNECTION = "a connection id: enter that of an Airflow connection of type smtp"
+SmtpConnection = Annotated[str, *values.matching(r"[\w.-]{1,250}", _SMTP_CONNECTION, minLength=1, maxLength=250)]
 Event = Annotated[On, Field(strict=False)]
 
 

@@ -22,6 +22,8 @@ RECORDED = Path(__file__).parent / "recorded"
 JOBS = [{"job": 1, "of": 1, "activation_info": {"mail": ["gold", "partner"]}, "aliases": {"partner": "partner-77"}}]
 NAMES = {"mail": "Mail", "gold": "Gold customers"}
 POST = {"method": "POST", "path": ADHOC}
+LONG = 3_600_000
+"""A lag in seconds: a lost answer stays lost, however long the machine takes."""
 
 
 def activate() -> Any:
@@ -94,6 +96,7 @@ def record(aep: LocalAep) -> dict[str, Any]:
 
     for name, kind in (("lost_an_answer_to_what_began", "close_after"), ("lost_an_answer_to_nothing", "close_before")):
         aep.reset(SEED)
+        aep.change_settings(list_lag_seconds=LONG)
         aep.add_faults({"kind": kind, **POST})
         context = new_context("activate")
         found[name] = _defer(context, lambda context=context: activate().execute(context))
@@ -108,6 +111,7 @@ def record(aep: LocalAep) -> dict[str, Any]:
 
     run_id = context.ti.xcoms["activate", "submission"][0]["orders"][0][2]
     aep.change_run(run_id, status="failed")
+    aep.change_settings(list_lag_seconds=LONG)
     aep.add_faults({"kind": "close_after", **POST})
     found["lost_an_answer_of_a_repair"] = _defer(context, lambda: watch().execute(context.cleared()))
     return found
