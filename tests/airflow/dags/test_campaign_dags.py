@@ -158,7 +158,7 @@ def test_labels_cannot_break_out_of_the_documentation() -> None:
         "when: manual\ndeliver:\n- flow: mail\n  label: 'a | b <img src=x> [x](javascript:y)'\n  audiences: [gold]\n"
     )
     assert dag.doc_md is not None
-    assert r"a \| b \<img src=x\> \[x\]\(javascript:y\)" in dag.doc_md
+    assert r"a \| b \<img src\=x\> \[x\]\(javascript:y\)" in dag.doc_md
 
 
 def test_good_campaigns_stay_beside_bad_ones_which_one_error_names(folder: Path) -> None:

@@ -111,8 +111,8 @@ def test_notices_that_fail_or_hang_stop_neither_the_delivery_nor_each_other(
         {"class": f"{PROBE}.Hanging", "channel": "x"},
         {"class": f"{PROBE}.Missing", "channel": "x"},
         {"class": f"{PROBE}.Chat", "wrong": "argument"},
-        {"class": f"{PROBE}.Chat", "channel": "#{{ dag.dag_id }}"},
-        {"class": f"{PROBE}.Chat", "channel": "short", "text": "{{ notice.subject }} ({{ dag.dag_id }})"},
+        {"class": f"{PROBE}.Chat", "channel": "#crm"},
+        {"class": f"{PROBE}.Chat", "channel": "short", "text": "{{ notice.subject }}, and more"},
     ]
 
     run = deliver({"mail": ["gold"]}, {"email": "a@example.com", "notifiers": others})
@@ -120,9 +120,9 @@ def test_notices_that_fail_or_hang_stop_neither_the_delivery_nor_each_other(
     assert run.state == "success"
     assert aep.delivered() == {("mail", "gold"): 1}
     texts = dict(told)
-    assert set(texts) == {"#my_campaign", "short"}
-    assert "Gold customers → Mail" in texts["#my_campaign"]
-    assert texts["short"].endswith(" (my_campaign)")
+    assert set(texts) == {"#crm", "short"}
+    assert "Gold customers → Mail" in texts["#crm"]
+    assert texts["short"].endswith(", and more")
     assert "NoticeMail failed; the delivery is not affected: ConnectionRefusedError" in run.log
     assert "Hanging was given up after 1 s" in run.log
     assert "s3cr3t" not in run.log
