@@ -127,10 +127,10 @@ class StartedDelivery:
 class Lane:
     """A simulated AEP, and a client of the Airflow that all lanes share."""
 
-    def __init__(self, conn_id: str, aep: SimulatorProcess, airflow: LocalAirflow) -> None:
+    def __init__(self, conn_id: str, aep: SimulatorProcess, client: AirflowClient) -> None:
         self.conn_id = conn_id
         self.aep = aep
-        self.client = AirflowClient(airflow.url, "admin", airflow.passwords["admin"])
+        self.client = client
         self._started: list[StartedDelivery] = []
 
     def reset(self, **settings: object) -> None:
@@ -196,7 +196,8 @@ def arena() -> Iterator[Arena]:
         )
         stack.enter_context(airflow)
         airflow.client.wait_dags(DAG, ON_DEMAND_DAG)
-        yield Arena(airflow, [Lane(conn_id, aep, airflow) for conn_id, aep in aeps.items()])
+        clients = [AirflowClient(airflow.url, "admin", airflow.passwords["admin"]) for _ in aeps]
+        yield Arena(airflow, [Lane(*lane, client) for lane, client in zip(aeps.items(), clients, strict=True)])
 
 
 def patiently(action: Callable[[], T], seconds: float = HAPPEN_SECONDS) -> T:

@@ -13,9 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from lab import browser as chromium
-from tests.browser.conftest import Visit
 from tests.support.pages import DAG, FakeAirflow, Open, at, open_list, result
-from tests.support.stage import Scene
 
 NAMES = {"mail": "Mail", "shop": "Web shop", "gold": "Gold customers", "silver": "Silver customers"}
 WEEKLY = "aep_campaign_weekly"
@@ -419,28 +417,3 @@ def test_it_fits_every_screen(fake: FakeAirflow, visitor: Open, size: tuple[int,
 
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert tab.evaluate("document.documentElement.dataset.theme") == ("dark" if dark else "light")
-
-
-# -- in Airflow itself
-
-
-def test_airflow_shows_the_page_and_keeps_its_filter_in_the_address(scene: Scene, visit: Visit) -> None:
-    run = scene.start({"mail": ["gold"]})
-    assert run.wait() == "success"
-    page = visit("viewer")
-    page.goto("/")
-    page.get_by_role("link", name="Activations", exact=True).click()
-    frame = page.frame_locator('iframe[title="Activations"]')
-    rows = frame.locator("table.runs tbody tr")
-    own = rows.filter(has=frame.locator(f'a[href*="{run.run_id}"]'))
-
-    expect(own).to_contain_text("1 of 1")
-    expect(own).to_contain_text("998")
-    frame.get_by_label("State").select_option("Succeeded")
-    expect(page).to_have_url(re.compile("state=success"))
-    page.reload()
-    expect(frame.get_by_label("State")).to_have_value("success")
-    own.get_by_role("link").click()
-    expect(page).to_have_url(re.compile(f"/runs/{run.run_id}/plugin/aep-activation"))
-    title = page.frame_locator('iframe[title="Activation"]').get_by_role("heading", level=1)
-    expect(title).to_have_text(re.compile("^Delivered: 1 delivery to 1 destination, "))

@@ -1,4 +1,4 @@
-"""Live tests: they share one real Airflow with those of tests/browser."""
+"""Live tests: they share one real Airflow."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 import pytest
 
 from lab.chaos.traps import Spot
-from tests.support.aep import ADHOC
+from tests.support.aep import ADHOC, ENDLESS
 from tests.support.stage import CHAOS_DAG, Run, Scene, Stage
 
 INFO = {"mail": ["gold"]}
@@ -153,7 +153,7 @@ def _arrive(scene: Scene, at: At, name: str, *, dies: bool) -> Run:
     if at in (At.PLAN, At.REPORT) and not dies:
         scene.traps.hold(name, task, Spot.START)
     elif at is At.EXPORT:
-        scene.aep.start_export_job(id=EXPORT_JOB, duration=36_000)
+        scene.aep.start_export_job(id=EXPORT_JOB, duration=ENDLESS)
     elif at is At.POST:
         scene.aep.add_faults(
             {"kind": "wait_release", "method": "POST", "path": ADHOC, "effect": True, "if_gone": "carry_out"}
@@ -161,13 +161,13 @@ def _arrive(scene: Scene, at: At, name: str, *, dies: bool) -> Run:
     elif at is At.ACTIVATE:
         scene.traps.hold(name, task, Spot.START)
     elif at is At.RUNS:
-        scene.aep.add_outcomes({"seconds": 36_000})
+        scene.aep.add_outcomes({"seconds": ENDLESS})
     if dies and at is not At.ACTIVATE:
         scene.traps.kill(name, task, Spot.START)
     run = scene.start(INFO, dag_id=CHAOS_DAG)
     if at is At.ACTIVATE:
         run.wait_task("activate[0]", "running")
-        scene.aep.start_export_job(id=EXPORT_JOB, duration=36_000)
+        scene.aep.start_export_job(id=EXPORT_JOB, duration=ENDLESS)
         scene.traps.release(name, task, Spot.START)
         run.wait_task("activate[0]", "deferred")
         if dies:
@@ -193,9 +193,7 @@ def _go_on(scene: Scene, row: Row, run: Run) -> None:
         scene.aep.end_export_job(EXPORT_JOB)
     scene.aep.release()
     if row.at is At.RUNS:
-        for item in scene.aep.deliveries():
-            for flow_run in item["run_ids"]:
-                scene.aep.change_run(flow_run, status="success")
+        scene.aep.end_runs()
 
 
 # -- the buttons

@@ -9,7 +9,7 @@ import pytest
 from tests.support.aep import JOBS, LocalAep
 from tests.support.live import mails_about
 from tests.support.mailbox import text_of
-from tests.support.stage import Run, Scene, together
+from tests.support.stage import RUN_SECONDS, Run, Scene, together
 from tools.airflow_client import AirflowClient
 from tools.local_airflow import LocalAirflow
 
@@ -65,7 +65,7 @@ def runs(airflow: LocalAirflow, client: AirflowClient, dag_id: str) -> list[Run]
 def test_an_export_that_ends_while_the_triggerer_is_down_starts_each_campaign_once(
     airflow: LocalAirflow, client: AirflowClient, watched_aep: LocalAep, begun: None
 ) -> None:
-    Scene.until(lambda: watermark(client) == ["722"], 120)
+    Scene.until(lambda: watermark(client) == ["722"])
     assert not any(client.runs(dag_id) for dag_id in CAMPAIGNS), "the first start only records"
 
     airflow.kill("triggerer")
@@ -110,7 +110,7 @@ def polls_per_second(aep: LocalAep) -> dict[str, int]:
 def test_a_day_without_an_export_turns_red_at_the_due_time(
     airflow: LocalAirflow, client: AirflowClient, watched_aep: LocalAep, begun: None
 ) -> None:
-    [run] = Scene.until(lambda: runs(airflow, client, "live_overdue"), 900)
+    [run] = Scene.until(lambda: runs(airflow, client, "live_overdue"), 2 * RUN_SECONDS)
 
     assert run.wait() == "failed"
     assert "OVERDUE: no run has begun to deliver" in run.log("plan_jobs")

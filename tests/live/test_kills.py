@@ -8,6 +8,7 @@ from lab.chaos import kills
 from lab.chaos.arena import Arena, Lane
 from lab.chaos.plan import Kill, Moment, Point, Victim
 from tests.support.aep import LocalAep
+from tests.support.database_client import DatabaseClient
 from tests.support.stage import Scene, together
 from tools.local_airflow import LocalAirflow
 
@@ -19,7 +20,7 @@ def kill_of(victim: Victim, moment: Moment) -> Kill:
 
 
 def kill_activating_task(scene: Scene, moment: Moment) -> kills.Result:
-    lane = Lane(scene.conn_id, scene.aep, scene.airflow)
+    lane = Lane(scene.conn_id, scene.aep, scene.client)
     return kills.kill_task(scene.traps, lane, kill_of(Victim.TASK, moment), scene.name)
 
 
@@ -49,7 +50,7 @@ def test_a_worker_killed_before_it_recorded_the_answer_sends_nothing_again(scene
     ids=lambda kill: f"{kill.point.victim}, {kill.point.moment}",
 )
 def test_a_delivery_outlives_a_component(airflow: LocalAirflow, aeps: dict[str, LocalAep], kill: Kill) -> None:
-    lanes = [Lane(conn_id, aep, airflow) for conn_id, aep in aeps.items()]
+    lanes = [Lane(conn_id, aep, DatabaseClient(airflow)) for conn_id, aep in aeps.items()]
 
     result = kills.kill_component(Arena(airflow, lanes), kill, f"kill-{kill.point.victim.name.lower()}")
 

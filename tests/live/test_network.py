@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.aep import ENDLESS
 from tests.support.stage import Scene, together
 
 INFO = {"mail": ["gold", "silver"]}
@@ -64,7 +65,7 @@ def test_neither_a_status_url_nor_a_redirect_takes_the_token_away(scene: Scene) 
 
 @together
 def test_an_expired_token_is_renewed_once_while_a_task_waits(scene: Scene) -> None:
-    scene.aep.add_outcomes({"seconds": 14, "times": None})
+    scene.aep.add_outcomes({"seconds": ENDLESS, "times": None})
     run = scene.start(INFO)
     run.wait_task("wait_for_flow_runs", "deferred")
     scene.until(lambda: [poll for poll in _polls(scene) if poll["status"] == 200])
@@ -77,6 +78,7 @@ def test_an_expired_token_is_renewed_once_while_a_task_waits(scene: Scene) -> No
     assert run.states()["wait_for_flow_runs"] == "deferred"
     assert [poll["status"] for poll in _polls(scene)[polls:]][:3] == [401, 200, 200]
     assert scene.aep.control("GET", "tokens")["minted"] == minted + 1
+    scene.aep.end_runs()
     assert run.wait() == "success"
 
 

@@ -18,7 +18,7 @@ class Row:
         self.__name__ = race.name
 
     def __call__(self, scene: Scene) -> None:
-        finish = races.run(Lane(scene.conn_id, scene.aep, scene.airflow), self.race)
+        finish = races.run(Lane(scene.conn_id, scene.aep, scene.client), self.race)
 
         assert finish.problems == ()
 

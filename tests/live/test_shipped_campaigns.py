@@ -50,7 +50,7 @@ def answer(client: AirflowClient, run: Run, option: str) -> None:
 
 
 def first_run(airflow: LocalAirflow, client: AirflowClient, dag_id: str) -> Run:
-    found: list[dict[str, Any]] = Scene.until(lambda: client.runs(dag_id), 120)
+    found: list[dict[str, Any]] = Scene.until(lambda: client.runs(dag_id))
     return Run(airflow, client, found[0]["dag_run_id"], dag_id)
 
 
@@ -106,7 +106,7 @@ def test_the_clock_starts_a_campaign(
 def test_the_end_of_the_export_starts_a_campaign(
     airflow: LocalAirflow, client: AirflowClient, shop_aep: LocalAep, begun: None
 ) -> None:
-    Scene.until(lambda: watermark(client, "aep_shop"), 120)
+    Scene.until(lambda: watermark(client, "aep_shop"))
     assert client.runs(NEWSLETTER) == [], "an export that ended before is no reason"
 
     shop_aep.start_export_job(status="SUCCEEDED")
@@ -120,7 +120,7 @@ def test_the_end_of_the_export_starts_a_campaign(
 
 def test_a_faulty_file_shows_in_the_banner_and_takes_nothing_down(client: AirflowClient, begun: None) -> None:
     [told] = Scene.until(
-        lambda: [text for file, text in client.import_errors().items() if file.endswith("campaign_faults.py")], 120
+        lambda: [text for file, text in client.import_errors().items() if file.endswith("campaign_faults.py")]
     )
     assert "include/campaigns/faulty.yaml, line 2, delivr: the key 'delivr' is unknown: did you mean 'deliver'?" in told
     assert {FLASH_SALE, LOYALTY, NEWSLETTER} <= client.dags().keys()

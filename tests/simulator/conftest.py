@@ -44,7 +44,7 @@ class Aep:
     # -- control
 
     def control(self, method: str, path: str, body: Any = None, *, ok: bool = True) -> Any:
-        answer = self.session.request(method, f"{self.url}/_simulator/{path}", json=body, timeout=5)
+        answer = self.session.request(method, f"{self.url}/_simulator/{path}", json=body, timeout=60)
         assert not ok or answer.status_code == 200, answer.text
         return answer.json()
 
@@ -79,7 +79,7 @@ class Aep:
             "client_secret": self.connection["password"],
             "scope": self.connection["extra"]["scopes"],
         }
-        return self.session.post(self.url + TOKEN, data={**form, **fields}, timeout=5)
+        return self.session.post(self.url + TOKEN, data={**form, **fields}, timeout=60)
 
     def headers(self, **changes: str | None) -> dict[str, str]:
         headers: dict[str, str | None] = {
@@ -92,11 +92,11 @@ class Aep:
         return {name: value for name, value in headers.items() if value is not None}
 
     def get(self, path: str, params: Any = None, **headers: str | None) -> requests.Response:
-        return self.session.get(self.url + path, params=params, headers=self.headers(**headers), timeout=5)
+        return self.session.get(self.url + path, params=params, headers=self.headers(**headers), timeout=60)
 
     def adhoc(self, info: Any, accept: str | None = V2, **more: Any) -> requests.Response:
         body = {"activationInfo": info, **more}
-        return self.session.post(self.url + ADHOC, json=body, headers=self.headers(Accept=accept), timeout=5)
+        return self.session.post(self.url + ADHOC, json=body, headers=self.headers(Accept=accept), timeout=60)
 
     def run_of(self, info: Any) -> str:
         """Activate one pair and return the id of its run."""

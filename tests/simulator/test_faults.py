@@ -32,7 +32,7 @@ def other_client(small):
     """Return a call of the ad-hoc API over a connection of its own."""
     headers = small.headers(Accept="application/vnd.adobe.adhoc.activation+json; version=2")
     url, body = small.url + small.adhoc_path, {"activationInfo": INFO}
-    return lambda timeout=5: requests.post(url, json=body, headers=headers, timeout=timeout)
+    return lambda timeout=60: requests.post(url, json=body, headers=headers, timeout=timeout)
 
 
 @pytest.mark.parametrize(("kind", "delivered"), [("close_before", False), ("close_after", True)])
@@ -48,7 +48,7 @@ def test_the_connection_is_really_closed(small, kind, delivered):
 def test_nothing_at_all_is_sent_before_the_close(small):
     small.fault(kind="close_before", path="*/jobs")
     host, _, port = small.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=5) as raw:
+    with socket.create_connection((host, int(port)), timeout=60) as raw:
         raw.sendall(b"GET /data/core/ups/export/jobs HTTP/1.1\r\nhost: aep\r\n\r\n")
         assert raw.recv(100) == b""
 
@@ -104,7 +104,7 @@ def test_html_empty_and_own_bodies(small):
 def test_a_redirect_to_another_host(small):
     small.fault(kind="redirect", path="*/runs", status=307, location="http://127.0.0.1:9/trap")
     headers = small.headers()
-    answer = requests.get(small.url + small.runs, headers=headers, allow_redirects=False, timeout=5)
+    answer = requests.get(small.url + small.runs, headers=headers, allow_redirects=False, timeout=60)
     assert (answer.status_code, answer.headers["location"]) == (307, "http://127.0.0.1:9/trap")
 
 
@@ -198,7 +198,7 @@ def test_a_held_request_can_be_dropped(small, eventually):
 def test_a_reset_drops_what_is_held(small, eventually):
     small.fault(kind="wait_release", path="*/runs")
     url, headers = small.url + small.runs, small.headers()
-    thread, results = in_thread(lambda: requests.get(url, headers=headers, timeout=5))
+    thread, results = in_thread(lambda: requests.get(url, headers=headers, timeout=60))
     eventually(lambda: small.control("GET", "state")["held"] == 1)
     small.reset()
     thread.join(5)

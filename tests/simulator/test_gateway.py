@@ -72,7 +72,7 @@ def test_a_given_token_needs_no_minting(aep):
 
 
 def test_a_body_must_be_declared_as_json(small):
-    answer = requests.post(small.url + small.adhoc_path, data="{}", headers=small.headers(), timeout=5)
+    answer = requests.post(small.url + small.adhoc_path, data="{}", headers=small.headers(), timeout=60)
     assert answer.status_code == 400
     assert "BadRequestError" in answer.json()["message"]
 

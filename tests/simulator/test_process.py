@@ -42,7 +42,7 @@ def test_it_listens_on_loopback_and_ends_cleanly(start, number):
     process, line = start()
     url = line.removeprefix("AEP simulator listening on ")
     assert url.startswith("http://127.0.0.1:")
-    assert requests.get(f"{url}/_simulator/health", timeout=5).json() == {"status": "ok"}
+    assert requests.get(f"{url}/_simulator/health", timeout=60).json() == {"status": "ok"}
     process.send_signal(number)
     assert process.wait(5) == 0
     assert process.stderr.read() == ""
@@ -51,11 +51,11 @@ def test_it_listens_on_loopback_and_ends_cleanly(start, number):
 def test_the_example_seed_is_served(start):
     process, line = start("--seed", str(EXAMPLE), "--speed", "5")
     url = line.rpartition(" ")[2]
-    state = requests.get(f"{url}/_simulator/state", timeout=5).json()
+    state = requests.get(f"{url}/_simulator/state", timeout=60).json()
     assert [flow["id"] for flow in state["flows"]] == ["f-mail", "f-off", "f-stream", "f-source"]
     assert state["settings"]["speed"] == 5
     assert state["runs"] == {"total": 4, "in_progress": 2}
-    connection = requests.get(f"{url}/_simulator/connection", timeout=5).json()
+    connection = requests.get(f"{url}/_simulator/connection", timeout=60).json()
     assert (connection["login"], connection["extra"]["tenant"]) == ("corner-shop-client", "corner-shop")
     headers = {
         "Authorization": "Bearer a-token-that-needs-no-minting",
@@ -64,8 +64,8 @@ def test_the_example_seed_is_served(start):
         "x-sandbox-name": "prod",
     }
     jobs = f"{url}/data/core/ups/export/jobs"
-    assert requests.get(jobs, headers=headers, timeout=5).status_code == 503
-    records = requests.get(jobs, headers=headers, timeout=5).json()["records"]
+    assert requests.get(jobs, headers=headers, timeout=60).status_code == 503
+    records = requests.get(jobs, headers=headers, timeout=60).json()["records"]
     assert [job["status"] for job in records] == ["SUCCEEDED", "SUCCEEDED", "FAILED", "SUCCEEDED"]
     assert process.poll() is None
 
@@ -74,7 +74,7 @@ def test_a_json_seed_is_served(start, tmp_path):
     path = tmp_path / "seed.json"
     path.write_text(json.dumps({"tenant": "json-shop"}))
     _, line = start("--seed", str(path))
-    connection = requests.get(f"{line.rpartition(' ')[2]}/_simulator/connection", timeout=5).json()
+    connection = requests.get(f"{line.rpartition(' ')[2]}/_simulator/connection", timeout=60).json()
     assert connection["extra"]["tenant"] == "json-shop"
 
 

@@ -17,6 +17,8 @@ RUNS = "/data/foundation/flowservice/runs"
 TOKEN = "/ims/token/v3"
 ACCEPT_V2 = "application/vnd.adobe.adhoc.activation+json; version=2"
 
+ENDLESS = 36_000
+"""Seconds of a run that goes on until a test ends it."""
 CROWD = [f"town-{number:02}" for number in range(100)]
 
 SEED: dict[str, Any] = {
@@ -81,6 +83,12 @@ class LocalAep(SimulatorClient, Startable):
     def posts(self) -> list[dict[str, Any]]:
         """Return the activations it received."""
         return self.requests(method="POST", path=ADHOC)
+
+    def end_runs(self) -> None:
+        """Let all runs of our deliveries end well."""
+        for item in self.deliveries():
+            for run_id in item["run_ids"]:
+                self.change_run(run_id, status="success")
 
     def delivered(self) -> dict[tuple[str, str], int]:
         """Return how often each pair was activated."""

@@ -1,7 +1,6 @@
-"""One real Airflow for all live and browser tests: its components as processes, connected to simulated AEPs.
+"""One real Airflow for all live tests: its components as processes, connected to simulated AEPs.
 
-A pytest plugin that both folders' conftest.py ask for, so that they share its fixtures and no other tests need its
-packages.
+A pytest plugin that their conftest.py asks for, so that no other tests need its packages.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import pytest
 
 from lab.local_postgres import LocalPostgres
 from tests.support.aep import SEED, LocalAep
+from tests.support.database_client import DatabaseClient
 from tests.support.mailbox import Mailbox, smtp_connection, text_of
 from tests.support.order import LIVE, REPOSITORY, scenario_of
 from tests.support.sockets import closed_port
@@ -34,6 +34,15 @@ DUE_IN = dt.timedelta(minutes=8)
 TIMEOUT = 4
 SETTLE_MARGIN = 3
 MAILBOX = Mailbox()
+PRELOAD = """\
+import sys
+
+if {"scheduler", "dag-processor"} & set(sys.argv):
+    import adobe_experience_platform.campaigns
+    import adobe_experience_platform.hooks.sync_hook
+    import airflow.sdk.execution_time.task_runner
+"""
+"""Tasks and readings of DAG files run in forks: what is loaded before, hundreds of them need not load."""
 
 
 def mails_about(run: Run) -> list[EmailMessage]:
@@ -111,12 +120,18 @@ def live_airflow(
             "scheduler.orphaned_tasks_check_interval": "5",
             "scheduler.scheduler_health_check_threshold": "15",
             "triggerer.triggerer_health_check_threshold": "15",
+            "dag_processor.bundle_refresh_check_interval": "5",
+            "dag_processor.min_file_process_interval": "120",
             # Airflow's own deferral time-outs, swept this often, are part of what is tested.
             "scheduler.trigger_timeout_check_interval": "1",
             "adobe_experience_platform.campaigns_folder": str(campaigns_folder),
             "adobe_experience_platform.settle_margin_seconds": str(SETTLE_MARGIN),
         },
     )
+    settings = airflow.home / "config" / "airflow_local_settings.py"
+    settings.parent.mkdir(exist_ok=True)
+    settings.write_text(PRELOAD)
+    airflow.client = DatabaseClient(airflow)
     airflow.environment["AEP_LIVE_DUE"] = f"{dt.datetime.now(tz=dt.UTC) + DUE_IN:%H:%M}"
     with MAILBOX, airflow:
         yield airflow

@@ -50,7 +50,7 @@ class Mailbox:
 
 def smtp_connection(port: int) -> dict[str, Any]:
     """Return Airflow's connection (JSON form) to an SMTP server on this machine."""
-    extra = {"disable_ssl": True, "disable_tls": True, "from_email": "airflow@example.com", "timeout": 3}
+    extra = {"disable_ssl": True, "disable_tls": True, "from_email": "airflow@example.com", "timeout": 30}
     return {"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": extra}
 
 

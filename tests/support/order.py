@@ -10,7 +10,7 @@ import pytest
 
 TESTS = Path(__file__).resolve().parent.parent
 REPOSITORY = TESTS.parent
-LIVE, BROWSER = TESTS / "live", TESTS / "browser"
+LIVE = TESTS / "live"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -43,7 +43,7 @@ def scenario_of(item: pytest.Item) -> Callable[..., Any] | None:
 
 
 def _on_the_airflow(path: Path) -> bool:
-    return path.is_relative_to(LIVE) or path.is_relative_to(BROWSER)
+    return path.is_relative_to(LIVE)
 
 
 def _is_live(item: pytest.Item) -> bool:
@@ -54,4 +54,4 @@ def _place(item: pytest.Item) -> tuple[bool, bool, bool]:
     """Put first what runs together, and last what looks at all that was left."""
     alone = _is_live(item) and scenario_of(item) is None
     last = item.path == LIVE / "test_secrets.py"
-    return alone, last or item.path.is_relative_to(BROWSER), last
+    return alone, last or item.path.is_relative_to(LIVE / "browser"), last

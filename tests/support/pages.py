@@ -1,6 +1,6 @@
 """Our pages in a browser without an Airflow: their files, and what Airflow's REST API would answer.
 
-The answers have the form of Airflow's own; `tests/browser` also opens the pages in a real Airflow.
+The answers have the form of Airflow's own; `tests/live/browser` opens the pages in a real Airflow.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ import psutil
 from lab.chaos.arena import patiently
 from lab.chaos.traps import Traps
 from tests.support.aep import SEED, LocalAep
+from tests.support.database_client import DatabaseClient
 from tools.airflow_client import AirflowApiError, AirflowClient, AirflowUnreachableError
 from tools.local_airflow import LocalAirflow
 
@@ -30,8 +31,8 @@ CHAOS_DAG = "aep_chaos"
 TASKS = ("plan_jobs", "wait_for_segment_export", "get_latest_export_job", "activate", "wait_for_flow_runs", "report")
 RUN_SECONDS = 600.0
 """Guards against a hang only: a busy machine takes its time."""
-LOOK_SECONDS = 1.5
-"""Between two looks at a run: when all scenarios looked twice as often, that kept Airflow's API server busy."""
+LOOK_SECONDS = 0.3
+"""Between two looks of a scenario at what it waits for."""
 
 Info = Mapping[str, Sequence[str]]
 _one_writer = threading.Lock()
@@ -122,7 +123,7 @@ class Scene:
         self.airflow = airflow
         self.aep = aep
         self.conn_id = conn_id
-        self.client = AirflowClient(airflow.url, "admin", airflow.passwords["admin"])
+        self.client = DatabaseClient(airflow)
         self.traps = Traps(airflow.home)
         self._runs: list[Run] = []
 
@@ -147,12 +148,12 @@ class Scene:
         return patiently(lambda: self.client.trigger_dag(dag_id, conf, run_id=run_id))
 
     @staticmethod
-    def until(check: Callable[[], Any], seconds: float = 90.0) -> Any:
+    def until(check: Callable[[], Any], seconds: float = RUN_SECONDS) -> Any:
         """Wait until something is true, and return it."""
         deadline = time.monotonic() + seconds
         while not (found := check()):
             assert time.monotonic() < deadline, "it did not happen in time"
-            time.sleep(0.1)
+            time.sleep(LOOK_SECONDS)
         return found
 
 

