@@ -3,7 +3,7 @@
 FROM apache/airflow:slim-3.3.2-python3.11
 
 COPY --chown=airflow:0 requirements-deploy.txt /tmp/requirements.txt
-RUN pip install --no-cache-dir --requirement /tmp/requirements.txt
+RUN pip install --no-cache-dir --require-hashes --requirement /tmp/requirements.txt
 
 COPY --chown=airflow:0 pyproject.toml LICENSE NOTICE README.md ${AIRFLOW_HOME}/
 COPY --chown=airflow:0 plugins/ ${AIRFLOW_HOME}/plugins/

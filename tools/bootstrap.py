@@ -26,7 +26,7 @@ PIP = [str(VENV_PYTHON), "-m", "pip", "--disable-pip-version-check"]
 UV_PIP = [str(VENV_PYTHON), "-m", "uv", "pip"]
 LOCK = ROOT / ".local" / "bootstrap.lock"
 
-UV = "uv==0.13.9"
+UV = "requirements-uv.txt"
 MINIMUM_PYTHON = (3, 11)
 NEEDED_DISK_BYTES = 1500 * 10**6
 
@@ -95,7 +95,7 @@ def ensure(requirements: str) -> None:
 def fingerprint(requirements: str) -> str:
     """Hash all that decides what gets installed; the root too, for a moved .venv points to its old place."""
     digest = hashlib.sha256(str(ROOT).encode())
-    for path in (ROOT / requirements, ROOT / "pyproject.toml", Path(__file__)):
+    for path in (ROOT / requirements, ROOT / UV, ROOT / "pyproject.toml", Path(__file__)):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -160,12 +160,13 @@ def create_venv() -> None:
 def install(requirements: str) -> None:
     """Install the pinned packages and, in place, this project: by uv, or by pip where uv does not work."""
     say(f"Installing {requirements} (the first time takes a minute)")
-    packages = ["install", "--quiet", "-r", str(ROOT / requirements)]
+    packages = ["install", "--quiet", "--require-hashes", "-r", str(ROOT / requirements)]
+    uv = ["install", "--quiet", "--require-hashes", "-r", str(ROOT / UV)]
     project = ["install", "--quiet", "--no-deps", "--no-build-isolation", "-e", str(ROOT)]
     target = ["--python", str(VENV_PYTHON), "--compile-bytecode"]
     environment = uv_environment()
 
-    if succeeds([*PIP, "install", "--quiet", UV]) and succeeds([*UV_PIP, *packages, *target], environment):
+    if succeeds([*PIP, *uv]) and succeeds([*UV_PIP, *packages, *target], environment):
         run([*UV_PIP, *project, *target], "Could not install this project into .venv.", environment)
         return
     say("uv does not work here; going on with pip, which takes longer")
@@ -180,13 +181,14 @@ def install(requirements: str) -> None:
 
 def resolve(upgrade: bool) -> None:
     """Pin the requirements and the package's dependencies by one resolve for every supported Python and platform."""
-    compile_command = [*UV_PIP, "compile", "--quiet", "--universal"]
+    compile_command = [*UV_PIP, "compile", "--quiet", "--universal", "--generate-hashes"]
     compile_command += ["--python-version", "{}.{}".format(*MINIMUM_PYTHON)]
     compile_command += ["--custom-compile-command", "make requirements"]
     compile_command += ["--upgrade"] if upgrade else []
     # Each takes over the versions of the one before.
     package = "pyproject.toml"
     for name, more in (
+        ("requirements-uv", []),
         ("requirements-deploy", [package]),
         ("requirements-distributed", [package, "--constraint", "requirements-deploy.txt"]),
         ("requirements", [package, "--constraint", "requirements-deploy.txt"]),

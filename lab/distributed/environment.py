@@ -46,7 +46,7 @@ def ensure() -> None:
             uv = []
         _run(base, "-m", "venv", "--clear", *(["--without-pip"] if uv else []), str(VENV))
         into = [*uv, "--python", str(PYTHON)] if uv else [str(PYTHON), "-m", "pip", "install", "--quiet"]
-        _run(*into, *(["--compile-bytecode"] if uv else []), "-r", str(REQUIREMENTS))
+        _run(*into, *(["--compile-bytecode"] if uv else []), "--require-hashes", "-r", str(REQUIREMENTS))
         _run(*into, "--no-deps", "--no-build-isolation", "-e", str(bootstrap.ROOT))
         pip = uv or [str(PYTHON), "-m", "pip", "install", "--quiet"]
         _run(

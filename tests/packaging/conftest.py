@@ -65,7 +65,7 @@ def bare(uv: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Pa
     venv = tmp_path_factory.mktemp("venv")
     uv("venv", "--quiet", "--clear", "--python", sys.executable, venv)
     python = venv / "bin" / "python"
-    uv("pip", "install", "--quiet", "--python", python, "--requirement", REPOSITORY / "requirements.txt")
+    uv("pip", "install", "--quiet", "--require-hashes", "--python", python, "-r", REPOSITORY / "requirements.txt")
     return python
 
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import subprocess
 import sys
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A project in tmp_path whose installations are only noted."""
     (tmp_path / "requirements.txt").write_text("one==1\n")
+    (tmp_path / bootstrap.UV).write_text("uv==1\n")
     (tmp_path / "pyproject.toml").write_text("")
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "python").touch()
@@ -146,6 +149,7 @@ def test_falls_back_to_pip_where_uv_fails(monkeypatch: pytest.MonkeyPatch) -> No
 
     bootstrap.install("requirements.txt")
 
+    assert all("--require-hashes" in command for command in commands if "-r" in command)
     with_pip = [command for command in commands if command[:3] == bootstrap.PIP[:3]]
     assert [("-r" in command, "-e" in command) for command in with_pip[1:]] == [(True, False), (False, True)]
 
@@ -155,3 +159,27 @@ def test_says_what_to_set_when_nothing_can_be_downloaded(monkeypatch: pytest.Mon
 
     with pytest.raises(bootstrap.BootstrapError, match="HTTPS_PROXY"):
         bootstrap.install("requirements.txt")
+
+
+def test_a_requirement_whose_hash_is_another_is_not_installed(tmp_path: Path) -> None:
+    """pip and uv themselves: what bootstrap and the image tell them makes them refuse a file that was exchanged."""
+    wheel = tmp_path / "exchanged-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        info = "exchanged-1.0.dist-info"
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: exchanged\nVersion: 1.0\n")
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{info}/RECORD", "")
+    right = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    options = ["install", "--quiet", "--no-index", "--find-links", str(tmp_path), "--target", str(tmp_path / "target")]
+
+    def installs(tool: list[str], line: str) -> bool:
+        (tmp_path / "requirements.txt").write_text(line)
+        command = [*tool, *options, "--require-hashes", "-r", str(tmp_path / "requirements.txt")]
+        return subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=False).returncode == 0
+
+    for tool in (bootstrap.UV_PIP, bootstrap.PIP):
+        assert not installs(tool, f"exchanged==1.0 --hash=sha256:{'0' * 64}\n")
+        assert not installs(tool, "exchanged==1.0\n")
+    assert installs(bootstrap.UV_PIP, f"exchanged==1.0 --hash=sha256:{right}\n")

@@ -115,6 +115,27 @@ def test_the_image_copies_only_what_docker_is_given() -> None:
         assert f"!{name}" in given
 
 
+@pytest.mark.parametrize("path", sorted(REPOSITORY.glob("requirements*.txt")), ids=lambda path: path.name)
+def test_every_requirement_has_the_hashes_of_its_files(path: Path) -> None:
+    lines = path.read_text().replace("\\\n", "").splitlines()
+    pinned = [line for line in lines if line and not line.lstrip().startswith("#")]
+
+    assert pinned
+    assert [
+        line for line in pinned if not re.fullmatch(r"\S+==\S+( ; .+?)?( +--hash=sha256:[0-9a-f]{64})+", line)
+    ] == []
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "tools/bootstrap.py", "lab/distributed/environment.py"])
+def test_requirements_are_installed_by_their_hashes_alone(name: str) -> None:
+    installs = [
+        line for line in (REPOSITORY / name).read_text().splitlines() if re.search(r'"-r"|--requirement ', line)
+    ]
+
+    assert installs
+    assert [line for line in installs if "--require-hashes" not in line] == []
+
+
 def test_no_requirement_names_where_it_was_downloaded() -> None:
     for path in REPOSITORY.glob("requirements*.txt"):
         assert "://" not in path.read_text()
