@@ -1,6 +1,9 @@
 # Airflow with this project in it. The slim image brings no providers of its own, so that all versions
 # come from requirements-deploy.txt, which the tests' requirements.txt agrees with.
-FROM apache/airflow:slim-3.3.2-python3.11
+# A tag can move. `make env` writes AIRFLOW_IMAGE with its digest where Docker can look it up; by hand:
+#   docker build --build-arg AIRFLOW_IMAGE=apache/airflow:slim-3.3.2-python3.11@sha256:… .
+ARG AIRFLOW_IMAGE=apache/airflow:slim-3.3.2-python3.11
+FROM ${AIRFLOW_IMAGE}
 
 COPY --chown=airflow:0 requirements-deploy.txt /tmp/requirements.txt
 RUN pip install --no-cache-dir --require-hashes --requirement /tmp/requirements.txt

@@ -31,10 +31,9 @@ from tools.startable import Startable
 
 # Service -> the port it listens on in its container.
 PORTS = {"postgres": 5432, "redis": 6379, "api-server": 8080, "scheduler": 8974, "flower": 5555, "simulator": 8090}
-# Added to commands: the log servers would listen on all interfaces, and all replicas share the logs.
+# Added to commands: all workers would have the name of this machine.
 LOCAL_ARGUMENTS = {
-    "celery worker": ["--skip-serve-logs", "--celery-hostname", "celery@$HOSTNAME"],
-    "triggerer": ["--skip-serve-logs"],
+    "celery worker": ["--celery-hostname", "celery@$HOSTNAME"],
 }
 _CURL = """#!/bin/sh
 exec python -c 'import sys, urllib.request as u; u.urlopen(sys.argv[-1], timeout=10)' "$@"
@@ -153,7 +152,7 @@ class Cluster(Startable):
     def terminate_backends(self) -> int:
         """End every connection to the database, as a failover of it does; return how many."""
         sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-        return int(self.postgres.query(f"{sql} WHERE datname = 'airflow' AND pid <> pg_backend_pid()"))
+        return int(self.postgres.query(f"{sql} WHERE datname IN ('airflow', 'celery') AND pid <> pg_backend_pid()"))
 
     def is_healthy(self, replica: str) -> bool:
         """Run the health check of the replica's service."""
@@ -192,6 +191,8 @@ class Cluster(Startable):
     def environment(self, replica: str) -> dict[str, str]:
         """Return the whole environment of a replica: the image's, the file's, and what is local."""
         airflow = self.home / "airflow"
+        own_tmp = self.home / "tmp" / replica
+        own_tmp.mkdir(parents=True, exist_ok=True)
         values = {
             "AIRFLOW_HOME": str(airflow),
             "HOME": str(self.home),
@@ -201,6 +202,7 @@ class Cluster(Startable):
             "PATH": os.pathsep.join([str(self.home / "bin"), environment.path()]),
             "PYTHONPATH": os.pathsep.join([str(airflow), str(REPOSITORY)]),
             "PYTHONUNBUFFERED": "1",
+            "TMPDIR": str(own_tmp),
         }
         if self._service(replica).name == "postgres":
             return {**values, **self.postgres.environment(), "PATH": values["PATH"]}
@@ -250,10 +252,11 @@ class Cluster(Startable):
     def _localized(self, text: str, replica: str) -> str:
         """Let a text of the file point to this machine: hosts, ports, and the folder of a volume."""
         service = self._service(replica)
+        text = text.replace("/tmp/", f"{self.home}/tmp/{replica}/")  # noqa: S108 - the container's own
         for name, port in self.ports.items():
             text = re.sub(rf"(?<=[@/]){name}(:{PORTS[name]})?(?=[/\s]|$)", f"127.0.0.1:{port}", text)
         if own := PORTS.get(service.name):
-            text = re.sub(rf"((?<=localhost:)|(?<=--port )){own}\b", str(self._own_port(replica)), text)
+            text = re.sub(rf"((?<=localhost:)|(?<=--port[ =])){own}\b", str(self._own_port(replica)), text)
             text = re.sub(rf"^{own}$", str(self._own_port(replica)), text).replace("0.0.0.0", "127.0.0.1")  # noqa: S104
         for source, target in service.volumes:
             if "/" not in source:

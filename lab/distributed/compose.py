@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-_VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)(?::?([-?])([^}]*))?\}|(\w+))")
+_VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)(?::?([-?+])([^}]*))?\}|(\w+))")
 _SECONDS = re.compile(r"(?:(\d+)m)?(?:(\d+)s)?")
 _BYTES = {"K": 2**10, "M": 2**20, "G": 2**30}
 
@@ -68,7 +68,7 @@ def read(path: Path, variables: Mapping[str, str]) -> dict[str, ComposeService]:
 
 
 def interpolated(value: Any, variables: Mapping[str, str]) -> Any:
-    """Fill in the variables of all texts of a document: ${A}, ${A:-default}, ${A:?message}, $$."""
+    """Fill in the variables of all texts of a document: ${A}, ${A:-default}, ${A:?message}, ${A:+instead}, $$."""
     if isinstance(value, dict):
         return {key: interpolated(item, variables) for key, item in value.items()}
     if isinstance(value, list):
@@ -83,6 +83,8 @@ def interpolated(value: Any, variables: Mapping[str, str]) -> Any:
         given = variables.get(name or bare, "")
         if not given and kind == "?":
             raise ComposeError(f"the variable {name} {rest}")
+        if kind == "+":
+            return rest if given else ""
         return given or (rest if kind == "-" else "")
 
     return _VARIABLE.sub(fill, value)

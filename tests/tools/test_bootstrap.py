@@ -162,7 +162,7 @@ def test_says_what_to_set_when_nothing_can_be_downloaded(monkeypatch: pytest.Mon
 
 
 def test_a_requirement_whose_hash_is_another_is_not_installed(tmp_path: Path) -> None:
-    """pip and uv themselves: what bootstrap and the image tell them makes them refuse a file that was exchanged."""
+    """Pip and uv themselves: what bootstrap and the image tell them makes them refuse a file that was exchanged."""
     wheel = tmp_path / "exchanged-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         info = "exchanged-1.0.dist-info"

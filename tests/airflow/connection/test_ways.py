@@ -42,7 +42,6 @@ def block(simulator: SimulatorProcess) -> Block:
             ('"org_id"', f'"ims_url": "{base}", "org_id"'),
             ("platform.adobe.io/https?", base.removeprefix("http://") + f"/http?ims_url={quote(base, safe='')}&"),
             ("ABC123%40AdobeOrg", quote(org, safe="")),
-            ("--conn-login", f"--conn-host {base} --conn-login"),
             ("  login:", f"  host: {base}\n  login:"),
             ("    org_id:", f"    ims_url: {base}\n    org_id:"),
         ):
@@ -100,9 +99,13 @@ def test_a_variable_of_the_environment(
     assert len(simulator.requests(path="*/token/v3")) == 1
 
 
-def test_the_command_line(block: Block, environment: dict[str, str], simulator: SimulatorProcess) -> None:
-    run(block("connection-cli"), environment)
+def test_the_command_line(
+    block: Block, environment: dict[str, str], tmp_path: Path, simulator: SimulatorProcess
+) -> None:
+    (tmp_path / "aep.json").write_text(block("connection-cli-file"))
+    run(f"cd {tmp_path}\n" + block("connection-cli"), environment)
 
+    assert not (tmp_path / "aep.json").exists()
     assert "Connection success!" in tried(environment)
     assert [request["status"] for request in simulator.requests(path="*/flows")] == [200]
 

@@ -58,6 +58,7 @@ def test_settings_of_the_file_reach_airflow(cluster: Cluster) -> None:
     assert given["AIRFLOW__CELERY__BROKER_URL"] == f"redis://:{password}@127.0.0.1:{cluster.ports['redis']}/0"
     assert given["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
     assert given["DUMB_INIT_SETSID"] == "0"
+    assert given["AIRFLOW_CONFIG"] == f"{given['TMPDIR']}/airflow.cfg"
     assert given["HOSTNAME"] == "worker-1"
 
 

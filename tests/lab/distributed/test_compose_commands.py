@@ -61,8 +61,7 @@ def probed(
 def test_every_airflow_command_is_taken_by_the_installed_one(commands: list[list[str]], probed: dict[str, Any]) -> None:
     called = {" ".join(arguments[:2]) for arguments in commands}
     assert called == {
-        "api-server", "scheduler", "dag-processor", "triggerer", "celery worker", "celery flower",
-        "db migrate", "users create", "users reset-password", "jobs check",
+        "api-server", "scheduler", "dag-processor", "triggerer", "celery worker", "jobs check",
     }  # fmt: skip
     assert [arguments for arguments, _ in probed["refused"]] == WRONG, probed["refused"]
 

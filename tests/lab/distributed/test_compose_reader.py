@@ -24,6 +24,7 @@ def test_fills_in_variables_as_docker_compose_does() -> None:
     assert compose.interpolated(texts, variables) == [
         "set", "set", "set", "default", "default", "${SET}", "", "$"
     ]  # fmt: skip
+    assert compose.interpolated(["${SET:+x}", "${EMPTY:+x}", "${GONE:+x}"], variables) == ["x", "", ""]
 
 
 @pytest.mark.parametrize("name", sorted(compose_env.SECRETS))
