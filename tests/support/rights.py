@@ -8,7 +8,7 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
-USERS = {"admin": "admin", "viewer": "viewer", "nobody": "none", "one": "viewer"}
+USERS = {"admin": "admin", "op": "op", "user": "user", "viewer": "viewer", "nobody": "none", "one": "viewer"}
 """``nobody`` can log in, but has no role that Airflow knows; ``one`` is a viewer of ONE_DAG only."""
 ONE_DAG = "aep_campaign_mine"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
@@ -21,6 +22,7 @@ from adobe_experience_platform.operators import (
     poke_settings,
     read_event,
 )
+from adobe_experience_platform.triggers import ExportWait
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
@@ -102,7 +104,8 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         if self._looks_clear():
             return None
         pairs, aliases = self._pairs()
-        trigger = self._export_trigger(deadline, by_flow(pairs), aliases, self.names, ends_task=True, said=self._said)
+        said = self._export_wait.waiting
+        trigger = self._export_trigger(deadline, by_flow(pairs), aliases, self.names, ends_task=True, said=said)
         return self.execute_complete(context, self._wait(context, trigger, deadline))
 
     def poke(self, context: Context) -> bool:
@@ -110,7 +113,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         if self._looks_clear():
             return True
         if now() >= deadline_of(context, "export", self.options.export_timeout_minutes):
-            raise self._too_late(self._waiting)
+            raise self._too_late()
         return False
 
     def execute_complete(self, context: Context, event: object = None) -> None:
@@ -119,11 +122,13 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         if status == "done":
             self.log.info("No segment export is in progress")
         elif not self._is_clear():
-            raise self._too_late(message or self._waiting)
+            raise self._too_late(message)
 
-    _waiting: str = ""
-    _said: Sequence[str] = ()
-    _stuck: Collection[str] = ()
+    _trouble = ""
+
+    @cached_property
+    def _export_wait(self) -> ExportWait:
+        return ExportWait(self.log, *self._pairs(), self.names)
 
     def _looks_clear(self) -> bool:
         """Ask AEP once; trouble on the way is no reason to end a wait."""
@@ -131,28 +136,17 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
             return self._is_clear()
         except AepTransientError as error:
             self.log.warning("%s", error)
-            self._waiting = self._waiting or f"AEP's answer ({error.call})"
+            self._trouble = f"AEP's answer ({error.call})"
             return False
 
     def _is_clear(self) -> bool:
-        pairs, aliases = self._pairs()
-        flow_ids = dict.fromkeys(pair.flow_id for pair in pairs)
+        wait = self._export_wait
         metrics.count(metrics.POLLS, {"poll": "export", **self._tags()})
-        snapshot = self.hook.call(rounds.export_call(flow_ids, now()))
-        waiting, stuck = rounds.blockers(snapshot, pairs, aliases, now(), self.names)
-        for job_id, line in stuck.items():
-            if job_id in self._stuck:
-                continue
-            self._stuck = {*self._stuck, job_id}
-            self.log.warning("Not waiting for %s: it has been in progress for over 24 h and looks stuck", line)
-        text = "; ".join(waiting[:20])
-        if waiting and text != self._waiting:
-            self.log.info("Waiting for %s", text)
-            self._said = waiting[:20]
-        if not waiting:
-            self.log.info("No segment export%s is in progress", " and no delivery of these audiences" if pairs else "")
-        self._waiting = text
-        return not waiting
+        snapshot = self.hook.call(rounds.export_call(by_flow(wait.pairs), now()))
+        if clear := wait.is_over(snapshot, now()):
+            of_these = " and no delivery of these audiences" if wait.pairs else ""
+            self.log.info("No segment export%s is in progress", of_these)
+        return clear
 
     def _pairs(self) -> tuple[list[Pair], dict[str, str]]:
         """Return the pairs whose runs are waited for, and their other ids."""
@@ -164,7 +158,8 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         aliases = {key: value for job in jobs for key, value in job.aliases.items()}
         return [pair for job in jobs for pair in job.pairs], aliases
 
-    def _too_late(self, waiting_for: str) -> WaitTimeoutError:
+    def _too_late(self, waiting_for: str = "") -> WaitTimeoutError:
+        waiting_for = waiting_for or str(self._export_wait) or self._trouble
         hours = dt.timedelta(minutes=self.options.export_timeout_minutes)
         return WaitTimeoutError(
             f"Waited {hours} (export_timeout_minutes = {self.options.export_timeout_minutes:g}) for {waiting_for}. "

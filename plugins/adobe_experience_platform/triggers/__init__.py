@@ -12,12 +12,13 @@ from .assets import (
 from .base import ARGUMENTS_VERSION, EVENT_VERSION, async_hook, resume_pause, run_inline
 from .flow_run import FlowRunTrigger
 from .lost_submission import LostSubmissionTrigger
-from .segment_export import SegmentExportTrigger
+from .segment_export import ExportWait, SegmentExportTrigger
 
 __all__ = [
     "ARGUMENTS_VERSION",
     "DELIVERED_URIS",
     "EVENT_VERSION",
+    "ExportWait",
     "FlowRunTrigger",
     "LostSubmissionTrigger",
     "SegmentExportTrigger",

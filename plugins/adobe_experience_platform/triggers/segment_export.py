@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
+from adobe_experience_platform.aep import Pair
 from adobe_experience_platform.delivery import Snapshot, read_activation_info, rounds
 from adobe_experience_platform.errors import AepError
 
@@ -19,6 +20,36 @@ from .base import FAILURES_ALLOWED, SharedPollTrigger, event
 from .export_watcher import WatcherMemory
 from .polling import Bulk, Group, Subscription
 from .progress import LINES_PER_ROUND
+
+
+@dataclasses.dataclass
+class ExportWait:
+    """Says of each round whether anything must end first; logs what has changed, once. For trigger and sensor alike.
+
+    :param pairs: whose runs in progress are waited for too.
+    :param waiting: for what, as it was logged last.
+    """
+
+    log: Any
+    pairs: Sequence[Pair] = ()
+    aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    names: Mapping[str, str] | None = None
+    waiting: Sequence[str] = ()
+    stuck: set[str] = dataclasses.field(default_factory=set)
+
+    def is_over(self, snapshot: Snapshot, now: dt.datetime) -> bool:
+        """Return whether nothing is in progress that counts."""
+        waiting, stuck = rounds.blockers(snapshot, self.pairs, self.aliases, now, self.names)
+        for line in [line for job_id, line in stuck.items() if job_id not in self.stuck]:
+            self.log.warning("Not waiting for %s: it has been in progress for over 24 h and looks stuck", line)
+        self.stuck |= stuck.keys()
+        if waiting and waiting[:LINES_PER_ROUND] != self.waiting:
+            self.waiting = waiting[:LINES_PER_ROUND]
+            self.log.info("Waiting for %s", self)
+        return not waiting
+
+    def __str__(self) -> str:
+        return "; ".join(self.waiting)
 
 
 class SegmentExportTrigger(SharedPollTrigger):
@@ -59,10 +90,9 @@ class SegmentExportTrigger(SharedPollTrigger):
         self.names = dict(names or {})
         self.least_seconds = float(least_seconds)
         self.ends_task = ends_task
-        self._pairs = read_activation_info(self.activation_info)[0] if self.activation_info else []
         self.said = list(said)
-        self._seen: list[str] | None = self.said or None
-        self._stuck: set[str] = set()
+        pairs = read_activation_info(self.activation_info)[0] if self.activation_info else []
+        self._wait = ExportWait(self.log, pairs, self.aliases, self.names, self.said)
         self._memory = WatcherMemory()
 
     def _arguments(self) -> dict[str, Any]:
@@ -76,7 +106,7 @@ class SegmentExportTrigger(SharedPollTrigger):
         }
 
     def _wanted(self) -> set[str]:
-        return {pair.flow_id for pair in self._pairs}
+        return {pair.flow_id for pair in self._wait.pairs}
 
     @classmethod
     def _group(cls, key: Hashable) -> Group:
@@ -136,21 +166,13 @@ class SegmentExportTrigger(SharedPollTrigger):
         self._recovered()
         if not self._wanted() <= set(snapshot.flow_runs):
             return None  # the round began before this task joined
-        waiting, stuck = rounds.blockers(snapshot, self._pairs, self.aliases, dt.datetime.now(tz=dt.UTC), self.names)
-        for job_id, line in stuck.items():
-            if job_id in self._stuck:
-                continue
-            self._stuck.add(job_id)
-            self.log.warning("Not waiting for %s: it has been in progress for over 24 h and looks stuck", line)
-        if not waiting and time.monotonic() - self._since < self.least_seconds:
+        if not self._wait.is_over(snapshot, dt.datetime.now(tz=dt.UTC)):
             return None
-        if not waiting:
-            self.log.info("Nothing is in progress any more, after %d s of waiting", time.monotonic() - self._since)
-            return TaskSuccessEvent() if self.ends_task else event("done")
-        if waiting != self._seen:
-            self._seen = waiting
-            self.log.info("Waiting for %s", "; ".join(waiting[:LINES_PER_ROUND]))
-        return None
+        waited = time.monotonic() - self._since
+        if waited < self.least_seconds:
+            return None
+        self.log.info("Nothing is in progress any more, after %d s of waiting", waited)
+        return TaskSuccessEvent() if self.ends_task else event("done")
 
     def _unfinished(self) -> str:
-        return "; ".join((self._seen or ["AEP's first answer"])[:LINES_PER_ROUND])
+        return str(self._wait) or "AEP's first answer"

@@ -42,8 +42,8 @@ def distributed_environment() -> None:
 
 @pytest.fixture(scope="module")
 def cluster(distributed_environment: None) -> Iterator[Cluster]:
-    """Run the services of the profile `demo`, the demo itself apart."""
-    cluster = Cluster(profiles={"demo"}, variables=SMALL, config=QUICK)
+    """Run the services of all profiles, the demo itself apart."""
+    cluster = Cluster(profiles={"demo", "flower"}, variables=SMALL, config=QUICK)
     del cluster.services["demo"]
     with cluster:
         yield cluster
