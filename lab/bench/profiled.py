@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -25,10 +26,17 @@ RUNS, TASKS, SECONDS = 10_000, 500, 60.0
 AUDIENCES = 80
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Profile both, or be what is profiled."""
-    if len(sys.argv) == 2:
-        {"delivery": deliver, "watching": watch}[sys.argv[1]]()
+    parser = argparse.ArgumentParser(prog="python -m lab.bench.profiled", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "program",
+        nargs="?",
+        choices=("delivery", "watching"),
+        help="what to run, for py-spy; profile both if not given",
+    )
+    if program := parser.parse_args(arguments).program:
+        {"delivery": deliver, "watching": watch}[program]()
         return
     folder = MEASURED / "profiles"
     folder.mkdir(exist_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,8 +59,9 @@ SIMPLE = {
 def table() -> dict[str, dict[str, bool]]:
     """Return {row: {column: yes}} of SECURITY.md."""
     text = (Path(__file__).parents[2] / "SECURITY.md").read_text(encoding="utf-8")
-    lines = [line for line in text.partition("## Who may do what\n")[2].splitlines() if line.startswith("|")]
-    head, _, *rows = ([cell.strip() for cell in re.split(r"\|", line)[1:-1]] for line in lines)
+    section = text.partition("## Who may do what\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    head, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines)
     assert head[0] == "who may"
     assert {cell for row in rows for cell in row[1:]} == {"yes", "no"}
     return {row[0]: {column: cell == "yes" for column, cell in zip(head[1:], row[1:], strict=True)} for row in rows}

@@ -1,4 +1,4 @@
-"""SECURITY.md's table of roles against Airflow's simple auth manager (FAB: tests/lab/distributed/test_worker_kill.py)."""
+"""SECURITY.md's table of roles against Airflow's simple auth manager; tests/lab/distributed asks FAB."""
 
 from __future__ import annotations
 

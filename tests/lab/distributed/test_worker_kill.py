@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import subprocess
+from typing import Any
 
 import pytest
 import requests
@@ -82,7 +83,7 @@ def test_each_role_may_do_what_the_table_of_security_md_says(cluster: Cluster) -
     sessions = {"not logged in": requests.Session()}
     for role in ("Public", "Viewer", "User", "Op", "Admin"):
         password = secrets.token_urlsafe()
-        user = {"username": role, "first_name": role, "last_name": role, "email": f"{role}@example.com"}
+        user: dict[str, Any] = {"username": role, "first_name": role, "last_name": role, "email": f"{role}@example.com"}
         cluster.client._call(
             "POST", "/auth/fab/v1/users", json={**user, "roles": [{"name": role}], "password": password}
         )
