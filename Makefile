@@ -29,7 +29,7 @@ TESTS ?=
 # All is tested by two processes: one has the live tests, which mostly wait, the other has all the others. A third takes
 # the processor from the live Airflow: it was slower.
 ALL = -n 2 --dist loadfile --no-loadscope-reorder
-# What `make chaos` does: the same seed draws the same kills.
+# For `make chaos`: the same seed draws the same kills.
 SEED ?= 7
 KILLS ?= 25
 RACES ?= 20
@@ -50,14 +50,14 @@ help: ## Show this list
 demo: venv ## Deliver audiences of a simulated AEP with a real Airflow, end to end
 	@$(RUN) -m tools.demo
 
-up: venv ## The same to look around in: Airflow's UI and the simulated AEP, until Ctrl-C
+up: venv ## Start the same to explore: Airflow's UI and the simulated AEP, until Ctrl-C
 	@$(RUN) -m tools.up
 
-env: ## Write .env for docker-compose.yaml, with strong secrets (keeps what is there)
+env: ## Write .env for docker-compose.yaml with strong secrets; close it to other users, refuse weak ones
 	@$(PYTHON) tools/compose_env.py
 
-# Unless TESTS leaves out those that need one, a browser is seen to first.
-test: env-dev ## Run the tests (a part of them: make test TESTS="tests/unit -k planning")
+# Unless TESTS leaves out the tests that need one, make sure that there is a browser.
+test: env-dev ## Run the tests (some of them: make test TESTS="tests/unit -k plan")
 	@$(if $(and $(TESTS),$(if $(findstring browser,$(TESTS)),,no)),,$(RUN) -m lab.browser)
 	@$(RUN) -m pytest $(or $(TESTS),$(ALL))
 
@@ -68,10 +68,10 @@ coverage: env-dev ## Say which lines no test reaches, and fail if they are too m
 chaos: env-dev ## Kill parts of a real Airflow and count what arrives (SEED=7 KILLS=25 RACES=20 EXAMPLES=20000)
 	@$(RUN) -m lab.chaos --seed $(SEED) --kills $(KILLS) --races $(RACES) --examples $(EXAMPLES)
 
-screenshots: env-dev ## Take the pictures of docs/tour.md, of a real Airflow; measure how soon 200 runs are listed
+screenshots: env-dev ## Take the screenshots in docs/tour.md; measure how quickly 200 runs are listed
 	@$(RUN) -m lab.screenshots
 
-growth: venv ## Count what a delivery leaves in Airflow's database, and what its own cleaning takes away
+growth: venv ## Count what a delivery leaves in Airflow's database, and what Airflow's own cleaning removes
 	@$(RUN) -m lab.growth
 
 distributed: venv ## Run docker-compose.yaml as processes, kill parts of it, count what arrives (DELIVERIES=50)
@@ -80,13 +80,13 @@ distributed: venv ## Run docker-compose.yaml as processes, kill parts of it, cou
 bench: env-dev ## Measure what a delivery costs, against stock parts (REPEATS=3 CASES="latency parsing delivery watching" SIZES="1 20 80 400")
 	@$(RUN) -m lab.bench --repeats $(REPEATS) $(if $(CASES),--cases "$(CASES)") $(if $(SIZES),--sizes "$(SIZES)")
 
-profile: env-dev ## Draw where the time of a delivery and of a poll goes (py-spy; benchmarks/profiles/)
+profile: env-dev ## Plot where a delivery and a poll spend their time (py-spy; benchmarks/profiles/)
 	@$(RUN) -m lab.bench.profiled
 
-contract-aepp: venv ## Let a foreign AEP client (aepp, in .venv-aepp) read from the simulated AEP
+contract-aepp: venv ## Let another AEP client (aepp, in .venv-aepp) read from the simulated AEP
 	@$(RUN) -m lab.contract_aepp
 
-audit: venv ## Look for known vulnerabilities of the pinned packages (asks osv.dev)
+audit: venv ## Check the pinned packages for known vulnerabilities (asks osv.dev)
 	@$(RUN) -m tools.audit
 
 lint: env-dev ## Check style, types, imports, declared dependencies and campaign files
@@ -101,15 +101,15 @@ lint: env-dev ## Check style, types, imports, declared dependencies and campaign
 	@.venv/bin/oxfmt --check $(SCRIPTS)
 	@PYTHONPATH=plugins $(RUN) -m tools.campaigns check
 
-schema: venv ## Publish the JSON Schema of campaign files, for editors
+schema: venv ## Write the JSON Schema of campaign files, for editors
 	@PYTHONPATH=plugins $(RUN) -m tools.campaigns schema
 
-format: env-dev ## Repair what of the style can be repaired by a machine
+format: env-dev ## Fix style problems that can be fixed automatically
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
 	@.venv/bin/oxfmt $(SCRIPTS)
 
-requirements: ## Pin requirements*.in anew in requirements*.txt (all to the newest: UPGRADE=1)
+requirements: ## Pin requirements*.in in requirements*.txt, with hashes (newest versions: UPGRADE=1)
 	@$(BOOTSTRAP) --resolve $(if $(UPGRADE),--upgrade)
 
 clean: ## Remove the environment, the state of `make up` and all caches

@@ -29,7 +29,7 @@ def newsletter(groups: list[str] = GROUPS, dry_run: bool = False) -> None:
     """A delivery as a part of something larger.
 
     `choose` decides what is delivered (nothing: the rest is skipped), `delivery` delivers it exactly once, and
-    `tell` runs when everything was delivered.
+    `announce` runs when everything was delivered.
     """
 
     @task(multiple_outputs=False)
@@ -40,7 +40,7 @@ def newsletter(groups: list[str] = GROUPS, dry_run: bool = False) -> None:
         return {NEWSLETTER_FLOW: [AUDIENCES[group] for group in groups]}
 
     @task
-    def tell(report: dict[str, Any]) -> str:
+    def announce(report: dict[str, Any]) -> str:
         """Say how it went.
 
         To hear of failures, give the DAG an ``on_failure_callback``: a last task that also runs after a failure
@@ -50,7 +50,7 @@ def newsletter(groups: list[str] = GROUPS, dry_run: bool = False) -> None:
         return "\n".join([f"{report['summary']['success']} of {report['summary']['pairs']} delivered", *lines])
 
     delivery = activation_pipeline(activation_info=choose(groups), dry_run=dry_run, max_export_age_hours=36)
-    tell(delivery.output)
+    announce(delivery.output)
 
 
 newsletter()

@@ -1,7 +1,7 @@
 """Make the project's environment in .venv from nothing; do next to nothing when it is up to date.
 
     python3 tools/bootstrap.py [--dev]
-    python3 tools/bootstrap.py --resolve [--upgrade]    pin requirements*.in anew
+    python3 tools/bootstrap.py --resolve [--upgrade]    pin requirements*.in again
 
 Uses the standard library only, and syntax that an old Python can still parse, so that the person who
 has one reads what is missing instead of a SyntaxError. Packages come from where pip is set up to look:
@@ -145,7 +145,7 @@ def venv_works() -> bool:
 
 
 def create_venv() -> None:
-    """Make .venv anew, with the Python below the one that runs this."""
+    """Create .venv, with the base Python of the one that runs this."""
     base = getattr(sys, "_base_executable", None) or sys.executable
     say("Making .venv with Python {}.{} ({})".format(*sys.version_info[:2], base))
     probe = subprocess.run([base, "-c", "import ensurepip, venv"], capture_output=True, check=False)

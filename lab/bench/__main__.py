@@ -71,7 +71,8 @@ def _machine(idle: float) -> str:
     version = platform.python_version()
     return (
         f"Measured on {datetime.now(tz=UTC):%Y-%m-%d} with {os.cpu_count()} cores, Python {version}, "
-        f"{platform.system()}. Idle, this Airflow uses {idle:.3f} CPU seconds a second, which are taken off."
+        f"{platform.system()}.\n"
+        f"While idle, this Airflow uses {idle:.3f} CPU seconds a second, which are subtracted."
     )
 
 

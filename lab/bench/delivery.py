@@ -105,7 +105,7 @@ class Bench:
         self._idle = 0.0
 
     def warm_up(self) -> None:
-        """Let everything be imported and compiled once; what that costs is no part of a delivery."""
+        """Let everything be imported and compiled once; that cost is not part of a delivery."""
         measured, self.seed = self.seed, seed_of(1, run_seconds=WARM_UP_SECONDS)
         for side in DAGS:
             self.deliver(side, 1)

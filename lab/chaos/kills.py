@@ -30,7 +30,7 @@ _SPOTS = {Moment.BEFORE_POST: Spot.POST, Moment.ANSWERED: Spot.ANSWER}
 class KillResult:
     """A kill and its consequences.
 
-    :param outcomes: of the delivery that was at the moment, and of those that were under way besides
+    :param outcomes: of the delivery that was at the moment, and of those that were under way at the same time
     :param seconds: from the kill to the end of the last DAG run
     """
 

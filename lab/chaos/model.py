@@ -58,8 +58,9 @@ class ModelExploration:
             found = re.search(r"in ([\d.]+)s", self._session.log_tail())
             took = f" in {float(found[1]) / 60:.0f} minutes" if found else ""
             said = (
-                f"`{MODEL}` explored {self._examples:,} histories of crashes, lost answers, conflicts and clears{took} "
-                f"(seed {self._seed}): no pair was sent twice, and every task came to an end with a run for each pair."
+                f"`{MODEL}` explored {self._examples:,} histories of crashes,\n"
+                f"lost answers, conflicts and clears{took} (seed {self._seed}): no pair was sent twice, and every task\n"
+                "ended with a run for each pair."
             )
             return said, []
         return "It failed.", [f"The model found a breach:\n{self._session.log_tail(60)}"]

@@ -14,7 +14,7 @@ from lab.chaos.kills import KillResult
 from lab.chaos.plan import AWAY
 from lab.chaos.races import MODES, Finish, Kind
 
-KILLS_HEAD = ("#", "killed", "while", "pairs", "besides", "DAG runs", "adopted", "recovered")
+KILLS_HEAD = ("#", "killed", "while", "pairs", "other runs", "DAG runs", "adopted", "recovered")
 RACES_HEAD = ("who", "on_conflict", "races", "as promised", "DAG runs", "delivered", "adopted")
 
 
@@ -67,9 +67,9 @@ def document(command: str, seed: int, seconds: float, findings: ChaosFindings) -
         verdict += "nothing was delivered twice, nothing was lost, and no run said anything false.**"
     return f"""# Chaos
 
-Written by `{command}`; do not edit. {dt.datetime.now(tz=dt.UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python \
-{platform.python_version()}, Airflow {version("apache-airflow")} (LocalExecutor, SQLite), seed {seed}, \
-{seconds / 60:.0f} minutes.
+Written by `{command}`; do not edit.
+{dt.datetime.now(tz=dt.UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}, \
+Airflow {version("apache-airflow")} (LocalExecutor, SQLite), seed {seed}, {seconds / 60:.0f} minutes.
 
 A real Airflow delivers to a simulated AEP while its parts are killed by SIGKILL. AEP itself (the simulator) counts how
 often each pair of audience and destination was activated: it must be **1**, whatever died.
@@ -78,7 +78,7 @@ often each pair of audience and destination was activated: it must be **1**, wha
 
 ## Kills
 
-*Pairs* are the deliveries that AEP counted for each pair of the run that was struck; *besides* those of another run
+*Pairs* are the deliveries that AEP counted for each pair of the run that was struck; *other runs* those of another run
 that awaited its flow runs meanwhile. *Adopted* are pairs whose answer was lost and whose flow run was then found in
 AEP instead of being sent again. *Recovered* is the time from the kill to the end of the last DAG run: it contains the
 restart of what died, the settling of lost answers ({TIMEOUT + SETTLE_MARGIN:.0f} s here, 120 s by default) and up to

@@ -1,4 +1,4 @@
-"""`make distributed`: run docker-compose.yaml as processes, deliver, kill, count; writes docs/distributed.md.
+"""`make distributed`: run docker-compose.yaml as processes, deliver, kill, count. Writes docs/distributed.md.
 
 Exits with 0 only if every pair was delivered exactly once, and nothing false was said.
 """
@@ -24,7 +24,7 @@ from tools.airflow_client import AirflowClientError
 from tools.airflow_settings import REPOSITORY
 from tools.simulator_client import SimulatorClient, SimulatorError
 
-# What is loaded besides the repository's own DAGs, and Airflow's patience; docs/distributed.md lists the latter.
+# What is loaded in addition to the repository's own DAGs, and Airflow's patience; docs/distributed.md lists the latter.
 DAGS_FOLDERS = {
     "dags-folder": REPOSITORY / "dags",
     "distributed": Path(__file__).parent / "distributed_dags",
@@ -49,7 +49,7 @@ def main() -> int:
             findings = _play(cluster, options)
             cluster.keep_home = bool(findings.problems)
     except (AirflowClientError, ClusterError, environment.EnvironmentMissingError, SimulatorError) as error:
-        _say(f"It could not be played: {error}")
+        _say(f"The run could not start or finish: {error}")
         return 2
     except KeyboardInterrupt:
         return 130
@@ -92,8 +92,8 @@ def _play(cluster: Cluster, options: argparse.Namespace) -> paper.DistributedFin
             _say("\n".join([paper.ended_line(one), *one.outcome.problems()]))
     problems = [problem for one in ended for problem in one.outcome.problems()]
     if not storm.is_over:
-        problems.append("CALM: the deliveries were over before all had befallen them; choose more of them")
-    problems += [f"ILL: the health check of {name} failed" for name, good in checks.items() if not good]
+        problems.append("CALM: the deliveries ended before every disruption had happened; use more of them")
+    problems += [f"UNHEALTHY: the health check of {name} failed" for name, good in checks.items() if not good]
     problems += _strangers(deliveries.counts(simulator), {pair for one in everything for pair in one.pairs})
     return paper.DistributedFindings(
         ended=ended,

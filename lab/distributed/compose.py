@@ -140,7 +140,7 @@ def _healthcheck(test: object) -> tuple[str, ...]:
 def _seconds(text: str) -> float:
     found = _SECONDS.fullmatch(text)
     if not found:
-        raise ComposeError(f"{text} is no duration")
+        raise ComposeError(f"{text} is not a valid duration")
     return 60.0 * int(found[1] or 0) + int(found[2] or 0)
 
 

@@ -17,11 +17,11 @@ from lab.distributed.storm import Felt
 
 @dataclass(frozen=True, slots=True)
 class DistributedFindings:
-    """All that a run has found out.
+    """Everything that a run has found out.
 
     :param checks: {service: whether its health check succeeded for all replicas}
     :param patience: {setting: value} shortened for the run
-    :param problems: everything that must not be, in sentences
+    :param problems: everything that must not happen, in sentences
     """
 
     ended: Sequence[Ended]
@@ -47,13 +47,13 @@ def document(command: str, cluster: Cluster, findings: DistributedFindings) -> s
     processes = sum(number * count for number, count in replicas.items())
     return f"""# More than one machine
 
-Written by `{command}`; do not edit. {dt.datetime.now(tz=dt.UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python \
-{platform.python_version()}, Airflow {version("apache-airflow")} (CeleryExecutor, PostgreSQL, Redis), \
-{findings.seconds / 60:.0f} minutes.
+Written by `{command}`; do not edit.
+{dt.datetime.now(tz=dt.UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}, \
+Airflow {version("apache-airflow")} (CeleryExecutor, PostgreSQL, Redis), {findings.seconds / 60:.0f} minutes.
 
 The services of `docker-compose.yaml` run as {processes} replicas on this machine, without Docker: commands,
 environments, dependencies, health checks, restart policies and numbers of replicas are read from the file. All
-deliveries are started at once. In their midst parts are killed by SIGKILL and stay away, Redis is restarted, and every
+deliveries are started at once. Meanwhile parts are killed by SIGKILL and stay down, Redis is restarted, and every
 connection to PostgreSQL is cut. AEP itself (the simulator) counts how often each pair of audience and destination was
 activated: it must be **1**.
 

@@ -1,4 +1,4 @@
-"""What befalls the cluster while it delivers."""
+"""What is done to the cluster while it delivers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AWAY_SECONDS = 45.0
 
 @dataclass(frozen=True, slots=True)
 class Blow:
-    """One thing that befalls.
+    """One disruption.
 
     :param what: in words
     :param done: pairs that AEP was asked for by then, which is when it comes
@@ -44,7 +44,7 @@ class Felt:
 
 
 def blows(cluster: Cluster) -> list[Blow]:
-    """Return what is to befall, in order."""
+    """Return the disruptions, in order."""
 
     def killing(replica: str, done: float) -> Blow:
         def strike() -> str:

@@ -1,4 +1,4 @@
-"""The pictures: which page, in which size and colours, and what has to be seen on it before it is taken."""
+"""The pictures: which page, in which size and colours, and what must be visible before it is taken."""
 
 from __future__ import annotations
 

@@ -323,7 +323,7 @@ def test_a_run_of_another_dag_is_not_ours(fake: FakeAirflow, tab: Page) -> None:
     [
         (401, "Your session has ended"),
         (403, "You may not see this"),
-        (404, "There is no such run"),
+        (404, "This run does not exist"),
         (500, "This could not be loaded"),
         (0, "This could not be loaded"),
     ],

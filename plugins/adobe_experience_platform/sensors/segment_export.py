@@ -131,7 +131,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         return ExportWait(self.log, *self._pairs(), self.names)
 
     def _looks_clear(self) -> bool:
-        """Ask AEP once; trouble on the way is no reason to end a wait."""
+        """Ask AEP once; a failed request does not end the wait."""
         try:
             return self._is_clear()
         except AepTransientError as error:

@@ -44,7 +44,7 @@ def create_app() -> FastAPI:
 
     A mounted application inherits no rights from Airflow's, so each request has to prove them here: 401 without a
     session, 403 without the right to see plugins (without which Airflow's UI does not offer the pages either). Static
-    file mounts skip such checks; routes do not. There are no API documents, since there is no API.
+    file mounts skip such checks; routes do not. There is no API, and so no API documentation.
     """
     app = FastAPI(
         title="Adobe Experience Platform",
@@ -59,7 +59,7 @@ def create_app() -> FastAPI:
     def serve(name: str, if_none_match: Annotated[str | None, Header()] = None) -> Response:
         """Serve one of the files that were there when the API server started; no path reaches the disk."""
         if name not in files:
-            raise HTTPException(404, "There is no such page.", headers=HEADERS)
+            raise HTTPException(404, "This page does not exist.", headers=HEADERS)
         content, media_type, etag = files[name]
         headers = {**HEADERS, "ETag": etag}
         if if_none_match == etag:

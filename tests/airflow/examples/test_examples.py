@@ -136,7 +136,7 @@ class TestPipelineInALargerDag:
 
         assert set(finished.states().values()) == {"success"}
         assert [item["count"] for item in simulator.deliveries()] == [1, 1]
-        assert finished.xcom("tell").splitlines()[0] == "2 of 2 delivered"
+        assert finished.xcom("announce").splitlines()[0] == "2 of 2 delivered"
 
     def test_a_dry_run_sends_nothing_and_skips_what_follows(self, example: Run, simulator: SimulatorProcess) -> None:
         finished = example(self.ID, groups=["openers"], dry_run=True)
@@ -159,7 +159,7 @@ class TestPipelineInALargerDag:
         finished = example(self.ID)
 
         assert finished.state == "failed"
-        red = {"wait_for_flow_runs": "failed", "report": "failed", "tell": "upstream_failed"}
+        red = {"wait_for_flow_runs": "failed", "report": "failed", "announce": "upstream_failed"}
         assert finished.states().items() >= red.items()
         assert finished.xcom("report")["summary"]["failed"] == 1
 

@@ -83,7 +83,7 @@ async function readXComs() {
   }
 }
 
-/** Read why tasks failed, from the ends of their logs, where no XCom tells it. */
+/** Read why tasks failed, from the ends of their logs, where no XCom says it. */
 async function readErrors() {
   const failed = known.tasks.filter((task) => task.state === "failed" && !["watch", "report"].includes(partOf(task)));
   for (const key of known.errors.keys()) {

@@ -76,7 +76,7 @@ function showOne(page, view, delivery, index) {
   const context = { ...view, delivery, many: found.length > 1, choice, choose };
   const now = run.end_date ?? new Date().toISOString();
   const seconds = between(run.start_date, now);
-  /** Times that go on are drawn anew every three seconds. */
+  /** Running times are redrawn every three seconds. */
   const tick = (goesOn) => goesOn && Math.floor(Date.now() / 3000);
   const show = (name, shown, build) => update(place.querySelector(`.part.${name}`), shown, () => build(context));
   show("headline", [delivery.headline, delivery.title, run.state, run.note, reading], headline);

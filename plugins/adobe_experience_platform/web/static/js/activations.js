@@ -83,7 +83,7 @@ function take(found) {
   known.total = Math.max(found.total_entries, found.dag_runs.length);
 }
 
-/** Load the list anew: first what is newest, so that it can be looked at while the rest comes. */
+/** Reload the list, newest first, so that it can be read while the rest arrives. */
 async function load() {
   const mine = ++round;
   clearTimeout(timer);

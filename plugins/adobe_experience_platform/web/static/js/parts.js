@@ -61,7 +61,7 @@ export function problemOf(error, { retry, what }) {
   }
   if (error.status === 404) {
     const text = error.message || `Airflow does not know ${what}. Was it deleted?`;
-    return notice("idle", "question", "There is no such run", [h("p", {}, text)]);
+    return notice("idle", "question", "This run does not exist", [h("p", {}, text)]);
   }
   const detail = error.status ? `Airflow answered ${error.status}.` : "Airflow does not answer.";
   return notice("bad", "warning", "This could not be loaded", [

@@ -109,7 +109,7 @@ async function valuesOf(run, taskIds, key, urgent) {
   return found.filter((value) => value !== null);
 }
 
-/** Tasks may have a prefix in a DAG of somebody's own: their operators tell them. */
+/** In a user's own DAG, task ids may have a prefix: tasks are recognized by their operators. */
 async function tasksByOperator(dagId) {
   if (!tasksOf.has(dagId)) {
     let found = DEFAULT;
