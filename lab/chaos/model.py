@@ -59,8 +59,8 @@ class ModelExploration:
             took = f" in {float(found[1]) / 60:.0f} minutes" if found else ""
             said = (
                 f"`{MODEL}` explored {self._examples:,} histories of crashes,\n"
-                f"lost answers, conflicts and clears{took} (seed {self._seed}): no pair was sent twice, and every task\n"
-                "ended with a run for each pair."
+                f"lost answers, conflicts and clears{took} (seed {self._seed}): no pair was sent twice,\n"
+                "and every task ended with a run for each pair."
             )
             return said, []
         return "It failed.", [f"The model found a breach:\n{self._session.log_tail(60)}"]
