@@ -55,6 +55,7 @@ def test_a_killed_worker_neither_loses_nor_doubles_a_delivery(cluster: Cluster, 
     assert dict(cluster.restarts) == {}
     # Where a container's file system is read-only, nothing was written: all is in /tmp or in the volume of the logs.
     assert [path for path in (cluster.home / "airflow").iterdir() if not path.is_symlink()] == []
+    assert {path.name for path in cluster.home.iterdir()} == {"airflow", "bin", "output", "tmp", "volumes"}
 
 
 def test_celerys_user_can_open_its_own_database_only(cluster: Cluster) -> None:
@@ -83,12 +84,13 @@ def test_each_role_may_do_what_the_table_of_security_md_says(cluster: Cluster) -
     sessions = {"not logged in": requests.Session()}
     for role in ("Public", "Viewer", "User", "Op", "Admin"):
         password = secrets.token_urlsafe()
-        user: dict[str, Any] = {"username": role, "first_name": role, "last_name": role, "email": f"{role}@example.com"}
+        name = f"some-{role}"
+        user: dict[str, Any] = {"username": name, "first_name": role, "last_name": role, "email": f"{role}@example.com"}
         cluster.client._call(
             "POST", "/auth/fab/v1/users", json={**user, "roles": [{"name": role}], "password": password}
         )
         session = sessions["no role" if role == "Public" else role] = requests.Session()
-        session.headers["Authorization"] = f"Bearer {AirflowClient(cluster.url, role, password).token()}"
+        session.headers["Authorization"] = f"Bearer {AirflowClient(cluster.url, name, password).token()}"
 
     def wrong(column: str) -> list[str]:
         def ask(method: str, path: str, body: object) -> int:
