@@ -61,7 +61,7 @@ def celery_statements(server: Any) -> list[str]:
 def make_admin(password: str) -> None:
     """Create the user admin, or let a new password in `.env` count."""
     # load time: as above; FAB's provider is in the image alone
-    from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
+    from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder  # type: ignore[import-not-found]
     from airflow.providers_manager import ProvidersManager
 
     ProvidersManager().initialize_providers_configuration()
