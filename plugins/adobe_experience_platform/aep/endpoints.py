@@ -30,6 +30,7 @@ class _HasId(Protocol):
 
 T = TypeVar("T")
 Item = TypeVar("Item", bound=_HasId)
+Timed = TypeVar("Timed", ExportJob, FlowRun)
 
 EXPORT_JOBS = "/data/core/ups/export/jobs"
 ADHOC_RUN = "/data/core/activation/disflowprovider/adhocrun"
@@ -59,6 +60,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     json: Mapping[str, object] | None = None
     is_activation: bool = False
+    before_bytes: Callable[[], None] | None = field(default=None, compare=False)
+    """Called when the connection is open, directly before the first byte; what it raises keeps all bytes back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +76,9 @@ Call = Generator[Request, Response, T]
 
 
 def _unreadable(request: Request, response: Response, what: str) -> AepTransientError:
-    return AepTransientError(
-        request.name,
-        status=200,
-        text=f"the response has no {what}",
-        request_id=response.request_id,
-        advice="AEP's response has an unexpected form; if this persists, compare it with Adobe's API reference",
-    )
+    advice = "AEP's response has an unexpected form; if this persists, compare it with Adobe's API reference"
+    text = f"the response has no {what}"
+    return AepTransientError(request.name, status=200, text=text, request_id=response.request_id, advice=advice)
 
 
 def _items(request: Request, response: Response, key: str) -> list[Mapping[str, object]]:
@@ -108,17 +107,27 @@ def _path_of(collection: str, ident: str) -> str:
     return f"{collection}/{quote(ident, safe='', errors='replace')}"
 
 
-def _follow(request: Request, link: str) -> Request | None:
+def _unread(call: str, why: str) -> AepTransientError:
+    advice = "what was not read may hold what is looked for, so nothing is concluded from the rest"
+    return AepTransientError(call, status=200, text=f"the list cannot be read to its end: {why}", advice=advice)
+
+
+def shrunken_list(flow_id: str) -> AepTransientError:
+    """Return the error that a flow's list lacks runs that AEP has listed before."""
+    return _unread("GET /runs", f"runs of flow {flow_id} that were in it before are missing")
+
+
+def _follow(request: Request, link: str) -> Request:
     """Take the parameters of a "next" link, never its host or path: links are relative or foreign."""
     try:
         following = dict(parse_qsl(urlsplit(one_line(link, 4000)).query))
     except ValueError:
-        return None
+        following = {}
     fresh = {key: value for key, value in following.items() if key in ("offset", "continuationToken", "start", "page")}
     if not fresh:
-        return None
+        raise _unread(request.name, "its link to the next page is not understood")
     params = tuple((key, value) for key, value in request.params if key not in fresh) + tuple(fresh.items())
-    return None if params == request.params else Request(request.name, request.method, request.path, params)
+    return Request(request.name, request.method, request.path, params)
 
 
 def _list(
@@ -127,21 +136,34 @@ def _list(
     parse: Callable[[Mapping[str, object]], Item],
     enough: Callable[[list[Item]], bool],
 ) -> Call[list[Item]]:
-    """Read a paged list until ``enough`` says so or it ends."""
+    """Read a paged list until ``enough`` says so or it ends; one with a rest that cannot be read is an error."""
     found: list[Item] = []
     seen: set[tuple[tuple[str, str], ...]] = set()
-    page: Request | None = request
-    while page is not None and page.params not in seen and len(seen) < MAX_PAGES:
+    page = request
+    while True:
+        if page.params in seen or len(seen) >= MAX_PAGES:
+            raise _unread(request.name, "its pages never end")
         seen.add(page.params)
         response = yield page
         items = _parsed(page, response, key, parse)
         found += items
-        if not items or enough(found):
-            break
+        if items and enough(found):
+            return found
         # Segmentation links as ``link.next`` (text), the Flow Service as ``_links.next.href``.
         following = as_dict(as_dict(response.data.get("_links")).get("next")).get("href")
-        page = _follow(request, as_text(following) or as_text(as_dict(response.data.get("link")).get("next")))
-    return found
+        link = as_text(following) or as_text(as_dict(response.data.get("link")).get("next"))
+        if not link:
+            return found
+        page = _follow(request, link)
+
+
+def _newest_first(items: Iterable[Timed]) -> list[Timed]:
+    epoch = dt.datetime.fromtimestamp(0, tz=dt.UTC)
+    return sorted(items, key=lambda item: item.created_at or epoch, reverse=True)
+
+
+def _is_older(item: ExportJob | FlowRun, since: dt.datetime) -> bool:
+    return item.created_at is not None and item.created_at < since
 
 
 def profile_export_jobs(since: dt.datetime, *, newest_succeeded: bool = False) -> Call[list[ExportJob]]:
@@ -154,14 +176,12 @@ def profile_export_jobs(since: dt.datetime, *, newest_succeeded: bool = False) -
     """
 
     def enough(jobs: list[ExportJob]) -> bool:
-        oldest = jobs[-1].created_at
         ended = any(job.is_profile and job.status is ExportStatus.SUCCEEDED for job in jobs)
-        return oldest is not None and oldest < since and (ended or not newest_succeeded)
+        return _is_older(jobs[-1], since) and (ended or not newest_succeeded)
 
     request = Request("GET /export/jobs", "GET", EXPORT_JOBS, (("limit", str(PAGE_SIZE)),))
     jobs = yield from _list(request, "records", ExportJob.from_json, enough)
-    epoch = dt.datetime.fromtimestamp(0, tz=dt.UTC)
-    return sorted((job for job in jobs if job.is_profile), key=lambda job: job.created_at or epoch, reverse=True)
+    return _newest_first(job for job in jobs if job.is_profile)
 
 
 def flow(flow_id: str) -> Call[DestinationFlow]:
@@ -199,43 +219,33 @@ def runs_of_flow(
     flow_id: str, enough: Callable[[list[FlowRun]], bool], *, limit: int = PAGE_SIZE
 ) -> Call[list[FlowRun]]:
     """List the runs of a flow, newest first, until ``enough``; filter and order are checked here too."""
-    request = Request(
-        "GET /runs",
-        "GET",
-        RUNS,
-        (("property", f"flowId=={flow_id}"), ("orderby", "-createdAt"), ("limit", str(limit))),
-    )
+    params = (("property", f"flowId=={flow_id}"), ("orderby", "-createdAt"), ("limit", str(limit)))
+    request = Request("GET /runs", "GET", RUNS, params)
     runs = yield from _list(request, "items", FlowRun.from_json, enough)
-    own = [item for item in runs if item.flow_id in (flow_id, "")]
-    epoch = dt.datetime.fromtimestamp(0, tz=dt.UTC)
-    return sorted(own, key=lambda item: item.created_at or epoch, reverse=True)
+    return _newest_first(item for item in runs if item.flow_id in (flow_id, ""))
 
 
 def recent_runs_of_flow(flow_id: str, since: dt.datetime) -> Call[list[FlowRun]]:
     """List the runs of a flow that were created after ``since`` (aware time)."""
-
-    def enough(runs: list[FlowRun]) -> bool:
-        oldest = runs[-1].created_at
-        return oldest is not None and oldest < since
-
-    runs = yield from runs_of_flow(flow_id, enough)
-    return [item for item in runs if item.created_at is None or item.created_at >= since]
+    runs = yield from runs_of_flow(flow_id, lambda found: _is_older(found[-1], since))
+    return [item for item in runs if not _is_older(item, since)]
 
 
-def activate(pairs: Iterable[Pair], *, export_id: str | None) -> Call[list[Activation]]:
+def activate(
+    pairs: Iterable[Pair], *, export_id: str | None, before_bytes: Callable[[], None] | None = None
+) -> Call[list[Activation]]:
     """Send an ad-hoc activation and read which runs it started.
 
     :param pairs: what to deliver; at most 80.
     :param export_id: version 1: id of the segment export; None: version 2, which needs none.
+    :param before_bytes: see :class:`Request`.
     """
     body: dict[str, object] = {"activationInfo": by_flow(pairs)}
     # Without an Accept header version 1 applies; HTTP clients add one by default, hence "*/*" as curl sends.
-    headers = {"Accept": ACCEPT_V2}
+    headers = {"Accept": ACCEPT_V2 if export_id is None else "*/*"}
     if export_id is not None:
         body["exportIds"] = [export_id]
-        headers = {"Accept": "*/*"}
-    request = Request("POST /adhocrun", "POST", ADHOC_RUN, headers=headers, json=body, is_activation=True)
-    response = yield request
+    response = yield Request("POST /adhocrun", "POST", ADHOC_RUN, (), headers, body, True, before_bytes)
     entries = as_dicts(response.data.get("order"))
     return [activation for entry in entries if (activation := Activation.from_json(entry)) is not None]
 

@@ -55,12 +55,25 @@ def test_older_exports_are_read_until_one_has_succeeded():
     assert ids(jobs) == ["3", "2"]
 
 
-@pytest.mark.parametrize("link", ["", None, "/export/jobs/", "?limit=5", "https://[broken", 5])
+@pytest.mark.parametrize("link", ["", None])
 def test_a_list_ends_where_no_next_page_is_named(link):
     jobs, _ = answer(
         endpoints.profile_export_jobs(NOW - 24 * HOUR), {"records": [job_json(1, age=HOUR)], "link": {"next": link}}
     )
     assert ids(jobs) == ["1"]
+
+
+@pytest.mark.parametrize("link", ["/export/jobs/", "?limit=5", "?cursor=unknown", "https://[broken", 5])
+def test_a_next_page_that_cannot_be_read_is_an_error(link):
+    page = {"records": [job_json(1, age=HOUR)], "link": {"next": link}}
+    with pytest.raises(AepTransientError, match="cannot be read to its end"):
+        answer(endpoints.profile_export_jobs(NOW - 24 * HOUR), page)
+
+
+def test_an_empty_page_with_a_next_link_is_not_the_end():
+    first = {"items": [], "_links": {"next": {"href": "?continuationToken=tok"}}}
+    runs, _ = answer(endpoints.runs_of_flow("flow-1", lambda _: False), first, {"items": [run_json("r1")]})
+    assert ids(runs) == ["r1"]
 
 
 def test_of_a_next_link_only_the_cursor_is_taken():
@@ -80,19 +93,19 @@ def test_of_a_next_link_only_the_cursor_is_taken():
     }
 
 
-def test_a_list_that_goes_round_in_circles_ends():
+def test_a_list_that_goes_round_in_circles_is_an_error():
     page = {"items": [run_json("r")], "_links": {"next": {"href": "?continuationToken=same"}}}
-    _, requests = answer(endpoints.runs_of_flow("flow-1", lambda _: False), page, page)
-    assert len(requests) == 2
+    with pytest.raises(AepTransientError, match="never end"):
+        answer(endpoints.runs_of_flow("flow-1", lambda _: False), page, page)
 
 
-def test_a_list_that_never_ends_ends():
+def test_a_list_that_never_ends_is_an_error():
     pages = (
         {"items": [run_json("r")], "_links": {"next": {"href": f"?continuationToken={number}"}}}
         for number in range(endpoints.MAX_PAGES)
     )
-    _, requests = answer(endpoints.runs_of_flow("flow-1", lambda _: False), *pages)
-    assert len(requests) == endpoints.MAX_PAGES
+    with pytest.raises(AepTransientError, match="never end"):
+        answer(endpoints.runs_of_flow("flow-1", lambda _: False), *pages)
 
 
 @pytest.mark.parametrize("body", [{}, {"items": None}, {"items": {}}, {"records": []}, {"message": "odd"}])
