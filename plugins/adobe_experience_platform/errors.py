@@ -109,6 +109,12 @@ class AepLostAnswerError(AepCallError):
     retriable = True
 
 
+class AepNotSentError(AepError):
+    """The activation was held back at the last moment: the process was stopped, or told to end, on its way to AEP."""
+
+    retriable = True
+
+
 class AepDeadlineError(AepError):
     """A wait exceeded its deadline; it is not retried."""
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 from urllib.parse import quote_plus, urljoin, urlsplit
 
@@ -50,6 +50,7 @@ class Send:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
     fresh_connection: bool = False
+    before_bytes: Callable[[], None] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,9 @@ def exchange(connection: AepConnection, request: Request, attempts: int | None =
         if request.json is not None:
             headers["Content-Type"] = "application/json"
             body = json.dumps(request.json).encode()
-        send = Send(request.method, url, request.params if not redirects else (), headers, body, request.is_activation)
+        send = Send(request.method, url, request.params if not redirects else (), headers, body)
+        if request.is_activation:
+            send = replace(send, fresh_connection=True, before_bytes=request.before_bytes)
         try:
             received: Received = yield send
         except TransportError as error:

@@ -34,8 +34,17 @@ from adobe_experience_platform.errors import AepConnectionConfigError, AepError
 
 from . import metrics
 from .metrics import connection_tags
-from .timed_adapter import TimedAdapter
-from .wire import CONNECT_TIMEOUT, begun_answer, check_size, no_certificates, no_connection, reason_of, was_sent
+from .timed_adapter import TimedAdapter, before_bytes
+from .wire import (
+    CONNECT_TIMEOUT,
+    begun_answer,
+    check_size,
+    no_certificates,
+    no_connection,
+    proxy_for,
+    reason_of,
+    was_sent,
+)
 
 T = TypeVar("T")
 
@@ -106,6 +115,8 @@ class AdobeExperiencePlatformHook(HttpHook):
         session.verify = self.settings.verify
         session.cert = self.settings.cert
         session.trust_env = self.settings.trust_env
+        # requests would look at a Location that it is not to follow, and raise as if nothing had been sent.
+        session.get_redirect_target = lambda _: None  # type: ignore[method-assign, assignment]
         if self.adapter is None:
             # One for each session: a shared one would share its kept-alive connections too.
             adapter = TimedAdapter(getattr(self.keep_alive_adapter, "socket_options", None))
@@ -181,6 +192,12 @@ class AdobeExperiencePlatformHook(HttpHook):
     def _send_with(self, session: requests.Session, send: Send) -> Received:
         limit = self.settings.timeout
         begun: Received | None = None
+        ask = send.before_bytes
+        if ask is not None and (
+            self.adapter is not None or (proxy_for(self.settings, send.url) or "").startswith("socks")
+        ):
+            ask = ask()  # a connection that is not of TimedAdapter's making does not ask
+        before_bytes.set(ask)
         try:
             with session.request(
                 send.method,

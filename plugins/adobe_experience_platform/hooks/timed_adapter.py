@@ -10,11 +10,16 @@ import http.client
 import io
 import socket
 import time
+from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+before_bytes: ContextVar[Callable[[], None] | None] = ContextVar("before_bytes", default=None)
+"""What the next request calls once its connection is open, directly before its first byte."""
 
 
 class _TimedReader(io.RawIOBase):
@@ -50,11 +55,29 @@ class _TimedResponse(http.client.HTTPResponse):
 
 
 class _TimedHTTPConnection(HTTPConnection):
+    """A connection that asks before its first byte; what it says to a proxy to reach AEP is no byte of the request."""
+
     response_class = _TimedResponse
+    _connecting = False
+
+    def connect(self) -> None:
+        self._connecting = True
+        try:
+            super().connect()
+        finally:
+            self._connecting = False
+
+    def send(self, data: Any) -> None:
+        if not self._connecting and (ask := before_bytes.get()) is not None:
+            if self.sock is None:
+                self.connect()
+            before_bytes.set(None)
+            ask()
+        super().send(data)
 
 
-class _TimedHTTPSConnection(HTTPSConnection):
-    response_class = _TimedResponse
+class _TimedHTTPSConnection(_TimedHTTPConnection, HTTPSConnection):
+    pass
 
 
 class _TimedHTTPPool(HTTPConnectionPool):
