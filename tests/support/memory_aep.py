@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -47,11 +47,24 @@ class Crashes:
 
 @dataclass(slots=True)
 class MemoryStore:
-    """A store that keeps JSON, as a database does."""
+    """A store that keeps JSON, as a database does.
+
+    :param owners: run id → DAG run, shared by the stores of all DAG runs; None where nobody notes it.
+    """
 
     crashes: Crashes = field(default_factory=Crashes)
     kept: dict[str, str] = field(default_factory=dict)
     after_set: Callable[[dict[str, Any]], None] = lambda _: None
+    owners: dict[str, str] | None = None
+    dag_run: str = "run"
+
+    def claim(self, activations: Iterable[Any]) -> None:
+        for item in activations if self.owners is not None else ():
+            if not item.adopted or item.run_id not in self.owners:
+                self.owners[item.run_id] = self.dag_run
+
+    def is_anothers(self, flow_id: str, run_id: str) -> bool | None:
+        return None if self.owners is None else self.owners.get(run_id, self.dag_run) != self.dag_run
 
     def get(self, key: str) -> object:
         return json.loads(self.kept[key]) if key in self.kept else None
@@ -185,6 +198,8 @@ class MemoryAep:
         if isinstance(effect, Sleep):
             self.advance(effect.seconds)
             return None
+        if effect.before_bytes is not None and self.posts[:1] != ["refused"]:
+            effect.before_bytes()
         self.crashes.moment()
         self.advance(0.01)
         received = self._answer(effect)

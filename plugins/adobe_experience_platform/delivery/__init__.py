@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import export_news, exports, preflight, rounds, task_ids, xcom
 from .input import MAX_PAIRS_PER_RUN, check_id, parse_activation_info, read_activation_info, shorten
-from .jobs import API_VERSIONS, MAX_PAIRS_PER_JOB, Job, split
+from .jobs import API_VERSIONS, MAX_PAIRS_PER_JOB, Job, split, titles_of
 from .preflight import Findings
 from .record import Record, check_version
 from .results import (
@@ -25,7 +25,7 @@ from .results import (
     without_run,
 )
 from .rounds import Snapshot
-from .search import RunSearch, concerns, find, names_of
+from .search import RunSearch, aliases_of, concerns, find, names_of
 from .states import SubmissionState
 from .steps import Done, OnConflict, Settle, WaitFor
 from .submission import KEY, Submission
@@ -67,6 +67,7 @@ __all__ = [
     "VerdictState",
     "WaitFor",
     "advice_for",
+    "aliases_of",
     "check_id",
     "check_version",
     "checked_settings",
@@ -96,6 +97,7 @@ __all__ = [
     "summarize",
     "task_ids",
     "title_of",
+    "titles_of",
     "without_run",
     "xcom",
 ]

@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adobe_experience_platform.aep import ExportJob, ExportStatus
+from adobe_experience_platform.aep import Call, ExportJob, ExportStatus, endpoints
 from adobe_experience_platform.errors import AepExportError
 
 LOOK_BACK = dt.timedelta(hours=24)
@@ -62,6 +62,23 @@ def ago(span: dt.timedelta) -> str:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} days {hours % 24} h"
+
+
+def to_deliver(
+    now: dt.datetime, max_age_hours: float | None, *, api_version: str, export_id: str | None
+) -> Call[tuple[str, str | None]]:
+    """Look at the exports before something is sent.
+
+    :return: (what must end first, "" if nothing; version 1: id of the export to name, else None).
+    :raises AepExportError: if there is none or it is too old.
+    """
+    needed = api_version == "v1" or max_age_hours is not None
+    jobs = yield from endpoints.profile_export_jobs(now - LOOK_BACK, newest_succeeded=needed)
+    state = state_of(jobs, now)
+    if state.in_progress:
+        return describe(state.in_progress[0], now), None
+    latest = require_fresh(state, now, max_age_hours) if needed else None
+    return "", (export_id or latest.id) if latest is not None and api_version == "v1" else None
 
 
 def require_fresh(state: ExportState, now: dt.datetime, max_age_hours: float | None) -> ExportJob:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from adobe_experience_platform.aep import Pair, by_flow, count
+from adobe_experience_platform.aep import Pair, by_flow, count, named
 from adobe_experience_platform.errors import AepInputError
 
 from .input import parse_activation_info, shorten
@@ -60,6 +60,18 @@ class Job:
     def title(self) -> str:
         """Short label for logs and the grid."""
         return f"job {self.number} of {self.of} ({count(len(self.pairs), 'audience')})"
+
+
+def title_of(pair: Pair, names: Mapping[str, str]) -> str:
+    """Return a pair with its names beside its ids."""
+    return f"audience {named(pair.audience_id, names)} → flow {named(pair.flow_id, names)}"
+
+
+def titles_of(pairs: Iterable[Pair], names: Mapping[str, str], limit: int = 20) -> str:
+    """Return pairs with their names beside their ids, at most ``limit`` of them."""
+    listed = [title_of(pair, names) for pair in pairs]
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return "; ".join(listed[:limit]) + more
 
 
 def split(pairs: Iterable[Pair], limit: int) -> list[tuple[Pair, ...]]:

@@ -5,37 +5,40 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 from adobe_experience_platform.aep import Activation, FlowRun, Pair, by_flow
 from adobe_experience_platform.errors import AepSubmissionError, Conflict
 
-from .states import UNCERTAIN, Event, Reply, SubmissionState, after
+from .states import DOUBTFUL, UNCERTAIN, Event, Reply, SubmissionState, after
 
+T = TypeVar("T")
 VERSION = 1
 """Of this form. Raise it when a field changes its meaning, and keep reading every version before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """The newest runs of a flow just before a POST, by AEP's own clock.
+    """What AEP listed of a flow just before a POST, by AEP's own clock.
 
-    :param newest: creation time of the newest run, None if there was none (or it told no time).
-    :param ids: the runs of that moment.
+    :param since: a little before the newest run was created, None if there was none (or it told no time).
+    :param ids: the runs that were created since.
     """
 
-    newest: dt.datetime | None
+    since: dt.datetime | None
     ids: tuple[str, ...]
 
     def is_newer(self, run: FlowRun) -> bool:
-        """Whether the run was created after the watermark was taken."""
+        """Whether the run was not there when the watermark was taken."""
         if run.id in self.ids:
             return False
-        return run.created_at is None or self.newest is None or run.created_at >= self.newest
+        return run.created_at is None or self.since is None or run.created_at >= self.since
 
     def reached(self, runs: Sequence[FlowRun]) -> bool:
         """Whether a newest-first list has been read far enough."""
         last = runs[-1].created_at
-        return self.newest is not None and last is not None and last < self.newest
+        return self.since is not None and last is not None and last < self.since
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,51 +57,38 @@ class Answer:
 class Intent:
     """A POST whose outcome is not wholly known.
 
+    :param id: of this POST alone: a wait settles the POST that it was begun for, never the next one.
     :param at: our own time, for people to read; it is never compared.
+    :param marks: each pair that was sent, and what AEP listed before it was first sent.
     :param answer: AEP's answer, None while there is none.
-    :param doubtful: runs that may be ours and will never tell; a person's clear decides that they are not.
     :param wait: seconds that AEP asked to wait.
     """
 
+    id: str
     at: str
-    watermarks: dict[str, Watermark]
+    marks: dict[Pair, Watermark]
     answer: Answer | None = None
-    doubtful: tuple[str, ...] = ()
     wait: float = 0.0
 
     def to_json(self) -> dict[str, object]:
         """Return the intent as JSON."""
-        marks = {flow_id: [_millis(mark.newest), *mark.ids] for flow_id, mark in self.watermarks.items()}
         answer = None
         if self.answer is not None:
-            conflict = self.answer.conflict
-            # A list: Airflow's store takes JSON values only, and a tuple is none.
+            conflict = self.answer.conflict  # a list: Airflow's store takes JSON values only, and a tuple is none
             answer = [self.answer.reply.value, self.answer.text, list(conflict) if conflict is not None else None]
-        return {
-            "at": self.at,
-            "watermarks": marks,
-            "answer": answer,
-            "doubtful": list(self.doubtful),
-            "wait": self.wait,
-        }
+        marks = _marks_to_json(self.marks)
+        return {"id": self.id, "at": self.at, "marks": marks, "answer": answer, "wait": self.wait}
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Intent:
         """Read a stored intent; raises LookupError, TypeError or ValueError if it is damaged."""
-        marks = {}
-        for flow_id, mark in _dict(data["watermarks"]).items():
-            newest, *ids = _list(mark)
-            marks[flow_id] = Watermark(_moment(newest), tuple(map(_text, ids)))
         answer = None
         if data["answer"] is not None:
-            reply, text, conflict = _list(data["answer"])
-            answer = Answer(
-                Reply(_text(reply)),
-                _text(text),
-                Conflict(*map(_text, _list(conflict))) if conflict is not None else None,
-            )
-        doubtful = tuple(map(_text, _list(data["doubtful"])))
-        return cls(_text(data["at"]), marks, answer, doubtful, _number(data["wait"]))
+            reply, text, kept = _list(data["answer"])
+            conflict = Conflict(*map(_text, _list(kept))) if kept is not None else None
+            answer = Answer(Reply(_text(reply)), _text(text), conflict)
+        marks = _marks_from_json(data["marks"])
+        return cls(_text(data["id"]), _text(data["at"]), marks, answer, _number(data["wait"]))
 
 
 @dataclass(slots=True)
@@ -109,18 +99,37 @@ class Record:
     :param orders: pair → its run, None while it has none.
     :param state: what is open, see :mod:`.states`; it changes by :meth:`move` only.
     :param intent: the POST that is open, None while none is.
-    :param failed_runs: runs that count no more: they failed, or a person decided that they are not ours.
+    :param marks: each pair that may have a run that we do not know, and its first watermark; kept for good.
+    :param not_ours: runs that count no more: they failed, are another delivery's, or a person decided so.
+    :param doubtful: runs that may be ours and will never tell; a person's clear decides that they are not.
     :param lost: lost answers in a row.
-    :param unsure: whether an earlier POST, now closed, may have started runs that we do not know.
     """
 
     max_tries: int
     orders: dict[Pair, Activation | None] = field(default_factory=dict)
     state: SubmissionState = SubmissionState.READY
     intent: Intent | None = None
-    failed_runs: list[str] = field(default_factory=list)
+    marks: dict[Pair, Watermark] = field(default_factory=dict)
+    not_ours: list[str] = field(default_factory=list)
+    doubtful: list[str] = field(default_factory=list)
     lost: int = 0
-    unsure: bool = False
+
+    @property
+    def missing(self) -> list[Pair]:
+        """Pairs without a run."""
+        return [pair for pair, order in self.orders.items() if order is None]
+
+    @property
+    def conflict(self) -> Conflict | None:
+        """The run that is in the way of the open POST, where AEP named one."""
+        return self.intent.answer.conflict if self.intent is not None and self.intent.answer is not None else None
+
+    @property
+    def sought(self) -> dict[Pair, Watermark]:
+        """Each pair that AEP may have a run for that we do not know (or not for sure), and its watermark."""
+        sent = self.intent.marks if self.intent is not None else {}
+        open_to = {pair for pair in sent if self.state in UNCERTAIN and (order := self.orders[pair]) and order.adopted}
+        return {pair: mark for pair, mark in {**sent, **self.marks}.items() if pair in open_to or not self.orders[pair]}
 
     def move(self, event: Reply | Event, intent: Intent | None = None) -> None:
         """Take a step of :data:`.states.TRANSITIONS`.
@@ -129,16 +138,18 @@ class Record:
         :raises ValueError: for a step that the table does not have.
         """
         left, self.state = self.state, after(self.state, event)
-        # What was given up as absent, though AEP may have started it, can still be the run in the way of the next POST.
-        self.unsure |= left in UNCERTAIN and event in (Event.ABSENT, Event.INTENT)
+        if self.intent is not None and left in DOUBTFUL and event in (Event.FOUND, Event.ABSENT, Event.INTENT):
+            # What AEP did not list in time, or another run was taken for, may still show up: it keeps its first mark.
+            self.marks = {**self.intent.marks, **self.marks}
         if intent is not None:
             self.intent = intent
         if self.state is SubmissionState.READY:
             self.intent = None
-        elif event is Event.CLEARED and self.intent is not None:
-            # The person has looked in AEP: the pairs are to be sent, and the nameless runs are not ours.
-            self.failed_runs += self.intent.doubtful
-            self.intent.answer, self.intent.doubtful = None, ()
+        if event is Event.CLEARED:
+            # The person has looked in AEP: the pairs are to be sent, and the doubtful runs are not ours.
+            self.not_ours, self.doubtful = [*self.not_ours, *self.doubtful], []
+            if self.intent is not None and self.state is not left:
+                self.intent.answer = None
 
     def to_json(self) -> dict[str, object]:
         """Return the record as JSON."""
@@ -151,9 +162,10 @@ class Record:
             "orders": orders,
             "adopted": by_flow(pair for pair, order in self.orders.items() if order and order.adopted),
             "max_tries": self.max_tries,
-            "failed_runs": self.failed_runs,
+            "marks": _marks_to_json(self.marks),
+            "not_ours": self.not_ours,
+            "doubtful": self.doubtful,
             "lost": self.lost,
-            "unsure": self.unsure,
         }
         if self.intent is not None:
             data["intent"] = self.intent.to_json()
@@ -187,8 +199,13 @@ class Record:
             for audience_id, run_id in _dict(audiences).items():
                 pair = Pair(flow_id, audience_id)
                 orders[pair] = None if run_id is None else Activation(*pair, _text(run_id), pair in adopted)
+                if run_id == "":
+                    raise ValueError(pair)
         state = SubmissionState(_text(data["state"]))
         intent = Intent.from_json(_dict(data["intent"])) if "intent" in data else None
+        marks = _marks_from_json(data["marks"])
+        if not orders.keys() >= {*marks, *(intent.marks if intent is not None else ())}:
+            raise ValueError(marks)
         if data["v"] != VERSION or (intent is None) != (state is SubmissionState.READY):
             raise ValueError(state)
         if intent is not None and (intent.answer is None) != (
@@ -200,9 +217,10 @@ class Record:
             orders=orders,
             state=state,
             intent=intent,
-            failed_runs=list(map(_text, _list(data["failed_runs"]))),
+            marks=marks,
+            not_ours=list(map(_text, _list(data["not_ours"]))),
+            doubtful=list(map(_text, _list(data["doubtful"]))),
             lost=round(_number(data["lost"])),
-            unsure=bool(data["unsure"]),
         )
 
 
@@ -219,22 +237,31 @@ def check_version(found: object, known: int, what: str) -> None:
         )
 
 
-def _dict(value: object) -> Mapping[str, object]:
-    if not isinstance(value, dict):
+def _marks_to_json(marks: Mapping[Pair, Watermark]) -> list[object]:
+    """Return ``[[{flow id: [audience id, …]}, since, run id, …], …]``: what pairs share is said once."""
+    alike: dict[Watermark, list[Pair]] = {}
+    for pair, mark in marks.items():
+        alike.setdefault(mark, []).append(pair)
+    return [[by_flow(pairs), _millis(mark.since), *mark.ids] for mark, pairs in alike.items()]
+
+
+def _marks_from_json(data: object) -> dict[Pair, Watermark]:
+    marks = {}
+    for entry in _list(data):
+        pairs, since, *ids = _list(entry)
+        mark = Watermark(_moment(since), tuple(map(_text, ids)))
+        for flow_id, audiences in _dict(pairs).items():
+            marks.update({Pair(flow_id, _text(audience_id)): mark for audience_id in _list(audiences)})
+    return marks
+
+
+def _checked(kind: type[T], value: object) -> T:
+    if not isinstance(value, kind):
         raise TypeError(value)
     return value
 
 
-def _list(value: object) -> Sequence[object]:
-    if not isinstance(value, list):
-        raise TypeError(value)
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return value
+_dict, _list, _text = partial(_checked, dict), partial(_checked, list), partial(_checked, str)
 
 
 def _number(value: object) -> float:

@@ -5,29 +5,33 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from adobe_experience_platform.aep import Call, FlowRun, Pair, endpoints
+from adobe_experience_platform.aep import Activation, Call, FlowRun, Pair, RunStatus, by_flow, endpoints
+from adobe_experience_platform.errors import AepNotFoundError, Conflict
 
-from .record import Watermark
+from .record import Record, Watermark
+from .steps import Log
 
-WATERMARK_IDS = 1_000
-"""The most run ids that one intent keeps, so that a record of 80 pairs stays below 64 KB."""
+WATERMARK_IDS = 350
+"""The most run ids that a record's watermarks keep (twice, while a POST is open): 80 pairs stay below 64 KB."""
+SKEW = dt.timedelta(seconds=5)
+"""How far the clocks of AEP's own nodes may be apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunSearch:
     """What AEP knows of pairs without a run.
 
-    :param found: runs that name them.
-    :param unnamed: young runs that name no audience yet.
+    :param found: the run that names each; of several, one that has delivered.
+    :param unnamed: runs in progress that must say more before anything is concluded: they may yet name our audiences,
+        or one of several that name the same is to be chosen.
     :param nameless: runs that have ended and name no audience: they never will.
-    :param newer: all runs that are newer than the watermark.
     """
 
     found: Mapping[Pair, FlowRun]
     unnamed: tuple[str, ...]
     nameless: tuple[str, ...]
-    newer: frozenset[str]
 
 
 def names_of(pair: Pair, aliases: Mapping[str, str]) -> tuple[str, ...]:
@@ -36,67 +40,122 @@ def names_of(pair: Pair, aliases: Mapping[str, str]) -> tuple[str, ...]:
     return (pair.audience_id, other) if other else (pair.audience_id,)
 
 
-def watermarks(flow_ids: Iterable[str]) -> Call[dict[str, Watermark]]:
-    """Note the newest runs of each flow, to tell later which runs are newer."""
+def aliases_of(pairs: Iterable[Pair]) -> Call[dict[str, str]]:
+    """Ask each flow which of these audiences are imported; return audience id → external id."""
+    aliases: dict[str, str] = {}
+    for flow_id, audience_ids in by_flow(pairs).items():
+        try:
+            flow = yield from endpoints.flow(flow_id)
+        except AepNotFoundError:
+            continue
+        mapped = filter(None, map(flow.audience, audience_ids))
+        aliases |= {item.platform_id: item.id for item in mapped if item.id and item.id != item.platform_id}
+    return aliases
+
+
+def pair_of(conflict: Conflict, pairs: Iterable[Pair], aliases: Mapping[str, str]) -> Pair | None:
+    """Return which of these pairs AEP means."""
+    own = (pair for pair in pairs if conflict.flow_id == pair.flow_id)
+    return next((pair for pair in own if conflict.audience_id in names_of(pair, aliases)), None)
+
+
+def matched(
+    orders: Iterable[Activation], pairs: Iterable[Pair], aliases: Mapping[str, str], log: Log
+) -> dict[Pair, Activation]:
+    """Return the runs of an answer, matched by audience id or by the imported audience's other id."""
+    ids = {(pair.flow_id, name): pair for pair in pairs for name in names_of(pair, aliases)}
+    found: dict[Pair, Activation] = {}
+    for order in orders:
+        pair = ids.get((order.flow_id, order.audience_id))
+        if pair is None:
+            log.warning("AEP's answer names %s on flow %s, which was not asked for", order.audience_id, order.flow_id)
+        else:
+            found.setdefault(pair, Activation(*pair, order.run_id))
+    return found
+
+
+def watermarks(flow_ids: Iterable[str], room: int = WATERMARK_IDS) -> Call[dict[str, Watermark]]:
+    """Note the newest runs of each flow, to tell later which runs are newer.
+
+    :param room: how many run ids may be kept.
+    """
     marks: dict[str, Watermark] = {}
-    room = WATERMARK_IDS
     for flow_id in flow_ids:
-        runs = yield from endpoints.runs_of_flow(flow_id, _has_whole_moment)
+        runs = yield from endpoints.runs_of_flow(flow_id, _has_newest)
+        # An empty list may be a slip of AEP's; as a watermark it would make every old run look like ours.
+        runs = runs or (yield from endpoints.runs_of_flow(flow_id, _has_newest))
         newest = max((run.created_at for run in runs if run.created_at is not None), default=None)
-        ids = [run.id for run in runs if run.created_at is None or run.created_at == newest]
+        since = newest - SKEW if newest is not None else None
+        ids = [run.id for run in runs if run.created_at is None or since is None or run.created_at >= since]
         if len(ids) > room and newest is not None:
             # Too many to keep: only runs of a later millisecond will count as newer.
-            newest, ids = newest + dt.timedelta(milliseconds=1), []
+            since, ids = newest + dt.timedelta(milliseconds=1), []
         room -= len(ids)
-        marks[flow_id] = Watermark(newest, tuple(ids))
+        marks[flow_id] = Watermark(since, tuple(ids))
     return marks
 
 
-def _has_whole_moment(runs: list[FlowRun]) -> bool:
-    """Whether a newest-first list holds all runs of the newest moment: one POST makes many at once."""
+def _has_newest(runs: list[FlowRun]) -> bool:
+    """Whether a newest-first list holds all runs that the clocks of AEP's nodes may have put last."""
     first, last = runs[0].created_at, runs[-1].created_at
-    return first is not None and last is not None and last < first
+    return first is not None and last is not None and last < first - SKEW
 
 
-def find(
-    pairs: Iterable[Pair],
-    aliases: Mapping[str, str],
-    marks: Mapping[str, Watermark],
-    *,
-    ignore: Iterable[str] = (),
-) -> Call[RunSearch]:
-    """Look for runs of these pairs that are newer than the watermarks.
+def find(record: Record, aliases: Mapping[str, str]) -> Call[RunSearch]:
+    """Look for runs that are newer than the watermarks of the pairs that the record seeks.
 
-    :param ignore: ids of runs that do not count. A run of another pair of ours does: AEP may let pairs share a run.
+    A run of another pair of ours counts too: AEP may let pairs share one.
+
+    :raises AepTransientError: if a list lacks what AEP had listed before: it proves nothing absent.
     """
-    wanted = list(pairs)
-    skip = set(ignore)
     found: dict[Pair, FlowRun] = {}
     unnamed: list[str] = []
     nameless: list[str] = []
-    newer_ids: set[str] = set()
-    for flow_id in dict.fromkeys(pair.flow_id for pair in wanted):
-        mark = marks.get(flow_id, Watermark(None, ()))
-        runs = yield from endpoints.runs_of_flow(flow_id, mark.reached)
-        newer = [run for run in runs if mark.is_newer(run)]
-        newer_ids |= {run.id for run in newer}
+    conflict, skip = record.conflict, {*record.not_ours}
+    refused = pair_of(conflict, record.orders, aliases) if conflict is not None else None
+    if conflict is not None and refused not in record.marks:
+        # Without a lost answer of ours, the run in the way of our POST is somebody else's.
+        skip.add(conflict.run_id)
+    for flow_id in dict.fromkeys(pair.flow_id for pair in record.sought):
+        marks = {pair: mark for pair, mark in record.sought.items() if pair.flow_id == flow_id}
+        oldest = list(set(marks.values()))
+        runs = yield from endpoints.runs_of_flow(flow_id, partial(_reached, oldest))
+        if any(mark.ids and all(map(mark.is_newer, runs)) for mark in oldest):
+            raise endpoints.shrunken_list(flow_id)
+        newer = [run for run in runs if any(mark.is_newer(run) for mark in oldest)]
+        ours = {name for pair in record.orders if pair.flow_id == flow_id for name in names_of(pair, aliases)}
         # Oldest first: the run next to the POST is the likeliest to be ours. A run may hold several audiences.
-        for run in reversed([run for run in newer if run.id not in skip]):
-            for pair in wanted:
-                if pair.flow_id == flow_id and pair not in found and run.names(names_of(pair, aliases)):
-                    found[pair] = run
-            if not run.audiences:
-                (nameless if run.status.is_terminal else unnamed).append(run.id)
-    return RunSearch(found, tuple(unnamed), tuple(nameless), frozenset(newer_ids))
+        candidates = [run for run in reversed(newer) if run.id not in skip]
+        for pair, mark in marks.items():
+            own = [run for run in candidates if mark.is_newer(run) and run.names(names_of(pair, aliases))]
+            # One that has delivered; else any that has ended is as good as another.
+            best = next((run for run in own if run.status is RunStatus.SUCCESS), None)
+            if best is None and len(own) > 1:
+                unnamed += [run.id for run in own if not run.status.is_terminal]
+            if own:
+                found[pair] = best or own[0]
+        open_names = [names_of(pair, aliases) for pair in marks if pair not in found and pair != refused]
+        for run in candidates:
+            if run.status.is_terminal:
+                nameless += [] if run.audiences else [run.id]
+            elif not run.audiences and marks.keys() - found.keys():
+                unnamed.append(run.id)
+            elif set(run.audiences) <= ours and not all(map(run.names, open_names)):
+                # AEP may name the audiences of one run one after the other.
+                unnamed.append(run.id)
+    return RunSearch(found, tuple(dict.fromkeys(unnamed)), tuple(nameless))
+
+
+def _reached(marks: Iterable[Watermark], runs: list[FlowRun]) -> bool:
+    return all(mark.reached(runs) for mark in marks)
 
 
 def in_progress(pairs: Iterable[Pair], aliases: Mapping[str, str], since: dt.datetime) -> Call[dict[Pair, FlowRun]]:
     """Return for each pair a run in progress that concerns it; one that names no audience yet might."""
-    wanted = list(pairs)
     concerned: dict[Pair, FlowRun] = {}
-    for flow_id in dict.fromkeys(pair.flow_id for pair in wanted):
+    for flow_id, audience_ids in by_flow(pairs).items():
         runs = yield from endpoints.recent_runs_of_flow(flow_id, since)
-        concerned.update(concerns(runs, [pair for pair in wanted if pair.flow_id == flow_id], aliases))
+        concerned |= concerns(runs, [Pair(flow_id, audience_id) for audience_id in audience_ids], aliases)
     return concerned
 
 

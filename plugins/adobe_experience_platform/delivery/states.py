@@ -13,6 +13,7 @@ from adobe_experience_platform.errors import (
     AepCallError,
     AepConflictError,
     AepLostAnswerError,
+    AepNotFoundError,
     AepNotReadyError,
     AepRequestError,
 )
@@ -68,62 +69,26 @@ class Event(enum.StrEnum):
     """A person cleared the task."""
 
 
-UNCERTAIN = frozenset(
-    {
-        SubmissionState.OPEN,
-        SubmissionState.REOPENED,
-        SubmissionState.CONFLICT_IN_PART,
-        SubmissionState.REFUSED_IN_PART,
-        SubmissionState.NOT_READY_IN_PART,
-    }
-)
+S, R, E = SubmissionState, Reply, Event
+UNCERTAIN = frozenset({S.OPEN, S.REOPENED, S.CONFLICT_IN_PART, S.REFUSED_IN_PART, S.NOT_READY_IN_PART})
 """States in which AEP may list a run of ours late: nothing is absent before the settling time is over."""
+DOUBTFUL = UNCERTAIN | {S.INCOMPLETE}
+"""States in which AEP may have started runs that we do not know."""
 
-_REPLIES: Mapping[Reply | Event, SubmissionState] = {
-    Reply.ACCEPTED: SubmissionState.READY,
-    Reply.INCOMPLETE: SubmissionState.INCOMPLETE,
-    Reply.CONFLICT: SubmissionState.CONFLICT,
-    Reply.CONFLICT_IN_PART: SubmissionState.CONFLICT_IN_PART,
-    Reply.REFUSED: SubmissionState.REFUSED,
-    Reply.REFUSED_IN_PART: SubmissionState.REFUSED_IN_PART,
-    Reply.NOT_READY_IN_PART: SubmissionState.NOT_READY_IN_PART,
+_REFUSALS = (S.CONFLICT, S.CONFLICT_IN_PART, S.REFUSED, S.REFUSED_IN_PART, S.NOT_READY_IN_PART)
+_NEWS: Mapping[Reply | Event, SubmissionState] = {
+    R.ACCEPTED: S.READY,
+    E.FOUND: S.READY,
+    **{Reply(state): state for state in (S.INCOMPLETE, *_REFUSALS)},
 }
-_ANSWERED: Mapping[Reply | Event, SubmissionState] = {
-    Event.FOUND: SubmissionState.READY,
-    Event.ABSENT: SubmissionState.READY,
-    Event.CLEARED: SubmissionState.OPEN,
-}
+_NO_NEWS = (R.LOST, E.ABSENT, E.CLEARED)
 TRANSITIONS: Mapping[SubmissionState, Mapping[Reply | Event, SubmissionState]] = {
-    SubmissionState.READY: {Event.INTENT: SubmissionState.OPEN, Event.CLEARED: SubmissionState.READY},
-    SubmissionState.OPEN: {
-        **_REPLIES,
-        Reply.LOST: SubmissionState.OPEN,
-        Reply.NOT_SENT: SubmissionState.READY,
-        Event.INTENT: SubmissionState.REOPENED,
-        Event.FOUND: SubmissionState.READY,
-        Event.ABSENT: SubmissionState.OPEN,
-        Event.CLEARED: SubmissionState.OPEN,
-    },
-    SubmissionState.REOPENED: {
-        **_REPLIES,
-        Reply.LOST: SubmissionState.REOPENED,
-        Reply.NOT_SENT: SubmissionState.OPEN,
-        Event.INTENT: SubmissionState.REOPENED,
-        Event.FOUND: SubmissionState.READY,
-        Event.ABSENT: SubmissionState.REOPENED,
-        Event.CLEARED: SubmissionState.REOPENED,
-    },
+    S.READY: {E.INTENT: S.OPEN, E.CLEARED: S.READY},
+    S.OPEN: {**_NEWS, **dict.fromkeys(_NO_NEWS, S.OPEN), R.NOT_SENT: S.READY, E.INTENT: S.REOPENED},
+    S.REOPENED: {**_NEWS, **dict.fromkeys((*_NO_NEWS, E.INTENT), S.REOPENED), R.NOT_SENT: S.OPEN},
     # AEP took these pairs: only a person can know that they were not delivered.
-    SubmissionState.INCOMPLETE: {
-        Event.FOUND: SubmissionState.READY,
-        Event.ABSENT: SubmissionState.INCOMPLETE,
-        Event.CLEARED: SubmissionState.OPEN,
-    },
-    SubmissionState.CONFLICT: _ANSWERED,
-    SubmissionState.CONFLICT_IN_PART: _ANSWERED,
-    SubmissionState.REFUSED: _ANSWERED,
-    SubmissionState.REFUSED_IN_PART: _ANSWERED,
-    SubmissionState.NOT_READY_IN_PART: _ANSWERED,
+    S.INCOMPLETE: {E.FOUND: S.READY, E.ABSENT: S.INCOMPLETE, E.CLEARED: S.OPEN},
+    **{state: {E.FOUND: S.READY, E.ABSENT: S.READY, E.CLEARED: state} for state in _REFUSALS},
 }
 """SubmissionState → what may happen → next state. What is not listed cannot happen."""
 
@@ -142,7 +107,7 @@ def after(state: SubmissionState, event: Reply | Event) -> SubmissionState:
 def reply_of(error: AepCallError, pairs: int) -> Reply:
     """Say what an error of a POST means.
 
-    Adobe does not document whether a 400 concerns the whole POST, so it is certain for a pair alone only.
+    Adobe does not document whether a 400 or 404 concerns the whole POST, so it is certain for a pair alone only.
 
     :param pairs: how many the POST held.
     """
@@ -151,9 +116,9 @@ def reply_of(error: AepCallError, pairs: int) -> Reply:
         return Reply.CONFLICT if alone else Reply.CONFLICT_IN_PART
     if isinstance(error, AepLostAnswerError):
         return Reply.LOST
-    if isinstance(error, AepRequestError):
+    if isinstance(error, AepRequestError) or (isinstance(error, AepNotFoundError) and not alone):
         return Reply.REFUSED if alone else Reply.REFUSED_IN_PART
     if isinstance(error, AepNotReadyError) and not alone:
         return Reply.NOT_READY_IN_PART
-    # Connection refused, 401, 403, 404, or the only flow is "not ready".
+    # Connection refused, 401, 403, or a pair alone: 404, "not ready".
     return Reply.NOT_SENT

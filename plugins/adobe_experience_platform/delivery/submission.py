@@ -1,10 +1,10 @@
 """The exactly-once protocol: an activation is recorded before it is sent and never sent blindly again.
 
 AEP has no idempotency key. So a *record* (kept in a store that survives crashes, retries and clears)
-holds for every pair the run that delivers it, and an *intent* while a POST may be under way: AEP's own
-watermark per flow, the newest runs listed just before the POST. A pair without a run is first looked for
-among the runs that are newer than its watermark; only what AEP does not know is sent. AEP's times are
-compared with AEP's times only.
+holds for every pair the run that delivers it, and an *intent* while a POST may be under way, with each pair's
+*watermark*: the newest runs that AEP listed before the pair was first sent. A pair that may have a run is
+looked for among the runs that are newer than its watermark; only what AEP does not know is sent. AEP's times
+are compared with AEP's times only.
 
 The protocol is a generator of AEP calls, so that it can be driven by a hook or explored by a test.
 """
@@ -13,19 +13,12 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from adobe_experience_platform.aep import (
-    Activation,
-    Call,
-    Pair,
-    RunStatus,
-    count,
-    endpoints,
-    named,
-)
+from adobe_experience_platform.aep import Activation, Call, Pair, RunStatus, count, endpoints
 from adobe_experience_platform.errors import (
     AepCallError,
     AepConflictError,
@@ -35,11 +28,11 @@ from adobe_experience_platform.errors import (
 )
 
 from . import exports
-from .jobs import Job
+from .jobs import Job, title_of, titles_of
 from .record import Answer, Intent, Record
-from .search import find, in_progress, names_of, watermarks
+from .search import WATERMARK_IDS, find, in_progress, matched, names_of, pair_of, watermarks
 from .states import UNCERTAIN, Event, Reply, SubmissionState, reply_of
-from .steps import Done, Log, OnConflict, RecordStore, Settle, Step, WaitFor
+from .steps import Done, Lease, Log, OnConflict, RecordStore, Settle, Step, WaitFor, clocks
 
 KEY = "submission"
 LOST_LIMIT = 3
@@ -58,6 +51,10 @@ class Submission:
     :param names: id → name, to show names beside ids.
     :param conflicted: told how many pairs AEP refuses because another run for them is in progress.
     :param export_id: version 1: the export to send; None takes the newest that succeeded.
+    :param gate: raises where nothing may be sent (any more); asked before every send.
+    :param clocks: seconds; by them alone the first byte is allowed or held back.
+    :param grows: whether pairs may join the record later, as those of a repair do.
+    :param stopped: once true, nothing is sent any more: the process was told to end.
     """
 
     job: Job
@@ -72,25 +69,33 @@ class Submission:
     log: Log = field(default_factory=lambda: logging.getLogger(__name__))
     conflicted: Callable[[int], None] = lambda number: None
     now: Callable[[], dt.datetime] = lambda: dt.datetime.now(tz=dt.UTC)
+    gate: Callable[[], None] = lambda: None
+    clocks: Callable[[], tuple[float, ...]] = clocks
+    grows: bool = False
+    stopped: Callable[[], bool] = lambda: False
     record: Record = field(init=False)
-    cleared: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         stored = self.store.get(self.key)
         self.record = Record(max_tries=self.max_tries) if stored is None else Record.from_json(stored)
-        for pair in self.job.pairs:
-            self.record.orders.setdefault(pair, None)
-        self.cleared = self.max_tries > self.record.max_tries
+        known, wanted = set(self.record.orders), set(self.job.pairs)
+        if stored is not None and (known - wanted or (wanted - known and not self.grows)):
+            raise AepSubmissionError(
+                "What this task is to deliver has changed since this run sent it: its record is about "
+                f"{self._names(sorted(known)) or 'nothing'}. Start a new run for what was not delivered; nothing was "
+                "sent."
+            )
+        self.record.orders = {**dict.fromkeys(self.job.pairs), **self.record.orders}
 
     @property
     def activations(self) -> list[Activation]:
         """Pairs with their runs."""
-        return [found for pair in self.job.pairs if (found := self.record.orders[pair]) is not None]
+        return [order for order in self.record.orders.values() if order is not None]
 
     @property
     def missing(self) -> list[Pair]:
         """Pairs without a run."""
-        return [pair for pair in self.job.pairs if self.record.orders[pair] is None]
+        return self.record.missing
 
     def begin(self, *, resend_failed: bool) -> Call[None]:
         """Start an attempt; after a person's clear, failed runs are set aside to be sent again.
@@ -98,76 +103,94 @@ class Submission:
         :param resend_failed: whether this task is the one that repairs failed runs.
         """
         self.record.lost = 0
-        if not self.cleared:
-            return
-        if resend_failed:
-            for pair, order in list(self.record.orders.items()):
-                if order is None:
-                    continue
+        if self.max_tries > self.record.max_tries:
+            for order in self.activations if resend_failed else ():
                 try:
                     run = yield from endpoints.run(order.run_id)
                 except AepNotFoundError:
-                    # A run that AEP no longer knows may have delivered: never send it again.
-                    continue
+                    continue  # it may have delivered: never send it again
                 if run.status is RunStatus.FAILED:
-                    self.log.info(
-                        "Cleared by a person: %s failed in run %s and is sent again",
-                        self._name(pair),
-                        order.run_id,
-                    )
-                    self.record.orders[pair] = None
-                    self.record.failed_runs.append(order.run_id)
-        self.record.move(Event.CLEARED)
-        self.record.max_tries = self.max_tries
-        self._save()
+                    title = title_of(order.pair, self.names)
+                    self.log.info("Cleared by a person: %s failed in run %s and is sent again", title, order.run_id)
+                    self.record.orders[order.pair] = None
+                    self.record.not_ours.append(order.run_id)
+            self.record.move(Event.CLEARED)
+            self.record.max_tries = self.max_tries
+        self._save()  # that nothing was sent yet is worth a note, too
 
-    def step(self, *, settled: bool = False) -> Call[Step]:
+    def step(self, *, settled: str = "") -> Call[Step]:
         """Go on as far as possible.
 
-        :param settled: whether a wait after a lost answer is over.
+        :param settled: id of the intent for which the settling time is over.
         :raises AepError: when AEP refuses, or a person must decide; the record says what is known.
         """
-        while self.missing:
-            intent = self.record.intent
-            if intent is not None:
-                pause = yield from self._resolve(intent, settled)
-                if pause is not None:
+        while self.missing or self.record.sought:
+            if self.record.sought:
+                if (pause := (yield from self._resolve(settled))) is not None:
                     return pause
                 if not self.missing:
                     break
-            waiting = yield from self._send()
-            if waiting is not None:
+            if (waiting := (yield from self._send())) is not None:
                 return waiting
-            # A wait settles the POST before it, never the next one.
-            settled = False
         if self.record.intent is not None:
             self.record.move(Event.FOUND)
             self._save()
         return Done()
 
-    def _resolve(self, intent: Intent, settled: bool) -> Call[Step | None]:
-        """Find out what became of a POST; None when the rest is known not to have started."""
-        state = self.record.state
-        conflict = intent.answer.conflict if intent.answer is not None else None
-        refused = self._pair_of(conflict) if conflict is not None else None
-        # A run in the way of our only POST was there before it, though perhaps started after we took the watermark.
-        theirs = [conflict.run_id] if conflict is not None and not self.record.unsure else []
-        look = yield from find(
-            self.missing, self.job.aliases, intent.watermarks, ignore=[*self.record.failed_runs, *theirs]
-        )
-        self._adopt({pair: run.id for pair, run in look.found.items()})
-        if conflict is not None and not theirs and refused in self.missing and conflict.run_id in look.newer:
+    def record_found(self, intent_id: str, found: Iterable[Activation]) -> None:
+        """Record at once which runs a wait has seen: a later look may meet a list that lags."""
+        if self.record.intent is not None and self.record.intent.id == intent_id:
+            self._adopt({item.pair: item.run_id for item in found if item.pair in self.record.sought}, ours_only=True)
+
+    def _resolve(self, settled: str) -> Call[Step | None]:
+        """Find out what became of earlier POSTs; None when the rest is known not to have started."""
+        intent, state = self.record.intent, self.record.state
+        is_settled = intent is not None and settled == intent.id
+        conflict = self.record.conflict
+        refused = pair_of(conflict, self.missing, self.job.aliases) if conflict is not None else None
+        is_theirs = refused not in self.record.marks  # see find()
+        look = yield from find(self.record, self.job.aliases)
+        in_the_way = conflict is not None and (yield from self._began_since(conflict, refused))
+        found = {pair: run.id for pair, run in look.found.items()}
+        if conflict is not None and refused is not None and in_the_way and not is_theirs:
             # AEP itself says whose run this is, before the run does.
-            self._adopt({refused: conflict.run_id})
-        if not self.missing:
-            return None
-        if look.unnamed or (state in UNCERTAIN and not settled):
+            found[refused] = conflict.run_id
+        self._adopt(found, ours_only=True)
+        if look.unnamed or (state in UNCERTAIN and not is_settled):
             # A young run may yet name our audience; and runs may be listed late, also those of a POST that was
             # refused for some of its pairs only.
-            return Settle(look.unnamed, intent.wait)
-        if look.nameless and (state in UNCERTAIN or (self.record.unsure and state is not SubmissionState.INCOMPLETE)):
-            self._cannot_tell(intent, look.nameless)
-        return (yield from self._conclude(intent, conflict if refused is None or refused in self.missing else None))
+            return Settle(look.unnamed, intent.wait if intent is not None else 0.0)
+        if not self.missing:
+            return None
+        doubted = any(pair in self.record.marks for pair in self.missing) and state is not SubmissionState.INCOMPLETE
+        if look.nameless and (state in UNCERTAIN or doubted):
+            self._cannot_tell(look.nameless, "AEP lists runs that ended without naming any audience")
+        if intent is None:
+            return None
+        if conflict is None or refused not in self.missing:
+            return (yield from self._conclude(intent, conflict if refused is None else None))
+        decided = self.on_conflict is OnConflict.ADOPT or conflict.run_id in self.record.not_ours
+        unowned = in_the_way and self.store.is_anothers(conflict.flow_id, conflict.run_id) is False
+        if is_theirs and unowned and not decided:
+            # It began since we looked, and no other DAG run was told of it (yet): a gateway may have repeated our POST.
+            if not is_settled:
+                return Settle((), intent.wait)
+            if not set(self.missing) & intent.marks.keys() - {refused}:
+                self._cannot_tell((conflict.run_id,), "AEP refused it because of a run that began as it was sent")
+        if is_theirs:
+            self.record.not_ours.append(conflict.run_id)
+            intent.marks.pop(refused, None)
+        return (yield from self._conclude(intent, conflict))
+
+    def _began_since(self, conflict: Conflict, pair: Pair | None) -> Call[bool]:
+        """Whether the run that AEP names is newer than the pair's first watermark, though no list may have it yet."""
+        mark = self.record.sought.get(pair) if pair is not None else None
+        if mark is None:
+            return False
+        try:
+            return mark.is_newer((yield from endpoints.run(conflict.run_id)))
+        except AepNotFoundError:
+            return False
 
     def _conclude(self, intent: Intent, conflict: Conflict | None) -> Call[Step | None]:
         """Do what follows when AEP knows no run for some pairs; None: they may be sent.
@@ -177,9 +200,7 @@ class Submission:
         state = self.record.state
         self.record.move(Event.ABSENT)
         if state in (SubmissionState.OPEN, SubmissionState.REOPENED):
-            self.log.info(
-                "AEP knows no run for %s of the lost activation: sending again", count(len(self.missing), "pair")
-            )
+            self.log.info("AEP knows no run for %s that may be lost: sending again", count(len(self.missing), "pair"))
             return None
         if state is SubmissionState.INCOMPLETE:
             raise AepSubmissionError(
@@ -189,51 +210,55 @@ class Submission:
             )
         self._save()
         if state in (SubmissionState.REFUSED, SubmissionState.REFUSED_IN_PART):
-            text = intent.answer.text if intent.answer else ""
-            raise AepSubmissionError(f"{text}. Not sent: {self._names(self.missing)}.")
-        if conflict is not None:
-            return (yield from self._handle_conflict(conflict))
-        return None
+            raise AepSubmissionError(f"{intent.answer and intent.answer.text}. Not sent: {self._names(self.missing)}.")
+        return (yield from self._handle_conflict(conflict)) if conflict is not None else None
 
-    def _cannot_tell(self, intent: Intent, run_ids: tuple[str, ...]) -> NoReturn:
+    def _cannot_tell(self, run_ids: tuple[str, ...], why: str) -> NoReturn:
         """Leave to a person what no rule can decide; clearing the task is the decision that they are not ours."""
-        intent.doubtful = run_ids
+        self.record.doubtful = list(run_ids)
         self._save()
         raise AepSubmissionError(
-            f"It is not known what the activation started, and AEP lists runs that ended without naming any audience: "
-            f"{', '.join(run_ids)}. They may have delivered {self._names(self.missing)}. Look in AEP; if they did "
-            "not, clear this task to send exactly these again."
+            f"It is not known what the activation started, and {why}: {', '.join(run_ids)}. They may have delivered "
+            f"{self._names(self.missing)}. Look in AEP; if they did not, clear this task to send exactly these again."
         )
 
     def _send(self) -> Call[WaitFor | None]:
-        """Check the export, write the intent, POST once, record the answer: the one place that sends."""
-        needs_export = self.api_version == "v1" or self.max_export_age_hours is not None
-        jobs = yield from endpoints.profile_export_jobs(self.now() - exports.LOOK_BACK, newest_succeeded=needs_export)
-        state = exports.state_of(jobs, self.now())
-        if state.in_progress:
-            return WaitFor(exports.describe(state.in_progress[0], self.now()))
-        export_id = None
-        if needs_export:
-            latest = exports.require_fresh(state, self.now(), self.max_export_age_hours)
-            export_id = (self.export_id or latest.id) if self.api_version == "v1" else None
+        """Pass the gates, write the intent, POST once, record the answer: the one place that sends."""
+        self.gate()
+        busy, export_id = yield from exports.to_deliver(
+            self.now(), self.max_export_age_hours, api_version=self.api_version, export_id=self.export_id
+        )
+        if busy:
+            return WaitFor(busy)
         pairs, earlier = self.missing, self.record.intent
-        marks = yield from watermarks(dict.fromkeys(pair.flow_id for pair in pairs))
-        if earlier is not None:
-            # A run of the lost POST that shows up late must still be recognised as ours.
-            marks = {**marks, **earlier.watermarks}
-        intent = Intent(self.now().isoformat(timespec="seconds"), marks)
-        self.record.move(Event.INTENT, intent)
-        self._save()
+        kept = {pair: mark for pair, mark in self.record.marks.items() if pair in pairs}
+        room = WATERMARK_IDS - sum(len(mark.ids) for mark in set(self.record.marks.values()))
+        fresh = yield from watermarks(dict.fromkeys(pair.flow_id for pair in pairs if pair not in kept), room)
+        # A run of a lost POST that shows up late must still be recognised as ours: the first watermark stays.
+        marks = {pair: kept.get(pair) or fresh[pair.flow_id] for pair in pairs}
+        intent = Intent(uuid.uuid4().hex, self.now().isoformat(timespec="seconds"), marks)
+        lease = Lease(self.clocks, self.stopped)
+
+        def before_bytes() -> None:
+            if self.record.intent is not intent:
+                lease.begin()
+                self.record.move(Event.INTENT, intent)
+                self._save()
+            lease.require()
+
         try:
-            orders = yield from endpoints.activate(pairs, export_id=export_id)
+            orders = yield from endpoints.activate(pairs, export_id=export_id, before_bytes=before_bytes)
         except AepCallError as error:
+            if self.record.intent is not intent:  # no connection, no token
+                raise
             self._record_error(error, intent, earlier, len(pairs))
             return None
-        self._take(orders, pairs)
+        self.record.orders |= matched(orders, pairs, self.job.aliases, self.log)
         self.record.lost = 0
         if self.missing:
             intent.answer = Answer(Reply.INCOMPLETE)
         self.record.move(Reply.INCOMPLETE if self.missing else Reply.ACCEPTED)
+        self.store.claim(order for order in self.activations if order.pair in pairs)
         self._save()
         self.log.info("AEP accepted %d of %s", len(pairs) - len(self.missing), count(len(pairs), "pair"))
         return None
@@ -254,30 +279,16 @@ class Submission:
         if gives_up or reply in (Reply.NOT_SENT, Reply.NOT_READY_IN_PART):
             raise error
 
-    def _take(self, orders: Iterable[Activation], pairs: list[Pair]) -> None:
-        """Record the runs of an answer, matched by audience id or by the imported audience's other id."""
-        ids = {(pair.flow_id, name): pair for pair in pairs for name in names_of(pair, self.job.aliases)}
-        for order in orders:
-            pair = ids.get((order.flow_id, order.audience_id))
-            if pair is None:
-                self.log.warning(
-                    "AEP's answer names %s on flow %s, which was not asked for",
-                    order.audience_id,
-                    order.flow_id,
-                )
-            elif self.record.orders[pair] is None:
-                self.record.orders[pair] = Activation(*pair, order.run_id)
-
     def _handle_conflict(self, conflict: Conflict) -> Call[Step | None]:
         """Handle somebody else's run that is in progress: it is waited for, adopted, or the reason to stop."""
         running = yield from in_progress(self.missing, self.job.aliases, self.now() - exports.LOOK_BACK)
         others = {other: run.id for other, run in running.items()}
         # A run that names no audience yet may hold up a pair, but it must not pass for its delivery.
         adoptable = {other: run.id for other, run in running.items() if run.names(names_of(other, self.job.aliases))}
-        pair = self._pair_of(conflict)
+        pair = pair_of(conflict, self.missing, self.job.aliases)
         if pair is not None:
             others[pair] = adoptable[pair] = conflict.run_id
-        text = "; ".join(f"{self._name(other)} in run {run_id}" for other, run_id in others.items()) or (
+        text = "; ".join(f"{title_of(other, self.names)} in run {run_id}" for other, run_id in others.items()) or (
             f"audience {conflict.audience_id} → flow {conflict.flow_id} in run {conflict.run_id}"
         )
         self.conflicted(max(len(others), 1))
@@ -294,26 +305,24 @@ class Submission:
         self.log.info("AEP is already delivering: %s", text)
         return WaitFor(f"a delivery already in progress: {text}", Pair(conflict.flow_id, conflict.audience_id))
 
-    def _pair_of(self, conflict: Conflict) -> Pair | None:
-        for pair in self.missing:
-            if conflict.flow_id == pair.flow_id and conflict.audience_id in names_of(pair, self.job.aliases):
-                return pair
-        return None
-
-    def _adopt(self, found: Mapping[Pair, str]) -> None:
+    def _adopt(self, found: Mapping[Pair, str], *, ours_only: bool = False) -> None:
+        """Record runs that AEP lists; ``ours_only`` leaves out those of another DAG run, also if that is new."""
         for pair, run_id in found.items():
-            self.record.orders[pair] = Activation(*pair, run_id, adopted=True)
-            self.log.info("Found %s in AEP's run %s: adopted, not sent again", self._name(pair), run_id)
+            known = self.record.orders[pair]
+            is_known = known is not None and known.run_id == run_id
+            if ours_only and self.store.is_anothers(pair.flow_id, run_id):
+                self.record.not_ours.append(run_id)
+                self.record.orders[pair] = None if is_known else known
+            elif not is_known:
+                self.record.orders[pair] = adopted = Activation(*pair, run_id, adopted=True)
+                if ours_only:
+                    self.store.claim([adopted])
+                self.log.info("Found %s in AEP's run %s: adopted, not sent again", title_of(pair, self.names), run_id)
         if found:
             self._save()
 
     def _save(self) -> None:
         self.store.set(self.key, self.record.to_json())
 
-    def _name(self, pair: Pair) -> str:
-        return f"audience {named(pair.audience_id, self.names)} → flow {named(pair.flow_id, self.names)}"
-
-    def _names(self, pairs: Iterable[Pair], limit: int = 20) -> str:
-        listed = [self._name(pair) for pair in pairs]
-        more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
-        return "; ".join(listed[:limit]) + more
+    def _names(self, pairs: Iterable[Pair]) -> str:
+        return titles_of(pairs, self.names)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, count
-from adobe_experience_platform.delivery import KEY, MAX_PAIRS_PER_JOB, Job, OnConflict, Submission, xcom
+from adobe_experience_platform.delivery import KEY, MAX_PAIRS_PER_JOB, Job, OnConflict, Submission, aliases_of, xcom
 from adobe_experience_platform.errors import AepInputError
 
 from .base import Resolvable, TaskStore, read_event
 from .campaign_gate import require_day
 from .links import DestinationLink
+from .notes import NotedStore, note_attempt
 from .retry import AEP_RETRY_POLICY
 from .submit import PHASE, WATCHING, SubmittingTask, phase_of
 from .watch import WatchingTask
@@ -56,23 +58,6 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
     Source: Adobe, Ad-hoc Activation API 2.0, ``POST /adhocrun``.
     """
 
-    template_fields: Sequence[str] = (
-        "activation_info",
-        "job",
-        "aep_conn_id",
-        "sandbox_name",
-        "api_version",
-        "export_job_id",
-        "max_export_age_hours",
-        "on_conflict",
-        "export_timeout_minutes",
-        "poll_interval",
-        "on_partial_success",
-        "activation_timeout_minutes",
-        "names",
-        "settings",
-        "campaign_day",
-    )
     own_settings = (
         "aep_conn_id",
         "sandbox_name",
@@ -83,6 +68,10 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         "poll_interval",
         "on_partial_success",
         "activation_timeout_minutes",
+    )
+    template_fields: Sequence[str] = (
+        *("activation_info", "job", "export_job_id", "names", "settings", "campaign_day"),
+        *own_settings,
     )
     operator_extra_links = (DestinationLink(),)
 
@@ -137,50 +126,50 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
 
     def execute(self, context: Context) -> Any:
         """Submit what has no run yet; never what has one."""
+        note_attempt(context)
         submission = self._submission(context)
-        self._announce(context, submission)
         _push(context, submission)
+        job, known = submission.job, len(submission.activations)
+        self._push_link(context, job.pairs[0].flow_id)
+        self.log.info("Delivering %s, API %s", job.title, self.options.api_version)
+        if known:
+            self.log.info("%s already submitted by this run: not sent again", count(known, "audience"))
         self.hook.call(submission.begin(resend_failed=self.resend_failed))
         return self._go_on(context, submission)
 
     def execute_complete(self, context: Context, event: object = None) -> Any:
         """Go on after a wait: for an export, a conflict, a lost answer, or the flow runs."""
         submission = self._submission(context)
-        phase = phase_of(context)
-        if not phase.get("watching"):
+        if not phase_of(context).get("watching"):
             read_event(event)
-            return self._go_on(context, submission, settled=str(phase.get("settling", "")))
-        deliveries = submission.activations
-        return self._verdict(context, self._watched(context, deliveries, submission.job.aliases, event))
+            return self._go_on(context, submission, event)
+        results = self._watched(context, submission.activations, submission.job.aliases, event)
+        return self._verdict(context, results)
 
-    def _go_on(self, context: Context, submission: Submission, *, settled: str = "") -> Any:
-        if submission.missing and submission.record.intent is None:
-            require_day(context, self.campaign_day)
-        self._submit(context, [submission], settled=settled)
+    def _go_on(self, context: Context, submission: Submission, event: object = None) -> Any:
+        self._submit(context, [submission], event)
         deliveries = submission.activations
         if self.wait_for_completion:
             TaskStore(context).set(PHASE, WATCHING)
             look_first = context["ti"].try_number > 1
-            return self._verdict(
-                context, self._watch(context, deliveries, submission.job.aliases, look_first=look_first)
-            )
+            results = self._watch(context, deliveries, submission.job.aliases, look_first=look_first)
+            return self._verdict(context, results)
         return [item._asdict() for item in deliveries]
 
     def _submission(self, context: Context) -> Submission:
         job = self._job()
-        if len(job.pairs) > MAX_PAIRS_PER_JOB:
-            raise AepInputError(
-                [f"{len(job.pairs)} pairs are more than the {MAX_PAIRS_PER_JOB} that AEP takes in one job"]
-            )
         submission: Submission
 
         def after_set(key: str, value: dict[str, object]) -> None:
             if key == KEY:
                 _push(context, submission)
 
+        is_own_list = self.settings is None and context["ti"].map_index != -1
         submission = Submission(
             job=job,
-            store=TaskStore(context, after_set),
+            store=NotedStore(context, job.pairs, after_set, movable=is_own_list),
+            gate=lambda: require_day(context, self.campaign_day),
+            stopped=lambda: self._is_killed,
             max_tries=context["ti"].max_tries,
             api_version=self.options.api_version,
             on_conflict=OnConflict(self.options.on_conflict),
@@ -193,17 +182,15 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         return submission
 
     def _job(self) -> Job:
-        if isinstance(self.job, Mapping):
-            return Job.from_json(self.job)
-        return Job.from_json({"activation_info": self.activation_info})
-
-    def _announce(self, context: Context, submission: Submission) -> None:
-        job = submission.job
-        self._push_link(context, job.pairs[0].flow_id)
-        known = len(job.pairs) - len(submission.missing)
-        self.log.info("Delivering %s, API %s", job.title, self.options.api_version)
-        if known:
-            self.log.info("%s already submitted by this run: not sent again", count(known, "audience"))
+        given = self.job if isinstance(self.job, Mapping) else {"activation_info": self.activation_info}
+        job = Job.from_json(given)
+        if len(job.pairs) > MAX_PAIRS_PER_JOB:
+            too_many = f"{len(job.pairs)} pairs are more than the {MAX_PAIRS_PER_JOB} that AEP takes in one job"
+            raise AepInputError([too_many])
+        if "aliases" in given:
+            return job
+        # AEP may name an imported audience by its external id only: in its answer, a conflict, or a run that was lost.
+        return replace(job, aliases=self.hook.call(aliases_of(job.pairs)))
 
 
 def _push(context: Context, submission: Submission) -> None:

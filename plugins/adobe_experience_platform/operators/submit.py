@@ -8,59 +8,74 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import conf
 
-from adobe_experience_platform.aep import by_flow
+from adobe_experience_platform.aep import Activation, by_flow
 from adobe_experience_platform.delivery import Done, Settle, Submission, WaitFor, check_id
 from adobe_experience_platform.hooks import metrics
-from adobe_experience_platform.triggers import LostSubmissionTrigger
+from adobe_experience_platform.triggers import LostSubmissionTrigger, submissions_asset
 
 from .base import AepTask, TaskStore, WaitTimeoutError, deadline_of, now, read_event
 from .retry import LONGEST_DELAY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
+    from airflow.triggers.base import BaseTrigger
 
 CONFLICT_PAUSE = 30.0
 """Seconds before an activation that AEP has refused because of another run is tried again, at least."""
 PHASE = "phase"
 """Store key: what a submitting task waits for, so that its resumption knows; it survives a lost event."""
 WATCHING: dict[str, object] = {"watching": True}
+SUBMITTING: dict[str, object] = {"watching": False}
 
 
 class SubmittingTask(AepTask):
     """A task that submits jobs exactly once, see :mod:`.submission`."""
 
     names: Any
+    _is_killed = False
 
-    def _submit(self, context: Context, submissions: Sequence[Submission], *, settled: str = "") -> None:
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.inlets = [*self.inlets, *({submissions_asset()} - set(self.inlets))]
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """Return what is to be mapped; it names the asset that keeps what was sent."""
+        inlets = kwargs.pop("inlets", None) or []
+        own = inlets if isinstance(inlets, list) else [inlets]
+        return super().partial(inlets=[*own, submissions_asset()], **kwargs)
+
+    def on_kill(self) -> None:
+        """Forbid sending: Airflow lets the code go on for seconds."""
+        self._is_killed = True
+
+    def _submit(self, context: Context, submissions: Sequence[Submission], event: object = None) -> None:
         """Bring every submission to its end, deferring where something must be waited for.
 
-        :param settled: key of the submission whose wait after a lost answer is over.
+        :param event: of the wait that is over, if any.
         """
         for submission in submissions:
-            is_settled = submission.key == settled
-            while not isinstance(step := self.hook.call(submission.step(settled=is_settled)), Done):
-                is_settled = False
+            settled = _settled(submission, event)
+            while not isinstance(step := self.hook.call(submission.step(settled=settled)), Done):
+                settled = ""
                 deadline = deadline_of(context, "submit", self.options.export_timeout_minutes)
                 if now() >= deadline:
-                    what = (
-                        step.reason
-                        if isinstance(step, WaitFor)
-                        else f"runs {', '.join(step.unnamed)} to name their audiences"
-                    )
+                    unnamed = "" if isinstance(step, WaitFor) else ", ".join(step.unnamed)
+                    what = step.reason if isinstance(step, WaitFor) else f"what became of the last activation {unnamed}"
                     raise WaitTimeoutError(
-                        f"Waited until {deadline:%Y-%m-%d %H:%M} UTC for {what}. What was not sent is named in the "
-                        "report; clear this task to go on."
+                        f"Waited until {deadline:%Y-%m-%d %H:%M} UTC for {what.strip()}. What was not sent is named in "
+                        "the report; clear this task to go on."
                     )
                 if isinstance(step, Settle):
-                    self._settle(context, submission, step, deadline)
-                    is_settled = True
+                    settled = _settled(submission, self._settle(context, submission, step, deadline))
                 else:
                     self._wait_for(context, submission, step, deadline)
 
     def _count_conflicts(self, number: int) -> None:
         metrics.count(metrics.CONFLICTED, self._tags(), number)
 
-    def _settle(self, context: Context, submission: Submission, step: Settle, deadline: dt.datetime) -> None:
+    def _settle(self, context: Context, submission: Submission, step: Settle, deadline: dt.datetime) -> object:
         seconds = max(settle_seconds(self.hook.settings.timeout), min(step.at_least, LONGEST_DELAY))
         self.log.info(
             "It is not wholly known what the last activation started. AEP is watched for its runs for up to %d s "
@@ -74,8 +89,7 @@ class SubmittingTask(AepTask):
             aliases=submission.job.aliases,
             **self._trigger_arguments(ends_at),
         )
-        TaskStore(context).set(PHASE, {"settling": submission.key})
-        read_event(self._wait(context, trigger, ends_at))
+        return self._pause(context, trigger, ends_at)
 
     def _wait_for(self, context: Context, submission: Submission, step: WaitFor, deadline: dt.datetime) -> None:
         self.log.info("Before anything is sent, this must end: %s", step.reason)
@@ -87,8 +101,22 @@ class SubmittingTask(AepTask):
         trigger = self._export_trigger(
             deadline, by_flow(pairs), submission.job.aliases, self.names, least_seconds=least
         )
-        TaskStore(context).set(PHASE, {"settling": ""})
-        read_event(self._wait(context, trigger, deadline))
+        self._pause(context, trigger, deadline)
+
+    def _pause(self, context: Context, trigger: BaseTrigger, ends_at: dt.datetime) -> object:
+        TaskStore(context).set(PHASE, SUBMITTING)
+        event = self._wait(context, trigger, ends_at)
+        read_event(event)
+        return event
+
+
+def _settled(submission: Submission, event: object) -> str:
+    """Record what a wait has seen; return the intent that it settled, "" if none."""
+    if not isinstance(event, dict):
+        return ""
+    intent = str(event.get("intent", ""))
+    submission.record_found(intent, [Activation(*order) for order in event.get("found", ())])
+    return intent if event.get("settled") is True else ""
 
 
 def phase_of(context: Context) -> dict[str, object]:

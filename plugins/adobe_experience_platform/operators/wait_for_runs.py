@@ -21,6 +21,7 @@ from adobe_experience_platform.errors import AepError, AepInputError
 
 from .base import TaskStore, read_event
 from .links import DestinationLink
+from .notes import NotedStore
 from .retry import AEP_RETRY_POLICY
 from .submit import PHASE, WATCHING, SubmittingTask, phase_of
 from .watch import WatchingTask
@@ -93,14 +94,14 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         phase = phase_of(context)
         if not phase.get("watching"):
             read_event(event)
-            return self._go_on(context, jobs, settled=str(phase.get("settling", "")))
+            return self._go_on(context, jobs, event)
         deliveries, without = self._state(context, jobs)
         results = self._watched(context, deliveries, self._aliases(jobs), event)
         return self._verdict(context, [*results, *without])
 
-    def _go_on(self, context: Context, jobs: Sequence[Job], *, settled: str = "") -> Any:
+    def _go_on(self, context: Context, jobs: Sequence[Job], event: object = None) -> Any:
         try:
-            self._submit(context, self._repairs(context, jobs), settled=settled)
+            self._submit(context, self._repairs(context, jobs), event)
         except AepError as error:
             if error.retriable:
                 raise
@@ -157,7 +158,8 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         for job in jobs:
             again = [pair for pair in job.pairs if pair in failed]
             if again:
-                submission = self._submission(context, job, again)
+                known = self._repaired(context, job)
+                submission = self._submission(context, job, [pair for pair in job.pairs if pair in {*known, *again}])
                 submission.store.set(submission.key, submission.record.to_json())
                 self.log.info(
                     "Cleared by a person: job %d sends %s again that failed in AEP",
@@ -167,25 +169,25 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
 
     def _repairs(self, context: Context, jobs: Sequence[Job]) -> list[Submission]:
         """Return the repairs that this task has recorded."""
-        store = TaskStore(context)
-        repairs = []
-        for job in jobs:
-            stored = store.get(REPAIR.format(job.number))
-            if stored is not None:
-                known = Record.from_json(stored).orders
-                pairs = [pair for pair in job.pairs if pair in known]
-                repairs.append(self._submission(context, job, pairs))
-        return repairs
+        repaired = ((job, self._repaired(context, job)) for job in jobs)
+        return [self._submission(context, job, pairs) for job, pairs in repaired if pairs]
+
+    def _repaired(self, context: Context, job: Job) -> list[Pair]:
+        stored = NotedStore(context, job.pairs).get(REPAIR.format(job.number))
+        known = Record.from_json(stored).orders if stored is not None else {}
+        return [pair for pair in job.pairs if pair in known]
 
     def _submission(self, context: Context, job: Job, pairs: Sequence[Pair]) -> Submission:
         return Submission(
             job=Job(job.number, job.of, tuple(pairs), job.aliases),
-            store=TaskStore(context),
+            store=NotedStore(context, job.pairs),
             max_tries=context["ti"].max_tries,
             api_version=self.options.api_version,
             on_conflict=OnConflict(self.options.on_conflict),
             max_export_age_hours=self.options.max_export_age_hours,
             key=REPAIR.format(job.number),
+            grows=True,
+            stopped=lambda: self._is_killed,
             names=self.names or {},
             log=self.log,
             conflicted=self._count_conflicts,

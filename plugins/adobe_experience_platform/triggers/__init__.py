@@ -8,6 +8,7 @@ from .assets import (
     delivery_asset,
     delivery_outlets,
     segment_export_asset,
+    submissions_asset,
 )
 from .base import ARGUMENTS_VERSION, EVENT_VERSION, async_hook, resume_pause, run_inline
 from .flow_run import FlowRunTrigger
@@ -31,4 +32,5 @@ __all__ = [
     "resume_pause",
     "run_inline",
     "segment_export_asset",
+    "submissions_asset",
 ]

@@ -92,6 +92,11 @@ def delivery_outlets(dag_id: str, activation_info: object) -> list[Asset]:
     return [delivery_asset(dag_id), *known]
 
 
+def submissions_asset() -> Asset:
+    """Return the asset in whose state store all DAGs keep what they have sent, where no clear reaches it."""
+    return Asset(name="aep_submissions", uri="aep://submissions", group=GROUP)
+
+
 def campaign_day_asset(dag_id: str) -> Asset:
     """Return the asset in whose state store a DAG keeps which run delivers which campaign day."""
     place = quote(dag_id, safe="")

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
-from adobe_experience_platform.aep import Call
+from adobe_experience_platform.aep import Activation, Call, Pair
 from adobe_experience_platform.delivery import Record, RunSearch, find
 from adobe_experience_platform.errors import AepSubmissionError
 from adobe_experience_platform.hooks import metrics
@@ -22,14 +22,15 @@ from .base import SharedPollTrigger, async_hook, event
 class LostSubmissionTrigger(SharedPollTrigger):
     """Fires when it is known what became of an activation whose answer was lost.
 
-    AEP may list a run late, so "AEP knows nothing" is concluded only after ``settle_seconds`` of this
-    trigger's own clock (a restart begins anew, which is the safe side).
+    AEP may list a run late, and another's run may be listed before ours, so nothing is concluded before
+    ``settle_seconds`` of this trigger's own clock (a restart begins anew, which is the safe side).
 
     :param record: the submission's record, as stored.
     :param aliases: audience id → external id, for imported audiences.
     :param settle_seconds: how long a run may take to show up.
 
-    Event: ``{"status": "done" | "timeout" | "error", "message": str}``.
+    Event: ``{"status": "done" | "timeout" | "error", "message": str, "intent": str, "settled": bool,
+    "found": [order, …]}``; ``settled``: whether the settling time of this intent is over.
     """
 
     POLL = "lost"
@@ -47,6 +48,8 @@ class LostSubmissionTrigger(SharedPollTrigger):
         self.settle_seconds = float(settle_seconds)
         self.aliases = dict(aliases or {})
         self._unnamed: tuple[str, ...] = ()
+        self._found: dict[Pair, Activation] = {}
+        self._known: dict[Pair, Activation | None] = {}
 
     def _arguments(self) -> dict[str, Any]:
         return {"record": self.record, "settle_seconds": self.settle_seconds, "aliases": self.aliases}
@@ -64,8 +67,9 @@ class LostSubmissionTrigger(SharedPollTrigger):
         async with await async_hook(self.aep_conn_id, self.sandbox_name) as hook:
             while True:
                 found = await self._round(hook)
-                if found is None and dt.datetime.now(tz=dt.UTC) >= self._ends_at:
-                    found = event("timeout", "runs that name no audience: " + ", ".join(self._unnamed))
+                # The deadline is by another machine's clock, so it may only prolong the wait.
+                if found is None and self._is_settled() and dt.datetime.now(tz=dt.UTC) >= self._ends_at:
+                    found = self._end("timeout", "runs that name no audience: " + ", ".join(self._unnamed))
                 if found is not None:
                     await self._hold_back(found)
                     yield found
@@ -87,20 +91,27 @@ class LostSubmissionTrigger(SharedPollTrigger):
 
     def _look(self) -> Call[RunSearch]:
         record = Record.from_json(self.record)
-        missing = [pair for pair, order in record.orders.items() if order is None]
-        marks = record.intent.watermarks if record.intent else {}
-        known = {order.run_id for order in record.orders.values() if order} | set(record.failed_runs)
-        look = yield from find(missing, self.aliases, marks, ignore=known)
-        self._all_found = len(look.found) == len(missing)
-        return look
+        self._known = {pair: record.orders[pair] for pair in record.sought}
+        return (yield from find(record, self.aliases))
 
     def _judge(self, look: RunSearch) -> TriggerEvent | None:
         if look.unnamed != self._unnamed and look.unnamed:
             self.log.info("AEP lists young runs that name no audience yet: %s", ", ".join(look.unnamed))
         self._unnamed = look.unnamed
-        if self._all_found:
-            self.log.info("The lost activation was found in AEP")
-            return event("done")
-        if time.monotonic() - self._since < self.settle_seconds or look.unnamed:
-            return None
-        return event("done")
+        for pair, run in look.found.items():
+            if pair not in self._found and self._known[pair] is None:
+                self.log.info("AEP lists the run %s for audience %s", run.id, pair.audience_id)
+            self._found[pair] = Activation(*pair, run.id, adopted=True)
+        if not self._is_settled():
+            # What was found is recorded at once; the rest of the wait comes after.
+            is_news = self._found.keys() == self._known.keys() and self._found != self._known
+            return self._end("done") if is_news and not look.unnamed else None
+        return None if look.unnamed else self._end("done")
+
+    def _is_settled(self) -> bool:
+        return time.monotonic() - self._since >= self.settle_seconds
+
+    def _end(self, status: str, message: str = "") -> TriggerEvent:
+        intent = self.record.get("intent") or {}
+        found = [list(order) for order in self._found.values()]
+        return event(status, message, intent=intent.get("id", ""), settled=self._is_settled(), found=found)

@@ -34,6 +34,12 @@ def activation(stage: Stage, event: Any = None, **arguments: Any) -> Any:
     return task.execute_complete(stage.context, event) if event else task.execute(stage.context)
 
 
+def settled(stage: Stage) -> dict[str, Any]:
+    """Return the event of a wait that has settled the open activation and found nothing."""
+    intent = stage.context["task_state_store"]["submission"]["intent"]
+    return {**DONE, "intent": intent["id"], "settled": True, "found": []}
+
+
 # -------------------------------------------------------------------------------- the segment export
 
 
@@ -103,20 +109,20 @@ def an_answer_that_lacks_a_pair(stage: Stage) -> None:
     "the activation may or may not have started",
     "AEP is checked for its runs before anything is sent again",
     "It is not wholly known what the last activation started.",
-    "of the lost activation: sending again",
+    "that may be lost: sending again",
 )
 def a_lost_answer_to_what_never_began(stage: Stage) -> None:
     stage.aep.add_faults({"kind": "close_before", **POST})
     stage.defers(lambda: activation(stage))
-    stage.runs(lambda: activation(stage, DONE))
+    stage.runs(lambda: activation(stage, settled(stage)))
 
 
-@produces("The lost activation was found in AEP", "adopted, not sent again")
+@produces("AEP lists the run", "adopted, not sent again")
 def a_lost_answer_to_what_began(stage: Stage) -> None:
     stage.aep.add_faults({"kind": "close_after", **POST})
     wait = stage.defers(lambda: activation(stage))
-    stage.waits(wait)
-    stage.runs(lambda: activation(stage, DONE))
+    found = stage.waits(wait).payload
+    stage.runs(lambda: activation(stage, {**found, "settled": True}))
 
 
 @produces("AEP lists young runs that name no audience yet")
@@ -128,13 +134,42 @@ def a_run_that_is_young(stage: Stage) -> None:
     stage.waits(LostSubmissionTrigger(record=lost.record, settle_seconds=0, **stage.place()))
 
 
-@produces("It is not known what the activation started, and AEP lists runs that ended without naming any audience")
+@produces("It is not known what the activation started, and")
 def a_run_that_never_tells(stage: Stage) -> None:
     stage.aep.add_faults({"kind": "close_before", **POST})
     stage.defers(lambda: activation(stage))
     soon = dt.datetime.now(tz=dt.UTC) + dt.timedelta(seconds=5)
     stage.answers(RUNS, body={"items": [run_json("run-9", "mail", "failed", created=soon)], "_links": {}})
-    stage.fails(lambda: activation(stage, DONE))
+    stage.fails(lambda: activation(stage, settled(stage)))
+
+
+@produces("the list cannot be read to its end")
+def a_list_whose_rest_is_hidden(stage: Stage) -> None:
+    stage.answers(RUNS, body={"items": [], "_links": {"next": {"href": "?cursor=2"}}})
+    stage.fails(lambda: activation(stage))
+
+
+@produces("The activation was not sent: this process")
+def a_process_that_was_told_to_end(stage: Stage) -> None:
+    task = AdHocActivationOperator(task_id="task", activation_info={"mail": ["gold"]})
+    task.on_kill()
+    stage.fails(lambda: task.execute(stage.context))
+
+
+@produces("What this task is to deliver has changed since this run sent it")
+def another_input_after_a_clear(stage: Stage) -> None:
+    activation(stage)
+    stage.context.cleared()
+    stage.fails(lambda: activation(stage, activation_info={"mail": ["silver"]}))
+
+
+@produces("This run was cleared, and this task has no record of what it sent before.")
+def a_clear_that_forgets(stage: Stage) -> None:
+    activation(stage)
+    stage.context["task_state_store"].clear()
+    stage.context["dag_run"].clear_number = 1
+    stage.context.cleared()
+    stage.fails(lambda: activation(stage))
 
 
 @produces("already submitted by this run: not sent again")

@@ -120,7 +120,7 @@ def test_a_lost_answer_is_settled(aep: LocalAep, recordings: dict[str, Recording
     for name in ("gold", "partner"):
         aep.start_run("mail", audience_ids=[name], status="success", seconds=0, kind="adhoc")
 
-    orders = recording.resume(recording.context(), fire(recording.trigger()))
+    orders = recording.resume(recording.context(), fire(recording.trigger(settle_seconds=0)))
 
     assert runs_of(orders) == PAIRS
     assert all(item["adopted"] for item in orders)
@@ -146,7 +146,11 @@ def test_a_try_that_died_after_its_intent_looks_before_it_sends(
     for name in ("gold", "partner"):
         aep.start_run("mail", audience_ids=[name], status="success", seconds=0, kind="adhoc")
 
-    orders = activate().execute(recording.context().retried())
+    context = recording.context().retried()
+    with pytest.raises(TaskDeferred) as wait:
+        activate().execute(context)
+    path, kwargs = wait.value.trigger.serialize()
+    orders = activate().execute_complete(context, fire(import_string(path)(**{**kwargs, "settle_seconds": 0})))
 
     assert runs_of(orders) == PAIRS
     assert sent(aep) == []
@@ -192,7 +196,7 @@ def test_a_lost_answer_of_a_repair_is_settled(aep: LocalAep, recordings: dict[st
     context = recording.context()
     aep.start_run("mail", audience_ids=["gold"], status="success", seconds=0, kind="adhoc")
 
-    result = recording.resume(context, fire(recording.trigger(settle_seconds=0.5)))
+    result = recording.resume(context, fire(recording.trigger(settle_seconds=0)))
 
     assert (result["summary"]["success"], result["summary"]["adopted"]) == (2, 1)
     assert sent(aep) == []

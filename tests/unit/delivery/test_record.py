@@ -32,15 +32,20 @@ ANSWERS = st.builds(
 )
 
 
+MARKS = st.dictionaries(
+    st.builds(Pair, WORDS, WORDS),
+    st.builds(Watermark, st.none() | MOMENTS, st.lists(WORDS, max_size=4).map(tuple)),
+    max_size=4,
+)
+
+
 def intents(answers: Any) -> Any:
     return st.builds(
         Intent,
+        id=WORDS,
         at=st.just("2026-03-10T12:00:00+00:00"),
-        watermarks=st.dictionaries(
-            WORDS, st.builds(Watermark, st.none() | MOMENTS, st.lists(WORDS, max_size=4).map(tuple)), max_size=4
-        ),
+        marks=MARKS,
         answer=answers,
-        doubtful=st.lists(WORDS, max_size=4).map(tuple),
         wait=st.integers(0, 600).map(float),
     )
 
@@ -58,14 +63,17 @@ def records(draw: Any) -> Record:
     orders = draw(
         st.dictionaries(st.builds(Pair, WORDS, WORDS), st.none() | st.tuples(WORDS, st.booleans()), max_size=8)
     )
+    marks = draw(MARKS)
+    known = {**dict.fromkeys([*marks, *(intent.marks if intent else ())]), **orders}
     return Record(
         max_tries=draw(st.integers(0, 99)),
-        orders={pair: Activation(*pair, *run) if run else None for pair, run in orders.items()},
+        orders={pair: Activation(*pair, *run) if run else None for pair, run in known.items()},
+        marks=marks,
         state=state,
         intent=intent,
-        failed_runs=draw(st.lists(WORDS, max_size=4)),
+        not_ours=draw(st.lists(WORDS, max_size=4)),
+        doubtful=draw(st.lists(WORDS, max_size=4)),
         lost=draw(st.integers(0, 3)),
-        unsure=draw(st.booleans()),
     )
 
 
@@ -89,15 +97,18 @@ def test_a_record_of_another_version_is_refused_and_nothing_is_sent(version):
         {"orders": {"f": None}},
         {"orders": {"f": {"a": 5}}},
         {"adopted": []},
-        {"failed_runs": None},
+        {"not_ours": None},
+        {"doubtful": None},
+        {"marks": {}},
+        {"marks": [[{"f": ["unknown"]}, None]]},
         {"max_tries": "x"},
         {"lost": None},
         {"state": "odd"},
         {"state": "open"},
         {"intent": {}},
         {"intent": {"at": "x"}},
-        {"state": "open", "intent": {"at": "x", "watermarks": {"f": []}, "answer": ["odd"]}},
-        {"state": "open", "intent": {"at": "x", "watermarks": {}, "answer": None, "doubtful": "x", "wait": 0}},
+        {"state": "open", "intent": {"id": "x", "at": "x", "marks": [[]], "answer": ["odd"]}},
+        {"state": "open", "intent": {"id": 5, "at": "x", "marks": [], "answer": None, "wait": 0}},
     ],
 )
 def test_a_damaged_record_is_refused_and_never_read_as_empty(damage):
@@ -105,7 +116,7 @@ def test_a_damaged_record_is_refused_and_never_read_as_empty(damage):
         Record.from_json({**Record(max_tries=3).to_json(), **damage})
 
 
-@pytest.mark.parametrize("part", ["orders", "adopted", "state", "max_tries", "failed_runs", "lost", "unsure"])
+@pytest.mark.parametrize("part", ["orders", "adopted", "state", "max_tries", "marks", "not_ours", "doubtful", "lost"])
 def test_an_incomplete_record_is_refused(part):
     kept = Record(max_tries=3).to_json()
     del kept[part]
@@ -122,12 +133,14 @@ def test_what_is_not_a_record_is_refused(value):
 
 def open_record(**intent):
     """Return the stored form of a record with an answered POST, with changes to its intent."""
-    post = Intent("", {"f": Watermark(NOW, ("r0",))}, Answer(Reply.CONFLICT, "busy", Conflict("f", "a", "r9")), ("r1",))
+    post = Intent(
+        "i", "", {Pair("f", "a"): Watermark(NOW, ("r0",))}, Answer(Reply.CONFLICT, "busy", Conflict("f", "a", "r9"))
+    )
     kept = Record(3, {Pair("f", "a"): None}, SubmissionState.CONFLICT, post).to_json()
     return {**kept, "intent": {**post.to_json(), **intent}}
 
 
-@pytest.mark.parametrize("part", ["at", "watermarks", "answer", "doubtful", "wait"])
+@pytest.mark.parametrize("part", ["id", "at", "marks", "answer", "wait"])
 def test_an_incomplete_intent_is_refused(part):
     kept = open_record()
     assert Record.from_json(kept).to_json() == kept
@@ -140,10 +153,12 @@ def test_an_incomplete_intent_is_refused(part):
 @pytest.mark.parametrize(
     "damage",
     [
-        {"watermarks": {"f": []}},
-        {"watermarks": {"f": ["now"]}},
-        {"watermarks": {"f": [1e300]}},
-        {"watermarks": {"f": [1, 2]}},
+        {"marks": {}},
+        {"marks": [[{"f": ["a"]}]]},
+        {"marks": [[{"f": ["a"]}, "now"]]},
+        {"marks": [[{"f": ["a"]}, 1e300]]},
+        {"marks": [[{"f": ["a"]}, 1, 2]]},
+        {"marks": [[{"f": ["other"]}, 1]]},
         {"answer": None},
         {"answer": ["odd", "", None]},
         {"answer": ["conflict", "busy"]},
@@ -171,39 +186,42 @@ def ids(count):
 def test_a_full_job_with_its_largest_watermarks_fits_the_store(flows, adopted):
     flow_ids = ids(flows)
     pairs = [Pair(flow_ids[number % flows], audience) for number, audience in enumerate(ids(80))]
-    share = WATERMARK_IDS // flows
+    marks = {flow_id: Watermark(NOW, tuple(ids(WATERMARK_IDS // flows))) for flow_id in flow_ids}
     record = Record(
         max_tries=3,
         orders={pair: Activation(*pair, run_id, adopted) for pair, run_id in zip(pairs, ids(80), strict=True)},
         intent=Intent(
+            uuid.uuid4().hex,
             NOW.isoformat(),
-            {flow_id: Watermark(NOW, tuple(ids(share))) for flow_id in flow_ids},
+            {pair: marks[pair.flow_id] for pair in pairs},
             Answer(Reply.REFUSED_IN_PART, "x" * 600),
         ),
         state=SubmissionState.REFUSED_IN_PART,
-        failed_runs=ids(80),
+        marks={pair: marks[pair.flow_id] for pair in pairs},
+        not_ours=ids(80),
         lost=2,
     )
     assert len(json.dumps(record.to_json())) < LIMIT
 
 
 def test_a_record_holds_ids_and_times_only():
-    record = Record(3, {Pair("f", "a"): Activation("f", "a", "r", True), Pair("f", "b"): None}, failed_runs=["r0"])
-    record.move(Event.INTENT, Intent("2026-03-10T12:00:00+00:00", {"f": Watermark(NOW, ("r9",))}))
+    record = Record(3, {Pair("f", "a"): Activation("f", "a", "r", True), Pair("f", "b"): None}, not_ours=["r0"])
+    record.move(Event.INTENT, Intent("i", "2026-03-10T12:00:00+00:00", {Pair("f", "b"): Watermark(NOW, ("r9",))}))
     assert record.to_json() == {
         "v": 1,
         "state": "open",
         "orders": {"f": {"a": "r", "b": None}},
         "adopted": {"f": ["a"]},
         "max_tries": 3,
-        "failed_runs": ["r0"],
+        "marks": [],
+        "not_ours": ["r0"],
+        "doubtful": [],
         "lost": 0,
-        "unsure": False,
         "intent": {
+            "id": "i",
             "at": "2026-03-10T12:00:00+00:00",
-            "watermarks": {"f": [int(NOW.timestamp() * 1000), "r9"]},
+            "marks": [[{"f": ["b"]}, int(NOW.timestamp() * 1000), "r9"]],
             "answer": None,
-            "doubtful": [],
             "wait": 0.0,
         },
     }
@@ -216,7 +234,7 @@ def opened(*events):
     """Return a record whose first POST is open, after these steps."""
     record = Record(3)
     for event in (Event.INTENT, *events):
-        record.move(event, Intent("", {}, doubtful=("r1",)) if event is Event.INTENT else None)
+        record.move(event, Intent("i", "", {Pair("f", "a"): Watermark(NOW, ())}) if event is Event.INTENT else None)
     return record
 
 
@@ -229,26 +247,34 @@ def test_a_step_that_the_table_does_not_have_is_an_error_and_changes_nothing():
 
 @pytest.mark.parametrize("end", [Reply.ACCEPTED, Reply.NOT_SENT, Event.FOUND])
 def test_what_is_ready_has_no_intent(end):
-    assert opened(end) == Record(3)
+    assert opened(end).intent is None
 
 
 def test_what_was_not_sent_opens_the_earlier_post_again():
     record = opened(Event.INTENT)
-    earlier = Intent("earlier", {})
+    earlier = Intent("earlier", "", {})
     record.move(Reply.NOT_SENT, earlier)
     assert (record.state, record.intent) == (SubmissionState.OPEN, earlier)
 
 
 def test_a_persons_clear_forgets_the_answer_and_the_runs_that_will_never_tell():
     record = opened(Reply.INCOMPLETE)
-    record.intent.answer = Answer(Reply.INCOMPLETE)
+    record.intent.answer, record.doubtful = Answer(Reply.INCOMPLETE), ["r1"]
     record.move(Event.CLEARED)
-    assert (record.state, record.failed_runs) == (SubmissionState.OPEN, ["r1"])
-    assert (record.intent.answer, record.intent.doubtful) == (None, ())
+    assert (record.state, record.not_ours, record.doubtful) == (SubmissionState.OPEN, ["r1"], [])
+    assert record.intent.answer is None
+
+
+@pytest.mark.parametrize("reply", [Reply.CONFLICT, Reply.CONFLICT_IN_PART, Reply.REFUSED, Reply.REFUSED_IN_PART])
+def test_a_persons_clear_does_not_forget_what_aep_has_refused(reply):
+    record = opened(reply)
+    record.intent.answer = Answer(reply)
+    record.move(Event.CLEARED)
+    assert record.intent.answer == Answer(reply)
 
 
 @pytest.mark.parametrize(
-    ("events", "unsure"),
+    ("events", "doubted"),
     [
         ((), False),
         ((Reply.LOST,), False),
@@ -257,15 +283,24 @@ def test_a_persons_clear_forgets_the_answer_and_the_runs_that_will_never_tell():
         ((Reply.NOT_SENT,), False),
         ((Reply.CONFLICT, Event.ABSENT), False),
         ((Reply.REFUSED, Event.ABSENT), False),
-        ((Reply.INCOMPLETE, Event.ABSENT), False),
+        ((Reply.INCOMPLETE, Event.ABSENT), True),
         ((Reply.INCOMPLETE, Event.CLEARED, Event.ABSENT), True),
         ((Reply.CONFLICT_IN_PART, Event.ABSENT), True),
         ((Reply.REFUSED_IN_PART, Event.ABSENT), True),
         ((Reply.NOT_READY_IN_PART, Event.ABSENT), True),
     ],
 )
-def test_it_is_unsure_after_a_post_that_may_have_started_something(events, unsure):
-    assert opened(*events).unsure is unsure
+def test_a_pair_that_a_post_may_have_started_keeps_its_watermark_for_good(events, doubted):
+    assert bool(opened(*events).marks) is doubted
+
+
+def test_of_two_watermarks_the_first_is_kept():
+    first, second = Watermark(NOW, ()), Watermark(NOW, ("r1",))
+    record = Record(3, {Pair("f", "a"): None})
+    for mark in (first, second):
+        record.move(Event.INTENT, Intent("i", "", {Pair("f", "a"): mark}))
+        record.move(Event.ABSENT)
+    assert record.marks == {Pair("f", "a"): first}
 
 
 # -- watermarks
@@ -306,9 +341,10 @@ def test_how_far_a_list_is_read(mark, created, reached):
 
 def test_milliseconds_survive_storage():
     moment = dt.datetime(2026, 3, 10, 12, 0, 0, 123_000, tzinfo=dt.UTC)
-    record = Record(1, state=SubmissionState.OPEN, intent=Intent("", {"f": Watermark(moment, ())}))
+    pair = Pair("f", "a")
+    record = Record(1, {pair: None}, SubmissionState.OPEN, Intent("i", "", {pair: Watermark(moment, ())}))
     kept = Record.from_json(record.to_json()).intent
     assert kept is not None
-    assert kept.watermarks["f"].is_newer(FlowRun.from_json(run_json("r", created=moment)))
+    assert kept.marks[pair].is_newer(FlowRun.from_json(run_json("r", created=moment)))
     before = moment - dt.timedelta(milliseconds=1)
-    assert not kept.watermarks["f"].is_newer(FlowRun.from_json(run_json("r", created=before)))
+    assert not kept.marks[pair].is_newer(FlowRun.from_json(run_json("r", created=before)))

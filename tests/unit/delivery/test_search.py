@@ -8,8 +8,18 @@ import pytest
 
 from adobe_experience_platform.aep.flow_runs import FlowRun
 from adobe_experience_platform.aep.orders import Pair
-from adobe_experience_platform.delivery.record import Watermark
-from adobe_experience_platform.delivery.search import WATERMARK_IDS, concerns, find, in_progress, names_of, watermarks
+from adobe_experience_platform.delivery.record import Answer, Intent, Record, Watermark
+from adobe_experience_platform.delivery.search import (
+    SKEW,
+    WATERMARK_IDS,
+    concerns,
+    find,
+    in_progress,
+    names_of,
+    watermarks,
+)
+from adobe_experience_platform.delivery.states import Reply, SubmissionState
+from adobe_experience_platform.errors import AepTransientError, Conflict
 from tests.support.parts import NOW, answer, run_json
 
 MS = dt.timedelta(milliseconds=1)
@@ -21,10 +31,16 @@ def items(*runs, following=None):
     return {"items": list(runs), "_links": links}
 
 
-def look(runs, pairs=(A,), aliases=None, mark=None, **more):
-    mark = mark or Watermark(NOW, ("old",))
-    found, _ = answer(find(pairs, aliases or {}, {"flow-1": mark}, **more), items(*runs))
-    return {pair: run.id for pair, run in found.found.items()}, set(found.unnamed), set(found.newer)
+def seeking(marks, pairs=(A,)):
+    """Return a record of pairs that may have runs newer than their flow's watermark."""
+    return Record(3, dict.fromkeys(pairs), marks={pair: marks[pair.flow_id] for pair in pairs})
+
+
+def look(runs, pairs=(A,), aliases=None, not_ours=()):
+    record = seeking({"flow-1": Watermark(NOW, ("old",))}, pairs)
+    record.not_ours = list(not_ours)
+    found, _ = answer(find(record, aliases or {}), items(*runs, run_json("old", created=NOW)))
+    return {pair: run.id for pair, run in found.found.items()}, set(found.unnamed)
 
 
 def run(run_id, *audiences, after=1, status="inProgress", **more):
@@ -35,7 +51,7 @@ def run(run_id, *audiences, after=1, status="inProgress", **more):
 
 
 def test_a_newer_run_that_names_the_audience_is_found():
-    assert look([run("r1", "a")]) == ({A: "r1"}, set(), {"r1"})
+    assert look([run("r1", "a")]) == ({A: "r1"}, set())
 
 
 @pytest.mark.parametrize("status", ["inProgress", "success", "failed", "partialSuccess", "odd"])
@@ -47,7 +63,7 @@ def test_it_is_found_whatever_became_of_it(status):
     "older", [run("r1", "a", after=-1), run("old", "a", after=0), run("old", "a", after=5)], ids=["older", "same", "id"]
 )
 def test_a_run_from_before_the_watermark_is_never_found(older):
-    assert look([older]) == ({}, set(), set())
+    assert look([older]) == ({}, set())
 
 
 def test_a_run_of_the_watermarks_own_moment_that_was_not_listed_then_is_found():
@@ -55,12 +71,18 @@ def test_a_run_of_the_watermarks_own_moment_that_was_not_listed_then_is_found():
 
 
 def test_a_young_run_may_be_ours():
-    assert look([run("r1"), run("r2", "b")]) == ({}, {"r1"}, {"r1", "r2"})
+    assert look([run("r1"), run("r2", "b")]) == ({}, {"r1"})
+
+
+def test_a_run_in_progress_that_names_one_of_ours_may_yet_name_the_others():
+    assert look([run("r1", "a")], (A, B)) == ({A: "r1"}, {"r1"})
+    assert look([run("r1", "a", status="success")], (A, B)) == ({A: "r1"}, set())
+    assert look([run("r1", "z")], (A, B)) == ({}, set()), "it is somebody else's"
 
 
 def test_a_run_that_has_ended_without_naming_anybody_never_will():
     found, _ = answer(
-        find([A], {}, {"flow-1": Watermark(NOW, ())}),
+        find(seeking({"flow-1": Watermark(NOW, ())}), {}),
         items(run("r1", status="failed"), run("r2", status="inProgress")),
     )
     assert (found.nameless, found.unnamed) == (("r1",), ("r2",))
@@ -70,8 +92,13 @@ def test_a_run_that_tells_no_time_may_be_ours():
     assert look([run_json("r1", audiences=["a"], created=None)])[0] == {A: "r1"}
 
 
-def test_of_several_runs_the_one_next_to_the_post_is_taken():
-    assert look([run("r3", "a", after=3), run("r1", "a", after=1), run("r2", "a", after=2)])[0] == {A: "r1"}
+def test_of_several_runs_one_that_has_delivered_is_taken_else_the_one_next_to_the_post():
+    three = [run("r3", "a", after=3), run("r1", "a", after=1), run("r2", "a", after=2)]
+    assert look(three) == ({A: "r1"}, {"r1", "r2", "r3"}), "while they are in progress nothing is decided"
+    three[0] = run("r3", "a", after=3, status="success")
+    assert look(three) == ({A: "r3"}, set())
+    ended = [run(f"r{n}", "a", after=n, status="failed") for n in (2, 1)]
+    assert look(ended) == ({A: "r1"}, set())
 
 
 def test_one_run_may_hold_several_audiences():
@@ -83,25 +110,42 @@ def test_an_imported_audience_is_found_by_its_other_id():
     assert look([run("r1", "external-a")])[0] == {}
 
 
-def test_runs_to_be_ignored_are_newer_but_not_found():
-    found, unnamed, newer = look([run("r1", "a"), run("r2")], ignore=["r1", "r2"])
-    assert (found, unnamed, newer) == ({}, set(), {"r1", "r2"})
+def test_runs_that_are_not_ours_are_not_found():
+    assert look([run("r1", "a"), run("r2")], not_ours=["r1", "r2"]) == ({}, set())
+
+
+@pytest.mark.parametrize("lost_before", [False, True])
+def test_the_run_in_the_way_of_a_post_is_ours_only_after_a_lost_answer(lost_before):
+    mark = Watermark(NOW, ("old",))
+    answered = Answer(Reply.CONFLICT, "busy", Conflict("flow-1", "a", "r1"))
+    record = Record(3, {A: None}, SubmissionState.CONFLICT, Intent("i", "", {A: mark}, answered))
+    record.marks = {A: mark} if lost_before else {}
+    found, _ = answer(find(record, {}), items(run("r1", "a"), run_json("old", created=NOW)))
+    assert (A in found.found) is lost_before
 
 
 def test_runs_of_another_flow_do_not_count():
-    assert look([run_json("r1", "flow-2", audiences=["a"], created=NOW + MS)]) == ({}, set(), set())
+    assert look([run_json("r1", "flow-2", audiences=["a"], created=NOW + MS)]) == ({}, set())
 
 
-def test_without_a_watermark_every_run_counts():
-    found, _ = answer(find([A], {}, {}), items(run("r1", "a", after=-999)))
-    assert found.found[A].id == "r1"
+def test_a_pair_without_a_watermark_is_not_looked_for():
+    record = Record(3, {A: None, B: None}, marks={B: Watermark(NOW, ())})
+    found, _ = answer(find(record, {}), items(run("r1", "a", after=5)))
+    assert found.found == {}
+
+
+@pytest.mark.parametrize("runs", [[], [run_json("r1", audiences=["a"], created=NOW + MS)]])
+def test_a_list_that_lacks_what_was_in_it_before_proves_nothing(runs):
+    record = seeking({"flow-1": Watermark(NOW, ("old",))})
+    with pytest.raises(AepTransientError, match="runs of flow flow-1 that were in it before are missing"):
+        answer(find(record, {}), items(*runs))
 
 
 def test_each_flow_is_listed_once_and_compared_with_its_own_watermark():
     pairs = [A, Pair("flow-2", "a"), B]
     marks = {"flow-1": Watermark(NOW, ()), "flow-2": Watermark(NOW + 10 * MS, ())}
     pages = (items(run("r1", "a", "b")), items(run("r2", "a", flowId="flow-2", after=9)))
-    found, requests = answer(find(pairs, {}, marks), *pages)
+    found, requests = answer(find(seeking(marks, pairs), {}), *pages)
     assert {pair: item.id for pair, item in found.found.items()} == {A: "r1", B: "r1"}
     assert [dict(request.params)["property"] for request in requests] == ["flowId==flow-1", "flowId==flow-2"]
 
@@ -112,7 +156,7 @@ def test_pages_are_read_back_to_the_watermark_and_no_further():
         items(run("r1", "a", after=1), following="p3"),
         items(run("r0", "a", after=-1), following="p4"),
     )
-    found, requests = answer(find([A], {}, {"flow-1": Watermark(NOW, ())}), *pages)
+    found, requests = answer(find(seeking({"flow-1": Watermark(NOW, ())}), {}), *pages)
     assert found.found[A].id == "r1"
     assert len(requests) == 3
 
@@ -122,15 +166,15 @@ def test_pages_are_read_back_to_the_watermark_and_no_further():
 
 def test_the_watermark_is_the_newest_run():
     marks, (request,) = answer(
-        watermarks(["flow-1"]), items(run("r1", after=-5), run("r2", after=0), run("r0", after=-9))
+        watermarks(["flow-1"]), items(run("r1", after=-5000), run("r2", after=0), run("r0", after=-5001))
     )
-    assert marks == {"flow-1": Watermark(NOW, ("r2",))}
+    assert marks == {"flow-1": Watermark(NOW - SKEW, ("r1", "r2", "r0")[1::-1])}
     assert dict(request.params)["orderby"] == "-createdAt"
 
 
 def test_all_runs_of_the_newest_moment_belong_to_it():
-    marks, _ = answer(watermarks(["flow-1"]), items(run("r1", after=0), run("r2", after=0), run("r0", after=-1)))
-    assert marks["flow-1"].newest == NOW
+    marks, _ = answer(watermarks(["flow-1"]), items(run("r1", after=0), run("r2", after=0), run("r0", after=-5001)))
+    assert marks["flow-1"].since == NOW - SKEW
     assert set(marks["flow-1"].ids) == {"r1", "r2"}
 
 
@@ -140,14 +184,19 @@ def test_runs_that_tell_no_time_belong_to_it_too():
 
 
 def test_a_flow_that_never_ran_has_an_empty_watermark():
-    marks, _ = answer(watermarks(["flow-1"]), items())
+    marks, _ = answer(watermarks(["flow-1"]), items(), items())
     assert marks == {"flow-1": Watermark(None, ())}
+
+
+def test_one_empty_list_is_no_watermark():
+    marks, _ = answer(watermarks(["flow-1"]), items(), items(run("r1")))
+    assert marks["flow-1"].ids == ("r1",)
 
 
 def test_a_moment_that_spans_pages_is_read_to_its_end():
     pages = (
         items(run("r4", after=0), run("r3", after=0), following="p2"),
-        items(run("r2", after=0), run("r1", after=-1), following="p3"),
+        items(run("r2", after=0), run("r1", after=-5001), following="p3"),
     )
     marks, requests = answer(watermarks(["flow-1"]), *pages)
     assert set(marks["flow-1"].ids) == {"r4", "r3", "r2"}
@@ -157,7 +206,7 @@ def test_a_moment_that_spans_pages_is_read_to_its_end():
 def test_more_runs_at_once_than_can_be_kept_are_left_behind():
     crowd = [run(f"r{number}", after=0) for number in range(WATERMARK_IDS + 1)]
     marks, _ = answer(watermarks(["flow-1", "flow-2"]), items(*crowd), items(run("s", flowId="flow-2", after=0)))
-    assert marks == {"flow-1": Watermark(NOW + MS, ()), "flow-2": Watermark(NOW, ("s",))}
+    assert marks == {"flow-1": Watermark(NOW + MS, ()), "flow-2": Watermark(NOW - SKEW, ("s",))}
     assert not marks["flow-1"].is_newer(FlowRun.from_json(crowd[0]))
 
 

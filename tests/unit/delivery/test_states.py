@@ -91,7 +91,7 @@ def test_what_aep_lists_late_is_waited_for_unless_its_answer_is_certain() -> Non
         (AepNotReadyError("POST"), Reply.NOT_SENT, Reply.NOT_READY_IN_PART),
         (AepLostAnswerError("POST"), Reply.LOST, Reply.LOST),
         (AepAuthError("POST"), Reply.NOT_SENT, Reply.NOT_SENT),
-        (AepNotFoundError("POST"), Reply.NOT_SENT, Reply.NOT_SENT),
+        (AepNotFoundError("POST"), Reply.NOT_SENT, Reply.REFUSED_IN_PART),
         (AepTransientError("POST"), Reply.NOT_SENT, Reply.NOT_SENT),
     ],
 )

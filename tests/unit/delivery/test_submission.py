@@ -69,6 +69,11 @@ class Task:
         self.aep.advance(SETTLE)
         return self.resume(settled=True)
 
+    def lost(self):
+        """Start an attempt whose answer is lost, and settle it."""
+        assert isinstance(self.run(), Settle)
+        return self.settle()
+
     def clear(self):
         self.max_tries += 1
         self.aep.cleared()
@@ -76,10 +81,18 @@ class Task:
 
     def fresh(self):
         options = {key: value for key, value in self.options.items() if key != "resend_failed"}
-        return Submission(job=self.job, store=self.store, max_tries=self.max_tries, now=self.aep.clock, **options)
+        return Submission(
+            job=self.job,
+            store=self.store,
+            max_tries=self.max_tries,
+            now=self.aep.clock,
+            clocks=lambda: (self.aep.now,),
+            **options,
+        )
 
     def step(self, *, settled=False):
-        return self.aep.call(self.submission.step(settled=settled))
+        intent = self.submission.record.intent
+        return self.aep.call(self.submission.step(settled=intent.id if settled and intent else ""))
 
     @property
     def orders(self):
@@ -126,7 +139,7 @@ def test_the_intent_is_stored_before_the_post_and_the_runs_directly_after():
         (len(task.aep.sent), "intent" in record, record["orders"]["f1"]["a"])
     )
     task.run()
-    assert seen == [(0, True, None), (1, False, "ours-1")]
+    assert seen == [(0, False, None), (0, True, None), (1, False, "ours-1")]
 
 
 def test_version_2_names_no_export():
@@ -150,7 +163,7 @@ def test_an_export_in_progress_is_waited_for():
     assert "segment export job 723 (PROCESSING" in step.reason
     assert step.conflict is None
     assert not task.aep.sent
-    assert task.store.get(KEY) is None
+    assert task.submission.record.state == "ready"
     task.aep.exporting = False
     assert task.resume() == Done()
     task.check_delivered_once()
@@ -170,9 +183,9 @@ LOST_WITHOUT_EFFECT = ["broken_before", "500", "429", "502"]
 
 
 @pytest.mark.parametrize("post", LOST_WITH_EFFECT)
-def test_a_lost_answer_is_found_at_once_and_not_sent_again(post):
+def test_a_lost_answer_is_found_and_not_sent_again(post):
     task = Task(A, B, C, posts=[post])
-    assert task.run() == Done()
+    assert task.lost() == Done()
     assert len(task.aep.sent) == 1
     task.check_delivered_once()
     assert all(order.adopted for order in task.orders.values())
@@ -215,7 +228,7 @@ def test_a_young_run_that_names_nobody_is_waited_for():
     assert task.settle() == Settle(("ours-1",))
     assert len(task.aep.sent) == 1
     task.aep.advance(400)
-    assert task.resume() == Done()
+    assert task.resume(settled=True) == Done()
     task.check_delivered_once()
 
 
@@ -274,7 +287,7 @@ def test_the_pause_that_aep_asks_for_is_passed_on():
 
 @pytest.mark.parametrize(("post", "kind"), [("401", AepAuthError), ("403", AepAuthError), ("404", AepNotFoundError)])
 def test_a_post_that_aep_turned_away_at_the_door_was_not_sent(post, kind):
-    task = Task(A, B, posts=[post, post])
+    task = Task(*((A,) if post == "404" else (A, B)), posts=[post, post])
     with pytest.raises(kind):
         task.run()
     assert task.submission.record.intent is None
@@ -394,6 +407,8 @@ def test_pairs_that_neither_answer_nor_aep_know_are_left_to_a_person(post, missi
 def test_after_a_persons_clear_what_was_left_out_is_looked_for_once_more_and_then_sent():
     task = Task(A, B, posts=["omit_order"])
     task.aep._start = without_last(task.aep)
+    assert task.run() == Settle(("ours-1",)), "the run in progress may yet name the other pair"
+    task.aep.advance(1000)
     with pytest.raises(AepSubmissionError):
         task.run()
     del task.aep._start
@@ -436,7 +451,7 @@ def test_the_answer_may_name_an_imported_audience_by_its_other_id():
 
 def test_a_lost_run_may_name_an_imported_audience_by_its_other_id():
     task = Task(A, B, aliases={"b": "external-b"}, entity_external=True, posts=["broken_after"])
-    assert task.run() == Done()
+    assert task.lost() == Done()
     assert len(task.aep.sent) == 1
     task.check_delivered_once()
 
@@ -661,7 +676,7 @@ def test_after_a_persons_clear_exactly_what_failed_is_sent_again():
     assert task.delivered() == {A: 2, B: 1}
     assert not task.aep.breaches
     assert task.orders[A] == Activation(*A, "ours-3")
-    assert task.submission.record.failed_runs == ["ours-1"]
+    assert task.submission.record.not_ours == ["ours-1"]
 
 
 def test_a_retry_does_not_send_again_what_failed():
@@ -746,7 +761,7 @@ def test_our_clock_does_not_matter(skew):
 def test_runs_created_in_the_same_moment_are_told_apart(tick):
     task = Task(A, tick=tick, posts=["broken_after"])
     task.aep.end(task.aep.foreign("f1", "a"))
-    assert task.run() == Done()
+    assert task.lost() == Done()
     task.check_delivered_once()
 
 
@@ -758,7 +773,7 @@ def test_lists_in_another_order_or_unfiltered_make_no_difference(quirk):
     task = Task(A, B, C, posts=["broken_after"], **quirk)
     for flow_id, audience in [("f1", "a"), ("f2", "a"), ("f1", "b"), ("f9", "a")]:
         task.aep.end(task.aep.foreign(flow_id, audience))
-    assert task.run() == Done()
+    assert task.lost() == Done()
     task.check_delivered_once()
 
 

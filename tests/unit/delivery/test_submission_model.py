@@ -104,6 +104,7 @@ class Delivery(RuleBasedStateMachine):
             on_conflict=self.on_conflict,
             log=SILENT,
             now=lambda: self.aep.clock(self.skew),
+            clocks=lambda: (self.aep.now,),
         )
 
     def go_on(self, crash, *, begin, settled=False):
@@ -113,7 +114,8 @@ class Delivery(RuleBasedStateMachine):
             if begin:
                 self.submission = self.fresh()
                 self.aep.call(self.submission.begin(resend_failed=True))
-            step = self.aep.call(self.submission.step(settled=settled))
+            intent = self.submission.record.intent
+            step = self.aep.call(self.submission.step(settled=intent.id if settled and intent else ""))
             self.phase = "done" if isinstance(step, Done) else "settling" if isinstance(step, Settle) else "waiting"
         except Crash:
             self.phase = "start"
@@ -132,7 +134,7 @@ class Delivery(RuleBasedStateMachine):
             if order is None:
                 assert self.phase != "done"
                 if record.intent is None:
-                    lost = [run.id for run in self.aep.ours(pair) if run.id not in record.failed_runs]
+                    lost = [run.id for run in self.aep.ours(pair) if run.id not in record.not_ours]
                     assert not lost, f"{pair} is called not sent, but AEP runs {lost}"
                 continue
             (run,) = [run for run in self.aep.runs if run.id == order.run_id]

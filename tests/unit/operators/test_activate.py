@@ -44,6 +44,11 @@ def deferred(work: Any) -> TaskDeferred:
     return caught.value
 
 
+def settled(context: Any, key: str = "submission") -> dict[str, Any]:
+    """Return the event of a wait that has settled the open POST and found nothing."""
+    return {**DONE, "intent": context["task_state_store"][key]["intent"]["id"], "settled": True, "found": []}
+
+
 def until_ended(aep: LocalAep) -> None:
     while not all(item["successful"] for item in aep.deliveries()):
         time.sleep(0.1)
@@ -137,7 +142,7 @@ def test_a_lost_answer_is_settled_before_anything_is_sent_again(aep: LocalAep, c
     assert context.ti.xcom_pull("task", "submission")["missing_is"] == UNKNOWN
 
     time.sleep(1.1)
-    orders = activation().execute_complete(context, DONE)
+    orders = activation().execute_complete(context, settled(context))
     assert {item["adopted"] for item in orders} == {True}
     assert aep.delivered() == PAIRS
 
@@ -145,8 +150,10 @@ def test_a_lost_answer_is_settled_before_anything_is_sent_again(aep: LocalAep, c
 def test_a_lost_post_that_aep_does_not_know_is_sent_once_more(aep: LocalAep, context: Any) -> None:
     aep.add_faults({"kind": "close_before", **POST})
     deferred(lambda: activation().execute(context))
+    deferred(lambda: activation().execute_complete(context, DONE))
+    assert len(aep.posts()) == 1, "this event settles nothing"
 
-    activation().execute_complete(context, DONE)
+    activation().execute_complete(context, settled(context))
 
     assert aep.delivered() == PAIRS
     assert len(aep.posts()) == 2
@@ -169,7 +176,7 @@ def test_a_refusal_is_for_a_person_to_decide(aep: LocalAep, context: Any) -> Non
     assert type(wait.trigger).__name__ == "LostSubmissionTrigger", "a part may have started all the same"
 
     with pytest.raises(AepSubmissionError, match="come on") as refused:
-        activation().execute_complete(context, DONE)
+        activation().execute_complete(context, settled(context))
 
     assert not refused.value.retriable
     assert context.ti.xcom_pull("task", "submission")["missing_is"] == NOT_SENT
@@ -362,6 +369,7 @@ def test_a_crash_between_the_repair_and_its_end_sends_nothing_twice(aep: LocalAe
 
     wait = deferred(lambda: watcher().execute(context.cleared()))
     assert type(wait.trigger).__name__ == "LostSubmissionTrigger"
-    time.sleep(1)
-    assert watcher().execute(context.retried())["summary"]["adopted"] == 1
+    deferred(lambda: watcher().execute(context.retried()))
+    until_ended(aep)
+    assert watcher().execute_complete(context, settled(context, "repair_1"))["summary"]["adopted"] == 1
     assert aep.delivered() == {("mail", "gold"): 1}

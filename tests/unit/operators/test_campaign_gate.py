@@ -102,7 +102,7 @@ class Campaign:
         return task.execute(mine)
 
     def days(self) -> dict[str, Any]:
-        [store] = self.stores.values()
+        [store] = [kept for name, kept in self.stores.items() if name.startswith("aep_campaign_day/")]
         found: dict[str, Any] = store["task"]["days"]
         return found
 

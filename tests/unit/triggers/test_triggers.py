@@ -443,18 +443,33 @@ def test_a_killed_wait_says_what_goes_on_in_aep(aep: LocalAep, place: dict[str, 
 def record_of(aep: LocalAep, *audience_ids: str) -> dict[str, Any]:
     """Return the record of a POST whose answer was lost, written before the given moment's runs."""
     newest = dt.datetime.fromtimestamp((aep.state()["now"] - 1) / 1000, tz=dt.UTC)
-    record = Record(3, {Pair("mail", audience_id): None for audience_id in audience_ids})
-    record.move(Event.INTENT, Intent("2026-01-01T00:00:00+00:00", {"mail": Watermark(newest, ())}))
+    pairs = [Pair("mail", audience_id) for audience_id in audience_ids]
+    record = Record(3, dict.fromkeys(pairs))
+    intent = Intent("intent-1", "2026-01-01T00:00:00+00:00", dict.fromkeys(pairs, Watermark(newest, ())))
+    record.move(Event.INTENT, intent)
     record.move(Reply.LOST)
     return record.to_json()
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_lost_activation_is_found_long_before_the_margin_is_over(aep: LocalAep, place: dict[str, Any]) -> None:
+def test_what_is_found_is_told_at_once_and_is_not_settled_yet(aep: LocalAep, place: dict[str, Any]) -> None:
     record = record_of(aep, "gold", "silver")
-    started(aep, "gold", "silver", seconds=600)
+    orders = started(aep, "gold", "silver", seconds=600)
 
-    assert payload(fire(LostSubmissionTrigger(record=record, settle_seconds=1000, **place)))["status"] == "done"
+    told = payload(fire(LostSubmissionTrigger(record=record, settle_seconds=1000, **place)))
+
+    assert (told["status"], told["intent"], told["settled"]) == ("done", "intent-1", False)
+    assert sorted(order[:3] for order in told["found"]) == sorted(order[:3] for order in orders)
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_deadline_of_a_machine_whose_clock_is_wrong_does_not_shorten_the_settling(
+    aep: LocalAep, place: dict[str, Any]
+) -> None:
+    trigger = LostSubmissionTrigger(
+        record=record_of(aep, "gold"), settle_seconds=1.0, **{**place, "deadline": "2001-01-01T00:00:00+00:00"}
+    )
+    assert payload(fire(trigger))["settled"] is True
 
 
 @pytest.mark.usefixtures("quick")
@@ -463,7 +478,8 @@ def test_aep_knowing_nothing_is_concluded_after_the_margin_only(aep: LocalAep, p
     trigger = LostSubmissionTrigger(record=record_of(aep, "gold"), settle_seconds=1.0, **place)
     start = dt.datetime.now(tz=dt.UTC)
 
-    assert payload(fire(trigger))["status"] == "done"
+    told = payload(fire(trigger))
+    assert (told["status"], told["settled"], told["found"]) == ("done", True, [])
     assert (dt.datetime.now(tz=dt.UTC) - start).total_seconds() >= 1
 
 

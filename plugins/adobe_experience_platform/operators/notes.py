@@ -1,0 +1,154 @@
+"""What belongs to the pairs of a DAG run, wherever they stand, and outlives a clear: copies of the records.
+
+Task state is bound to a task's position, and Airflow may one day discard it at a clear. The state store of an asset is
+neither: it is kept for as long as any DAG names the asset. It also says which DAG run a flow run belongs to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from adobe_experience_platform.aep import Activation, Pair
+from adobe_experience_platform.delivery import Record, titles_of
+from adobe_experience_platform.errors import AepSubmissionError
+from adobe_experience_platform.triggers import submissions_asset
+
+from .base import TaskStore
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+RUNS_KEPT = 20
+"""DAG runs of which a task (each map index) keeps notes; those of older ones are deleted."""
+OWNERS_KEPT = 800
+"""Flow runs of each flow whose DAG run is known; the oldest are forgotten."""
+ATTEMPT = "attempt"
+"""Store key: the task has begun in this DAG run."""
+
+
+def note_attempt(context: Context) -> None:
+    """Note that the task has begun, before anything that can fail: without this, lost records look like none."""
+    store = TaskStore(context)
+    if store.get(ATTEMPT) is None and not (_is_cleared(context) and context["ti"].try_number > 1):
+        store.set(ATTEMPT, {"max_tries": context["ti"].max_tries})
+
+
+class NotedStore:
+    """Keeps records in the task's own store, and a copy for these pairs of this DAG run.
+
+    :param pairs: what the task delivers.
+    :param after_set: called with every value that was stored.
+    :param movable: whether the pairs of a map index may change while the DAG run exists, as those of a user's list do.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        pairs: Iterable[Pair],
+        after_set: Callable[[str, dict[str, object]], None] | None = None,
+        *,
+        movable: bool = False,
+    ) -> None:
+        self._own = TaskStore(context, after_set)
+        self._pairs = sorted(pairs)
+        self._movable = movable
+        self._is_new = False
+        self._is_cleared = _is_cleared(context)
+        ti = context["ti"]
+        self._ran_before = ti.try_number > 1
+        self._dag_run = f"{ti.dag_id}/{ti.run_id}"
+        self._index = _hash("index", ti.dag_id, ti.task_id, ti.map_index)
+        try:
+            self._notes: Any = context["asset_state_store"][submissions_asset()]
+        except KeyError:
+            self._notes = None
+
+    def get(self, key: str) -> object:
+        """Return the record of these pairs: the task's own, or the note; None if nothing was sent.
+
+        :raises AepSubmissionError: where it is not certain that nothing was sent.
+        """
+        own = self._own.get(key)
+        known = sorted(Record.from_json(own).orders) if own is not None and self._movable else self._pairs
+        if own is not None and (known == self._pairs or self._notes is None):
+            return own
+        self._is_new = True
+        if own is None and not self._is_cleared:
+            return None
+        if (note := self._note(self._name(key, self._pairs))) is not None:
+            return note.get("record", "")
+        if own is not None and self._note(self._name(key, known)) is None:
+            return own  # about other pairs, and the notes of this DAG run are gone: it is refused
+        forgot = own is None and self._ran_before and self._own.get(ATTEMPT) is None
+        if forgot or (self._movable and (self._notes is None or any(map(self._note, self._pair_names(key))))):
+            raise AepSubmissionError(
+                "This run was cleared, and this task has no record of what it sent before. Look in AEP whether it "
+                f"delivered {titles_of(self._pairs, {})}; start a new run for what it did not. Nothing was sent by "
+                "this try."
+            )
+        return None
+
+    def set(self, key: str, value: dict[str, object]) -> None:
+        """Store a record in both places, the copy first."""
+        if self._notes is not None:
+            name = self._name(key, self._pairs)
+            if self._is_new:
+                pairs = self._pair_names(key) if self._movable else []
+                self._keep([name, *pairs])
+                for each in pairs:
+                    self._notes.set(each, {"run": self._dag_run})
+            self._notes.set(name, {"run": self._dag_run, "record": value})
+        self._is_new = False
+        self._own.set(key, value)
+
+    def claim(self, activations: Iterable[Activation]) -> None:
+        """Note for all DAG runs that these flow runs are this DAG run's; AEP's answer outweighs what was found."""
+        claimed = list(activations)
+        for flow_id in dict.fromkeys(item.flow_id for item in claimed) if self._notes is not None else ():
+            owners = self._owners(flow_id)
+            mine = [item for item in claimed if item.flow_id == flow_id]
+            owners |= {item.run_id: self._owner for item in mine if not item.adopted or item.run_id not in owners}
+            self._notes.set(_hash("owners", flow_id), {"runs": [list(item) for item in owners.items()][-OWNERS_KEPT:]})
+
+    def is_anothers(self, flow_id: str, run_id: str) -> bool | None:
+        """Return whether a flow run is another DAG run's; None where nobody could have noted it."""
+        return None if self._notes is None else self._owners(flow_id).get(run_id, self._owner) != self._owner
+
+    @property
+    def _owner(self) -> str:
+        return _hash(self._dag_run)
+
+    def _owners(self, flow_id: str) -> dict[str, str]:
+        kept = self._note(_hash("owners", flow_id))
+        return dict(kept["runs"]) if kept is not None else {}
+
+    def _note(self, name: str) -> Mapping[str, Any] | None:
+        found = self._notes.get(name) if self._notes is not None else None
+        return found if isinstance(found, Mapping) else None
+
+    def _name(self, key: str, pairs: Iterable[Pair]) -> str:
+        return _hash("record", self._dag_run, key, *map(list, pairs))
+
+    def _pair_names(self, key: str) -> list[str]:
+        return [_hash("pair", self._dag_run, key, *pair) for pair in self._pairs]
+
+    def _keep(self, names: list[str]) -> None:
+        """Note what this DAG run has noted, and delete the notes of old ones."""
+        kept = self._note(self._index)
+        runs = dict(kept["runs"]) if kept is not None else {}
+        runs[self._dag_run] = sorted({*runs.pop(self._dag_run, ()), *names})
+        for old in list(runs)[:-RUNS_KEPT]:
+            for name in runs.pop(old):
+                self._notes.delete(name)
+        self._notes.set(self._index, {"runs": [list(item) for item in runs.items()]})
+
+
+def _is_cleared(context: Context) -> bool:
+    return bool(getattr(context["dag_run"], "clear_number", 0))
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
