@@ -8,8 +8,14 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, Asset
 
-from adobe_experience_platform import CampaignDay, activation_pipeline, delivered_flow_asset, delivery_asset
-from adobe_experience_platform.triggers.assets import campaign_day_asset
+from adobe_experience_platform import (
+    AdHocActivationOperator,
+    CampaignDay,
+    activation_pipeline,
+    delivered_flow_asset,
+    delivery_asset,
+)
+from adobe_experience_platform.triggers.assets import campaign_day_asset, submissions_asset
 from tests.airflow.examples.conftest import Run
 from tests.support.aep import SEED
 from tests.support.dagtest import Played
@@ -40,8 +46,8 @@ def events(played: Played) -> dict[str, dict[str, Any]]:
         return {event.asset.uri: dict(event.extra) for event in found}
 
 
-def claimed(dag_id: str) -> dict[str, Any]:
-    """Return what is kept of a DAG's campaign days."""
+def kept(asset: Asset) -> dict[str, Any]:
+    """Return what is kept in an asset's state store."""
     import json
 
     from airflow.models.asset import AssetModel
@@ -51,7 +57,7 @@ def claimed(dag_id: str) -> dict[str, Any]:
 
     with create_session() as session:
         query = select(AssetStateStoreModel).join(AssetModel, AssetModel.id == AssetStateStoreModel.asset_id)
-        rows = session.scalars(query.where(AssetModel.name == campaign_day_asset(dag_id).name)).all()
+        rows = session.scalars(query.where(AssetModel.name == asset.name)).all()
         return {row.key: json.loads(row.value) for row in rows}
 
 
@@ -126,10 +132,26 @@ def test_a_run_claims_its_day_in_airflows_own_store(run: Run, aep: SimulatorProc
 
     assert played.state == "success", played.log
     today = CampaignDay("Europe/Berlin").day_of(dt.datetime.now(tz=dt.UTC)).isoformat()
-    days = claimed("claims")["plan_jobs"]["days"]
+    days = kept(campaign_day_asset("claims"))["plan_jobs"]["days"]
     assert {day: (entry["run_id"], entry["sent"]) for day, entry in days.items()} == {today: (played.run_id, True)}
     assert played.xcom("plan_jobs", "campaign_day")["manual"] is True
     again = run(dag)
     assert again.state == "success"
     assert "A person has started this run, so it delivers although" in again.log
     assert [item["count"] for item in aep.deliveries()] == [2]
+
+
+def test_what_was_sent_is_noted_in_airflows_own_store_beside_the_tasks(run: Run, aep: SimulatorProcess) -> None:
+    with DAG("notes", schedule=None, default_args={"retries": 0}) as dag:
+        AdHocActivationOperator.partial(task_id="deliver").expand(
+            activation_info=[{"mail": ["gold"]}, {"shop": ["silver"]}]
+        )
+
+    assert run(dag).state == "success"
+
+    notes = kept(submissions_asset()).values()
+    records = [note["record"] for note in notes if "record" in note and note["run"].startswith("notes/")]
+    delivered = {item["flow_id"]: {item["audience_id"]: item["run_ids"][-1]} for item in aep.deliveries()}
+    assert {flow_id: runs for record in records for flow_id, runs in record["orders"].items()} == delivered
+    owned = [run_id for note in notes for run_id, *_ in note.get("runs", ()) if "/" not in run_id]
+    assert {run_id for runs in delivered.values() for run_id in runs.values()} <= set(owned)
