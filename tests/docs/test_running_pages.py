@@ -71,7 +71,7 @@ def test_the_secret_of_kubernetes_holds_a_connection(helm: dict[str, Any]) -> No
     data = json.loads(secret["stringData"][used["secretKey"]])
     assert data["conn_type"] == CONN_TYPE
     made = Connection.from_json(json.dumps(data), conn_id="aep_default")
-    assert AepConnection.parse(made, made.extra_dejson).org_id == "ABC123@AdobeOrg"
+    assert AepConnection.parse(made).org_id == "ABC123@AdobeOrg"
 
 
 @pytest.mark.parametrize("name", ["deploy-mwaa", "deploy-composer"])

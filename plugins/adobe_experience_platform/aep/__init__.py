@@ -3,9 +3,17 @@
 A *call* (:mod:`.endpoints`) is a generator that yields requests and is sent responses; the hooks carry it.
 """
 
-from . import auth, endpoints
+from . import auth, endpoints, transport
 from .answers import AnswerKind, AnswerReading, classify
-from .connection import CONN_TYPE, DEFAULT_CONN_ID, AepConnection, conn_id_fault
+from .connection import (
+    CONN_TYPE,
+    DEFAULT_CONN_ID,
+    AepConnection,
+    conn_id_fault,
+    is_loopback,
+    no_connection,
+    proxy_address,
+)
 from .diagnosis import explain
 from .endpoints import PAGE_SIZE, Call, Request, Response
 from .export_jobs import ExportJob, ExportStatus
@@ -14,13 +22,11 @@ from .flows import DestinationFlow, MappedAudience
 from .json_values import as_dict
 from .orders import Activation, Pair, by_flow
 from .text import count, for_mail, for_markdown, named, names_secret, one_line, short_repr, without_secrets
-from .transport import MAX_BODY, NeedToken, Received, Send, Sleep, TransportError, exchange, mint, retry_after_of
 from .ui import destination_url
 
 __all__ = [
     "CONN_TYPE",
     "DEFAULT_CONN_ID",
-    "MAX_BODY",
     "PAGE_SIZE",
     "UNKNOWN_COUNTS",
     "Activation",
@@ -34,15 +40,10 @@ __all__ = [
     "ExportStatus",
     "FlowRun",
     "MappedAudience",
-    "NeedToken",
     "Pair",
-    "Received",
     "Request",
     "Response",
     "RunStatus",
-    "Send",
-    "Sleep",
-    "TransportError",
     "as_dict",
     "auth",
     "by_flow",
@@ -51,15 +52,16 @@ __all__ = [
     "count",
     "destination_url",
     "endpoints",
-    "exchange",
     "explain",
     "for_mail",
     "for_markdown",
-    "mint",
+    "is_loopback",
     "named",
     "names_secret",
+    "no_connection",
     "one_line",
-    "retry_after_of",
+    "proxy_address",
     "short_repr",
+    "transport",
     "without_secrets",
 ]

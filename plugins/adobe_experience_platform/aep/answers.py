@@ -11,14 +11,17 @@ import email.utils
 import enum
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from adobe_experience_platform.errors import Conflict
 
-from .text import _TEXT_LIMIT, one_line
+from .secrets import blot
+from .text import one_line
 
 _CODE_LIMIT = 100
+_LONGEST_ERROR = 2**18
+"""Bytes of a refusal that are read as JSON: the triggerer's event loop waits meanwhile."""
 _CONFLICT = re.compile(
     r"Run already going on for (?:audience|segment)\s+(?P<audience>\S+)\s+for order\s+(?P<flow>\S+)"
     r"\s+with run id\s+(?P<run>[A-Za-z0-9][A-Za-z0-9._:~-]*)",
@@ -62,6 +65,7 @@ def classify(
     body: bytes,
     *,
     activation: bool = False,
+    secrets: Iterable[str] = (),
     now: float | None = None,
 ) -> AnswerReading:
     """Say what may be done after an answer.
@@ -70,13 +74,14 @@ def classify(
     :param headers: response headers, keys in lower case.
     :param body: raw body, of any shape.
     :param activation: whether the request was ``POST /adhocrun``, which must never be sent blindly twice.
+    :param secrets: what the answer may echo, and nobody must read.
     :param now: epoch seconds, to read a ``Retry-After`` given as a date.
     """
-    request_id = request_id_of(headers)
+    request_id = request_id_of(headers, secrets)
     if 200 <= status < 300:
         return AnswerReading(AnswerKind.OK, status, request_id=request_id)
     data = _load(body)
-    code, text = describe(data, body)
+    code, text = describe(data, body, secrets)
     found = conflict_in(text)
     if status == 401:
         kind = AnswerKind.RENEW_TOKEN
@@ -102,9 +107,9 @@ def classify(
     )
 
 
-def request_id_of(headers: Mapping[str, str]) -> str:
+def request_id_of(headers: Mapping[str, str], secrets: Iterable[str]) -> str:
     """Return AEP's id of a request, by which its support finds it."""
-    return one_line(headers.get("x-request-id", ""), _CODE_LIMIT)
+    return one_line(blot(headers.get("x-request-id", ""), secrets), _CODE_LIMIT)
 
 
 def conflict_in(text: str) -> Conflict | None:
@@ -119,27 +124,24 @@ def code_of(code: str, text: str) -> str:
     return code or (leading[0] if leading else "")
 
 
-def describe(data: object, body: bytes = b"") -> tuple[str, str]:
+def describe(data: object, body: bytes = b"", secrets: Iterable[str] = ()) -> tuple[str, str]:
     """Return (code, text) of an error body of any of AEP's shapes, text made safe for one log line."""
-    if not isinstance(data, dict):
-        return "", _raw(body)
-    report = data.get("report")
-    detailed = report.get("detailed-message") if isinstance(report, dict) else None
-    texts = [data.get(key) for key in ("message", "errorMessage", "detail", "title", "error_description")]
-    text = next((str(item) for item in [*texts, detailed] if isinstance(item, str | int) and str(item)), "")
-    code = next((data[key] for key in ("error_code", "errorCode", "code", "error", "type") if data.get(key)), "")
-    if isinstance(code, dict | list):
-        code = ""
-    return one_line(str(code).rsplit("/errors/", 1)[-1], _CODE_LIMIT), one_line(text) or _raw(body)
-
-
-def _raw(body: bytes) -> str:
-    return one_line(body[: _TEXT_LIMIT * 20].decode("utf-8", "replace"))
+    code: object = ""
+    text = ""
+    if isinstance(data, dict):
+        report = data.get("report")
+        detailed = report.get("detailed-message") if isinstance(report, dict) else None
+        texts = [data.get(key) for key in ("message", "errorMessage", "detail", "title", "error_description")]
+        text = next((str(item) for item in [*texts, detailed] if isinstance(item, str | int) and str(item)), "")
+        code = next((data[key] for key in ("error_code", "errorCode", "code", "error", "type") if data.get(key)), "")
+    code = "" if isinstance(code, dict | list) else blot(str(code).rsplit("/errors/", 1)[-1], secrets)
+    said = one_line(blot(text, secrets)) or one_line(blot(body[:10_000].decode("utf-8", "replace"), secrets))
+    return one_line(code, _CODE_LIMIT), said
 
 
 def _load(body: bytes) -> object:
     try:
-        return json.loads(body) if body else None
+        return json.loads(body) if 0 < len(body) <= _LONGEST_ERROR else None
     except (ValueError, RecursionError):
         return None
 

@@ -11,13 +11,14 @@ import json
 import random
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypedDict
-from urllib.parse import quote_plus, urljoin, urlsplit
+from typing import Any, TypedDict, TypeVar
+from urllib.parse import urljoin, urlsplit
 
 from adobe_experience_platform.errors import (
     AepAuthError,
     AepCallError,
     AepConflictError,
+    AepError,
     AepLostAnswerError,
     AepNotFoundError,
     AepNotReadyError,
@@ -28,7 +29,7 @@ from adobe_experience_platform.errors import (
 from . import auth
 from .answers import AnswerKind, AnswerReading, classify, code_of, request_id_of
 from .connection import AepConnection
-from .endpoints import Request, Response
+from .endpoints import Call, Request, Response
 
 ATTEMPTS = 5
 BACKOFF_FIRST = 1.0
@@ -37,6 +38,9 @@ LONGEST_SLEEP = 60.0
 """Seconds. AEP asking for a longer pause ends the call; the task's retry then waits that long."""
 MAX_BODY = 16 * 1024 * 1024
 """Bytes. 100 flows or runs are well below; more is not from AEP."""
+MAX_VALUES = 500_000
+MAX_ITEMS = 10_000
+"""Values in a body, and entries of a list in it: AEP's pages have at most 100 entries, a gzip bomb has millions."""
 MAX_REDIRECTS = 3
 
 
@@ -68,6 +72,11 @@ class NeedToken:
 
 
 @dataclass(frozen=True, slots=True)
+class NeedConnection:
+    """Effect: return the checked connection, as it is now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """A raw HTTP answer, header names in lower case; that of IMS holds a token."""
 
@@ -75,11 +84,17 @@ class Received:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
+    @property
+    def is_redirect(self) -> bool:
+        """Whether only its headers count: the body is not read."""
+        return 300 <= self.status < 400
+
 
 class TransportError(Exception):
     """No complete answer.
 
-    :param sent: False only when the request provably never left (refused, no such host, TLS failed).
+    :param sent: False only when provably no byte of the request left this process, which the hook has seen itself;
+        True without ``begun`` means that nobody knows whether it arrived.
     :param begun: the answer as far as it came, None if nothing came.
     """
 
@@ -89,9 +104,27 @@ class TransportError(Exception):
         self.begun = begun
 
 
-Effects = Generator[Send | Sleep | NeedToken, Any, Response]
+Effect = Send | Sleep | NeedToken | NeedConnection
+Effects = Generator[Effect, Any, Response]
 Mint = Generator[Send | Sleep, Any, auth.Token]
-"""What is sent back depends on the effect: a Received for Send, a token for NeedToken, None for Sleep."""
+"""What is sent back depends on the effect: a Received for Send, what was asked for for Need…, None for Sleep."""
+T = TypeVar("T")
+
+
+def carry(call: Call[T], attempts: int | None = None) -> Generator[Effect, Any, T]:
+    """Carry a call of :mod:`.endpoints` to its end and return what it returns."""
+    try:
+        request = next(call)
+        while True:
+            try:
+                response = yield from exchange((yield NeedConnection()), request, attempts)
+            except AepError as error:
+                request = call.throw(error)
+            else:
+                request = call.send(response)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
 
 
 def exchange(connection: AepConnection, request: Request, attempts: int | None = None) -> Effects:
@@ -107,6 +140,7 @@ def exchange(connection: AepConnection, request: Request, attempts: int | None =
     token = yield from _token(None)
     url = connection.base_url + request.path
     while True:
+        secrets = (*connection.secrets, token)
         headers = {"Accept": "application/json", **request.headers, **connection.headers(token)}
         body = None
         if request.json is not None:
@@ -118,22 +152,25 @@ def exchange(connection: AepConnection, request: Request, attempts: int | None =
         try:
             received: Received = yield send
         except TransportError as error:
-            failure = _no_answer(connection, request, error)
+            failure = _no_answer(connection, request, error, secrets)
             if (request.is_activation and error.sent) or attempt >= attempts:
                 raise failure from None
             yield Sleep(backoff(attempt))
             attempt += 1
             continue
-        if 300 <= received.status < 400 and not request.is_activation:
-            url, redirects = _redirect(connection, request, url, received), redirects + 1
+        if received.is_redirect and not request.is_activation:
+            url, redirects = _redirect(connection, request, url, received, secrets), redirects + 1
             if redirects > MAX_REDIRECTS:
                 raise AepRequestError(request.name, status=received.status, text="too many redirects", advice=_BETWEEN)
             continue
-        redacted = _without_secrets(received, token)
-        verdict = classify(received.status, received.headers, redacted, activation=request.is_activation)
-        data = _json_object(received.body) if verdict.kind is AnswerKind.OK else None
-        if data is not None:
-            return Response(data, verdict.request_id)
+        verdict = classify(
+            received.status, received.headers, received.body, activation=request.is_activation, secrets=secrets
+        )
+        if verdict.kind is AnswerKind.OK:
+            data = _json_object(received.body)
+            if not isinstance(data, str):
+                return Response(data, verdict.request_id)
+            verdict = replace(verdict, text=data)
         if verdict.kind is AnswerKind.RENEW_TOKEN and not renewed:
             token, renewed = (yield from _token(token)), True
             continue
@@ -161,16 +198,15 @@ def mint(connection: AepConnection, attempts: int | None = None) -> Mint:
                 auth.CALL,
                 text=str(error),
                 advice=f"is {connection.ims_url} (extra 'ims_url') reachable from here?",
-                **_partial_response(error),
+                **_partial_response(error, connection.secrets),
             )
         else:
-            secret = connection.client_secret
-            verdict = classify(
-                received.status, received.headers, _without_secrets(received, secret, quote_plus(secret))
-            )
-            data = _json_object(received.body)
-            if verdict.kind is AnswerKind.OK and data is not None:
-                return auth.read_token(data, verdict.request_id)
+            verdict = classify(received.status, received.headers, received.body, secrets=connection.secrets)
+            if verdict.kind is AnswerKind.OK:
+                data = _json_object(received.body)
+                if not isinstance(data, str):
+                    return auth.read_token(data, verdict.request_id)
+                verdict = replace(verdict, text=data)
             if verdict.kind not in (AnswerKind.RETRY, AnswerKind.OK):
                 raise auth.refused(verdict)
             failure = _transient(auth.CALL, verdict, auth.ELSEWHERE)
@@ -198,15 +234,24 @@ def _token(refused: str | None) -> Generator[NeedToken, Any, str]:
     return token
 
 
-def _json_object(body: bytes) -> Mapping[str, object] | None:
+def _json_object(body: bytes) -> Mapping[str, object] | str:
+    """Return the JSON object in a body, or why there is none."""
+    if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_VALUES:
+        return f"the body holds more than {MAX_VALUES:,} values"
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
-        return None
-    return data if isinstance(data, dict) else None
+        return "the body is not a JSON object"
+    if not isinstance(data, dict):
+        return "the body is not a JSON object"
+    if any(isinstance(value, list) and len(value) > MAX_ITEMS for value in data.values()):
+        return f"the body holds a list of more than {MAX_ITEMS:,} entries"
+    return data
 
 
-def _redirect(connection: AepConnection, request: Request, url: str, received: Received) -> str:
+def _redirect(
+    connection: AepConnection, request: Request, url: str, received: Received, secrets: tuple[str, ...]
+) -> str:
     """Return where a GET is redirected to on the same host; the token goes nowhere else."""
     target = url
     try:
@@ -221,7 +266,7 @@ def _redirect(connection: AepConnection, request: Request, url: str, received: R
             text="redirect to another host not followed, to keep the token from other hosts"
             if not same
             else "redirect to the same address",
-            request_id=request_id_of(received.headers),
+            request_id=request_id_of(received.headers, secrets),
             advice="check Host of the connection",
         )
     return target
@@ -234,14 +279,16 @@ def _origin(url: str) -> tuple[object, ...]:
     return parts.scheme, parts.hostname, port, parts.username, parts.password
 
 
-def _no_answer(connection: AepConnection, request: Request, error: TransportError) -> AepCallError:
+def _no_answer(
+    connection: AepConnection, request: Request, error: TransportError, secrets: tuple[str, ...]
+) -> AepCallError:
+    known = _partial_response(error, secrets)
     if request.is_activation and error.sent:
         text = f"{error}; the activation may or may not have started"
-        return AepLostAnswerError(request.name, text=text, advice=_LOOK, **_partial_response(error))
-    advice = f"is {connection.base_url} reachable from this machine?"
-    if error.begun is not None:
-        advice = _BETWEEN
-    return AepTransientError(request.name, text=str(error), advice=advice, **_partial_response(error))
+        return AepLostAnswerError(request.name, text=text, advice=_LOOK, **known)
+    advice = _BETWEEN if error.begun else f"is {connection.base_url} reachable from this machine?"
+    text = f"{error}; nothing was sent" if request.is_activation else str(error)
+    return AepTransientError(request.name, text=text, advice=advice, **known)
 
 
 class _PartialResponse(TypedDict, total=False):
@@ -249,29 +296,19 @@ class _PartialResponse(TypedDict, total=False):
     request_id: str
 
 
-def _partial_response(error: TransportError) -> _PartialResponse:
+def _partial_response(error: TransportError, secrets: tuple[str, ...]) -> _PartialResponse:
     """Return what is known of an answer that never came to its end."""
     if error.begun is None:
         return {}
-    return {"status": error.begun.status, "request_id": request_id_of(error.begun.headers)}
-
-
-def _without_secrets(received: Received, *secrets: str) -> bytes:
-    """Return the body without secrets: error pages may echo the request, and their text is shown."""
-    body = received.body
-    if not 200 <= received.status < 300:
-        for secret in filter(None, secrets):
-            body = body.replace(secret.encode(), b"***")
-    return body
+    return {"status": error.begun.status, "request_id": request_id_of(error.begun.headers, secrets)}
 
 
 def _transient(call: str, verdict: AnswerReading, not_json: str = "") -> AepTransientError:
-    text = verdict.text if verdict.kind is not AnswerKind.OK else "the body is not a JSON object"
     return AepTransientError(
         call,
         status=verdict.status,
         code=verdict.code,
-        text=text,
+        text=verdict.text,
         request_id=verdict.request_id,
         retry_after=verdict.retry_after,
         advice=(not_json or _BETWEEN)
@@ -295,8 +332,6 @@ def _error(request: Request, verdict: AnswerReading) -> AepCallError:
         return AepNotReadyError(request.name, **fields, advice="this is retried later")  # type: ignore[arg-type]
     if request.is_activation and verdict.kind in (AnswerKind.UNKNOWN, AnswerKind.OK):
         fields["advice"] = _LOOK
-        if verdict.kind is AnswerKind.OK:
-            fields["text"] = "the body is not a JSON object"
         return AepLostAnswerError(request.name, **fields)  # type: ignore[arg-type]
     if verdict.kind in (AnswerKind.RETRY, AnswerKind.OK):
         return _transient(request.name, verdict)

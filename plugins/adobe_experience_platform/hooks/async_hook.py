@@ -4,38 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
 
 import aiohttp
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSecretsBackendAccessDenied
 from airflow.sdk.log import amask_secret
 
 from adobe_experience_platform.aep import (
     DEFAULT_CONN_ID,
     AepConnection,
     Call,
-    NeedToken,
-    Received,
-    Send,
-    Sleep,
-    TransportError,
     auth,
     conn_id_fault,
-    exchange,
-    mint,
-    retry_after_of,
+    no_connection,
+    transport,
 )
 from adobe_experience_platform.errors import AepConnectionConfigError, AepError
 
 from . import metrics
 from .metrics import connection_tags
 from .throttle import CONCURRENCY, throttle
-from .wire import CONNECT_TIMEOUT, begun_answer, check_size, no_connection, proxy_for, reason_of, tls
+from .wire import CONNECT_TIMEOUT, Departure, begun_answer, check_size, failure, proxy_for, tls
 
 T = TypeVar("T")
+
+INLINE = 65536
+"""Bytes of an answer that are read on the event loop; a larger one is decoded and understood in a thread."""
 
 _async_mint_locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
 
@@ -84,10 +82,11 @@ class AdobeExperiencePlatformAsyncHook:
                     raise AepConnectionConfigError(f"aep_conn_id {fault}")
                 try:
                     connection = await BaseHook.aget_connection(self.aep_conn_id)
-                except AirflowNotFoundException:
+                except (AirflowNotFoundException, AirflowSecretsBackendAccessDenied):
                     raise no_connection(self.aep_conn_id) from None
-                extra = await connection.aextra_dejson()
-                fresh = AepConnection.parse(connection, extra, self.sandbox_name)
+                fresh = AepConnection.parse(connection, self.sandbox_name)
+                for secret in fresh.secrets:
+                    await amask_secret(secret)
                 if fresh != self._settings:
                     await self.close()
                 self._settings = fresh
@@ -95,38 +94,31 @@ class AdobeExperiencePlatformAsyncHook:
 
     async def call(self, call: Call[T]) -> T:
         """Carry out a call of :mod:`.endpoints` and return what it returns."""
-        try:
-            request = next(call)
-            while True:
-                try:
-                    response = await self._perform(exchange(await self.settings(), request))
-                except AepError as error:
-                    request = call.throw(error)
-                else:
-                    request = call.send(response)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
+        result: T = await self._perform(transport.carry(call))
+        return result
 
     async def _perform(self, effects: Any) -> Any:
-        try:
-            effect = next(effects)
-            while True:
-                try:
-                    result: object = None
-                    if isinstance(effect, Send):
-                        result = await self._send(effect)
-                    elif isinstance(effect, Sleep):
-                        metrics.count(metrics.RETRIES, connection_tags(self.aep_conn_id, self._settings))
-                        await asyncio.sleep(effect.seconds)
-                    elif isinstance(effect, NeedToken):
-                        result = await self._token(effect.refused)
-                except TransportError as error:
-                    effect = effects.throw(error)
+        effect, value = _advance(effects.send, None)
+        while effect is not None:
+            result: object = None
+            try:
+                if isinstance(effect, transport.Send):
+                    result = await self._send(effect)
+                elif isinstance(effect, transport.Sleep):
+                    metrics.count(metrics.RETRIES, connection_tags(self.aep_conn_id, self._settings))
+                    await asyncio.sleep(effect.seconds)
+                elif isinstance(effect, transport.NeedToken):
+                    result = await self._token(effect.refused)
+                elif isinstance(effect, transport.NeedConnection):
+                    result = await self.settings()
+            except (AepError, transport.TransportError) as error:
+                effect, value = _advance(effects.throw, error)
+            else:
+                if isinstance(result, transport.Received) and len(result.body) > INLINE:
+                    effect, value = await asyncio.to_thread(_advance, effects.send, result)
                 else:
-                    effect = effects.send(result)
-        except StopIteration as stop:
-            return stop.value
+                    effect, value = _advance(effects.send, result)
+        return value
 
     async def _token(self, refused: str | None) -> str:
         lock = _async_mint_locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
@@ -134,14 +126,14 @@ class AdobeExperiencePlatformAsyncHook:
             token = auth.cached(await self.settings(), refused)
             if token is None:
                 settings = await self.settings(again=True)
-                fresh: auth.Token = await self._perform(mint(settings))
+                fresh: auth.Token = await self._perform(transport.mint(settings))
                 auth.keep(settings, fresh)
                 token = fresh.value
                 await amask_secret(token)
                 metrics.count(metrics.TOKENS, {"conn_id": self.aep_conn_id})
             return token
 
-    async def _send(self, send: Send) -> Received:
+    async def _send(self, send: transport.Send) -> transport.Received:
         settings = await self.settings()
         gate = throttle((settings.base_url, settings.client_id))
         async with gate.turn() as began:
@@ -152,15 +144,15 @@ class AdobeExperiencePlatformAsyncHook:
                 if self._session is None:
                     self._session = _session(settings)
                 received = await self._send_with(self._session, settings, send)
-        gate.record_response(began, received.status, retry_after_of(received))
+        gate.record_response(began, received.status, transport.retry_after_of(received))
         return received
 
-    async def _send_with(self, session: aiohttp.ClientSession, settings: AepConnection, send: Send) -> Received:
-        options: dict[str, Any] = {}
-        if proxy := proxy_for(settings, send.url):
-            options["proxy"] = proxy
+    async def _send_with(
+        self, session: aiohttp.ClientSession, settings: AepConnection, send: transport.Send
+    ) -> transport.Received:
+        leaving, begun = Departure(send.before_bytes), None
         timeout = aiohttp.ClientTimeout(total=settings.timeout, sock_connect=min(CONNECT_TIMEOUT, settings.timeout))
-        begun: Received | None = None
+        proxy = proxy_for(settings, send.url)
         try:
             async with session.request(
                 send.method,
@@ -170,19 +162,37 @@ class AdobeExperiencePlatformAsyncHook:
                 data=send.body,
                 timeout=timeout,
                 allow_redirects=False,
-                **options,
+                proxy=proxy,
+                trace_request_ctx=leaving,
             ) as answer:
                 begun = begun_answer(answer.status, answer.headers)
                 body = bytearray()
-                async for chunk in answer.content.iter_chunked(65536):
+                while not begun.is_redirect and (chunk := await answer.content.read(65536)):
                     body += chunk
-                    check_size(body, begun)
+                    check_size(body)
                 return replace(begun, body=bytes(body))
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            sent = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-            raise TransportError(reason_of(error, settings.timeout, begun), sent=sent, begun=begun) from None
+        except Exception as error:  # noqa: BLE001 - what libraries raise for strange bytes has no common base
+            raise failure(error, settings, leaving, begun) from None
+
+
+def _advance(step: Callable[[Any], Any], value: object) -> tuple[Any, Any]:
+    """Go on with a generator; return what it yields, or None and what it returns, which no thread may raise."""
+    try:
+        return step(value), None
+    except StopIteration as stop:
+        return None, stop.value
+
+
+async def _before_bytes(_: object, context: Any, __: object) -> None:
+    context.trace_request_ctx.leave()
 
 
 def _session(settings: AepConnection) -> aiohttp.ClientSession:
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(_before_bytes)  # directly before they are
     # Not aiohttp's own trust_env: it would add the credentials of a .netrc file to our requests.
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONCURRENCY, ssl=tls(settings)))
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=CONCURRENCY, ssl=tls(settings)),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=[trace],
+    )

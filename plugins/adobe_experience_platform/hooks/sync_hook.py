@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
 
 import requests
 from airflow.providers.http.hooks.http import HttpHook
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSecretsBackendAccessDenied
 from airflow.sdk.log import mask_secret
 from urllib3.util import Timeout
 
@@ -18,33 +19,19 @@ from adobe_experience_platform.aep import (
     DEFAULT_CONN_ID,
     AepConnection,
     Call,
-    NeedToken,
-    Received,
-    Send,
-    Sleep,
-    TransportError,
     auth,
     conn_id_fault,
     endpoints,
-    exchange,
     explain,
-    mint,
+    no_connection,
+    transport,
 )
 from adobe_experience_platform.errors import AepConnectionConfigError, AepError
 
 from . import metrics
 from .metrics import connection_tags
-from .timed_adapter import TimedAdapter, before_bytes
-from .wire import (
-    CONNECT_TIMEOUT,
-    begun_answer,
-    check_size,
-    no_certificates,
-    no_connection,
-    proxy_for,
-    reason_of,
-    was_sent,
-)
+from .timed_adapter import TimedAdapter, departure
+from .wire import CONNECT_TIMEOUT, Departure, authorities, begun_answer, check_size, failure, proxy_for, tls
 
 T = TypeVar("T")
 
@@ -98,9 +85,11 @@ class AdobeExperiencePlatformHook(HttpHook):
                 raise AepConnectionConfigError(f"aep_conn_id {fault}")
             try:
                 connection = self.get_connection(self.aep_conn_id)
-            except AirflowNotFoundException:
+            except (AirflowNotFoundException, AirflowSecretsBackendAccessDenied):
                 raise no_connection(self.aep_conn_id) from None
-            self._settings = AepConnection.parse(connection, connection.extra_dejson, self.sandbox_name)
+            self._settings = AepConnection.parse(connection, self.sandbox_name)
+            for secret in self._settings.secrets:
+                mask_secret(secret)
         return self._settings
 
     def get_conn(
@@ -111,12 +100,11 @@ class AdobeExperiencePlatformHook(HttpHook):
         session.auth = NoAuth()
         self.base_url = self.settings.base_url
         self._base_url_initialized = True
-        session.proxies = dict(self.settings.proxies)
-        session.verify = self.settings.verify
-        session.cert = self.settings.cert
-        session.trust_env = self.settings.trust_env
-        # requests would look at a Location that it is not to follow, and raise as if nothing had been sent.
-        session.get_redirect_target = lambda _: None  # type: ignore[method-assign, assignment]
+        session.trust_env = False  # proxies and authorities of the environment: see wire.py
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        tls(self.settings)  # says in time that a file cannot be read
+        # requests would look at a Location that it is not to follow, and read all of that answer.
+        session.get_redirect_target = lambda _: None  # type: ignore[method-assign, assignment, misc]
         if self.adapter is None:
             # One for each session: a shared one would share its kept-alive connections too.
             adapter = TimedAdapter(getattr(self.keep_alive_adapter, "socket_options", None))
@@ -129,18 +117,8 @@ class AdobeExperiencePlatformHook(HttpHook):
 
     def call(self, call: Call[T]) -> T:
         """Carry out a call of :mod:`.endpoints` and return what it returns."""
-        try:
-            request = next(call)
-            while True:
-                try:
-                    response = self._perform(exchange(self.settings, request, self.attempts))
-                except AepError as error:
-                    request = call.throw(error)
-                else:
-                    request = call.send(response)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
+        result: T = self._perform(transport.carry(call, self.attempts))
+        return result
 
     def _perform(self, effects: Any) -> Any:
         try:
@@ -148,14 +126,16 @@ class AdobeExperiencePlatformHook(HttpHook):
             while True:
                 try:
                     result: object = None
-                    if isinstance(effect, Send):
+                    if isinstance(effect, transport.Send):
                         result = self._send(effect)
-                    elif isinstance(effect, Sleep):
+                    elif isinstance(effect, transport.Sleep):
                         metrics.count(metrics.RETRIES, connection_tags(self.aep_conn_id, self._settings))
                         time.sleep(effect.seconds)
-                    elif isinstance(effect, NeedToken):
+                    elif isinstance(effect, transport.NeedToken):
                         result = self._token(effect.refused)
-                except TransportError as error:
+                    elif isinstance(effect, transport.NeedConnection):
+                        result = self.settings
+                except (AepError, transport.TransportError) as error:
                     effect = effects.throw(error)
                 else:
                     effect = effects.send(result)
@@ -173,14 +153,14 @@ class AdobeExperiencePlatformHook(HttpHook):
                     self._session = None
             if token is None:
                 self._token_needed_before = True
-                fresh: auth.Token = self._perform(mint(self.settings, self.attempts))
+                fresh: auth.Token = self._perform(transport.mint(self.settings, self.attempts))
                 auth.keep(self.settings, fresh)
                 token = fresh.value
                 mask_secret(token)
                 metrics.count(metrics.TOKENS, {"conn_id": self.aep_conn_id})
             return token
 
-    def _send(self, send: Send) -> Received:
+    def _send(self, send: transport.Send) -> transport.Received:
         if send.fresh_connection:
             # A kept-alive connection may be reset although nothing is wrong; an activation cannot be repeated.
             with self.get_conn() as session:
@@ -189,15 +169,13 @@ class AdobeExperiencePlatformHook(HttpHook):
             self._session = self.get_conn()
         return self._send_with(self._session, send)
 
-    def _send_with(self, session: requests.Session, send: Send) -> Received:
-        limit = self.settings.timeout
-        begun: Received | None = None
-        ask = send.before_bytes
-        if ask is not None and (
-            self.adapter is not None or (proxy_for(self.settings, send.url) or "").startswith("socks")
-        ):
-            ask = ask()  # a connection that is not of TimedAdapter's making does not ask
-        before_bytes.set(ask)
+    def _send_with(self, session: requests.Session, send: transport.Send) -> transport.Received:
+        settings, leaving = self.settings, Departure(send.before_bytes)
+        begun: transport.Received | None = None
+        proxy = proxy_for(settings, send.url)
+        if self.adapter is not None:
+            leaving.leave()  # a connection that is not of TimedAdapter's making does not ask
+        context = departure.set(leaving)
         try:
             with session.request(
                 send.method,
@@ -205,25 +183,23 @@ class AdobeExperiencePlatformHook(HttpHook):
                 params=list(send.params),
                 headers=dict(send.headers),
                 data=send.body,
-                # Here, not on the session alone: requests lets the environment win over a session's settings.
-                proxies=dict(self.settings.proxies),
-                verify=self.settings.verify,
-                cert=self.settings.cert,
-                timeout=Timeout(connect=min(CONNECT_TIMEOUT, limit), total=limit),  # type: ignore[arg-type]
+                proxies={"http": proxy, "https": proxy} if proxy else {},
+                verify=authorities(settings),
+                cert=settings.cert,
+                timeout=Timeout(connect=min(CONNECT_TIMEOUT, settings.timeout), total=settings.timeout),  # type: ignore[arg-type]
                 allow_redirects=False,
                 stream=True,
             ) as answer:
                 begun = begun_answer(answer.status_code, answer.headers)
                 body = bytearray()
-                for chunk in answer.iter_content(65536):
+                for chunk in answer.iter_content(65536) if not begun.is_redirect else ():
                     body += chunk
-                    check_size(body, begun)
+                    check_size(body)
                 return replace(begun, body=bytes(body))
-        except (requests.RequestException, UnicodeError) as error:
-            sent = begun is not None or was_sent(error)
-            raise TransportError(reason_of(error, limit, begun), sent=sent, begun=begun) from None
-        except OSError:  # requests has not found the files of 'verify' or 'cert', before it has sent anything
-            raise no_certificates(self.settings) from None
+        except Exception as error:  # noqa: BLE001 - what libraries raise for strange bytes has no common base
+            raise failure(error, settings, leaving, begun) from None
+        finally:
+            departure.reset(context)
 
     def test_connection(self) -> tuple[bool, str]:
         """Mint a token and list the destination flows, for the form's *Test* button; somebody waits for the answer."""

@@ -10,7 +10,6 @@ import http.client
 import io
 import socket
 import time
-from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -18,12 +17,18 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-before_bytes: ContextVar[Callable[[], None] | None] = ContextVar("before_bytes", default=None)
-"""What the next request calls once its connection is open, directly before its first byte."""
+from adobe_experience_platform.aep import transport
+
+from .wire import BodyTooLargeError, Departure
+
+departure: ContextVar[Departure | None] = ContextVar("departure", default=None)
+"""The first byte of the request that is on its way in this thread."""
+MAX_RAW = 4 * transport.MAX_BODY
+"""Bytes that an answer may take on its way: chunks of one byte, headers and interim answers count too."""
 
 
 class _TimedReader(io.RawIOBase):
-    """Reads from a socket until the timeout that it has now is over."""
+    """Reads from a socket until the timeout that it has now is over, or too many bytes have come."""
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__()
@@ -31,6 +36,7 @@ class _TimedReader(io.RawIOBase):
         self._raw = sock.makefile("rb", buffering=0)
         limit = sock.gettimeout()
         self._end = float("inf") if limit is None else time.monotonic() + limit
+        self._left = MAX_RAW
 
     def readable(self) -> bool:
         return True
@@ -40,7 +46,11 @@ class _TimedReader(io.RawIOBase):
         if left <= 0:
             raise TimeoutError("timed out")
         self._sock.settimeout(left if left < float("inf") else None)
-        return self._raw.readinto(buffer)
+        number = self._raw.readinto(buffer)
+        self._left -= number or 0
+        if self._left < 0:
+            raise BodyTooLargeError(f"the response is larger than {MAX_RAW} bytes")
+        return number
 
     def close(self) -> None:
         self._raw.close()
@@ -68,11 +78,10 @@ class _TimedHTTPConnection(HTTPConnection):
             self._connecting = False
 
     def send(self, data: Any) -> None:
-        if not self._connecting and (ask := before_bytes.get()) is not None:
+        if not self._connecting and (leaving := departure.get()) is not None:
             if self.sock is None:
                 self.connect()
-            before_bytes.set(None)
-            ask()
+            leaving.leave()
         super().send(data)
 
 
@@ -107,8 +116,7 @@ class TimedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Return the pools for a proxy (called by requests); those for SOCKS stay as they are."""
+        """Return the pools for a proxy (called by requests)."""
         manager = super().proxy_manager_for(proxy, **kwargs)
-        if not proxy.lower().startswith("socks"):
-            manager.pool_classes_by_scheme = _POOLS
+        manager.pool_classes_by_scheme = _POOLS
         return manager

@@ -2,96 +2,152 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import aiohttp
 import requests
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError, ReadTimeoutError, SSLError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError, ReadTimeoutError
 
-from adobe_experience_platform.aep import CONN_TYPE, MAX_BODY, AepConnection, Received, TransportError
+from adobe_experience_platform.aep import AepConnection, is_loopback, proxy_address, transport
 from adobe_experience_platform.errors import AepConnectionConfigError
 
 CONNECT_TIMEOUT = 10.0
 """Seconds until a connection must be established."""
 
 
-def begun_answer(status: int, headers: Mapping[str, str]) -> Received:
+@dataclass(slots=True)
+class Departure:
+    """A request's first byte: who is asked before it leaves, and whether it has left.
+
+    :param ask: what it raises keeps all bytes back.
+    :param refusal: what it raised; the HTTP clients may wrap or swallow it.
+    """
+
+    ask: Callable[[], None] | None = None
+    sent: bool = False
+    refusal: Exception | None = None
+
+    def leave(self) -> None:
+        """Let the first byte leave; called by the connection, when it is open."""
+        if not self.sent and self.ask is not None:
+            try:
+                self.ask()
+            except Exception as error:
+                self.refusal = error
+                raise
+        self.sent = True
+
+
+def begun_answer(status: int, headers: Mapping[str, str]) -> transport.Received:
     """Return the beginning of an answer: its status and headers."""
-    return Received(status, {key.lower(): value for key, value in headers.items()}, b"")
+    return transport.Received(status, {key.lower(): value for key, value in headers.items()}, b"")
 
 
-def check_size(body: bytearray, begun: Received) -> None:
+def check_size(body: bytearray) -> None:
     """Refuse an answer that is larger than any of AEP's."""
-    if len(body) > MAX_BODY:
-        raise TransportError(f"the response is larger than {MAX_BODY} bytes", sent=True, begun=begun)
+    if len(body) > transport.MAX_BODY:
+        raise BodyTooLargeError(f"the response is larger than {transport.MAX_BODY} bytes")
 
 
-def no_certificates(settings: AepConnection) -> AepConnectionConfigError:
-    """Say that a file of the connection cannot be read."""
-    return AepConnectionConfigError(
-        f"Connection {settings.conn_id!r} cannot be used: extra 'verify' or 'cert' names a file that cannot be read as "
-        "a certificate"
-    )
-
-
-def no_connection(conn_id: str) -> AepConnectionConfigError:
-    """Say that Airflow knows no such connection."""
-    return AepConnectionConfigError(
-        f"Connection {conn_id!r} does not exist: create one of type {CONN_TYPE!r} under Admin > Connections, or choose "
-        "another."
-    )
+class BodyTooLargeError(ValueError):
+    """The answer is not read to its end."""
 
 
 def proxy_for(settings: AepConnection, url: str) -> str | None:
-    """Return the proxy for a URL: the connection's own, else that of the environment if it is trusted."""
-    scheme = url.split(":", 1)[0]
-    if scheme in settings.proxies or not settings.trust_env:
-        return settings.proxies.get(scheme)
+    """Return the proxy for a URL: the connection's own, else that of the environment, which loopback never uses."""
+    parts = urlsplit(url)
+    if parts.scheme in settings.proxies or not settings.trust_env or is_loopback(parts.hostname or ""):
+        return settings.proxies.get(parts.scheme)
     found = requests.utils.get_environ_proxies(url)
-    return found.get(scheme) or found.get("all")
+    proxy = found.get(parts.scheme) or found.get("all")
+    if proxy and not (address := proxy_address(proxy)):
+        raise AepConnectionConfigError(
+            f"The environment's proxy for {parts.scheme} is not an http or https address: correct {parts.scheme}_proxy "
+            "or all_proxy, or set extra 'proxies' of the connection"
+        )
+    return address if proxy else None
+
+
+def authorities(settings: AepConnection) -> bool | str:
+    """Return whether certificates are checked, and with which file or folder if not the HTTP client's own."""
+    if settings.verify is not True or not settings.trust_env:
+        return settings.verify
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
 
 
 def tls(settings: AepConnection) -> ssl.SSLContext | bool:
-    """Return how certificates are checked: aiohttp's own way, not at all, or with files of the connection."""
-    if settings.verify is False:
-        return False
-    if settings.verify is True and settings.cert is None:
+    """Return how aiohttp checks certificates: its own way, not at all, or with files of the connection."""
+    verify = authorities(settings)
+    if verify is True and settings.cert is None:
         return True
     try:
-        context = ssl.create_default_context(cafile=settings.verify if isinstance(settings.verify, str) else None)
+        path = verify if isinstance(verify, str) else None
+        folder = path is not None and pathlib.Path(path).is_dir()
+        context = ssl.create_default_context(cafile=None if folder else path, capath=path if folder else None)
+        if verify is False:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if settings.cert is not None:
-            pair = (settings.cert,) if isinstance(settings.cert, str) else settings.cert
-            context.load_cert_chain(*pair)
+            context.load_cert_chain(*((settings.cert,) if isinstance(settings.cert, str) else settings.cert))
     except (OSError, ValueError):
-        raise no_certificates(settings) from None
+        raise AepConnectionConfigError(
+            f"Connection {settings.conn_id!r} cannot be used: extra 'verify' or 'cert' names a file that cannot be "
+            "read as a certificate"
+        ) from None
     return context
 
 
-def was_sent(error: requests.RequestException | UnicodeError) -> bool:
-    """Whether bytes of the request may have reached AEP; in doubt, yes."""
-    if isinstance(error, UnicodeError):
-        return False
-    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
-        return False
-    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
-        return False
-    reason = getattr(error.args[0], "reason", error.args[0]) if error.args else None
-    if isinstance(reason, SSLError):
-        return "CERTIFICATE_VERIFY_FAILED" not in str(reason)
-    return not isinstance(reason, NewConnectionError | ConnectTimeoutError | ProxyError)
+def failure(
+    error: Exception, settings: AepConnection, leaving: Departure, begun: transport.Received | None
+) -> Exception:
+    """Return the one error that both hooks raise for whatever a socket, a library or strange bytes can do."""
+    if leaving.refusal is not None:
+        return leaving.refusal
+    return transport.TransportError(_reason(error, settings, leaving, begun), sent=leaving.sent, begun=begun)
 
 
-def reason_of(error: BaseException, timeout: float, begun: Received | None) -> str:
-    """Say in plain words what happened; never the URL's query or a header."""
-    reason = getattr(error.args[0], "reason", error.args[0]) if getattr(error, "args", None) else error
-    if isinstance(error, requests.exceptions.Timeout | TimeoutError) or isinstance(reason, ReadTimeoutError):
-        return f"no {'complete ' if begun else ''}response within {timeout:g} s"
-    kinds = type(reason).__name__ + type(error).__name__
-    if "SSL" in kinds or "Certificate" in kinds:
-        return "the TLS certificate was not accepted"
-    if "Proxy" in kinds:
+def _reason(error: Exception, settings: AepConnection, leaving: Departure, begun: transport.Received | None) -> str:
+    """Say in plain words what happened; never the URL's query, a header or what a library says."""
+    chain = list(_chain(error))
+    names = " ".join(type(item).__name__ for item in chain)
+
+    def found(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(item, kinds) for item in chain)
+
+    if isinstance(error, BodyTooLargeError):
+        return str(error)
+    if "SSL" in names or "Certificate" in names:
+        return "the TLS certificate was not accepted" if not leaving.sent else "the TLS connection broke"
+    if found(
+        requests.exceptions.ProxyError, ProxyError, aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError
+    ):
         return "the proxy cannot be reached or refused the connection"
-    if isinstance(reason, NewConnectionError) or isinstance(error, aiohttp.ClientConnectorError):
+    if not leaving.sent and found(NewConnectionError, aiohttp.ClientConnectorError):
         return "connection refused or host not found"
-    return f"the connection was closed ({type(error).__name__})"
+    if found(TimeoutError, requests.exceptions.Timeout, ReadTimeoutError, ConnectTimeoutError):
+        if leaving.sent:
+            return f"no {'complete ' if begun else ''}response within {settings.timeout:g} s"
+        return f"no connection within {min(CONNECT_TIMEOUT, settings.timeout):g} s"
+    if found(ConnectionError, requests.ConnectionError, aiohttp.ClientConnectionError, aiohttp.ClientPayloadError):
+        return f"the connection was closed ({type(error).__name__})"
+    what = "the response cannot be read" if leaving.sent else "the request cannot be sent"
+    return f"{what} ({type(error).__name__})"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what led to it, in the ways of both libraries."""
+    seen: list[BaseException] = []
+    found: object = error
+    while isinstance(found, BaseException) and found not in seen:
+        seen.append(found)
+        yield found
+        first = found.args[0] if found.args else None
+        found = (
+            getattr(first, "reason", first)
+            if isinstance(first, BaseException)
+            else found.__cause__ or found.__context__
+        )

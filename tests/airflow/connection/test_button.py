@@ -32,7 +32,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "sandbox": ({"extra": {"sandbox_name": "mistyped"}}, "There is no sandbox 'mistyped' in"),
     "token": ({"extra": {"access_token": "expired-one"}}, "The access token has expired or is wrong: enter a new one"),
-    "type": ({"conn_type": "http"}, "has type 'http'. Use a connection of type 'adobe_experience_platform'"),
+    "type": ({"conn_type": "http"}, "There is no connection 'aep_tried' of type 'adobe_experience_platform'"),
     "http": ({"host": "http://platform.adobe.io"}, "Host uses http, which exposes the token to anyone"),
 }
 
@@ -60,7 +60,7 @@ def test_a_connection_that_does_not_exist() -> None:
     works, message = AdobeExperiencePlatformHook("aep_nowhere").test_connection()
 
     assert not works
-    assert "'aep_nowhere' does not exist: create one" in message
+    assert "There is no connection 'aep_nowhere' of type 'adobe_experience_platform': create it" in message
 
 
 def test_a_credential_without_a_role_on_the_sandbox(press: Press, simulator: SimulatorProcess) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from airflow.sdk._shared.secrets_masker.secrets_masker import SecretsMasker
@@ -16,12 +17,12 @@ from tests.support.sockets import closed_port
 from .stage import Stage, produces
 
 
-@produces("does not exist: create one of type")
+@produces("There is no connection")
 def a_connection_that_is_not_there(stage: Stage) -> None:
     stage.fails(lambda: AdobeExperiencePlatformHook("aep_nowhere").settings)
 
 
-@produces("Use a connection of type")
+@produces("There is no connection")
 def a_connection_of_another_type(stage: Stage) -> None:
     stage.connect(conn_type="http")
     stage.fails(stage.asks)
@@ -35,9 +36,15 @@ def a_connection_of_another_type(stage: Stage) -> None:
     "is not a valid web address: enter one such as",
     ": enter seconds above 0, at most",
     "is neither a string nor a list of strings: enter the scopes separated by commas",
+    "is not text: enter text",
+    "is neither true nor false: enter one of them",
+    "is neither true nor false nor text: enter the path of a CA bundle",
+    "is not a path: enter that of a client certificate",
+    "is not usable: enter http or https proxies",
 )
 def an_empty_connection(stage: Stage) -> None:
-    extra = {"org_id": "", "timeout": "60 s", "scopes": {"openid": True}}
+    extra = {"org_id": "", "timeout": "60 s", "scopes": {"openid": True}, "tenant": [], "allow_http": "maybe"}
+    extra |= {"verify": 0.0, "cert": {}, "proxies": {"https": "socks5://proxy"}}
     stage.connect(extra, login="", password="", host="ftp://aep")
     stage.fails(stage.asks)
 
@@ -52,6 +59,20 @@ def an_empty_connection(stage: Stage) -> None:
 def a_connection_pasted_badly(stage: Stage) -> None:
     extra = {"access_token": "to\x07ken", "ims_url": "https://ims.example/ims/token/v3"}
     stage.connect(extra, login="two words", password="secret\n", host="http://platform.adobe.io")
+    stage.fails(stage.asks)
+
+
+@produces("Extra is not a JSON object", "Schema is neither http nor https: leave it empty for https")
+def an_extra_that_cannot_be_read(stage: Stage) -> None:
+    value = {"conn_type": "adobe_experience_platform", "host": "aep", "schema": "ftp", "extra": "[]"}
+    stage.monkeypatch.setenv("AIRFLOW_CONN_AEP_DEFAULT", json.dumps(value))
+    stage.fails(stage.asks)
+
+
+@produces("The environment's proxy for")
+def a_proxy_of_the_environment_that_cannot_be_used(stage: Stage) -> None:
+    stage.monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:9")
+    stage.connect({"access_token": "given"}, host="https://aep.invalid")
     stage.fails(stage.asks)
 
 

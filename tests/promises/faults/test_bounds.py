@@ -21,7 +21,6 @@ from cryptography.x509.oid import NameOID
 
 from adobe_experience_platform.aep import endpoints, transport
 from adobe_experience_platform.errors import AepConnectionConfigError, AepLostAnswerError, AepTransientError
-from adobe_experience_platform.hooks import wire
 from tests.promises.faults.conftest import SHORT, Aep
 from tests.promises.faults.play import PAIR, read
 from tests.promises.faults.table import FLOWS, JOBS, POST
@@ -62,12 +61,12 @@ def endless(send: Callable[[bytes], None]) -> None:
         send(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
 
 
-@pytest.mark.parametrize("bound", [100_000, wire.MAX_BODY])
+@pytest.mark.parametrize("bound", [100_000, transport.MAX_BODY])
 def test_a_body_above_the_bound_is_refused_without_reading_it_all(
     bound: int, make_hook: MakeHook, connect_to: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server would send for ever: that the call ends shows that it stopped reading."""
-    monkeypatch.setattr(wire, "MAX_BODY", bound)
+    monkeypatch.setattr(transport, "MAX_BODY", bound)
     with raw_server(endless) as server:
         connect_to(server.url)
         with pytest.raises(AepTransientError, match=f"HTTP 200: the response is larger than {bound} bytes"):
@@ -78,7 +77,7 @@ def test_a_body_above_the_bound_is_refused_without_reading_it_all(
 def test_a_body_just_below_the_bound_is_read(
     make_hook: MakeHook, connect_to: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire, "MAX_BODY", len(FLOW_LIST))
+    monkeypatch.setattr(transport, "MAX_BODY", len(FLOW_LIST))
     with raw_server(lambda send: send(JSON + b"Content-Length: %d\r\n\r\n" % len(FLOW_LIST) + FLOW_LIST)) as server:
         connect_to(server.url)
         assert read(make_hook(), FLOWS) == ["mail"]
@@ -88,7 +87,7 @@ def test_the_size_that_counts_is_the_one_after_unpacking(
     make_hook: MakeHook, connect_to: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     packed = gzip.compress(b'{"items": ["' + b"x" * 200_000_000, compresslevel=1)
-    monkeypatch.setattr(wire, "MAX_BODY", 1_000_000)
+    monkeypatch.setattr(transport, "MAX_BODY", 1_000_000)
     head = JSON + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
     with raw_server(lambda send: send(head + packed)) as server:
         connect_to(server.url)

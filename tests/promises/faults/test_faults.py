@@ -21,7 +21,6 @@ from adobe_experience_platform.errors import (
     AepSubmissionError,
     AepTransientError,
 )
-from adobe_experience_platform.hooks import wire
 from include.aep_simulator.faults import FaultSpec
 from tests.promises.faults.conftest import SHORT, Aep
 from tests.promises.faults.play import PAIR, PATHS, PAUSES, SECRET, Delivery, read, right, says, spec_of
@@ -64,7 +63,7 @@ def arm(aep: Aep, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         if call != TOKEN:
             aep.give_token()
         if fault == "200 with a body above the bound":
-            monkeypatch.setattr(wire, "MAX_BODY", 200_000)
+            monkeypatch.setattr(transport, "MAX_BODY", 200_000)
         if fault == "connection refused":
             aep.wire.cut()
             if times is None:

@@ -72,6 +72,8 @@ NO_CONNECTION = [
     "a/../b",
     "a//b",
     "https://x",
+    "team/aep.prod-1",
+    "Aep#2",
 ]
 
 
@@ -92,9 +94,9 @@ def test_what_is_no_connection_id_is_never_asked_for(kind: Any, conn_id: str, mo
     assert asked == []
 
 
-@pytest.mark.parametrize("conn_id", ["aep_default", "team/aep.prod-1", "Aep#2"])
-def test_what_airflow_takes_as_a_connection_id_is_asked_for(conn_id: str) -> None:
-    with pytest.raises(AepConnectionConfigError, match="does not exist"):
+@pytest.mark.parametrize("conn_id", ["aep_default", "team.aep-prod:1"])
+def test_what_is_a_plain_connection_id_is_asked_for(conn_id: str) -> None:
+    with pytest.raises(AepConnectionConfigError, match="There is no connection"):
         Sync(conn_id=conn_id).call(endpoints.destination_flows())
 
 

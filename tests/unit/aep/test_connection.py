@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from urllib.parse import quote
+from types import SimpleNamespace
+from urllib.parse import quote, urlencode
 
 import pytest
 from airflow.sdk import Connection
@@ -15,18 +16,23 @@ from adobe_experience_platform.aep.connection import (
     DEFAULT_SCOPES,
     DEFAULT_TIMEOUT,
     AepConnection,
+    conn_id_fault,
+    is_loopback,
+    no_connection,
 )
 from adobe_experience_platform.errors import AepConnectionConfigError
 
+BASE = {"conn_type": CONN_TYPE, "login": "client-1", "password": "p8e-secret"}
+
 
 def connection(extra=None, **changes):
-    values = {"conn_type": CONN_TYPE, "login": "client-1", "password": "p8e-secret", **changes}
-    return Connection(conn_id="aep_default", extra=json.dumps({"org_id": "ORG@AdobeOrg", **(extra or {})}), **values)
+    text = json.dumps({"org_id": "ORG@AdobeOrg", **(extra or {})})
+    return Connection(conn_id="aep_default", extra=text, **{**BASE, **changes})
 
 
 def parse(extra=None, sandbox_name=None, **changes):
     made = connection(extra, **changes)
-    return AepConnection.parse(made, made.extra_dejson, sandbox_name)
+    return AepConnection.parse(made, sandbox_name)
 
 
 def faults(extra=None, sandbox_name=None, **changes):
@@ -97,10 +103,24 @@ def test_all_faults_are_named_at_once():
 
 
 @pytest.mark.parametrize("conn_type", ["http", "aws", "postgres", "", None])
-def test_another_systems_connection_is_refused_whatever_it_holds(conn_type):
-    text = faults(conn_type=conn_type)
-    assert CONN_TYPE in text
-    assert "p8e-secret" not in text
+def test_another_systems_connection_is_refused_as_if_it_were_not_there(conn_type):
+    """Case 11: the log told the ids and types of all connections."""
+    text = faults(conn_type=conn_type, extra={"org_id": []}, login="")
+    assert text == str(no_connection("aep_default"))
+    assert conn_type is None or f"{conn_type!r}" not in text
+
+
+@pytest.mark.parametrize(
+    "conn_id", ["a#b", "a/b", "../a", ".", "..", "a b", "a?b", "a\\b", "a\n", "", "ä", "a%2F", "(a)", 7]
+)
+def test_what_is_no_plain_id_is_not_looked_up(conn_id):
+    """Case 11: ``a#b`` was read as ``a``."""
+    assert conn_id_fault(conn_id)
+
+
+@pytest.mark.parametrize("conn_id", ["aep_default", "AEP-1", "team.aep", "team:aep", "...", "7"])
+def test_plain_ids_are_looked_up(conn_id):
+    assert conn_id_fault(conn_id) is None
 
 
 @pytest.mark.parametrize(
@@ -128,7 +148,7 @@ def test_hosts_that_are_taken(host, url):
     [
         ({"host": "127.0.0.1", "schema": "http", "port": 8090}, "http://127.0.0.1:8090"),
         ({"host": "aep.example", "schema": "https", "port": 8443}, "https://aep.example:8443"),
-        ({"host": "aep.example", "schema": "ftp"}, "https://aep.example"),
+        ({"host": "aep.example", "schema": " "}, "https://aep.example"),
         ({"host": "https://aep.example/", "port": 8443}, "https://aep.example:8443"),
         ({"host": "https://aep.example:8443", "port": 8443}, "https://aep.example:8443"),
         ({"host": "https://aep.example:8443", "port": 0}, "https://aep.example:8443"),
@@ -147,6 +167,7 @@ def test_scheme_and_port_may_have_fields_of_their_own(changes, url):
         ({"host": "https://aep.example:8443", "port": 443}, "Port is 443, but Host ends with :8443: change one"),
         ({"port": 70000}, "Port 70000 is not a valid port: enter 443"),
         ({"port": -1}, "Port -1 is not a valid port: enter 443"),
+        ({"host": "aep.example", "schema": "ftp"}, "Schema is neither http nor https: leave it empty"),
     ],
 )
 def test_ports_that_cannot_be_right(changes, said):
@@ -282,7 +303,7 @@ def test_a_tenant_may_be_copied_with_its_at_sign(value):
         ({"verify": False}, False),
         ({"verify": "False"}, False),
         ({"verify": "/ca.pem"}, "/ca.pem"),
-        ({"verify_ssl": False}, False),
+        ({"verify": "off"}, False),
     ],
 )
 def test_verification_is_on_unless_switched_off(extra, verify):
@@ -292,9 +313,11 @@ def test_verification_is_on_unless_switched_off(extra, verify):
 @pytest.mark.parametrize(
     ("extra", "proxies"),
     [
-        ({"proxy": "http://p:1"}, {"http": "http://p:1", "https": "http://p:1"}),
+        ({"proxies": "http://p:1"}, {"http": "http://p:1", "https": "http://p:1"}),
+        ({"proxies": "p:1"}, {"http": "http://p:1", "https": "http://p:1"}),
+        ({"proxies": '{"https": "http://p:1"}'}, {"https": "http://p:1"}),
+        ({"proxies": {"https": "http://p:1", "http": None}}, {"https": "http://p:1"}),
         ({"proxies": {"https": "http://p:1"}}, {"https": "http://p:1"}),
-        ({"proxies": ["http://p:1"]}, {}),
         ({"proxies": ""}, {}),
     ],
 )
@@ -311,13 +334,215 @@ def test_headers_are_the_four_that_aep_wants():
     }
 
 
+# -- null, empty, blank and absent mean the default; what cannot be read is a fault
+
+SET = {
+    "org_id": "ORG@AdobeOrg",
+    "sandbox_name": "dev",
+    "scopes": "openid",
+    "ims_url": "https://ims.example",
+    "access_token": "tok",
+    "tenant": "acme",
+    "timeout": 30,
+    "verify": "/ca.pem",
+    "cert": "/c.pem",
+    "proxies": {"https": "http://p:1"},
+    "trust_env": False,
+    "allow_http": True,
+}
+EVERY_OPTION = pytest.mark.parametrize("option", SET)
+ABSENT = object()
+BLANK = pytest.mark.parametrize(
+    "value", [ABSENT, None, "", " ", "\t\n"], ids=["absent", "null", "empty", "blank", "tab"]
+)
+WRONG = {"list": [], "nested list": [["x"]], "float": 0.5, "list of numbers": [0.0], "list of nulls": [None]}
+NOT_WRONG = {("scopes", "list"), ("timeout", "float")}
+
+
+def in_json(monkeypatch, extra):
+    return read_from_environment(monkeypatch, json.dumps({**BASE, "extra": extra}))
+
+
+def in_json_text(monkeypatch, extra):
+    return read_from_environment(monkeypatch, json.dumps({**BASE, "extra": json.dumps(extra)}))
+
+
+def in_uri(monkeypatch, extra):
+    """Write plain parameters, where each value is text; null is written as nothing."""
+    texts = {
+        key: value if isinstance(value, str) else json.dumps(value) for key, value in extra.items() if value is not None
+    }
+    return read_from_environment(monkeypatch, f"adobe-experience-platform://client-1:p8e-secret@/?{urlencode(texts)}")
+
+
+def in_uri_of_airflow(monkeypatch, extra):
+    return read_from_environment(monkeypatch, Connection(conn_id="x", extra=json.dumps(extra), **BASE).get_uri())
+
+
+def in_dict(_, extra):
+    return AepConnection.parse(Connection(conn_id="aep_test", extra=json.dumps(extra), **BASE))
+
+
+EVERY_WAY = pytest.mark.parametrize("read", [in_json, in_json_text, in_uri, in_uri_of_airflow, in_dict])
+
+
+def with_value(option, value):
+    """Return an extra in which an option has a value, or none; `org_id` alone has to be there."""
+    extra = {"org_id": "ORG@AdobeOrg", option: value}
+    return {key: item for key, item in extra.items() if item is not ABSENT}
+
+
+@EVERY_OPTION
+@EVERY_WAY
+@BLANK
+def test_what_is_left_empty_means_the_default(monkeypatch, option, read, value):
+    """Case 1: the form sends null for every field that nobody touched, and that switched TLS verification off."""
+    if option == "org_id":
+        with pytest.raises(AepConnectionConfigError, match="'org_id' is missing"):
+            read(monkeypatch, with_value(option, value))
+    else:
+        found = read(monkeypatch, with_value(option, value))
+        assert found == in_dict(monkeypatch, {"org_id": "ORG@AdobeOrg"})
+        assert found.verify is True
+
+
+@EVERY_OPTION
+@EVERY_WAY
+def test_what_is_set_is_read_in_every_way(monkeypatch, option, read):
+    if option == "org_id":
+        return
+    found = read(monkeypatch, with_value(option, SET[option]))
+    if option != "allow_http":
+        assert found != in_dict(monkeypatch, {"org_id": "ORG@AdobeOrg"})
+    assert found == in_dict(monkeypatch, with_value(option, SET[option]))
+
+
+@EVERY_OPTION
+@pytest.mark.parametrize("kind", [*WRONG, "object", "true", "0.0"])
+def test_a_value_of_the_wrong_type_is_a_fault_that_does_not_show_it(monkeypatch, option, kind):
+    value = {**WRONG, "object": {"secret-key": "secret-value"}, "true": True, "0.0": 0.0}[kind]
+    if (option, kind) in NOT_WRONG or (kind == "true" and option in ("verify", "trust_env", "allow_http")):
+        return
+    text = faults({option: value})
+    assert f"{option!r} is " in text
+    assert "secret-" not in text or option == "timeout"
+
+
+@pytest.mark.parametrize("option", ["verify", "trust_env", "allow_http"])
+@pytest.mark.parametrize("word", ["false", "False", " FALSE ", "no", "off", "0", "true", "Yes", "on", "1", True, False])
+def test_plain_words_switch(option, word):
+    expected = word if isinstance(word, bool) else word.strip().lower() in ("true", "yes", "on", "1")
+    host = {"host": "http://aep.example"} if option == "allow_http" else {}
+    if option == "allow_http" and not expected:
+        assert "uses http" in faults({option: word}, **host)
+    else:
+        assert getattr(parse({option: word}, **host), option, True) is expected
+
+
+@pytest.mark.parametrize("value", [[], {}, 0.0, 0, 1, ["false"], {"verify": False}])
+def test_only_false_and_plain_words_for_it_switch_verification_off(value):
+    assert "extra 'verify' is neither true nor false nor text" in faults({"verify": value})
+
+
+@pytest.mark.parametrize("field", ["host", "schema", "login", "password", "port"])
+@pytest.mark.parametrize("value", [None, "", " ", 0])
+def test_standard_fields_left_empty(field, value):
+    if (field == "port") == isinstance(value, str) or (value == 0 and field != "port" and value is not None):
+        return
+    changes = {} if value is None and field == "port" else {field: value}
+    if field in ("login", "password"):
+        assert f"{field.title()} is empty" in faults(**changes)
+    else:
+        assert parse(**changes) == parse()
+
+
+@pytest.mark.parametrize("text", ["[]", "7", '"text"', "true", "{", "nonsense", "[" * 100_000, '{"a": 1}x'])
+def test_an_extra_that_is_no_object_is_a_fault(text):
+    made = SimpleNamespace(**BASE, conn_id="x", host=None, schema=None, port=None, extra=text)
+    with pytest.raises(AepConnectionConfigError, match="Extra is not a JSON object"):
+        AepConnection.parse(made)
+
+
+@pytest.mark.parametrize("text", [None, "", " ", "null", "{}"])
+def test_an_extra_that_is_not_there_lacks_the_organization_only(text):
+    made = SimpleNamespace(**BASE, conn_id="x", host=None, schema=None, port=None, extra=text)
+    with pytest.raises(AepConnectionConfigError) as caught:
+        AepConnection.parse(made)
+    assert str(caught.value).count("\n") == 1
+    assert "'org_id' is missing" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "proxies",
+    [
+        "socks5://p:1",
+        "ftp://p",
+        "http://",
+        "http://p:x",
+        "two words",
+        {"no_proxy": "x"},
+        {"https": 7},
+        {"https": False},
+        "{]",
+    ],
+)
+def test_proxies_that_cannot_be_used_are_a_fault(proxies):
+    assert "extra 'proxies' is not usable" in faults({"proxies": proxies}) or "not a JSON object" in faults(
+        {"proxies": proxies}
+    )
+
+
+@pytest.mark.parametrize("cert", ["/c.pem", ["/c.pem"], ["/c.pem", "/k.pem"]])
+def test_a_client_certificate_is_a_path_or_two(cert):
+    assert parse({"cert": cert}).cert == (tuple(cert) if len(cert) == 2 else "/c.pem")
+
+
+@pytest.mark.parametrize("cert", [["", "/k"], ["/c", None], ["/a", "/b", "/c"], {"a": "b"}])
+def test_another_form_of_a_client_certificate_is_a_fault(cert):
+    assert "extra 'cert' is not a path" in faults({"cert": cert})
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.255.0.9",
+        "::1",
+        "localhost",
+        "LocalHost.",
+        "127.1",
+        "0x7f.0.0.1",
+        "2130706433",
+        "017700000001",
+        "::ffff:127.0.0.1",
+        "::ffff:7f00:1",
+        "0:0:0:0:0:0:0:1",
+    ],
+)
+def test_loopback_in_every_form(host):
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "128.0.0.1", "localhost.evil.example", "127.0.0.1.evil.example", "::ffff:10.0.0.1", "evil.localhost", "2"],
+)
+def test_what_is_not_loopback(host):
+    assert not is_loopback(host)
+
+
+def test_the_proxies_passwords_are_secrets_too():
+    read = parse({"access_token": "tok", "proxies": {"https": "http://user:proxypw@proxy"}})
+    assert read.secrets == ("p8e-secret", "tok", "proxypw")
+
+
 # -- the forms in which Airflow keeps connections
 
 
 def read_from_environment(monkeypatch, value):
     monkeypatch.setenv("AIRFLOW_CONN_AEP_TEST", value)
     found = Connection.get("aep_test")
-    return AepConnection.parse(found, found.extra_dejson)
+    return AepConnection.parse(found)
 
 
 @pytest.mark.parametrize("extra_as", [dict, json.dumps], ids=["object", "text"])

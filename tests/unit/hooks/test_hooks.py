@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+from contextlib import nullcontext
 
 import pytest
 from airflow.sdk import BaseHook
@@ -21,7 +22,6 @@ from adobe_experience_platform.errors import (
     AepRequestError,
     AepTransientError,
 )
-from adobe_experience_platform.hooks import wire
 from adobe_experience_platform.hooks.async_hook import AdobeExperiencePlatformAsyncHook
 from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
 from include.aep_simulator.faults import FaultSpec
@@ -383,7 +383,7 @@ def test_no_answer_in_time_is_an_error(aep, connect, make, monkeypatch):
 
 
 def test_an_answer_without_end_is_cut_off(aep, hook, monkeypatch):
-    monkeypatch.setattr(wire, "MAX_BODY", 10_000)
+    monkeypatch.setattr(transport, "MAX_BODY", 10_000)
     aep.fault("body", JOBS, body=json.dumps({"records": ["x" * 20_000]}), times=None)
     with pytest.raises(AepTransientError, match="larger than 10000 bytes"):
         hook.call(export_jobs())
@@ -507,12 +507,43 @@ def test_a_proxy_of_the_environment_is_used_if_it_is_trusted(aep, connect, make,
     auth.keep(Sync().hook.settings, auth.Token("tok", float("inf")))
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(transport, "ATTEMPTS", 1)
     with tiny_server() as (url, seen):
         monkeypatch.setenv("http_proxy", url)
-        connect({"trust_env": trust, "access_token": "given-token"})
-        make().call(endpoints.destination_flows())
-    assert [path.partition("?")[0] for _, path, _ in seen] == ([aep.url + FLOWS] if trust else [])
-    assert len(aep.requests(FLOWS)) == (0 if trust else 1)
+        connect({"trust_env": trust, "access_token": "given-token", "allow_http": True}, host="http://aep.invalid")
+        with nullcontext() if trust else pytest.raises(AepTransientError, match="host not found"):
+            make().call(endpoints.destination_flows())
+    assert [path.partition("?")[0] for _, path, _ in seen] == (["http://aep.invalid" + FLOWS] if trust else [])
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.9.8.7",
+        "localhost",
+        "LOCALHOST.",
+        "127.1",
+        "2130706433",
+        "0x7f.1",
+        "0177.0.0.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+    ],
+)
+def test_loopback_never_goes_through_a_proxy_of_the_environment(connect, make, monkeypatch, host):
+    """Case 10: secret and token would go to the proxy in clear."""
+    monkeypatch.setattr(transport, "ATTEMPTS", 1)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with tiny_server() as (proxy, seen):
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy)
+        connect({"access_token": "given-token"}, host=f"http://{host}:{closed_port()}")
+        with pytest.raises(AepTransientError, match="failed"):
+            make().call(endpoints.destination_flows())
+    assert seen == []
 
 
 def test_a_host_that_the_environment_exempts_needs_no_proxy(aep, hook, monkeypatch):
@@ -572,7 +603,7 @@ def test_the_test_button_says_where_it_is_connected_to(connect):
         ({"extra": {"sandbox_name": "nowhere"}}, "sandbox not found: nowhere"),
         ({"extra": {"org_id": "OTHER@AdobeOrg"}}, "check extra 'org_id'"),
         ({"extra": {"access_token": "made-up"}}, "enter a new extra 'access_token'"),
-        ({"conn_type": "http"}, "has type 'http'"),
+        ({"conn_type": "http"}, "There is no connection 'aep_test'"),
         ({"login": "", "password": ""}, "Login is empty"),
         ({"host": "http://aep.example"}, "use https"),
     ],
