@@ -172,7 +172,8 @@ class AdobeExperiencePlatformAsyncHook:
                     check_size(body)
                 return replace(begun, body=bytes(body))
         except Exception as error:  # noqa: BLE001 - what libraries raise for strange bytes has no common base
-            raise failure(error, settings, leaving, begun) from None
+            problem = failure(error, settings, leaving, begun)
+        raise problem  # not above: a library's error holds the request, token and all
 
 
 def _advance(step: Callable[[Any], Any], value: object) -> tuple[Any, Any]:

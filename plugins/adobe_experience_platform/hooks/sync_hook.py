@@ -197,9 +197,10 @@ class AdobeExperiencePlatformHook(HttpHook):
                     check_size(body)
                 return replace(begun, body=bytes(body))
         except Exception as error:  # noqa: BLE001 - what libraries raise for strange bytes has no common base
-            raise failure(error, settings, leaving, begun) from None
+            problem = failure(error, settings, leaving, begun)
         finally:
             departure.reset(context)
+        raise problem  # not above: a library's error holds the request, token and all
 
     def test_connection(self) -> tuple[bool, str]:
         """Mint a token and list the destination flows, for the form's *Test* button; somebody waits for the answer."""
