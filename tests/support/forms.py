@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
@@ -80,6 +81,23 @@ class ConnectionForm:
         self.dialog.get_by_role("button", name="Extra Fields", exact=True).click()
         for name, value in values.items():
             fill(self.dialog, name, value)
+
+    def touch(self, names: Iterable[str], *, typing: bool) -> None:
+        """Click into fields of our own and leave them as they were.
+
+        :param typing: whether something is typed first, and cleared.
+        """
+        for name in names:
+            group = self.dialog.get_by_role("group").filter(
+                has=self.page.get_by_text(re.compile(rf"^{re.escape(name)}$"))
+            )
+            box = group.get_by_role("textbox").or_(group.get_by_role("spinbutton")).last
+            box.click()
+            if typing:
+                self.page.keyboard.type("7")
+                self.page.keyboard.press("ControlOrMeta+A")
+                self.page.keyboard.press("Delete")
+            self.page.keyboard.press("Tab")
 
     def save(self) -> None:
         """Save, and wait until the list shows it."""

@@ -3,19 +3,54 @@
 from __future__ import annotations
 
 import base64
+import html
+import json
 import traceback
+import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from urllib.parse import quote, quote_plus
 
 
 def forms_of(secret: str) -> set[str]:
-    """Return what a secret may look like: as it is, quoted for a URL or a form, in base64."""
-    return {secret, quote(secret, safe=""), quote_plus(secret), base64.b64encode(secret.encode()).decode().rstrip("=")}
+    """Return what a secret may look like in text, in lower case.
+
+    As it is, quoted for a URL or a form, in base64 at three offsets, in hex, escaped for JSON, Python, HTML, in UTF-16.
+    """
+    forms = {secret, quote(secret, safe=""), quote_plus(secret), quote(quote(secret, safe=""), safe="")}
+    for raw in (secret.encode(), secret.encode("utf-16-le")):
+        forms |= {
+            raw.hex(),
+            raw.hex(" "),
+            "".join(f"%{byte:02x}" for byte in raw),
+            "".join(f"\\x{byte:02x}" for byte in raw),
+        }
+        for offset, first in enumerate((0, 2, 3)):
+            packed = base64.b64encode(bytes(offset) + raw).decode().rstrip("=")[first:-1]
+            forms |= {packed, packed.replace("+", "-").replace("/", "_")}
+    forms |= {json.dumps(secret)[1:-1], "\0".join(secret), html.escape(secret), secret.replace("/", "\\/")}
+    for pattern in ("\\u{:04x}", "&#{};", "&#x{:x};"):
+        forms.add("".join(pattern.format(ord(char)) for char in secret))
+        forms.add("".join(char if char.isalnum() else pattern.format(ord(char)) for char in secret))
+    return {form.lower() for form in forms}
 
 
-def leaks(text: str, secrets: Iterable[str]) -> list[str]:
-    """Return the secrets that a text holds, in any form."""
-    return [secret for secret in secrets if any(form in text for form in forms_of(secret))]
+def leaks(content: str | bytes, secrets: Iterable[str]) -> list[str]:
+    """Return the secrets that a text holds, in any form; bytes are unpacked where they hold gzip or zlib."""
+    parts = [content] if isinstance(content, str) else [part.decode("latin-1") for part in _unpacked(content)]
+    texts = [part.lower() for part in parts]
+    return [secret for secret in secrets if any(form in text for form in forms_of(secret) for text in texts)]
+
+
+def _unpacked(content: bytes) -> Iterator[bytes]:
+    """Yield bytes, and what is packed in them."""
+    yield content
+    for magic in (b"\x1f\x8b\x08", b"x\x9c", b"x\xda"):
+        at = content.find(magic)
+        while at >= 0:
+            with suppress(zlib.error):
+                yield zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(content[at:], 50_000_000)
+            at = content.find(magic, at + 1)
 
 
 def told_by(error: BaseException) -> str:

@@ -19,7 +19,7 @@ _UNSEEN = re.compile(r"[^!-~]+")
 
 def blot(text: str, secrets: Iterable[str]) -> str:
     """Return the begin of a text without secrets; one that hides a secret in an encoding is withheld as a whole."""
-    text = text[:_LONGEST]
+    text, secrets = text[:_LONGEST], [secret for secret in secrets if secret]
     for secret in secrets:
         text = re.sub(re.escape(secret), "***", text, flags=re.IGNORECASE)
     hidden = {_squeezed(version) for version in _decoded(text)}
@@ -30,6 +30,7 @@ def blot(text: str, secrets: Iterable[str]) -> str:
 def _decoded(text: str) -> Iterator[str]:
     """Yield a text and what it says with its percent signs, entities and backslashes decoded, layer by layer."""
     for _ in range(_ROUNDS):
+        text = _UNSEEN.sub("", text)
         yield text
         text = _ESCAPE.sub(_character, unquote(html.unescape(text)))
 
@@ -39,8 +40,8 @@ def _character(escape: re.Match[str]) -> str:
 
 
 def _squeezed(text: str) -> str:
-    """Return what can be seen of a text, without case: UTF-16 read as bytes has a NUL beside each letter."""
-    return _UNSEEN.sub("", text).lower()
+    """Return what can be seen of a text, without case and backslashes: UTF-16 read as bytes is full of NULs."""
+    return _UNSEEN.sub("", text).replace("\\", "").lower()
 
 
 @lru_cache(maxsize=32)

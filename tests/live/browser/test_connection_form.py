@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from adobe_experience_platform.aep import endpoints, transport
+from adobe_experience_platform.errors import AepTransientError
+from adobe_experience_platform.provider_info import get_provider_info
 from tests.support.aep import SEED, LocalAep
+from tests.support.certificates import write_certificate
 from tests.support.forms import ConnectionForm
+from tests.support.hooks import Async, Sync
+from tests.support.sockets import raw_server
 from tools.airflow_client import AirflowClient
 
 # What is changed in a connection that works → what *Test* says.
@@ -91,3 +99,39 @@ def test_says_what_is_wrong(
         assert other == what or text not in page.content(), other
     assert "mistyped-secret" not in page.content()
     assert account["password"] not in page.content()
+
+
+@pytest.mark.parametrize("how", ["untouched", "typed and cleared", "clicked and left"])
+def test_fields_that_are_left_empty_keep_their_defaults_and_tls_is_verified(
+    how: str, page: Page, client: AirflowClient, conn_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow sends null for every field that nobody touched; a null `verify` once let any server have the secret."""
+    monkeypatch.setattr(transport, "ATTEMPTS", 1)
+    kinds = get_provider_info()["connection-types"][0]["conn-fields"]
+    left = [field["label"] for field in kinds.values() if field["schema"]["type"] != "boolean"]
+    context = write_certificate(tmp_path / "nobody-trusts.pem", "127.0.0.9")
+    with raw_server(lambda send: None, context) as server:
+        form = ConnectionForm(page, conn_id)
+        form.standard(Host=server.url, Port="0", Client_ID="client-1", Client_secret="p8e-secret")
+        form.own_fields({"IMS organization id": "ORG@AdobeOrg", "IMS URL": server.url})
+        if how != "untouched":
+            wanted = [label for label in left if label not in ("IMS organization id", "IMS URL")]
+            form.touch(wanted, typing=how.startswith("typed"))
+        form.save()
+
+        stored = client.connection(conn_id)
+        assert stored is not None
+        extra = json.loads(stored["extra"])
+        assert extra["org_id"] == "ORG@AdobeOrg"
+        assert extra.get("verify", "absent") in (None, "", "absent"), extra
+        value = {"conn_type": stored["conn_type"], "host": stored["host"], "login": stored["login"], "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_AEP_TEST", json.dumps({**value, "password": "p8e-secret"}))
+        for kind in (Sync, Async):
+            hook = kind()
+            with pytest.raises(AepTransientError, match="the TLS certificate was not accepted"):
+                hook.call(endpoints.destination_flows())
+            settings = hook.hook.settings if kind is Sync else hook.runner.run(hook.hook.settings())
+            assert (settings.verify, settings.sandbox_name, settings.timeout) == (True, "prod", 60.0)
+            assert (settings.access_token, settings.tenant, settings.proxies) == ("", "", {})
+            hook.close()
+    assert server.received == b"", "something was sent to a server that nobody trusts"
