@@ -88,9 +88,7 @@ class ConnectionForm:
         :param typing: whether something is typed first, and cleared.
         """
         for name in names:
-            group = self.dialog.get_by_role("group").filter(
-                has=self.page.get_by_text(re.compile(rf"^{re.escape(name)}$"))
-            )
+            group = _field(self.dialog, name)
             box = group.get_by_role("textbox").or_(group.get_by_role("spinbutton")).last
             box.click()
             if typing:
@@ -112,8 +110,12 @@ class ConnectionForm:
 
 def fill(dialog: Locator, name: str, value: str) -> None:
     """Fill in a text field whose title stands beside it without being its label."""
-    group = dialog.get_by_role("group").filter(has=dialog.page.get_by_text(re.compile(rf"^{re.escape(name)}\s*\*?$")))
-    group.get_by_role("textbox").last.fill(value)
+    _field(dialog, name).get_by_role("textbox").last.fill(value)
+
+
+def _field(dialog: Locator, name: str) -> Locator:
+    title = dialog.page.get_by_text(re.compile(rf"^{re.escape(name)}\s*\*?$"))
+    return dialog.get_by_role("group").filter(has=title)
 
 
 def as_json(value: object) -> str:

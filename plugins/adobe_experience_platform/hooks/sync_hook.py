@@ -102,8 +102,7 @@ class AdobeExperiencePlatformHook(HttpHook):
         self._base_url_initialized = True
         session.trust_env = False  # proxies and authorities of the environment: see wire.py
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        if self.settings.verify is not True or self.settings.cert:
-            tls(self.settings)  # says in time that a file cannot be read
+        tls(self.settings)  # says in time that a file cannot be read
         # requests would look at a Location that it is not to follow, and read all of that answer.
         session.get_redirect_target = lambda _: None  # type: ignore[method-assign, assignment, misc]
         if self.adapter is None:

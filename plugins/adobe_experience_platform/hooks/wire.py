@@ -7,6 +7,8 @@ import pathlib
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -85,19 +87,27 @@ def tls(settings: AepConnection) -> ssl.SSLContext | bool:
     verify = authorities(settings)
     if verify is True and settings.cert is None:
         return True
+    cert = (settings.cert,) if isinstance(settings.cert, str) else settings.cert or ()
     try:
-        path = verify if isinstance(verify, str) else None
-        folder = path is not None and pathlib.Path(path).is_dir()
-        context = ssl.create_default_context(cafile=None if folder else path, capath=path if folder else None)
-        if verify is False:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        if settings.cert is not None:
-            context.load_cert_chain(*((settings.cert,) if isinstance(settings.cert, str) else settings.cert))
+        files = [path for path in (verify, *cert) if isinstance(path, str)]
+        return _context(verify, cert, tuple(Path(path).stat().st_mtime_ns for path in files))
     except (OSError, ValueError):
         raise AepConnectionConfigError(
             f"Connection {settings.conn_id!r} cannot be used: extra 'verify' or 'cert' names a file that cannot be "
             "read as a certificate"
         ) from None
+
+
+@lru_cache(maxsize=8)
+def _context(verify: bool | str, cert: tuple[str, ...], _: tuple[int, ...]) -> ssl.SSLContext:
+    """Read the files, which takes long enough to be noticed on an event loop; again when they have changed."""
+    path = verify if isinstance(verify, str) else None
+    folder = path is not None and Path(path).is_dir()
+    context = ssl.create_default_context(cafile=None if folder else path, capath=path if folder else None)
+    if verify is False:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if cert:
+        context.load_cert_chain(*cert)
     return context
 
 

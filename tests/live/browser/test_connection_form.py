@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,17 @@ def test_says_what_is_wrong(
     assert account["password"] not in page.content()
 
 
+def check_refused(kind: type[Sync] | type[Async]) -> None:
+    """Check that a hook has all defaults, and refuses the server of the connection `aep_test`."""
+    hook = kind()
+    with pytest.raises(AepTransientError, match="the TLS certificate was not accepted"):
+        hook.call(endpoints.destination_flows())
+    settings = hook.hook.settings if isinstance(hook, Sync) else hook.runner.run(hook.hook.settings())
+    assert (settings.verify, settings.sandbox_name, settings.timeout) == (True, "prod", 60.0)
+    assert (settings.access_token, settings.tenant, settings.proxies) == ("", "", {})
+    hook.close()
+
+
 @pytest.mark.parametrize("how", ["untouched", "typed and cleared", "clicked and left"])
 def test_fields_that_are_left_empty_keep_their_defaults_and_tls_is_verified(
     how: str, page: Page, client: AirflowClient, conn_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -126,12 +138,7 @@ def test_fields_that_are_left_empty_keep_their_defaults_and_tls_is_verified(
         assert extra.get("verify", "absent") in (None, "", "absent"), extra
         value = {"conn_type": stored["conn_type"], "host": stored["host"], "login": stored["login"], "extra": extra}
         monkeypatch.setenv("AIRFLOW_CONN_AEP_TEST", json.dumps({**value, "password": "p8e-secret"}))
-        for kind in (Sync, Async):
-            hook = kind()
-            with pytest.raises(AepTransientError, match="the TLS certificate was not accepted"):
-                hook.call(endpoints.destination_flows())
-            settings = hook.hook.settings if kind is Sync else hook.runner.run(hook.hook.settings())
-            assert (settings.verify, settings.sandbox_name, settings.timeout) == (True, "prod", 60.0)
-            assert (settings.access_token, settings.tenant, settings.proxies) == ("", "", {})
-            hook.close()
+        with ThreadPoolExecutor(1) as elsewhere:  # this thread runs the browser's event loop
+            for kind in (Sync, Async):
+                elsewhere.submit(check_refused, kind).result()
     assert server.received == b"", "something was sent to a server that nobody trusts"
