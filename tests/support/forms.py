@@ -89,8 +89,10 @@ class ConnectionForm:
         """
         for name in names:
             group = _field(self.dialog, name)
-            box = group.get_by_role("textbox").or_(group.get_by_role("spinbutton")).last
-            box.click()
+            editor = group.locator(".monaco-editor .view-lines")
+            editor.or_(group.get_by_role("spinbutton")).or_(group.get_by_role("textbox")).filter(
+                visible=True
+            ).first.click()
             if typing:
                 self.page.keyboard.type("7")
                 self.page.keyboard.press("ControlOrMeta+A")

@@ -104,13 +104,13 @@ class AdobeExperiencePlatformAsyncHook:
             try:
                 if isinstance(effect, transport.Send):
                     result = await self._send(effect)
-                elif isinstance(effect, transport.Sleep):
-                    metrics.count(metrics.RETRIES, connection_tags(self.aep_conn_id, self._settings))
-                    await asyncio.sleep(effect.seconds)
                 elif isinstance(effect, transport.NeedToken):
                     result = await self._token(effect.refused)
                 elif isinstance(effect, transport.NeedConnection):
                     result = await self.settings()
+                else:  # Sleep
+                    metrics.count(metrics.RETRIES, connection_tags(self.aep_conn_id, self._settings))
+                    await asyncio.sleep(effect.seconds)
             except (AepError, transport.TransportError) as error:
                 effect, value = _advance(effects.throw, error)
             else:

@@ -128,13 +128,13 @@ class AdobeExperiencePlatformHook(HttpHook):
                     result: object = None
                     if isinstance(effect, transport.Send):
                         result = self._send(effect)
-                    elif isinstance(effect, transport.Sleep):
-                        metrics.count(metrics.RETRIES, connection_tags(self.aep_conn_id, self._settings))
-                        time.sleep(effect.seconds)
                     elif isinstance(effect, transport.NeedToken):
                         result = self._token(effect.refused)
                     elif isinstance(effect, transport.NeedConnection):
                         result = self.settings
+                    else:  # Sleep
+                        metrics.count(metrics.RETRIES, connection_tags(self.aep_conn_id, self._settings))
+                        time.sleep(effect.seconds)
                 except (AepError, transport.TransportError) as error:
                     effect = effects.throw(error)
                 else:

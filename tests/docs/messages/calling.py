@@ -20,10 +20,6 @@ from .stage import Stage, produces
 @produces("There is no connection")
 def a_connection_that_is_not_there(stage: Stage) -> None:
     stage.fails(lambda: AdobeExperiencePlatformHook("aep_nowhere").settings)
-
-
-@produces("There is no connection")
-def a_connection_of_another_type(stage: Stage) -> None:
     stage.connect(conn_type="http")
     stage.fails(stage.asks)
 
@@ -71,6 +67,8 @@ def an_extra_that_cannot_be_read(stage: Stage) -> None:
 
 @produces("The environment's proxy for")
 def a_proxy_of_the_environment_that_cannot_be_used(stage: Stage) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        stage.monkeypatch.delenv(name, raising=False)
     stage.monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:9")
     stage.connect({"access_token": "given"}, host="https://aep.invalid")
     stage.fails(stage.asks)
