@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from adobe_experience_platform.errors import Conflict
 
@@ -57,6 +58,11 @@ class AnswerReading:
     request_id: str = ""
     retry_after: float | None = None
     conflict: Conflict | None = None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What an error takes from it."""
+        return {name: getattr(self, name) for name in ("status", "code", "text", "request_id", "retry_after")}
 
 
 def classify(

@@ -125,22 +125,10 @@ def _seconds(expires_in: object) -> float:
 
 def refused(verdict: AnswerReading) -> AepAuthError:
     """Turn IMS's refusal into an error; its ``error`` field decides, not the HTTP status."""
-    return AepAuthError(
-        CALL,
-        status=verdict.status,
-        code=verdict.code,
-        text=verdict.text,
-        request_id=verdict.request_id,
-        advice=_ADVICE.get(verdict.code) or _other_advice(verdict.code),
-    )
+    known = "check the credential in the Adobe Developer Console" if speaks_like_ims(verdict.code) else ELSEWHERE
+    return AepAuthError(CALL, advice=_ADVICE.get(verdict.code, known), **verdict.fields)
 
 
 def speaks_like_ims(code: str) -> bool:
     """Whether a refusal's code is one of OAuth's words; AEP's own codes have digits, other servers send none."""
     return bool(_OAUTH_CODE.fullmatch(code))
-
-
-def _other_advice(code: str) -> str:
-    if not speaks_like_ims(code):
-        return ELSEWHERE
-    return "check the credential in the Adobe Developer Console"

@@ -324,13 +324,11 @@ class _Extra:
     def cert(self) -> str | tuple[str, str] | None:
         """Read the path of a client certificate, or a pair of paths: certificate and key."""
         value = self.given("cert")
-        paths = value if isinstance(value, list) else [value]
-        if value is None:
-            return None
-        if not all(isinstance(path, str) and path.strip() for path in paths) or len(paths) not in (1, 2):
+        given = value if isinstance(value, list) else [value]
+        paths = [path for path in given if isinstance(path, str) and path.strip()]
+        if value is not None and (len(paths) != len(given) or len(paths) not in (1, 2)):
             self.fault("cert", "is not a path: enter that of a client certificate, or [certificate, key]")
-            return None
-        return (paths[0], paths[1]) if len(paths) == 2 else str(paths[0])
+        return (paths[0], paths[1]) if len(paths) == 2 else paths[0] if paths else None
 
     def proxies(self) -> dict[str, str]:
         """Read one proxy for everything, or an object ``{"https": proxy, "http": proxy}``."""

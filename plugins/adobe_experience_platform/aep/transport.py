@@ -1,8 +1,7 @@
 """How a request is carried: retries, token renewal, redirects and limits, as a pure state machine.
 
-:func:`exchange` is a generator of effects (send this, sleep that long, give me a token); the two hooks
-in :mod:`.hook` perform them with requests and aiohttp. So both follow the same rules, which any test
-can explore without a socket.
+:func:`exchange` is a generator of effects (send this, sleep that long, give me a token); the hooks perform them with
+requests and aiohttp. So both follow the same rules, which any test can explore without a socket.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import json
 import random
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from adobe_experience_platform.errors import (
@@ -137,7 +136,7 @@ def exchange(connection: AepConnection, request: Request, attempts: int | None =
     """
     attempt, redirects, renewed = 1, 0, False
     attempts = attempts or ATTEMPTS
-    token = yield from _token(None)
+    token: str = yield NeedToken()
     url = connection.base_url + request.path
     while True:
         secrets = (*connection.secrets, token)
@@ -163,16 +162,11 @@ def exchange(connection: AepConnection, request: Request, attempts: int | None =
             if redirects > MAX_REDIRECTS:
                 raise AepRequestError(request.name, status=received.status, text="too many redirects", advice=_BETWEEN)
             continue
-        verdict = classify(
-            received.status, received.headers, received.body, activation=request.is_activation, secrets=secrets
-        )
-        if verdict.kind is AnswerKind.OK:
-            data = _json_object(received.body)
-            if not isinstance(data, str):
-                return Response(data, verdict.request_id)
-            verdict = replace(verdict, text=data)
+        verdict, data = _read(received, secrets, activation=request.is_activation)
+        if data is not None:
+            return Response(data, verdict.request_id)
         if verdict.kind is AnswerKind.RENEW_TOKEN and not renewed:
-            token, renewed = (yield from _token(token)), True
+            token, renewed = (yield NeedToken(token)), True
             continue
         failure = _error(request, verdict)
         pause = max(backoff(attempt), min(verdict.retry_after or 0.0, LONGEST_SLEEP + 1))
@@ -201,12 +195,9 @@ def mint(connection: AepConnection, attempts: int | None = None) -> Mint:
                 **_partial_response(error, connection.secrets),
             )
         else:
-            verdict = classify(received.status, received.headers, received.body, secrets=connection.secrets)
-            if verdict.kind is AnswerKind.OK:
-                data = _json_object(received.body)
-                if not isinstance(data, str):
-                    return auth.read_token(data, verdict.request_id)
-                verdict = replace(verdict, text=data)
+            verdict, data = _read(received, connection.secrets)
+            if data is not None:
+                return auth.read_token(data, verdict.request_id)
             if verdict.kind not in (AnswerKind.RETRY, AnswerKind.OK):
                 raise auth.refused(verdict)
             failure = _transient(auth.CALL, verdict, auth.ELSEWHERE)
@@ -229,19 +220,24 @@ def backoff(attempt: int) -> float:
     return random.uniform(0.1, min(BACKOFF_LAST, BACKOFF_FIRST * 2.0 ** (attempt - 1)))  # noqa: S311 - jitter
 
 
-def _token(refused: str | None) -> Generator[NeedToken, Any, str]:
-    token: str = yield NeedToken(refused)
-    return token
+def _read(
+    received: Received, secrets: tuple[str, ...], *, activation: bool = False
+) -> tuple[AnswerReading, Mapping[str, object] | None]:
+    """Return what an answer means and the JSON object in its body, None where there is none: the reading says why."""
+    verdict = classify(received.status, received.headers, received.body, activation=activation, secrets=secrets)
+    if verdict.kind is not AnswerKind.OK:
+        return verdict, None
+    data = _json_object(received.body)
+    return (replace(verdict, text=data), None) if isinstance(data, str) else (verdict, data)
 
 
 def _json_object(body: bytes) -> Mapping[str, object] | str:
-    """Return the JSON object in a body, or why there is none."""
     if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_VALUES:
         return f"the body holds more than {MAX_VALUES:,} values"
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
-        return "the body is not a JSON object"
+        data = None
     if not isinstance(data, dict):
         return "the body is not a JSON object"
     if any(isinstance(value, list) and len(value) > MAX_ITEMS for value in data.values()):
@@ -291,56 +287,36 @@ def _no_answer(
     return AepTransientError(request.name, text=text, advice=advice, **known)
 
 
-class _PartialResponse(TypedDict, total=False):
-    status: int
-    request_id: str
-
-
-def _partial_response(error: TransportError, secrets: tuple[str, ...]) -> _PartialResponse:
+def _partial_response(error: TransportError, secrets: tuple[str, ...]) -> dict[str, Any]:
     """Return what is known of an answer that never came to its end."""
-    if error.begun is None:
-        return {}
-    return {"status": error.begun.status, "request_id": request_id_of(error.begun.headers, secrets)}
+    begun = error.begun
+    return {"status": begun.status, "request_id": request_id_of(begun.headers, secrets)} if begun else {}
 
 
 def _transient(call: str, verdict: AnswerReading, not_json: str = "") -> AepTransientError:
-    return AepTransientError(
-        call,
-        status=verdict.status,
-        code=verdict.code,
-        text=verdict.text,
-        request_id=verdict.request_id,
-        retry_after=verdict.retry_after,
-        advice=(not_json or _BETWEEN)
-        if verdict.kind is AnswerKind.OK
-        else "AEP is busy or has a problem; the call is retried",
-    )
+    unreadable = verdict.kind is AnswerKind.OK
+    advice = not_json or _BETWEEN if unreadable else "AEP is busy or has a problem; the call is retried"
+    return AepTransientError(call, advice=advice, **verdict.fields)
 
 
 def _error(request: Request, verdict: AnswerReading) -> AepCallError:
     """Turn a verdict other than success into the error that says what may be done."""
-    fields: dict[str, object] = {
-        "status": verdict.status,
-        "code": verdict.code,
-        "text": verdict.text,
-        "request_id": verdict.request_id,
-        "retry_after": verdict.retry_after,
-    }
+    fields = verdict.fields
     if verdict.kind is AnswerKind.CONFLICT and verdict.conflict is not None:
         return AepConflictError(request.name, verdict.conflict, **fields, advice="wait for that run to end")
     if verdict.kind is AnswerKind.NOT_READY:
-        return AepNotReadyError(request.name, **fields, advice="this is retried later")  # type: ignore[arg-type]
+        return AepNotReadyError(request.name, **fields, advice="this is retried later")
     if request.is_activation and verdict.kind in (AnswerKind.UNKNOWN, AnswerKind.OK):
         fields["advice"] = _LOOK
-        return AepLostAnswerError(request.name, **fields)  # type: ignore[arg-type]
+        return AepLostAnswerError(request.name, **fields)
     if verdict.kind in (AnswerKind.RETRY, AnswerKind.OK):
         return _transient(request.name, verdict)
     fields["advice"] = _advice(verdict)
     if verdict.status in (401, 403):
-        return AepAuthError(request.name, **fields)  # type: ignore[arg-type]
+        return AepAuthError(request.name, **fields)
     if verdict.status == 404 or verdict.code.endswith("-404") or verdict.code in ("1439-400",):
-        return AepNotFoundError(request.name, **fields)  # type: ignore[arg-type]
-    return AepRequestError(request.name, **fields)  # type: ignore[arg-type]
+        return AepNotFoundError(request.name, **fields)
+    return AepRequestError(request.name, **fields)
 
 
 _BETWEEN = "if this persists, check what sits between Airflow and AEP, such as a proxy"

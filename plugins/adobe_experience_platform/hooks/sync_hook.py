@@ -104,7 +104,7 @@ class AdobeExperiencePlatformHook(HttpHook):
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         tls(self.settings)  # says in time that a file cannot be read
         # requests would look at a Location that it is not to follow, and read all of that answer.
-        session.get_redirect_target = lambda _: None  # type: ignore[method-assign, assignment, misc]
+        session.get_redirect_target = lambda _: None  # type: ignore[method-assign, assignment]
         if self.adapter is None:
             # One for each session: a shared one would share its kept-alive connections too.
             adapter = TimedAdapter(getattr(self.keep_alive_adapter, "socket_options", None))

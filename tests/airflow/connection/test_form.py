@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHoo
 from adobe_experience_platform.provider_info import get_provider_info
 
 SCHEMAS = Path(airflow.__file__).parent
-NOT_IN_THE_FORM = {"cert", "trust_env", "verify_ssl", "proxy"}
+NOT_IN_THE_FORM = {"cert", "trust_env"}
 """For few; they are entered as JSON."""
 
 
@@ -77,5 +78,5 @@ def test_the_form_offers_what_the_connection_reads(form: dict[str, Any]) -> None
 
     for name in [*form["extra_fields"], *NOT_IN_THE_FORM]:
         assert f'"{name}"' in source, f"{name} is read by nobody"
-    read = {part.split('"')[1] for part in source.split("extra.get(")[1:]}
+    read = set(re.findall(r'(?:extra\.(?:text|flag)|self\.given)\("(\w+)"', source))
     assert read == {*form["extra_fields"], *NOT_IN_THE_FORM}
