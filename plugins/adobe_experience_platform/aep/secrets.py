@@ -7,7 +7,7 @@ import html
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from urllib.parse import unquote
+from urllib.parse import quote, quote_plus, unquote
 
 WITHHELD = "(withheld: it repeats a secret)"
 _LONGEST = 10_000
@@ -21,7 +21,12 @@ def blot(text: str, secrets: Iterable[str]) -> str:
     """Return the begin of a text without secrets; one that hides a secret in an encoding is withheld as a whole."""
     text, secrets = text[:_LONGEST], [secret for secret in secrets if secret]
     for secret in secrets:
-        text = re.sub(re.escape(secret), "***", text, flags=re.IGNORECASE)
+        for form in (
+            secret,
+            quote(secret.encode(errors="replace"), safe=""),
+            quote_plus(secret.encode(errors="replace")),
+        ):
+            text = re.sub(re.escape(form), "***", text, flags=re.IGNORECASE)
     hidden = {_squeezed(version) for version in _decoded(text)}
     found = any(piece in version for secret in secrets for piece in _pieces(secret) for version in hidden)
     return WITHHELD if found else text
