@@ -91,88 +91,117 @@ def activation_pipeline(
     if unknown := sorted(set(settings) - set(SETTINGS)):
         raise TypeError(f"activation_pipeline() has no argument {', '.join(unknown)}")
     group = ActivationTaskGroup(group_id=group_id, prefix_group_id=prefix_group_id)
-    # A DAG of somebody's own may say how its tasks are retried, for all of them.
-    outer = {**group.dag.default_args, **group.default_args}
-    # What the tasks need to reach the claims on campaign days.
-    claims: dict[str, Any] = {"inlets": [campaign_day_asset(group.dag.dag_id)]} if campaign_day else {}
-    defaults = {"retries": RETRIES, "retry_delay": RETRY_DELAY, **outer, **(default_args or {})}
+    defaults = _defaults(group, default_args)
     group.default_args = {**defaults, "on_failure_callback": callbacks(defaults, "on_failure_callback", keep_reason)}
-    told = Notices.of(notices)
-    at_end = {
-        f"on_{event}_callback": callbacks(defaults, f"on_{event}_callback", *([call] if call else []))
-        for event, call in (("success", told and told.on_success), ("failure", told and told.on_failure))
-    }
+    # With their prefixes, if any: the group may lie in another one.
+    ids = {task: str(TaskGroup.child_id(group, task)) for task in task_ids.ALL if approval or task != task_ids.APPROVE}
     with group:
-        # With their prefixes, if any: the group may lie in another one.
-        ids = {
-            task: str(TaskGroup.child_id(group, task)) for task in task_ids.ALL if approval or task != task_ids.APPROVE
-        }
+        others = [ids[task] for task in ids if task != task_ids.PLAN]
+        how: dict[str, Any] = {"check_conf": check_conf, "labels": labels, "campaign_day": campaign_day}
         plan = PlanJobsOperator(
             task_id=task_ids.PLAN,
             activation_info=activation_info,
             settings=settings,
-            check_conf=check_conf,
-            skip_on_dry_run=[ids[task] for task in ids if task != task_ids.PLAN],
-            campaign_day=campaign_day,
-            labels=labels,
+            skip_on_dry_run=others,
             deferrable=deferrable,
-            **claims,
+            **how,
+            **_claims(group, campaign_day),
         )
-        planned = cast("Any", plan.output)
-        # What plan_jobs has checked, for all others.
-        checked = {"settings": planned[xcom.SETTINGS]}
-        names = planned[xcom.NAMES]
-        wait_export = SegmentExportSensor(
-            task_id=task_ids.WAIT_EXPORT,
-            activation_info=plan.output,
-            names=names,
-            deferrable=deferrable,
-            **checked,
-        )
-        latest = LatestSegmentExportOperator(task_id=task_ids.LATEST_EXPORT, **checked)
-        activate = AdHocActivationOperator.partial(
-            task_id=task_ids.ACTIVATE,
-            names=names,
-            # Failed runs are sent again by wait_for_flow_runs, which turns red and is cleared.
-            resend_failed=False,
-            deferrable=deferrable,
-            map_index_template="{{ task.job_title }}",
-            **({"campaign_day": planned[xcom.CAMPAIGN_DAY], **claims} if campaign_day else {}),
-            **checked,
-        ).expand(job=plan.output)
-        watch = DeliveryOperator(
-            task_id=task_ids.WAIT_RUNS,
-            jobs=plan.output,
-            submit_task_id=ids[task_ids.ACTIVATE],
-            names=names,
-            deferrable=deferrable,
-            # Watches what was submitted although a job was refused; does not run if there is no plan.
-            trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
-            **checked,
-        )
-        report = DeliveryReportOperator(
-            task_id=task_ids.REPORT,
-            plan_task_id=ids[task_ids.PLAN],
-            submit_task_id=ids[task_ids.ACTIVATE],
-            watch_task_id=ids[task_ids.WAIT_RUNS],
-            approve_task_id=ids.get(task_ids.APPROVE),
-            export_task_id=ids[task_ids.LATEST_EXPORT],
-            task_ids=[ids[task] for task in ids if task != task_ids.REPORT],
-            # Always runs, and turns red itself if any task is red: a green leaf would hide the failure.
-            trigger_rule=TriggerRule.ALL_DONE,
-            outlets=delivery_outlets(group.dag.dag_id, activation_info) if emit_assets else [],
-            **at_end,
-        )
-        wait_export >> latest >> activate >> watch >> report
-        plan >> report
+        first, last = _delivery(group, plan, ids, campaign_day, deferrable=deferrable)
+        outlets = delivery_outlets(group.dag.dag_id, activation_info) if emit_assets else []
+        [plan, last] >> _report(ids, outlets, _at_end(defaults, notices))
         if approval:
-            approve = ApproveDeliveryOperator(
-                task_id=task_ids.APPROVE,
-                jobs=plan.output,
-                names=names,
-                title=group.dag.dag_display_name,
-                approval=approval if isinstance(approval, Approval) else None,
-                **checked,
-            )
-            plan >> approve >> wait_export
+            plan >> _approve(group, plan, approval) >> first
     return group
+
+
+def _defaults(group: TaskGroup, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the tasks' default arguments. A DAG of somebody's own may say how its tasks are retried, for all of them."""
+    outer = {**group.dag.default_args, **group.default_args}
+    return {"retries": RETRIES, "retry_delay": RETRY_DELAY, **outer, **(given or {})}
+
+
+def _at_end(defaults: Mapping[str, Any], notices: Notices | Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the callbacks of the report, which tell people how the delivery ended."""
+    notice = Notices.of(notices)
+    return {
+        f"on_{event}_callback": callbacks(defaults, f"on_{event}_callback", *([call] if call else []))
+        for event, call in (("success", notice and notice.on_success), ("failure", notice and notice.on_failure))
+    }
+
+
+def _report(ids: Mapping[str, str], outlets: Sequence[Any], at_end: Mapping[str, Any]) -> DeliveryReportOperator:
+    return DeliveryReportOperator(
+        task_id=task_ids.REPORT,
+        plan_task_id=ids[task_ids.PLAN],
+        submit_task_id=ids[task_ids.ACTIVATE],
+        watch_task_id=ids[task_ids.WAIT_RUNS],
+        approve_task_id=ids.get(task_ids.APPROVE),
+        export_task_id=ids[task_ids.LATEST_EXPORT],
+        task_ids=[ids[task] for task in ids if task != task_ids.REPORT],
+        # Always runs, and turns red itself if any task is red: a green leaf would hide the failure.
+        trigger_rule=TriggerRule.ALL_DONE,
+        outlets=outlets,
+        **at_end,
+    )
+
+
+def _approve(group: TaskGroup, plan: PlanJobsOperator, approval: Approval | bool) -> ApproveDeliveryOperator:
+    return ApproveDeliveryOperator(
+        task_id=task_ids.APPROVE,
+        jobs=plan.output,
+        title=group.dag.dag_display_name,
+        approval=approval if isinstance(approval, Approval) else None,
+        **_of_plan(plan),
+    )
+
+
+def _claims(group: TaskGroup, campaign_day: CampaignDay | None) -> dict[str, Any]:
+    """Return what a task needs to reach the claims on campaign days."""
+    return {"inlets": [campaign_day_asset(group.dag.dag_id)]} if campaign_day else {}
+
+
+def _of_plan(plan: PlanJobsOperator) -> dict[str, Any]:
+    """Return what ``plan_jobs`` has checked and looked up, for all others."""
+    planned = cast("Any", plan.output)
+    return {"settings": planned[xcom.SETTINGS], "names": planned[xcom.NAMES]}
+
+
+def _delivery(
+    group: TaskGroup,
+    plan: PlanJobsOperator,
+    ids: Mapping[str, str],
+    campaign_day: CampaignDay | None,
+    *,
+    deferrable: bool,
+) -> tuple[BaseOperator, BaseOperator]:
+    """Make the tasks that deliver; return the first and the last of them.
+
+    :param ids: task → its id with the group's prefix.
+    """
+    planned = _of_plan(plan)
+    gates = [ids[task] for task in (task_ids.APPROVE, task_ids.WAIT_EXPORT, task_ids.LATEST_EXPORT) if task in ids]
+    sending: dict[str, Any] = {"gate_task_ids": gates, "deferrable": deferrable, **planned}
+    if campaign_day:
+        sending |= {"campaign_day": cast("Any", plan.output)[xcom.CAMPAIGN_DAY], **_claims(group, campaign_day)}
+    wait_export = SegmentExportSensor(
+        task_id=task_ids.WAIT_EXPORT, activation_info=plan.output, deferrable=deferrable, **planned
+    )
+    latest = LatestSegmentExportOperator(task_id=task_ids.LATEST_EXPORT, settings=planned["settings"])
+    activate = AdHocActivationOperator.partial(
+        task_id=task_ids.ACTIVATE,
+        # Failed runs are sent again by wait_for_flow_runs, which turns red and is cleared.
+        resend_failed=False,
+        map_index_template="{{ task.job_title }}",
+        **sending,
+    ).expand(job=plan.output)
+    watch = DeliveryOperator(
+        task_id=task_ids.WAIT_RUNS,
+        jobs=plan.output,
+        submit_task_id=ids[task_ids.ACTIVATE],
+        # Watches what was submitted although a job was refused; does not run if there is no plan.
+        trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
+        **sending,
+    )
+    wait_export >> latest >> activate >> watch
+    return wait_export, watch

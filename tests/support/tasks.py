@@ -42,8 +42,10 @@ class TaskInstance:
     def xcom_pull(self, task_ids: str | None = None, key: str = "return_value", map_indexes: Any = None) -> Any:
         return self.xcoms.get((task_ids, key))
 
-    def get_task_states(self, **_: Any) -> dict[str, dict[str, str]]:
-        return {self.run_id: self.states}
+    def get_task_states(self, *, task_ids: list[str], **_: Any) -> dict[str, dict[str, str]]:
+        states = {self.task_id: "running", **self.states}
+        wanted = {task: state for task, state in states.items() if {task, task.rpartition("_")[0]} & set(task_ids)}
+        return {self.run_id: wanted}
 
 
 class Context(dict[str, Any]):

@@ -54,12 +54,14 @@ class Holder:
     :param export_id: the export that started it, "" if none did.
     :param sent: whether it has begun to send.
     :param state: the run's state in Airflow, "" if unknown.
+    :param since: when it took the day, or began to send.
     """
 
     run_id: str
     export_id: str
     sent: bool
     state: str = ""
+    since: dt.datetime | None = None
 
     @property
     def name(self) -> str:
@@ -124,9 +126,17 @@ class CampaignDay(Terms):
         """Return the campaign day of a moment (aware time)."""
         return moment.astimezone(self.zone).date()
 
-    def at(self, day: dt.date, clock: dt.time) -> dt.datetime:
-        """Return a time of a campaign day (UTC)."""
-        return clock_time(day, clock, self.timezone)
+    def window(self, day: dt.date) -> tuple[dt.datetime | None, dt.datetime | None]:
+        """Return when a day's deliveries may begin, and until when (UTC).
+
+        Where summer time skips the opening, the window stays open as long as usual, or for an hour.
+        """
+        opens, closes = (clock and clock_time(day, clock, self.timezone) for clock in (self.not_before, self.not_after))
+        if self.not_before and self.not_after and opens and closes:
+            length = dt.datetime.combine(day, self.not_after) - dt.datetime.combine(day, self.not_before)
+            if opens.astimezone(self.zone).time() != self.not_before:
+                closes = max(closes, opens + min(length, dt.timedelta(hours=1)))
+        return opens, closes
 
     def starts_or_ends(self, day: dt.date) -> str:
         """Return why a day is none of the campaign's, "" if it is one."""
@@ -173,9 +183,10 @@ class CampaignDay(Terms):
             return DayDecision(
                 DayAction.TOO_LATE, f"{day} is over, and what started this run is {_hours(now - moment)} old", day
             )
-        if self.not_after and now > self.at(day, self.not_after):
+        opens, closes = self.window(day)
+        if closes and now > closes:
             return DayDecision(DayAction.TOO_LATE, f"it is later than {self.not_after:%H:%M} (not_after) of {day}", day)
-        if self.not_before and now < (opens := self.at(day, self.not_before)):
+        if opens and now < opens:
             return DayDecision(
                 DayAction.WAIT, f"nothing is sent before {self.not_before:%H:%M} (not_before) of {day}", day, opens
             )
@@ -192,7 +203,7 @@ class CampaignDay(Terms):
                 f"no run has begun to deliver for {day}: no segment export has started one by {self.due:%H:%M}",
                 day,
             )
-        if holder.state not in ("failed", ""):
+        if holder.state not in ("failed", "") and (holder.sent or holder.state != "success"):
             return DayDecision(DayAction.SKIP, f"nothing is overdue: {day} belongs to the run {_named(holder)}", day)
         return DayDecision(
             DayAction.TOO_LATE, f"the delivery of {day} is not complete: see the run {_named(holder)}", day

@@ -93,9 +93,9 @@ def deliveries(number: int) -> str:
     return f"{number:,} deliver{'y' if number == 1 else 'ies'}"
 
 
-def ended_well(number: int) -> str:
+def all_succeeded(number: int) -> str:
     """Return the last line of a wait that needs nobody's attention."""
-    return "The delivery ended well" if number == 1 else f"All {deliveries(number)} ended well"
+    return "The delivery succeeded" if number == 1 else f"All {deliveries(number)} succeeded"
 
 
 def summarize(results: Iterable[Result]) -> dict[str, int]:

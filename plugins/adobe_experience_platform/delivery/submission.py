@@ -51,7 +51,7 @@ class Submission:
     :param names: id → name, to show names beside ids.
     :param conflicted: told how many pairs AEP refuses because another run for them is in progress.
     :param export_id: version 1: the export to send; None takes the newest that succeeded.
-    :param gate: raises where nothing may be sent (any more); asked before every send.
+    :param gate: called directly before a send; raises where this pass must not send.
     :param clocks: seconds; by them alone the first byte is allowed or held back.
     :param grows: whether pairs may join the record later, as those of a repair do.
     :param stopped: once true, nothing is sent any more: the process was told to end.
@@ -96,6 +96,11 @@ class Submission:
     def missing(self) -> list[Pair]:
         """Pairs without a run."""
         return self.record.missing
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether AEP may have started runs for the missing pairs that are not known here."""
+        return self.record.intent is not None
 
     def begin(self, *, resend_failed: bool) -> Call[None]:
         """Start an attempt; after a person's clear, failed runs are set aside to be sent again.
@@ -223,8 +228,7 @@ class Submission:
         )
 
     def _send(self) -> Call[WaitFor | None]:
-        """Pass the gates, write the intent, POST once, record the answer: the one place that sends."""
-        self.gate()
+        """Pass the gate, write the intent, POST once, record the answer: the one place that sends."""
         busy, export_id = yield from exports.to_deliver(
             self.now(), self.max_export_age_hours, api_version=self.api_version, export_id=self.export_id
         )
@@ -238,6 +242,7 @@ class Submission:
         marks = {pair: kept.get(pair) or fresh[pair.flow_id] for pair in pairs}
         intent = Intent(uuid.uuid4().hex, self.now().isoformat(timespec="seconds"), marks)
         lease = Lease(self.clocks, self.stopped)
+        self.gate()
 
         def before_bytes() -> None:
             if self.record.intent is not intent:

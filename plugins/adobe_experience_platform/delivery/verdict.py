@@ -74,16 +74,23 @@ class Outcomes:
         self.bad = [item for item in results if item["status"] not in delivered]
         self.empty = [item for item in (*self.good, *self.partly) if item["records_exported"] == 0]
 
+    @property
+    def is_unsent(self) -> bool:
+        """Whether no pair was sent, for all that is known."""
+        return not (self.good or self.partly) and all(item["status"] == NOT_SENT for item in self.bad)
+
 
 @dataclass(frozen=True, slots=True)
 class RedRun:
     """What is known of a red run besides the results of its pairs.
 
     :param failed_tasks: the tasks that failed themselves, in the order of the run.
-    :param plan_failed: whether there is no plan, because the task that makes it failed.
+    :param plan_failed: whether the task that plans failed, so that this attempt sent nothing.
     :param overdue: whether the plan failed because no delivery had begun in time.
     :param refused: whether a person said no, or nobody answered in time.
     :param why: who said no, and what they wrote.
+    :param sent_before: whether an earlier attempt may have sent something although no result says so.
+    :param marked: tasks that did not fail, though pairs that they answer for were not delivered.
     """
 
     failed_tasks: Sequence[str] = ()
@@ -91,13 +98,15 @@ class RedRun:
     overdue: bool = False
     refused: bool = False
     why: str = ""
+    sent_before: bool = False
+    marked: Sequence[str] = ()
 
 
 def judge(results: Sequence[Result], red: RedRun | None = None) -> Verdict:
     """Say what a run came to.
 
     :param results: of every planned pair.
-    :param red: None if every task of the delivery has succeeded.
+    :param red: None if every task of the delivery has succeeded and every pair was delivered.
     """
     found = Outcomes(results)
     state = _state_of(found, red)
@@ -105,7 +114,7 @@ def judge(results: Sequence[Result], red: RedRun | None = None) -> Verdict:
         state=state.value,
         label=state.label,
         headline=_headline(state, found, results, red),
-        advice=[*_advice(state, found), *([EMPTY_ADVICE] if found.empty else [])],
+        advice=[*_advice(state, found, red), *([EMPTY_ADVICE] if found.empty else [])],
         failed_tasks=list(red.failed_tasks) if red else [],
     )
 
@@ -128,29 +137,30 @@ def message_of(verdict: Verdict) -> str:
 def advice_for(results: Sequence[Result]) -> list[str]:
     """Say what a person can do about pairs that were not delivered, or only partly."""
     statuses = {item["status"] for item in results}
+    if UNKNOWN in statuses:  # clearing would send again what AEP does not list: a person has to look first
+        statuses -= {RunStatus.FAILED.value, NOT_SENT}
     return [text for causes, text in _ADVICE if statuses & causes]
 
 
-_ADVICE: Sequence[tuple[frozenset[str], str]] = (
+_LOOK_UP = (
+    "First look up in AEP what became of the unknown deliveries. If they were delivered, start a new run with only "
+    "what was not. Otherwise clear the failed tasks: that sends what failed, was not sent or is not found in AEP."
+)
+_CLEAR = (
+    "Clear the failed tasks of this run to send again exactly what failed or was not sent; what was delivered is never "
+    "sent twice."
+)
+_ADVICE: Sequence[tuple[set[str], str]] = (
+    ({UNKNOWN}, _LOOK_UP),
+    ({RunStatus.FAILED.value, NOT_SENT}, _CLEAR),
     (
-        frozenset({RunStatus.FAILED.value, NOT_SENT}),
-        (
-            "Clear the failed tasks of this run to send again exactly what failed or was not sent; what was delivered "
-            "is never sent twice."
-        ),
-    ),
-    (
-        frozenset({RunStatus.PARTIAL_SUCCESS.value}),
+        {RunStatus.PARTIAL_SUCCESS.value},
         "Partly delivered audiences are not sent again by this run: start a new run if they should be.",
     ),
     (
-        frozenset({RunStatus.IN_PROGRESS.value}),
-        (
-            "What is in progress did not end within activation_timeout_minutes and goes on in AEP: clear the failed "
-            "tasks to keep watching it."
-        ),
+        {RunStatus.IN_PROGRESS.value},
+        "What is in progress goes on in AEP: clear the failed tasks to keep watching it.",
     ),
-    (frozenset({UNKNOWN}), "Look up in AEP what became of the unknown deliveries before you send them again."),
 )
 EMPTY_ADVICE = "Check the size of the empty audiences in AEP: nobody was in them when the delivered snapshot was taken."
 
@@ -166,10 +176,10 @@ def _state_of(found: Outcomes, red: RedRun | None) -> VerdictState:
         return VerdictState.LATE
     if red.refused:
         return VerdictState.NOT_APPROVED
+    if red.plan_failed and found.is_unsent:
+        return VerdictState.PLAN_FAILED
     if found.bad or found.partly:
         return VerdictState.INCOMPLETE
-    if not found.good and red.plan_failed:
-        return VerdictState.PLAN_FAILED
     return VerdictState.TASK_FAILED
 
 
@@ -187,34 +197,37 @@ def _headline(state: VerdictState, found: Outcomes, results: Sequence[Result], r
         return "there was nothing to deliver"
     if state is VerdictState.LATE:
         return "no delivery has begun in time"
-    if state is VerdictState.PLAN_FAILED:
-        return "nothing was sent"
-    if state is VerdictState.NOT_APPROVED:
-        # After a clear, a run may be refused that has delivered before.
-        unsent = all(item["status"] == NOT_SENT for item in results)
-        said = "nothing was sent" if unsent else f"{len(found.bad):,} of {number} did not succeed"
-        return f"{said}: {red.why}" if red and red.why else said
-    if state is VerdictState.TASK_FAILED:
-        return f"{number} succeeded, but a task of the run failed" if results else "a task of the run failed"
     if found.bad:
         more = f", {len(found.partly):,} only partly" if found.partly else ""
-        return f"{len(found.bad):,} of {number} did not succeed{more}"
-    return f"{len(found.partly):,} of {number} reached the destination only partly"
+        said = f"{len(found.bad):,} of {number} did not succeed{more}"
+    elif state is VerdictState.INCOMPLETE:
+        said = f"{len(found.partly):,} of {number} reached the destination only partly"
+    else:
+        said = f"{number} succeeded" if results else "a task of the run failed"
+    if red is None or not (red.plan_failed or red.refused):
+        return f"{said}, but a task of the run failed" if results and state is VerdictState.TASK_FAILED else said
+    if found.is_unsent:
+        said = "this attempt sent nothing" if red.sent_before else "nothing was sent"
+    elif red.plan_failed:
+        said = f"this attempt sent nothing; before it, {said}"
+    return f"{said}: {red.why}" if red.why else said
 
 
-def _advice(state: VerdictState, found: Outcomes) -> list[str]:
-    match state:
-        case VerdictState.PLAN_FAILED | VerdictState.LATE:
-            return [
-                "The input of a run cannot be changed: if it is at fault, start a new run.",
-                "Otherwise remove the cause, then clear the failed tasks.",
-            ]
-        case VerdictState.NOT_APPROVED:
-            return ["Clear the failed tasks to be asked again; otherwise there is nothing to do."]
-        case VerdictState.INCOMPLETE:
-            return advice_for([*found.bad, *found.partly])
-        case VerdictState.TASK_FAILED:
-            return ["Look at the log of the failed task; clear it if it should run again."]
-        case VerdictState.PARTLY:
-            return ["Look in AEP why records failed. A new run delivers the whole audience again."]
-    return []
+def _advice(state: VerdictState, found: Outcomes, red: RedRun | None) -> list[str]:
+    if state is VerdictState.PARTLY:
+        return ["Look in AEP why records failed. A new run delivers the whole audience again."]
+    if red is None:
+        return []
+    advice = []
+    if state is VerdictState.NOT_APPROVED:
+        advice.append("Clear the failed tasks to be asked again; otherwise there is nothing to do.")
+    if not found.is_unsent or state is VerdictState.INCOMPLETE:
+        advice += advice_for([*found.bad, *found.partly])
+    if red.plan_failed:
+        rest = " with only what is not delivered yet" if red.sent_before or not found.is_unsent else ""
+        advice.append(f"The input of a run cannot be changed. If it is wrong, start a new run{rest}.")
+        advice.append("Otherwise fix the cause, then clear the failed tasks.")
+    if red.marked:
+        named = " and ".join(red.marked)
+        advice.append(f"Clear {named} too, with the tasks that follow: not all was done there, although it is green.")
+    return advice or ["Read the log of the failed task. Clear it to run it again."]

@@ -104,14 +104,17 @@ class Report(TypedDict):
     verdict: Verdict
 
 
-def submission_note(submission: Submission) -> SubmissionNote:
-    """Return what later tasks are told of a submission."""
+def submission_note(submission: Submission, *, is_sending: bool = False) -> SubmissionNote:
+    """Return what later tasks are told of a submission.
+
+    :param is_sending: whether it may send at any moment from now on.
+    """
     return SubmissionNote(
         v=SUBMISSION_VERSION,
         job=submission.job.number,
         orders=[list(item) for item in submission.activations],
         missing=[list(pair) for pair in submission.missing],
-        missing_is=UNKNOWN if submission.record.intent is not None else NOT_SENT,
+        missing_is=UNKNOWN if is_sending or submission.is_doubtful else NOT_SENT,
     )
 
 

@@ -11,7 +11,7 @@ from adobe_experience_platform.delivery import KEY, MAX_PAIRS_PER_JOB, Job, OnCo
 from adobe_experience_platform.errors import AepInputError
 
 from .base import Resolvable, TaskStore, read_event
-from .campaign_gate import require_day
+from .gates import require_gates
 from .links import DestinationLink
 from .notes import NotedStore, note_attempt
 from .retry import AEP_RETRY_POLICY
@@ -46,8 +46,8 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
     :param activation_timeout_minutes: with ``wait_for_completion``: how long, minutes; default 180. (templated)
     :param resend_failed: after a person clears the task, send again what failed in AEP; default True.
     :param names: id → name, to show names beside ids; optional. (templated)
-    :param campaign_day: the XCom ``campaign_day`` of ``plan_jobs``: its claim is looked at once more before the first
-        activation is sent; optional. (templated)
+    :param campaign_day: the XCom ``campaign_day`` of ``plan_jobs``; optional. (templated)
+    :param gate_task_ids: tasks that must have succeeded before anything is sent; default none.
     :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
 
     Returns ``[{"flow_id", "audience_id", "run_id", "adopted"}, …]``; with ``wait_for_completion`` what
@@ -95,6 +95,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         names: Any = None,
         settings: Any = None,
         campaign_day: Any = None,
+        gate_task_ids: Sequence[str] = (),
         deferrable: bool = True,
         retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
@@ -117,6 +118,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         self.names = names
         self.settings = settings
         self.campaign_day = campaign_day
+        self.gate_task_ids = gate_task_ids
         self.deferrable = deferrable
 
     @property
@@ -165,10 +167,16 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
                 _push(context, submission)
 
         is_own_list = self.settings is None and context["ti"].map_index != -1
+
+        def gate() -> None:
+            # First the note: whoever marks this task from now on is not told that nothing was sent.
+            _push(context, submission, is_sending=True)
+            require_gates(context, self.gate_task_ids, self.campaign_day)
+
         submission = Submission(
             job=job,
             store=NotedStore(context, job.pairs, after_set, movable=is_own_list),
-            gate=lambda: require_day(context, self.campaign_day),
+            gate=gate,
             stopped=lambda: self._is_killed,
             max_tries=context["ti"].max_tries,
             api_version=self.options.api_version,
@@ -193,5 +201,6 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         return replace(job, aliases=self.hook.call(aliases_of(job.pairs)))
 
 
-def _push(context: Context, submission: Submission) -> None:
-    context["ti"].xcom_push(key=xcom.SUBMISSION, value=xcom.submission_note(submission))
+def _push(context: Context, submission: Submission, *, is_sending: bool = False) -> None:
+    note = xcom.submission_note(submission, is_sending=is_sending)
+    context["ti"].xcom_push(key=xcom.SUBMISSION, value=note)

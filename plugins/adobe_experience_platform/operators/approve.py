@@ -14,6 +14,7 @@ from adobe_experience_platform.aep import FlowRun, Pair, RunStatus, count, endpo
 from adobe_experience_platform.delivery import Approval, Job, checked_settings, names_of, xcom
 from adobe_experience_platform.errors import AepError
 
+from .base import is_cleared, now
 from .retry import AEP_RETRY_POLICY
 from .tables import markdown, table
 
@@ -94,13 +95,13 @@ class ApproveDeliveryOperator(HITLOperator):
     def _refuse(self, context: Context, who: str, why: str) -> None:
         context["ti"].xcom_push(key=xcom.APPROVAL, value={**self._decision(False, who), "why": why})
         raise AirflowFailException(
-            f"Nothing was sent: {why}. To be asked again, clear the failed tasks of this run; otherwise nothing needs "
-            "to be done."
+            f"{'This attempt sent nothing' if is_cleared(context) else 'Nothing was sent'}: {why}. To be asked again, "
+            "clear the failed tasks of this run; otherwise there is nothing to do."
         )
 
     @staticmethod
     def _decision(approved: bool, who: str) -> dict[str, Any]:
-        return {"approved": approved, "by": who, "at": dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds")}
+        return {"approved": approved, "by": who, "at": now().isoformat(timespec="seconds")}
 
     def _question(self, jobs: Sequence[Job]) -> str:
         """Say in Markdown what will be delivered, with names and what was delivered last."""
@@ -139,7 +140,7 @@ class ApproveDeliveryOperator(HITLOperator):
         """Say by when an answer has to come, if there is such a time."""
         if self.response_timeout is None:
             return ""
-        return f", until {dt.datetime.now(tz=dt.UTC) + self.response_timeout:%Y-%m-%d %H:%M} UTC"
+        return f", until {now() + self.response_timeout:%Y-%m-%d %H:%M} UTC"
 
     def _runs(self, hook: AdobeExperiencePlatformHook, flow_id: str) -> list[FlowRun] | None:
         """Return the newest runs of a flow (one page), None if AEP does not tell: that is no reason not to ask."""

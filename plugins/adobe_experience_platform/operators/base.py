@@ -11,6 +11,7 @@ from airflow.sdk import BaseOperator, conf
 from airflow.sdk.api.datamodels._generated import TaskInstanceState
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
 from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, AirflowSkipException
+from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from adobe_experience_platform.aep import destination_url, one_line, short_repr
 from adobe_experience_platform.delivery import DeliverySettings, checked_settings, xcom
@@ -64,8 +65,6 @@ class TaskStore:
 
     def set(self, key: str, value: dict[str, object]) -> None:
         """Store a value for as long as the run exists."""
-        from airflow.sdk.execution_time.context import NEVER_EXPIRE
-
         self._store.set(key, value, retention=NEVER_EXPIRE)
         if self._after_set is not None:
             self._after_set(key, value)
@@ -97,7 +96,7 @@ class AepTask(BaseOperator):
     def hook(self) -> AdobeExperiencePlatformHook:
         """The hook, made when first needed."""
         if self._hook is None:
-            from adobe_experience_platform.hooks import AdobeExperiencePlatformHook
+            from adobe_experience_platform.hooks import AdobeExperiencePlatformHook  # load time: a quarter of a second
 
             self._hook = AdobeExperiencePlatformHook(self.options.aep_conn_id, self.options.sandbox_name)
         return self._hook
@@ -181,6 +180,11 @@ def keep_reason(context: Context) -> None:
     if error is not None:
         text = str(error) if isinstance(error, AepError | AirflowException) else type(error).__name__
         context["ti"].xcom_push(key=xcom.REASON, value=one_line(text, 1000))
+
+
+def is_cleared(context: Context) -> bool:
+    """Whether a person has cleared anything of this run: it may have sent something before, and somebody looks on."""
+    return bool(getattr(context["dag_run"], "clear_number", 0))
 
 
 def now() -> dt.datetime:

@@ -2,8 +2,7 @@
 
 The claims of a DAG are kept in the state store of an asset of its own (``aep_campaign_day/<dag id>``): they outlive
 restarts, retries and clears, and people see them in the UI and over the REST API. Airflow's store has no "write if
-unchanged", so a claim is looked at again directly before the first activation: with ``max_active_runs`` above 1 two
-runs could otherwise take one day.
+unchanged", so a claim is read again directly before it is taken, and directly before each activation.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from adobe_experience_platform.delivery import CampaignDay, DayAction, DayDecisi
 from adobe_experience_platform.errors import AepCampaignDayError
 from adobe_experience_platform.triggers import campaign_day_asset
 
-from .base import TaskStore, WaitTimeoutError, now
+from .base import TaskStore, WaitTimeoutError, is_cleared, now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -52,18 +51,11 @@ class Claims:
         found = [entry for entry in self._days().values() if export_id and entry.get("export_id") == export_id]
         return self._holder(found[-1]) if found else None
 
-    def take(self, day: dt.date, export_id: str) -> None:
-        """Make a day this run's."""
-        days = self._days()
-        entry = {"run_id": self._ti.run_id, "export_id": export_id, "at": now().isoformat(), "sent": False}
-        kept = sorted({**days, day.isoformat(): entry}.items())[-DAYS_KEPT:]
-        self._store.set(self._name, {"days": dict(kept)})
-
-    def mark_sent(self, day: dt.date) -> None:
-        """Note that this run begins to send: from now on the day stays its own."""
-        days = self._days()
-        days[day.isoformat()]["sent"] = True
-        self._store.set(self._name, {"days": days})
+    def take(self, day: dt.date, export_id: str, *, sent: bool) -> None:
+        """Make a day this run's; once it sends, the day stays its own."""
+        entry = {"run_id": self._ti.run_id, "export_id": export_id, "at": now().isoformat(), "sent": sent}
+        others = sorted((key, kept) for key, kept in self._days().items() if key != day.isoformat())
+        self._store.set(self._name, {"days": dict(sorted([*others[1 - DAYS_KEPT :], (day.isoformat(), entry)]))})
 
     def _days(self) -> dict[str, dict[str, Any]]:
         stored = self._store.get(self._name)
@@ -73,7 +65,8 @@ class Claims:
     def _holder(self, entry: Mapping[str, Any]) -> Holder:
         run_id = str(entry.get("run_id", ""))
         state = "running" if run_id == self._ti.run_id else self._state(run_id)
-        return Holder(run_id, str(entry.get("export_id", "")), bool(entry.get("sent")), state)
+        since = _moment(entry.get("at"))
+        return Holder(run_id, str(entry.get("export_id", "")), bool(entry.get("sent")), state, since)
 
     def _state(self, run_id: str) -> str:
         """Return a run's state, "" when it is gone."""
@@ -103,78 +96,81 @@ class DayGate:
         self._manual = self._type not in STARTED_BY_AIRFLOW
         self._export_id = ""
         self._moment = self._read_moment()
-        self._holder = self._claims.of(rules.day_of(self._moment))
-        self.verdict = self._judge()
 
-    def require(self) -> DayDecision:
-        """Return what this run does; it fails where a delivery would be lost in silence.
+    def decide(self) -> DayDecision:
+        """Read the claim and return what this run does; it fails where a delivery would be lost in silence.
 
         :raises AepCampaignDayError: the check on a delivery finds none.
         :raises AepDeadlineError: the run was to deliver, but failed, or did not begin, until it was too late.
         """
+        self._holder = self._claims.of(self._rules.day_of(self._moment))
+        self.decision = self._judge()
         if self._is_check:
-            if self.verdict.act is DayAction.TOO_LATE:
-                self._tell(overdue=True)
-                raise AepCampaignDayError(f"OVERDUE: {self.verdict.reason}.")
-            return self.verdict
+            if self.decision.act is DayAction.TOO_LATE:
+                self._note(overdue=True)
+                raise AepCampaignDayError(f"OVERDUE: {self.decision.reason}.")
+            return self.decision
         store = TaskStore(self._context)
         # A schedule promises a delivery from the start; an export of days ago promises none.
         was_to_deliver = isinstance(store.get(JUDGED), dict) or self._type == "scheduled"
-        if self.verdict.act is DayAction.TOO_LATE and was_to_deliver:
-            if not _cleared(self._run):
+        if self.decision.act is DayAction.TOO_LATE and was_to_deliver:
+            if not is_cleared(self._context):
                 raise WaitTimeoutError(
-                    f"This run was to deliver {self.verdict.day} and has not come to it in time: "
-                    f"{self.verdict.reason}. Nothing was sent. Clear this run to deliver all the same."
+                    f"This run should have delivered {self.decision.day} but is too late: {self.decision.reason}. "
+                    "Nothing was sent. To deliver anyway, clear this run."
                 )
-            self._log.warning("A person has cleared this run, so it delivers although %s", self.verdict.reason)
-            self.verdict = DayDecision(DayAction.DELIVER, "a person has cleared this run", self.verdict.day)
-        elif self.verdict.act in (DayAction.DELIVER, DayAction.WAIT) and not was_to_deliver:
-            store.set(JUDGED, {"day": self.verdict.day.isoformat()})
-        return self.verdict
+            self._log.warning("A person has cleared this run, so it delivers although %s", self.decision.reason)
+            self.decision = DayDecision(DayAction.DELIVER, "a person has cleared this run", self.decision.day)
+        elif self.decision.act in (DayAction.DELIVER, DayAction.WAIT) and not was_to_deliver:
+            store.set(JUDGED, {"day": self.decision.day.isoformat()})
+        return self.decision
 
     def skip(self) -> None:
         """Say why this run does not deliver."""
-        self._log.info("This run delivers nothing, and the tasks that follow are skipped: %s.", self.verdict.reason)
-        self._tell()
+        self._log.info("This run delivers nothing, and its other tasks are skipped: %s.", self.decision.reason)
+        self._note()
 
     def take(self) -> None:
         """Make the day this run's, and say so."""
         other = self._holder if self._holder and self._holder.run_id != self._run_id else None
+        day = self.decision.day
         if self._manual and other and other.sent:
             self._log.warning(
-                "A person has started this run, so it delivers although %s was delivered by the run %s",
-                self.verdict.day,
+                "A person has started this run, so it delivers although run %s has already delivered %s",
                 other.name,
+                day,
             )
-            self._tell(held=False)
+            self._note()
             return
         if other:
-            self._log.warning(
-                "%s belonged to the run %s, which sent nothing (%s): this run delivers it instead",
-                self.verdict.day,
-                other.name,
-                other.state or "it is gone",
-            )
+            state = other.state or "deleted"
+            self._log.warning("Run %s (%s) sent nothing for %s: this run takes over", other.name, state, day)
         if other or not self._holder:
-            self._claims.take(self.verdict.day, self._export_id)
-        self._log.info("Campaign day %s (%s): %s", self.verdict.day, self._rules.timezone, self.verdict.reason)
-        self._tell(held=True)
+            self._claims.take(day, self._export_id, sent=False)
+        self._log.info("Campaign day %s (%s): %s", day, self._rules.timezone, self.decision.reason)
+        self._note(held=True)
 
     @property
     def _is_check(self) -> bool:
         return self._rules.due is not None and self._type == "scheduled"
 
     def _judge(self) -> DayDecision:
+        day, holder = self._rules.day_of(self._moment), self._holder
         if self._manual:
-            return DayDecision(DayAction.DELIVER, "a person has started this run", self._rules.day_of(self._moment))
+            other = holder is not None and holder.run_id != self._run_id and holder.sent
+            if other and holder and holder.since and holder.since > self._moment and not is_cleared(self._context):
+                # It was queued meanwhile: who started it did not know of that delivery.
+                why = f"run {holder.name} has delivered {day} since this run was started"
+                return DayDecision(DayAction.SKIP, f"{why}; to deliver again, start another run or clear this one", day)
+            return DayDecision(DayAction.DELIVER, "a person has started this run", day)
         if self._is_check:
-            return self._rules.judge_overdue(self._moment, self._holder)
+            return self._rules.judge_overdue(self._moment, holder)
         return self._rules.judge(
             self._moment,
             now(),
             run_id=self._run_id,
             export_id=self._export_id,
-            holder=self._holder,
+            holder=holder,
             delivered=self._claims.of_export(self._export_id),
         )
 
@@ -183,84 +179,76 @@ class DayGate:
         moment: dt.datetime = self._run.run_after
         if self._type != "asset_triggered":
             return moment
-        told = [_export_of(event) for events in self._context["triggering_asset_events"].values() for event in events]
-        if not told:
+        read = [_export_of(event) for events in self._context["triggering_asset_events"].values() for event in events]
+        if not read:
             return moment
-        moment, self._export_id = max(told)
-        exports = len({export_id for _, export_id in told})
+        moment, self._export_id = max(read)
         self._log.info(
             "Started by %d event(s) of %d segment export(s); the newest is %s, which ended at %s UTC",
-            len(told),
-            exports,
+            len(read),
+            len({export_id for _, export_id in read}),
             self._export_id or "of no known export",
             f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}",
         )
         return moment
 
-    def _tell(self, *, held: bool = False, overdue: bool = False) -> None:
-        delivers = self.verdict.act is DayAction.DELIVER and not overdue
-        not_after = self._rules.not_after
-        late = self._rules.at(self.verdict.day, not_after) if not_after and not self._manual else None
-        self._context["ti"].xcom_push(
-            key=xcom.CAMPAIGN_DAY,
-            value={
-                "deliver": delivers,
-                "overdue": overdue,
-                "day": self.verdict.day.isoformat(),
-                "reason": self.verdict.reason,
-                "export_id": self._export_id,
-                "manual": self._manual,
-                "held": held,
-                "not_after": late.isoformat() if late else None,
-                "plan": self._context["ti"].task_id,
-            },
+    def _note(self, *, held: bool = False, overdue: bool = False) -> None:
+        window = self._rules.window(self.decision.day) if not self._manual else (None, None)
+        note = xcom.DayNote(
+            deliver=self.decision.act is DayAction.DELIVER and not overdue,
+            overdue=overdue,
+            day=self.decision.day.isoformat(),
+            reason=self.decision.reason,
+            export_id=self._export_id,
+            manual=self._manual,
+            held=held,
+            not_after=window[1].isoformat() if window[1] else None,
+            plan=self._context["ti"].task_id,
         )
+        self._context["ti"].xcom_push(key=xcom.CAMPAIGN_DAY, value=note)
 
 
-def require_day(context: Context, told: object) -> None:
-    """Look at the claim once more, directly before a run sends for the first time, and note that it sends.
+def hold_day(context: Context, note: object) -> None:
+    """Read the claim once more, directly before a send, and note there that this run sends.
 
-    :param told: the XCom ``campaign_day`` of the planning task; None where no rules are set.
-    :raises AepCampaignDayError: another run has taken the day meanwhile.
+    :param note: the XCom ``campaign_day`` of the planning task; None where no rules are set.
+    :raises AepCampaignDayError: another run has taken the day.
     :raises AepDeadlineError: ``not_after`` has passed while this run waited.
     """
-    if not isinstance(told, Mapping) or not told.get("held"):
+    if not isinstance(note, Mapping) or not note.get("held"):
         return
-    claims = Claims(context, str(told["plan"]))
-    day = dt.date.fromisoformat(str(told["day"]))
+    claims = Claims(context, str(note["plan"]))
+    day = dt.date.fromisoformat(str(note["day"]))
     holder = claims.of(day)
-    if holder is None or (holder.run_id == context["ti"].run_id and holder.sent):
-        return
-    if holder.run_id != context["ti"].run_id:
+    if holder is not None and holder.run_id != context["ti"].run_id:
         raise AepCampaignDayError(
-            f"Nothing was sent by this task: {day} belongs to the run {holder.name} meanwhile, and a campaign "
-            "delivers once per day. To deliver all the same, start a new run by hand."
+            f"This task sent nothing: {day} now belongs to run {holder.name}, and a campaign delivers once a day. "
+            "To deliver anyway, start a new run manually."
         )
-    late = told.get("not_after")
-    if late and now() > dt.datetime.fromisoformat(str(late)) and not _cleared(context["dag_run"]):
+    if holder is not None and holder.sent:
+        return
+    late = note.get("not_after")
+    if late and now() > dt.datetime.fromisoformat(str(late)) and not is_cleared(context):
         raise WaitTimeoutError(
-            f"Nothing was sent: while this run waited, not_after of {day} ({late}) has passed. Clear the failed tasks "
-            "to deliver all the same."
+            f"This task sent nothing: not_after of {day} ({late}) passed while it waited. To deliver anyway, clear the "
+            "failed tasks."
         )
-    claims.mark_sent(day)
+    claims.take(day, str(note["export_id"]), sent=True)
 
 
-def _cleared(run: Any) -> bool:
-    """Whether a person has cleared anything of this run: then somebody looks after it."""
-    return bool(getattr(run, "clear_number", 0))
+def _moment(text: object) -> dt.datetime | None:
+    """Read an aware time, None if it is none."""
+    try:
+        found = dt.datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo else None
 
 
 def _export_of(event: Any) -> tuple[dt.datetime, str]:
-    """Read an asset event: (end of the export, its id); one that a person made tells only when."""
+    """Read an asset event: (end of the export, its id); one that a person made has a time only."""
     extra = event.extra if isinstance(event.extra, Mapping) else {}
     payload = extra.get("payload")
-    told = payload if isinstance(payload, Mapping) else {}
-    export_id, ended = told.get("export_id"), told.get("ended_at")
-    moment = event.timestamp
-    if isinstance(ended, str):
-        try:
-            found = dt.datetime.fromisoformat(ended)
-        except ValueError:
-            found = moment
-        moment = found if found.tzinfo else moment
-    return moment, export_id if isinstance(export_id, str) else ""
+    export = payload if isinstance(payload, Mapping) else {}
+    export_id = export.get("export_id")
+    return _moment(export.get("ended_at")) or event.timestamp, export_id if isinstance(export_id, str) else ""

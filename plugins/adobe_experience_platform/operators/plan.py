@@ -23,10 +23,10 @@ from adobe_experience_platform.delivery import (
     split,
     xcom,
 )
-from adobe_experience_platform.errors import AepError, AepInputError
+from adobe_experience_platform.errors import AepError, AepInputError, AepSubmissionError
 from adobe_experience_platform.triggers import resume_pause
 
-from .base import AepTask, TaskStore, now
+from .base import AepTask, TaskStore, is_cleared, now
 from .campaign_gate import DayGate
 from .retry import AEP_RETRY_POLICY
 from .tables import folded, table
@@ -86,8 +86,12 @@ class PlanJobsOperator(AepTask):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Judge the day, validate, look up, plan."""
+        kept = self._kept(context)
+        if kept:
+            # First of all: should this try fail, the report still knows what the run is about.
+            context["ti"].xcom_push(key=xcom.RETURN_VALUE, value=[job.to_json() for job in kept])
         gate = DayGate(context, self.campaign_day, self.log) if self.campaign_day else None
-        if gate and gate.require().act in (DayAction.SKIP, DayAction.TOO_LATE):
+        if gate and gate.decide().act in (DayAction.SKIP, DayAction.TOO_LATE):
             gate.skip()
             self._skip_the_rest(context)
         self._options, setting_faults = read_settings(self.settings or {})
@@ -95,22 +99,35 @@ class PlanJobsOperator(AepTask):
         faults = [*self._conf_faults(context), *faults, *setting_faults]
         findings = self._look_up(pairs, faults)
         faults += [str(fault) for fault in findings.faults]
+        groups: list[tuple[Pair, ...]] = []
         if not any(fault.startswith("max_audiences_per_job") for fault in faults):
             try:
                 groups = split(pairs, self.options.max_audiences_per_job)
             except AepInputError as error:
                 faults += error.faults
+        if kept and not faults:
+            faults += self._changes(context, kept, pairs)
         if faults:
-            raise AepInputError(shorten(faults))
+            intro = "This attempt sent nothing." if is_cleared(context) else "Nothing was sent."
+            raise AepInputError(shorten(faults), intro=intro)
         if gate and not self.options.dry_run:
-            if gate.verdict.wait_until is not None:
-                self._wait_until(context, gate.verdict.wait_until, gate.verdict.reason)
+            # Once more: the look-ups have taken their time, and another run may have taken the day.
+            decision = gate.decide()
+            if decision.act in (DayAction.SKIP, DayAction.TOO_LATE):
+                gate.skip()
+                self._skip_the_rest(context)
+            if decision.wait_until is not None:
+                self._wait_until(context, decision.wait_until, decision.reason)
                 return self.execute(context)
             gate.take()
-        jobs = self._jobs(context, groups, findings)
+        return self._publish(context, kept or self._split(context, groups, findings), pairs, findings)
+
+    def _publish(
+        self, context: Context, jobs: Sequence[Job], pairs: Sequence[Pair], findings: Findings
+    ) -> list[dict[str, Any]]:
         names = labelled(findings.names(pairs), self.labels)
         settings = self.hook.settings
-        place = {"sandbox_name": settings.sandbox_name, "tenant": settings.tenant}
+        place = xcom.Place(sandbox_name=settings.sandbox_name, tenant=settings.tenant)
         context["ti"].xcom_push(key=xcom.SETTINGS, value=self.options.to_json())
         context["ti"].xcom_push(key=xcom.NAMES, value=names)
         context["ti"].xcom_push(key=xcom.PLACE, value=place)
@@ -125,7 +142,7 @@ class PlanJobsOperator(AepTask):
         return self.execute(context)
 
     def _wait_until(self, context: Context, until: dt.datetime, reason: str) -> None:
-        self.log.info("The plan is sound. Waiting until %s UTC: %s.", f"{until:%Y-%m-%d %H:%M}", reason)
+        self.log.info("The plan is valid. Waiting until %s UTC: %s.", f"{until:%Y-%m-%d %H:%M}", reason)
         # Not shorter: Airflow would treat the resumed task as killed.
         moment = max(until, now() + dt.timedelta(seconds=resume_pause() if self.deferrable else 0))
         self._wait(context, DateTimeTrigger(moment=moment), moment)
@@ -160,22 +177,54 @@ class PlanJobsOperator(AepTask):
                 faults.append(f"in addition, looking up the flows failed: {error}")
         return findings
 
-    def _jobs(self, context: Context, groups: Sequence[tuple[Pair, ...]], findings: Findings) -> list[Job]:
-        """Return the jobs: those kept from an earlier try of this run, or a new split."""
+    @staticmethod
+    def _kept(context: Context) -> list[Job]:
+        """Return the jobs that an earlier try of this run has planned, none if none has.
+
+        :raises AepSubmissionError: if some of them are missing; what the run has sent is not known then.
+        """
         store = TaskStore(context)
-        kept = store.get("jobs")
-        if isinstance(kept, dict):
-            stored = [store.get(f"job_{number + 1}") for number in range(int(kept["count"]))]
-            return [Job.from_json(item) for item in stored if isinstance(item, dict)]
+        plan = store.get("jobs")
+        if plan is None:
+            return []
+        try:
+            return [Job.from_json(store.get(f"job_{number + 1}")) for number in range(plan["count"])]  # type: ignore[index]
+        except (AepInputError, LookupError, TypeError):
+            raise AepSubmissionError(
+                "The plan that this run has kept is damaged, so it cannot go on. Look up in AEP what it delivered, and "
+                "start a new run with only what is missing."
+            ) from None
+
+    def _changes(self, context: Context, kept: Sequence[Job], pairs: Sequence[Pair]) -> list[str]:
+        """Return what differs from the kept plan: a run is one delivery."""
+        planned = [pair for job in kept for pair in job.pairs]
+        differing = [("added", pair) for pair in pairs if pair not in set(planned)]
+        differing += [("removed", pair) for pair in planned if pair not in set(pairs)]
+        changes = [f"audience {pair.audience_id} of flow {pair.flow_id} was {how}" for how, pair in differing]
+        plan: Any = TaskStore(context).get("jobs")
+        if plan.get("place") != self._place():
+            changes.append(f"the sandbox or the organization is another one ({self.hook.settings.sandbox_name})")
+        return [
+            f"{change} since this run was planned, and a run is one delivery: start a new run with only what is not "
+            "delivered yet"
+            for change in changes
+        ]
+
+    def _place(self) -> list[str]:
+        return [self.hook.settings.org_id, self.hook.settings.sandbox_name]
+
+    def _split(self, context: Context, groups: Sequence[tuple[Pair, ...]], findings: Findings) -> list[Job]:
+        """Make the jobs, and keep them for later tries of this run."""
         jobs = []
         for number, group in enumerate(groups, start=1):
             ids = {pair.audience_id for pair in group}
             aliases = {key: value for key, value in findings.aliases.items() if key in ids}
             jobs.append(Job(number, len(groups), group, aliases))
         if not self.options.dry_run:
+            store = TaskStore(context)
             for job in jobs:
                 store.set(f"job_{job.number}", job.to_json())
-            store.set("jobs", {"count": len(jobs)})
+            store.set("jobs", {"count": len(jobs), "place": self._place()})
         return jobs
 
     def _show(self, pairs: Sequence[Pair], jobs: Sequence[Job], names: Mapping[str, str], findings: Findings) -> None:

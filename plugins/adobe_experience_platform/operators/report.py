@@ -10,13 +10,15 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-from adobe_experience_platform.aep import one_line
+from adobe_experience_platform.aep import Pair, one_line
 from adobe_experience_platform.delivery import (
     NOT_SENT,
+    UNKNOWN,
     Job,
     Outcomes,
     RedRun,
     Result,
+    is_delivered,
     judge,
     message_of,
     submitted_only,
@@ -27,6 +29,7 @@ from adobe_experience_platform.delivery import (
 )
 from adobe_experience_platform.hooks import metrics
 
+from .gates import is_unsent
 from .lineage import fill_events, openlineage_of
 from .tables import table
 
@@ -75,7 +78,7 @@ class DeliveryReportOperator(BaseOperator):
         self.watch_task_id = watch_task_id
         self.approve_task_id = approve_task_id
         self.delivery_task_ids = list(task_ids)
-        self._shown: tuple[list[Result], Mapping[str, str]] = ([], {})
+        self._reported: tuple[list[Result], Mapping[str, str]] = ([], {})
         self.export_task_id = export_task_id
 
     def execute(self, context: Context) -> None:
@@ -87,11 +90,15 @@ class DeliveryReportOperator(BaseOperator):
         if states.get(self.plan_task_id) == "skipped":
             raise AirflowSkipException("A task before this delivery has skipped it: there is nothing to report.")
         names = ti.xcom_pull(task_ids=self.plan_task_id, key=xcom.NAMES) or {}
-        results = self._results(ti)
-        self._shown = results, names
+        results, proven = self._results(context)
+        self._reported = results, names
         summary = summarize(results)
-        failed = any(state in FAILED_STATES for state in states.values())
-        verdict = judge(results, self._red_run(ti, states) if failed else None)
+        settings = ti.xcom_pull(task_ids=self.plan_task_id, key=xcom.SETTINGS) or {}
+        accept = settings.get("on_partial_success") == "accept"
+        bad = [item for item in results if not is_delivered(item, accept_partial=accept)]
+        # A task may have been marked as successful: the pairs have the last word.
+        failed = bool(bad) or any(state in FAILED_STATES for state in states.values())
+        verdict = judge(results, self._red_run(ti, states, bad, proven=proven) if failed else None)
         self._show(results, names)
         report = xcom.Report(summary=summary, results=results, verdict=verdict)
         ti.xcom_push(key=xcom.RETURN_VALUE, value=report)
@@ -105,14 +112,17 @@ class DeliveryReportOperator(BaseOperator):
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Tell OpenLineage what was delivered, also when the run failed in part; only its provider calls this."""
-        return openlineage_of(self._shown[0], self._shown[1])
+        return openlineage_of(self._reported[0], self._reported[1])
 
-    def _red_run(self, ti: Any, states: Mapping[str, str]) -> RedRun:
+    def _red_run(self, ti: Any, states: Mapping[str, str], bad: Sequence[Result], *, proven: bool) -> RedRun:
         """Collect what explains a red run: which tasks failed, the first one first, and whether a person said no."""
         order = {task: number for number, task in enumerate(self.delivery_task_ids)}
-        failed = [task for task, state in states.items() if state == "failed"]
         # Mapped tasks come as ``activate_0``.
-        failed.sort(key=lambda task: (order.get(task, order.get(task.rsplit("_", 1)[0], 0)), task))
+        of = {task: task if task in order else task.rpartition("_")[0] for task in states}
+        failed = [task for task, state in states.items() if state == "failed"]
+        failed.sort(key=lambda task: (order.get(of[task], 0), task))
+        red = {of[task] for task, state in states.items() if state in FAILED_STATES}
+        wanted = {self.submit_task_id if item["status"] == NOT_SENT else self.watch_task_id for item in bad}
         day = ti.xcom_pull(task_ids=self.plan_task_id, key=xcom.CAMPAIGN_DAY)
         refused = self.approve_task_id is not None and states.get(self.approve_task_id) == "failed"
         decision = ti.xcom_pull(task_ids=self.approve_task_id, key=xcom.APPROVAL) if refused else None
@@ -123,6 +133,8 @@ class DeliveryReportOperator(BaseOperator):
             overdue=isinstance(day, dict) and day.get("overdue") is True,
             refused=refused,
             why=one_line(why or f"the task {self.approve_task_id} failed", 1000) if refused else "",
+            sent_before=not proven,
+            marked=sorted(wanted - red, key=lambda task: order.get(task, 0)),
         )
 
     def _measure(
@@ -144,22 +156,30 @@ class DeliveryReportOperator(BaseOperator):
         except Exception as error:  # noqa: BLE001 - a delivery must outlive trouble with its metrics
             self.log.warning("The metrics of this delivery could not be sent: %s", type(error).__name__)
 
-    def _results(self, ti: Any) -> list[Result]:
-        """Take what the watching task has kept; where it kept nothing, say what is known of the submissions."""
-        kept = ti.xcom_pull(task_ids=self.watch_task_id, key=xcom.PROGRESS)
-        results: list[Result] = list(kept.get("results", [])) if isinstance(kept, dict) else []
-        covered = {(item["flow_id"], item["audience_id"]) for item in results}
+    def _results(self, context: Context) -> tuple[list[Result], bool]:
+        """Return what the watching task has kept, else what is known of the submissions; and whether no note is lost.
+
+        Without a plan, as after a clear, what was submitted before is known all the same.
+        """
+        ti = context["ti"]
+        progress = ti.xcom_pull(task_ids=self.watch_task_id, key=xcom.PROGRESS)
         jobs = [Job.from_json(item) for item in ti.xcom_pull(task_ids=self.plan_task_id) or []]
-        orders, missing = xcom.read_submissions(ti.xcom_pull(task_ids=self.submit_task_id, key=xcom.SUBMISSION))
-        # Without a plan, as after a clear, what was submitted before is known all the same.
-        for pair in [pair for job in jobs for pair in job.pairs] or [*orders, *missing]:
-            if pair in covered:
-                continue
-            if pair in orders:
+        notes = ti.xcom_pull(task_ids=self.submit_task_id, key=xcom.SUBMISSION)
+        orders, missing = xcom.read_submissions(notes)
+        proven = is_unsent(context, self.submit_task_id, notes)
+        kept: dict[Pair, Result] = {}
+        for item in progress.get("results", []) if isinstance(progress, dict) else []:
+            pair = Pair(item["flow_id"], item["audience_id"])
+            # Of a pair without a run the notes know better, but for one that was sent again.
+            if item["run_id"] or (item["status"] == UNKNOWN and pair in orders):
+                kept[pair] = item
+        results = list(kept.values())
+        for pair in dict.fromkeys([*(pair for job in jobs for pair in job.pairs), *orders, *missing]):
+            if pair in orders and pair not in kept:
                 results.append(submitted_only(orders[pair]))
-            else:
-                results.append(without_run(pair, missing.get(pair, NOT_SENT), ""))
-        return results
+            elif pair not in kept:
+                results.append(without_run(pair, missing.get(pair, NOT_SENT if proven else UNKNOWN), ""))
+        return results, proven
 
     def _show(self, results: Sequence[Result], names: Mapping[str, str]) -> None:
         if not results:

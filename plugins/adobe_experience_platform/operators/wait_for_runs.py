@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from adobe_experience_platform.aep import Activation, Pair, RunStatus, count
@@ -14,12 +15,14 @@ from adobe_experience_platform.delivery import (
     Record,
     Result,
     Submission,
+    submitted_only,
     without_run,
     xcom,
 )
 from adobe_experience_platform.errors import AepError, AepInputError
 
 from .base import TaskStore, read_event
+from .gates import is_unsent, require_gates
 from .links import DestinationLink
 from .notes import NotedStore
 from .retry import AEP_RETRY_POLICY
@@ -30,28 +33,34 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
 
 REPAIR = "repair_{}"
+WHY = {
+    NOT_SENT: "no activation was sent or accepted for it; the first failed task says why",
+    UNKNOWN: "it is not known whether AEP started it",
+}
+SENT_AGAIN = "it was sent again after it failed, and it is not known whether AEP started it"
 
 
 class DeliveryOperator(SubmittingTask, WatchingTask):
     """Watch all flow runs of a delivery to their end; after a person's clear, send again what failed.
 
-    It runs also when some jobs were refused, so that the others are watched. It is the task that turns
-    red when AEP fails a run, so it is the one that "clear only failed" clears: it then submits exactly
-    the failed pairs again, by the same protocol and with a record of its own, and watches them too.
-    The submitting tasks never send a pair twice; so one task alone owns each kind of sending.
+    It runs also when some jobs were refused, so that the others are watched. It turns red when AEP fails a run, so it
+    is what "clear only failed" clears: it then submits exactly the failed pairs again, by the same protocol, through
+    the same gates, with a record of its own. The submitting tasks never send a pair twice; so one task owns each kind
+    of sending.
 
     :param jobs: what ``plan_jobs`` returned. (templated)
     :param submit_task_id: the (mapped) task that submits.
-
     :param settings: what ``plan_jobs`` has checked, its XCom ``settings``. (templated)
     :param names: id → name, to show names beside ids; optional. (templated)
+    :param gate_task_ids: tasks that must have succeeded before anything is sent again.
+    :param campaign_day: the XCom ``campaign_day`` of ``plan_jobs``; optional. (templated)
     :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
 
     Returns ``{"summary": {…}, "results": […]}``. Raises :class:`~.errors.AepDeliveryError` naming every
     planned pair that has no run, failed, is partial, or never ended.
     """
 
-    template_fields: Sequence[str] = ("jobs", "settings", "names")
+    template_fields: Sequence[str] = ("jobs", "settings", "names", "campaign_day")
     operator_extra_links = (DestinationLink(),)
 
     def __init__(
@@ -61,6 +70,8 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         submit_task_id: str,
         settings: Any,
         names: Any = None,
+        gate_task_ids: Sequence[str] = (),
+        campaign_day: Any = None,
         deferrable: bool = True,
         retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
@@ -70,6 +81,8 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         self.submit_task_id = submit_task_id
         self.settings = settings
         self.names = names
+        self.gate_task_ids = gate_task_ids
+        self.campaign_day = campaign_day
         self.deferrable = deferrable
 
     def execute(self, context: Context) -> Any:
@@ -101,7 +114,13 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
 
     def _go_on(self, context: Context, jobs: Sequence[Job], event: object = None) -> Any:
         try:
-            self._submit(context, self._repairs(context, jobs), event)
+            repairs = self._repairs(context, jobs)
+            if repairs:
+                # Before anything is sent: should every process of this task die, the report knows of the repair.
+                deliveries, without = self._state(context, jobs)
+                known = xcom.progress_note([*map(submitted_only, deliveries), *without])
+                context["ti"].xcom_push(key=xcom.PROGRESS, value=known)
+            self._submit(context, repairs, event)
         except AepError as error:
             if error.retriable:
                 raise
@@ -125,28 +144,28 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         return {key: value for job in jobs for key, value in job.aliases.items()}
 
     def _state(self, context: Context, jobs: Sequence[Job]) -> tuple[list[Activation], list[Result]]:
-        """Return the runs to watch, and the planned pairs that have none."""
-        orders, missing = self._submitted(context)
+        """Return the runs to watch, and the planned pairs that have none or may have another one."""
+        notes = context["ti"].xcom_pull(task_ids=self.submit_task_id, key=xcom.SUBMISSION)
+        orders, missing = xcom.read_submissions(notes)
+        doubtful: set[Pair] = set()
         for submission in self._repairs(context, jobs):
             orders |= {item.pair: item for item in submission.activations}
+            doubtful |= set(submission.missing) if submission.is_doubtful else set()
+        pairs = [pair for job in jobs for pair in job.pairs]
+        unnoted = UNKNOWN
+        if any(pair not in orders and pair not in missing for pair in pairs):
+            unnoted = NOT_SENT if is_unsent(context, self.submit_task_id, notes) else UNKNOWN
         deliveries: list[Activation] = []
         without: list[Result] = []
-        for job in jobs:
-            for pair in job.pairs:
-                if pair in orders:
-                    deliveries.append(orders[pair])
-                else:
-                    status = missing.get(pair, NOT_SENT)
-                    text = (
-                        "it is not known whether AEP started it"
-                        if status == UNKNOWN
-                        else "no activation was sent or accepted for it; the first failed task says why"
-                    )
-                    without.append(without_run(pair, status, text))
+        for pair in pairs:
+            status = missing.get(pair, unnoted)
+            if pair in doubtful:
+                without.append(without_run(pair, UNKNOWN, SENT_AGAIN))
+            elif pair in orders:
+                deliveries.append(orders[pair])
+            else:
+                without.append(without_run(pair, status, WHY[status]))
         return deliveries, without
-
-    def _submitted(self, context: Context) -> tuple[dict[Pair, Activation], dict[Pair, str]]:
-        return xcom.read_submissions(context["ti"].xcom_pull(task_ids=self.submit_task_id, key=xcom.SUBMISSION))
 
     def _repair(self, context: Context, jobs: Sequence[Job]) -> None:
         """Record which pairs failed in AEP and are to be sent again; called once per clear."""
@@ -190,5 +209,6 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
             stopped=lambda: self._is_killed,
             names=self.names or {},
             log=self.log,
+            gate=partial(require_gates, context, self.gate_task_ids, self.campaign_day),
             conflicted=self._count_conflicts,
         )

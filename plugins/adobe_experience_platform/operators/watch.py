@@ -9,8 +9,8 @@ from adobe_experience_platform.aep import Activation, Pair, count
 from adobe_experience_platform.delivery import (
     Result,
     advice_for,
+    all_succeeded,
     check_id,
-    ended_well,
     is_delivered,
     is_terminal,
     line_of,
@@ -33,7 +33,7 @@ from .base import AepTask, deadline_of, read_event
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-SHOWN = 50
+LINES_SHOWN = 50
 
 
 class WatchingTask(AepTask):
@@ -66,11 +66,11 @@ class WatchingTask(AepTask):
             else:
                 if all(map(is_terminal, results)):
                     return results
-        shown = {ident for item in deliveries for ident in item.pair}
+        idents = {ident for item in deliveries for ident in item.pair}
         trigger = FlowRunTrigger(
             orders=[list(item) for item in deliveries],
             aliases=aliases,
-            names={ident: name for ident, name in (self.names or {}).items() if ident in shown},
+            names={ident: name for ident, name in (self.names or {}).items() if ident in idents},
             ends_task=ends_task and self.deferrable,
             accept_partial=self.options.on_partial_success == "accept",
             **self._trigger_arguments(deadline),
@@ -119,15 +119,15 @@ class WatchingTask(AepTask):
         accept = self.options.on_partial_success == "accept"
         bad = [item for item in results if not is_delivered(item, accept_partial=accept)]
         if bad:
-            lines = [line_of(item, self.names or {}) for item in bad[:SHOWN]]
-            lines += [f"and {len(bad) - SHOWN:,} more"] if len(bad) > SHOWN else []
+            lines = [line_of(item, self.names or {}) for item in bad[:LINES_SHOWN]]
+            lines += [f"and {len(bad) - LINES_SHOWN:,} more"] if len(bad) > LINES_SHOWN else []
             raise AepDeliveryError(
                 f"{len(bad)} of {len(results)} deliveries did not succeed:\n"
                 + "\n".join(f"  - {line}" for line in lines)
                 + "\n"
                 + " ".join(advice_for(bad))
             )
-        self.log.info("%s", ended_well(len(results)))
+        self.log.info("%s", all_succeeded(len(results)))
         return {"summary": summary, "results": list(results)}
 
 

@@ -13,7 +13,7 @@ from adobe_experience_platform.aep import Activation, FlowRun, RunStatus, count
 from adobe_experience_platform.delivery import (
     Result,
     Snapshot,
-    ended_well,
+    all_succeeded,
     is_delivered,
     is_terminal,
     line_of,
@@ -137,7 +137,7 @@ class FlowRunTrigger(SharedPollTrigger):
         kept = self.ends_task and delivered and self._progress.holds(results)
         value = {"summary": summary, "results": results}
         if kept and await self._progress.push(self.task_instance, xcom.RETURN_VALUE, value):
-            await self._progress.say(ended_well(len(results)))
+            await self._progress.say(all_succeeded(len(results)))
             return TaskSuccessEvent()
         return event("done", counts={status: number for status, number in summary.items() if number})
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow.sdk.execution_time.xcom import XCom
+
 from adobe_experience_platform.delivery import Result, deliveries, is_terminal, line_of, xcom
 
 LINES_PER_ROUND = 20
@@ -68,8 +70,6 @@ class Progress:
 
     async def push(self, task_instance: Any, key: str, value: Any) -> bool:
         """Write an XCom of the waiting task; returns whether it was written."""
-        from airflow.sdk.execution_time.xcom import XCom
-
         if (ti := task_instance) is None:
             return False
         try:

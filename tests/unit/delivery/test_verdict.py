@@ -74,9 +74,9 @@ def test_nothing_was_sent_is_not_said_of_a_run_that_has_sent_something(red: dict
         (["failed"], ["Clear the failed tasks of this run to send again"]),
         (["not_sent"], ["Clear the failed tasks of this run to send again"]),
         (["partial_success"], ["Partly delivered audiences are not sent again"]),
-        (["in_progress"], ["What is in progress did not end within"]),
-        (["unknown"], ["Look up in AEP what became of the unknown"]),
-        (["unknown", "failed"], ["Clear the failed tasks", "Look up in AEP"]),
+        (["in_progress"], ["What is in progress goes on in AEP"]),
+        (["unknown"], ["First look up in AEP what became of the unknown"]),
+        (["unknown", "failed"], ["First look up in AEP"]),
         (["success"], []),
     ],
 )
