@@ -66,17 +66,15 @@ def activation_pipeline(
 ) -> ActivationTaskGroup:
     """Build the tasks of one delivery: plan, (ask,) wait, find the export, activate, watch, report.
 
-    ``activation_info`` and every setting take a value or something that Airflow resolves at run time
-    (``dag.param("…")``, an XComArg, a template).
+    ``activation_info`` and settings may be resolved at run time: ``dag.param("…")``, an XComArg, a template.
 
     :param activation_info: {flow id: [audience id, …]}.
     :param settings: the delivery's settings, such as ``on_conflict="wait"``: the params of the DAG
         ``aep_adhoc_activation`` of the same name, see :class:`~.settings.DeliverySettings`.
     :param check_conf: refuse conf keys that are no params of the DAG.
-    :param campaign_day: deliver at most once per day and within bounds, see :class:`~.delivery.CampaignDay`; for
-        DAGs that an asset starts. None (default): every run delivers.
-    :param approval: a person has to agree after the plan is made (task ``approve``); True: anybody, within 4 hours; or
-        an :class:`~.delivery.Approval`. A no, or no answer, ends the run red, and nothing is sent.
+    :param campaign_day: when, and at most once a day, see :class:`~.delivery.CampaignDay`; None: every run delivers.
+    :param approval: a person has to agree to the plan (task ``approve``), else nothing is sent, and the run is red:
+        True (anybody, within 4 hours) or an :class:`~.delivery.Approval`.
     :param labels: flow or audience id → how people call it; shown beside AEP's own name.
     :param notices: who is told how the delivery ended: a :class:`~.notifications.Notices`, its arguments, or None.
     :param emit_assets: emit an asset event of this DAG's delivery, and one of each delivered flow whose id is known
@@ -85,8 +83,7 @@ def activation_pipeline(
     :param group_id: id of the task group; with ``prefix_group_id=True`` a DAG may hold several.
     :param default_args: for the tasks, over those of the DAG; where neither says so, 3 retries, 30 seconds apart.
 
-    Returns the task group. Its ``output`` is what ``report`` returns, ``{"summary": {…}, "results": […]}``: a task that
-    takes it runs when everything was delivered.
+    Returns the task group; a task that takes its ``output``, what ``report`` returns, runs when all was delivered.
     """
     if unknown := sorted(set(settings) - set(SETTINGS)):
         raise TypeError(f"activation_pipeline() has no argument {', '.join(unknown)}")
@@ -96,13 +93,12 @@ def activation_pipeline(
     # With their prefixes, if any: the group may lie in another one.
     ids = {task: str(TaskGroup.child_id(group, task)) for task in task_ids.ALL if approval or task != task_ids.APPROVE}
     with group:
-        others = [ids[task] for task in ids if task != task_ids.PLAN]
         how: dict[str, Any] = {"check_conf": check_conf, "labels": labels, "campaign_day": campaign_day}
         plan = PlanJobsOperator(
             task_id=task_ids.PLAN,
             activation_info=activation_info,
             settings=settings,
-            skip_on_dry_run=others,
+            skip_on_dry_run=[ids[task] for task in ids if task != task_ids.PLAN],
             deferrable=deferrable,
             **how,
             **_claims(group, campaign_day),
@@ -116,7 +112,7 @@ def activation_pipeline(
 
 
 def _defaults(group: TaskGroup, given: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the tasks' default arguments. A DAG of somebody's own may say how its tasks are retried, for all of them."""
+    """Return the tasks' default arguments: a DAG of somebody's own may say how all of its tasks are retried."""
     outer = {**group.dag.default_args, **group.default_args}
     return {"retries": RETRIES, "retry_delay": RETRY_DELAY, **outer, **(given or {})}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, count
 from adobe_experience_platform.delivery import KEY, MAX_PAIRS_PER_JOB, Job, OnConflict, Submission, aliases_of, xcom
-from adobe_experience_platform.errors import AepInputError
+from adobe_experience_platform.errors import AepError, AepInputError
 
 from .base import Resolvable, TaskStore, read_event
 from .gates import require_gates
@@ -171,7 +171,11 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         def gate() -> None:
             # First the note: whoever marks this task from now on is not told that nothing was sent.
             _push(context, submission, is_sending=True)
-            require_gates(context, self.gate_task_ids, self.campaign_day)
+            try:
+                require_gates(context, self.gate_task_ids, self.campaign_day)
+            except AepError:
+                _push(context, submission)
+                raise
 
         submission = Submission(
             job=job,

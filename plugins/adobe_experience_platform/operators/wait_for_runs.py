@@ -15,7 +15,6 @@ from adobe_experience_platform.delivery import (
     Record,
     Result,
     Submission,
-    submitted_only,
     without_run,
     xcom,
 )
@@ -113,13 +112,17 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         return self._verdict(context, [*results, *without])
 
     def _go_on(self, context: Context, jobs: Sequence[Job], event: object = None) -> Any:
+        repairs = self._repairs(context, jobs)
+        if open_pairs := {pair for submission in repairs for pair in submission.missing}:
+            # Before anything is sent: should every process of this task die, the report must not call these failed.
+            deliveries, without = self._state(context, jobs)
+            results = self._read_results(
+                [item for item in deliveries if item.pair not in open_pairs], self._aliases(jobs)
+            )
+            results += [without_run(pair, UNKNOWN, SENT_AGAIN) for pair in open_pairs]
+            results += [item for item in without if (item["flow_id"], item["audience_id"]) not in open_pairs]
+            context["ti"].xcom_push(key=xcom.PROGRESS, value=xcom.progress_note(results))
         try:
-            repairs = self._repairs(context, jobs)
-            if repairs:
-                # Before anything is sent: should every process of this task die, the report knows of the repair.
-                deliveries, without = self._state(context, jobs)
-                known = xcom.progress_note([*map(submitted_only, deliveries), *without])
-                context["ti"].xcom_push(key=xcom.PROGRESS, value=known)
             self._submit(context, repairs, event)
         except AepError as error:
             if error.retriable:

@@ -1,0 +1,3 @@
+"""The world of whole deliveries."""
+
+from tests.promises.gates.world import aep  # noqa: F401 - a fixture
