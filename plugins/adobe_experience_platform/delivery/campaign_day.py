@@ -203,7 +203,7 @@ class CampaignDay(Terms):
                 f"no run has begun to deliver for {day}: no segment export has started one by {self.due:%H:%M}",
                 day,
             )
-        if holder.state not in ("failed", "") and (holder.sent or holder.state != "success"):
+        if holder.state not in ("failed", ""):
             return DayDecision(DayAction.SKIP, f"nothing is overdue: {day} belongs to the run {_named(holder)}", day)
         return DayDecision(
             DayAction.TOO_LATE, f"the delivery of {day} is not complete: see the run {_named(holder)}", day

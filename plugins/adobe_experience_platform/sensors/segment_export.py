@@ -163,5 +163,5 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         hours = dt.timedelta(minutes=self.options.export_timeout_minutes)
         return WaitTimeoutError(
             f"Waited {hours} (export_timeout_minutes = {self.options.export_timeout_minutes:g}) for {waiting_for}. "
-            "Nothing was sent. Look under Monitoring in AEP why it takes so long, then clear this task to wait again."
+            "Look under Monitoring in AEP why it takes so long, then clear this task to wait again."
         )

@@ -320,6 +320,7 @@ def test_a_task_may_have_run_between_two_clears_that_no_report_has_seen(aep: Aep
     aep.exporting = False
     world.clear()
     world.play(stop_at=WATCH)
+    aep.advance(1000)
     world.crashes["activate[0]"] = ["start"] * 9
     world.clear()
     world.play(stop_at=WATCH)

@@ -8,12 +8,12 @@ judges what was delivered, what the run's colour claims, and what its report say
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
 import heapq
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import aclosing, suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -254,7 +254,7 @@ class World:
             else:
                 raise AssertionError("the run does not come to an end")
         self.log = "\n".join(self._lines)
-        self.aep.player = player
+        self.aep.player = player or self.run_id
         report: dict[str, Any] = self.instances[REPORT, -1].xcoms.get("return_value", {})
         if not stop_at:
             self.judge(report)
@@ -389,15 +389,18 @@ class World:
             self.aep.advance(max(0.0, (wait.trigger.moment - self.aep.clock()).total_seconds()))
             self._wake(one, wait.method_name, None)
             return
-        trigger = type(wait.trigger)(**json.loads(json.dumps(kwargs)))
-        trigger.task_instance = one
-        label = f"{one.task_id}:{type(trigger).__name__}"
+        label = f"{one.task_id}:{type(wait.trigger).__name__}"
         if hook := self.before.pop(label, None):
             hook()
         if one.state != "deferred":
             return
-        with asyncio.Runner(loop_factory=self._loop) as runner:
-            event = runner.run(_first(trigger))
+        event = None
+        while event is None:
+            trigger = type(wait.trigger)(**json.loads(json.dumps(kwargs)))
+            trigger.task_instance = one
+            # A triggerer that dies is followed by another one.
+            with suppress(Crash), asyncio.Runner(loop_factory=self._loop) as runner:
+                event = runner.run(_first(trigger))
         if isinstance(event, TaskSuccessEvent):
             one.state = "success" if one.state == "deferred" else one.state
             return
@@ -471,7 +474,7 @@ class World:
 
 
 async def _first(trigger: Any) -> Any:
-    async with contextlib.aclosing(trigger.run()) as events:
+    async with aclosing(trigger.run()) as events:
         async for event in events:
             return event
     raise AssertionError("a trigger ends with an event")
@@ -489,7 +492,7 @@ class _Hook:
     """The hook of the triggerer, without sockets."""
 
     def __init__(self, aep: Aep) -> None:
-        self._aep = aep
+        self._aep, self.settings = aep, aep.connection
 
     async def __aenter__(self) -> _Hook:
         return self

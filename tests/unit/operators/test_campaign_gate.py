@@ -200,8 +200,8 @@ def test_the_day_of_a_run_that_failed_before_it_sent_is_taken_over(campaign: Cam
         assert campaign.plan(next_run)
     campaign.send(next_run)
 
-    assert "belonged to the run 'a', which sent nothing" in "\n".join(lines)
-    with pytest.raises(AepCampaignDayError, match="belongs to the run 'b' meanwhile"):
+    assert "Run 'a' (failed) sent nothing for 2026-03-10: this run takes over" in "\n".join(lines)
+    with pytest.raises(AepCampaignDayError, match="now belongs to run 'b'"):
         campaign.send(lost)
 
 
@@ -278,7 +278,7 @@ def test_a_run_that_was_to_deliver_and_is_late_by_trouble_fails_instead_of_being
         campaign.plan(run, rules)
 
     campaign.now = at("2026-03-10T06:30")
-    with pytest.raises(AepDeadlineError, match="Clear this run to deliver all the same"):
+    with pytest.raises(AepDeadlineError, match="To deliver anyway, clear this run"):
         campaign.plan(run.retried(), rules)
 
     aep.control("DELETE", "faults")
@@ -311,7 +311,7 @@ def test_a_run_by_hand_delivers_at_any_time_and_makes_the_day_its_own(campaign: 
     with captured() as lines:
         again = campaign.run("n", kind="manual")
         assert campaign.plan(again, rules)
-    assert "it delivers although 2026-03-10 was delivered by the run 'm'" in "\n".join(lines)
+    assert "it delivers although run 'm' has already delivered 2026-03-10" in "\n".join(lines)
     assert campaign.days()["2026-03-10"]["run_id"] == "m"
 
 
@@ -404,7 +404,7 @@ def test_a_scheduled_run_that_comes_too_late_is_red_until_a_person_clears_it(
     run = campaign.run("scheduled", kind="scheduled")
     campaign.now = at(back)
 
-    with pytest.raises(AepDeadlineError, match="Clear this run to deliver all the same"):
+    with pytest.raises(AepDeadlineError, match="To deliver anyway, clear this run"):
         campaign.plan(run, rules)
 
     run["dag_run"].clear_number = 1
