@@ -118,7 +118,7 @@ TABLE = [
     Row(At.RUNS, Press.CLEAR, 1, (GREEN, "success")),
     Row(At.RUNS, Press.CLEAR_ALL, 1, (GREEN, "success")),
     Row(At.RUNS, Press.MARK_FAILED, 1, (RED, "in_progress")),
-    Row(At.RUNS, Press.MARK_SUCCESS, 1, (GREEN, "in_progress")),
+    Row(At.RUNS, Press.MARK_SUCCESS, 1, (RED, "in_progress")),
     Row(At.RUNS, Press.NEW_RUN, 2, (GREEN, "success")),
     Row(At.REPORT, Press.RETRY, 1, (GREEN, "success")),
     Row(At.REPORT, Press.CLEAR, 1, (GREEN, "success")),

@@ -217,12 +217,12 @@ def watched(stage: Stage, *run_ids: str) -> None:
     "deliveries did not succeed",
     "Clear the failed tasks of this run to send again exactly what failed or was not sent",
     "Partly delivered audiences are not sent again by this run",
-    "What is in progress did not end within activation_timeout_minutes",
-    "Look up in AEP what became of the unknown deliveries before you send them again.",
+    "What is in progress goes on in AEP",
+    "First look up in AEP what became of the unknown deliveries.",
 )
 def runs_that_end_badly(stage: Stage) -> None:
-    states = [started(stage, status) for status in ("failed", "partialSuccess", "inProgress")]
-    watched(stage, *states, "no-such-run")
+    watched(stage, *(started(stage, status) for status in ("failed", "partialSuccess", "inProgress")))
+    watched(stage, "no-such-run")
 
 
 JOBS = [
@@ -257,6 +257,24 @@ def a_repair_that_is_refused(stage: Stage) -> None:
     stage.defers(lambda: watcher().execute(stage.context))
     stage.answers(ADHOC, 400, body={"message": "come on"}, method="POST")
     stage.fails(lambda: watcher().execute(stage.context.cleared()))
+
+
+@produces(
+    "it was sent again after it failed, and it is not known whether AEP started it",
+    "This task was marked or cleared while it ran, so it sends nothing more.",
+    "This task sent nothing, because it needs the success of",
+)
+def a_repair_that_is_held_up(stage: Stage) -> None:
+    failed = {"orders": [["mail", "gold", started(stage, "failed"), False]], "missing": []}
+    stage.context.ti.xcoms["activate", "submission"] = [failed, without("silver", NOT_SENT)]
+    stage.defers(lambda: watcher().execute(stage.context))
+    stage.fails(lambda: watcher(gate_task_ids=["approve"]).execute(stage.context.cleared()))
+    stage.context.ti.states = {"task": "success"}
+    stage.fails(lambda: watcher().execute(stage.context.cleared()))
+    stage.context.ti.states = {}
+    stage.answers(ADHOC, 500, method="POST")
+    stage.defers(lambda: watcher().execute(stage.context.cleared()))
+    stage.fails(lambda: watcher(export_timeout_minutes=0).execute(stage.context.cleared()))
 
 
 @produces("This task no longer watches", "The XCom 'progress' could not be written")
@@ -296,6 +314,7 @@ def report(**arguments: Any) -> DeliveryReportOperator:
 
 @produces(
     "submitted, but its run was not watched to its end",
+    "too, with the tasks that follow: not all was done there, although it is green",
     "Failed tasks, the first one first: ",
 )
 def a_report_of_a_red_run(stage: Stage) -> None:
@@ -306,6 +325,8 @@ def a_report_of_a_red_run(stage: Stage) -> None:
         without("silver", UNKNOWN),
     ]
     ti.states = {"plan": "success", "activate": "success", "watch": "failed"}
+    stage.fails(lambda: report().execute(stage.context))
+    ti.states["watch"] = "success"
     stage.fails(lambda: report().execute(stage.context))
 
 

@@ -76,6 +76,17 @@ def connection_ids_that_cannot_be(stage: Stage) -> None:
     stage.fails(lambda: plan(stage, aep_conn_id="../variables"))
 
 
+@produces(
+    "since this run was planned, and a run is one delivery: start a new run with only what is not delivered yet",
+    "The plan that this run has kept is damaged",
+)
+def a_plan_that_no_longer_fits(stage: Stage) -> None:
+    plan(stage)
+    stage.fails(lambda: plan(stage, {"mail": ["silver"]}))
+    del stage.context["task_state_store"]["job_1"]
+    stage.fails(lambda: plan(stage))
+
+
 @produces("in addition, looking up the flows failed")
 def faults_while_aep_is_away(stage: Stage) -> None:
     stage.connect(host=f"http://127.0.0.1:{closed_port()}")
