@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
@@ -29,7 +29,7 @@ def require_gates(context: Context, task_ids: Collection[str], campaign_day: obj
     :raises AepCampaignDayError: another run has taken the day.
     :raises AepDeadlineError: it is too late for the day.
     """
-    ti = context["ti"]
+    ti: Any = context["ti"]
     own = ti.task_id if ti.map_index < 0 else f"{ti.task_id}_{ti.map_index}"
     found = ti.get_task_states(dag_id=ti.dag_id, task_ids=[ti.task_id, *task_ids], run_ids=[ti.run_id])
     states = found.get(ti.run_id, {})
@@ -51,8 +51,10 @@ def is_unsent(context: Context, task_id: str, notes: object) -> bool:
 
     :param notes: its XComs ``submission``.
     """
-    ti, store = context["ti"], context["task_state_store"]
-    noted = {item.get("job", 1) - 1 for item in (notes if isinstance(notes, list) else [notes]) if item}
+    ti: Any = context["ti"]
+    store: Any = context["task_state_store"]
+    items: list[Any] = notes if isinstance(notes, list) else [notes]
+    noted = {item.get("job", 1) - 1 for item in items if item}
     states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[task_id], run_ids=[ti.run_id]).get(ti.run_id, {})
     known = {f"{task_id}_{index}" for index in noted} | ({task_id} if noted else set())
     began = [name for name, state in states.items() if name not in known and state not in NEVER_BEGAN]
