@@ -131,7 +131,8 @@ class CampaignDay(Terms):
 
         Where summer time skips the opening, the window stays open as long as usual, or for an hour.
         """
-        opens, closes = (clock and clock_time(day, clock, self.timezone) for clock in (self.not_before, self.not_after))
+        opens = clock_time(day, self.not_before, self.timezone) if self.not_before else None
+        closes = clock_time(day, self.not_after, self.timezone) if self.not_after else None
         if self.not_before and self.not_after and opens and closes:
             length = dt.datetime.combine(day, self.not_after) - dt.datetime.combine(day, self.not_before)
             if opens.astimezone(self.zone).time() != self.not_before:
