@@ -14,18 +14,21 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from adobe_experience_platform.aep.connection import AepConnection
-from adobe_experience_platform.aep.endpoints import ADHOC_RUN, EXPORT_JOBS, RUNS, Call
+from adobe_experience_platform.aep.endpoints import ADHOC_RUN, EXPORT_JOBS, FLOWS, RUNS, Call
 from adobe_experience_platform.aep.orders import Pair
 from adobe_experience_platform.aep.transport import NeedToken, Received, Send, Sleep, TransportError, exchange
 from adobe_experience_platform.errors import AepError
 
-from .parts import play, settings
+from .parts import flow_json, play, selector, settings
 
 T = TypeVar("T")
 
 START = dt.datetime(2026, 3, 10, 6, 0, tzinfo=dt.UTC)
-EFFECTIVE = {"ok", "broken_after", "500_after", "html_after", "cut_after", "empty_order", "omit_order"}
-"""What a POST may meet and still start its runs."""
+EFFECTIVE = {"ok", "repeated", "broken_after", "500_after", "html_after", "cut_after", "empty_order", "omit_order"}
+"""What a POST may meet and still start its runs; ``repeated``: a gateway sends it twice."""
+LOOKS = ("empty", "stale", "cut", "503")
+"""What a list of runs may meet: it is empty, shows what was so a minute ago, has a rest that cannot be read, fails."""
+STALE = 60.0
 
 
 class Crash(BaseException):
@@ -80,7 +83,10 @@ class MemoryStore:
 
 @dataclass(slots=True)
 class FakeRun:
-    """A flow run, and when it shows what."""
+    """A flow run, and when it shows what.
+
+    :param sender: the DAG run whose POST began it.
+    """
 
     id: str
     flow_id: str
@@ -92,6 +98,7 @@ class FakeRun:
     ends_at: float | None
     ending: str = "success"
     nameless: bool = False
+    sender: str = ""
 
     def has(self, pair: Pair) -> bool:
         return self.flow_id == pair.flow_id and pair.audience_id in self.audiences
@@ -110,7 +117,12 @@ class MemoryAep:
     :param scope: whether a run in progress blocks its ``audience`` everywhere, the ``pair`` only, or ``nothing``.
     :param tick: seconds between two values of AEP's clock: runs of one tick share their creation time.
     :param aliases: audience id → external id of imported audiences.
+    :param mapped: flow id → audiences that are mapped to it, for the preflight.
     :param posts: what the next POSTs meet; ``ok`` when empty.
+    :param looks: what the next lists of runs meet, see :data:`LOOKS`; they tell the truth when empty.
+    :param one_by_one: seconds between two audiences that a run of several names.
+    :param skew: seconds by which the clock of every other run's node is late.
+    :param sender: the DAG run that is at work.
     :param bad: audiences that AEP refuses.
     """
 
@@ -126,9 +138,14 @@ class MemoryAep:
     shuffled: bool = False
     ignores_filters: bool = False
     aliases: dict[str, str] = field(default_factory=dict)
+    mapped: dict[str, tuple[str, ...]] = field(default_factory=dict)
     order_external: bool = False
     entity_external: bool = False
     posts: list[str] = field(default_factory=list)
+    looks: list[str] = field(default_factory=list)
+    one_by_one: float = 0.0
+    skew: float = 0.0
+    sender: str = ""
     bad: set[str] = field(default_factory=set)
     exporting: bool = False
     newest_export: int = 722
@@ -137,9 +154,9 @@ class MemoryAep:
     now: float = 1000.0
     runs: list[FakeRun] = field(default_factory=list)
     sent: list[dict[str, Any]] = field(default_factory=list)
-    clears: list[float] = field(default_factory=list)
+    clears: list[tuple[float, str]] = field(default_factory=list)
     breaches: list[str] = field(default_factory=list)
-    due: list[tuple[float, list[Pair]]] = field(default_factory=list)
+    due: list[tuple[float, list[Pair], str]] = field(default_factory=list)
 
     # -- for tests
 
@@ -166,10 +183,10 @@ class MemoryAep:
         """Let time pass; what is due takes effect on the way."""
         end = self.now + seconds
         while self.due and self.due[0][0] <= end:
-            moment, pairs = self.due.pop(0)
+            moment, pairs, sender = self.due.pop(0)
             self.now = max(self.now, moment)
             if not any(self._busy(pair) for pair in pairs):
-                self._start(pairs)
+                self._start(pairs, sender)
         self.now = end
 
     def foreign(
@@ -182,13 +199,13 @@ class MemoryAep:
         """End a run now."""
         run.ends_at, run.ending, run.nameless = self.now, ending, nameless
 
-    def ours(self, pair: Pair) -> list[FakeRun]:
-        """Return our runs of a pair."""
-        return [run for run in self.runs if run.ours and run.has(pair)]
+    def ours(self, pair: Pair, sender: str = "") -> list[FakeRun]:
+        """Return our runs of a pair, those of one DAG run."""
+        return [run for run in self.runs if run.ours and run.has(pair) and run.sender == sender]
 
-    def cleared(self) -> None:
+    def cleared(self, sender: str = "") -> None:
         """Note that a person has cleared the task."""
-        self.clears.append(self.now)
+        self.clears.append((self.now, sender))
 
     # -- AEP
 
@@ -214,8 +231,10 @@ class MemoryAep:
         if path == EXPORT_JOBS:
             return _json(200, {"records": self._exports(), "link": {"next": ""}})
         if path == RUNS:
-            flow_id = query["property"].removeprefix("flowId==")
-            return _json(200, {"items": [self._show(run) for run in self._listed(flow_id)], "_links": {}})
+            return self._list(query["property"])
+        if path.startswith(f"{FLOWS}/"):
+            flow_id = path.removeprefix(f"{FLOWS}/")
+            return _json(200, {"items": [flow_json(flow_id, *map(selector, self.mapped.get(flow_id, ())))]})
         found = [run for run in self.runs if path == f"{RUNS}/{run.id}"]
         return _json(200, {"items": [self._show(found[0])]}) if found else _json(404, {"errorMessage": "not found"})
 
@@ -225,6 +244,20 @@ class MemoryAep:
         done = {"id": self.newest_export, "status": "SUCCEEDED", "schema": schema, "creationTime": ms - 3_600_000}
         running = {"id": self.newest_export + 1, "status": "PROCESSING", "schema": schema, "creationTime": ms - 60_000}
         return [running, done] if self.exporting else [done]
+
+    def _list(self, wanted: str) -> Received:
+        if wanted.startswith("id=="):
+            ids = wanted.removeprefix("id==").split(",")
+            return _json(200, {"items": [self._show(run) for run in self.runs if run.id in ids], "_links": {}})
+        meets = self.looks.pop(0) if self.looks else "ok"
+        if meets == "503":
+            return _json(503, {"message": "busy"})
+        now, self.now = self.now, self.now - (STALE if meets == "stale" else 0.0)
+        found = [self._show(run) for run in self._listed(wanted.removeprefix("flowId=="))]
+        self.now = now
+        more = {"next": {"href": "?cursor=unknown"}} if meets == "cut" else {}
+        shown = [] if meets == "empty" else found[: len(found) // 2] if meets == "cut" else found
+        return _json(200, {"items": shown, "_links": more})
 
     def _listed(self, flow_id: str) -> list[FakeRun]:
         found = [run for run in self.runs if run.listed_at <= self.now]
@@ -237,14 +270,19 @@ class MemoryAep:
         data: dict[str, Any] = {
             "id": run.id,
             "flowId": run.flow_id,
-            "createdAt": round((START.timestamp() + run.created // self.tick * self.tick) * 1000),
+            "createdAt": round((START.timestamp() + self._created(run) // self.tick * self.tick) * 1000),
             "metrics": {"statusSummary": {"status": run.ending if ended else "inProgress"}},
         }
         if (self.now >= run.named_at or ended) and not run.nameless:
-            names = [self.aliases.get(name, name) if self.entity_external else name for name in run.audiences]
+            young = self.one_by_one and not ended
+            told = 1 + int((self.now - run.named_at) / self.one_by_one) if young else len(run.audiences)
+            names = [self.aliases.get(name, name) if self.entity_external else name for name in run.audiences[:told]]
             entities = [{"id": f"segment:{name}", "inputRecordCount": 1} for name in names]
             data["metrics"]["recordSummary"] = {"sourceSummaries": [{"entitySummaries": entities}]}
         return data
+
+    def _created(self, run: FakeRun) -> float:
+        return run.created - (self.skew if int(run.id.rsplit("-")[-1]) % 2 else 0.0)
 
     def _activate(self, body: dict[str, Any]) -> Received:
         self.sent.append(body)
@@ -253,9 +291,11 @@ class MemoryAep:
             raise TransportError("connection refused", sent=False)
         if meets == "late":
             pairs = [Pair(flow, audience) for flow, names in body["activationInfo"].items() for audience in names]
-            self.due.append((self.now + self.late, pairs))
+            self.due.append((self.now + self.late, pairs, self.sender))
             self.due.sort(key=lambda item: item[0])
             raise TransportError("no response within 60 s", sent=True)
+        if meets == "repeated":
+            self._take(body, "ok")
         if meets in EFFECTIVE:
             return self._take(body, meets)
         if meets == "broken_before":
@@ -306,21 +346,23 @@ class MemoryAep:
                 return run
         return None
 
-    def _start(self, pairs: list[Pair]) -> dict[Pair, FakeRun]:
+    def _start(self, pairs: list[Pair], sender: str | None = None) -> dict[Pair, FakeRun]:
+        sender = self.sender if sender is None else sender
         for pair in pairs:
-            self._judge(pair)
+            self._judge(pair, sender)
         if not self.shared_runs:
-            return {pair: self._add(pair.flow_id, (pair.audience_id,), ours=True) for pair in pairs}
+            return {pair: self._add(pair.flow_id, (pair.audience_id,), ours=True, sender=sender) for pair in pairs}
         runs: dict[str, FakeRun] = {}
         for flow_id in dict.fromkeys(pair.flow_id for pair in pairs):
             audiences = tuple(pair.audience_id for pair in pairs if pair.flow_id == flow_id)
-            runs[flow_id] = self._add(flow_id, audiences, ours=True)
+            runs[flow_id] = self._add(flow_id, audiences, ours=True, sender=sender)
         return {pair: runs[pair.flow_id] for pair in pairs}
 
-    def _judge(self, pair: Pair) -> None:
-        for run in self.ours(pair):
+    def _judge(self, pair: Pair, sender: str) -> None:
+        for run in self.ours(pair, sender):
             failed = run.ended(self.now) and run.ending == "failed"
-            if not failed or not any(moment >= run.created for moment in self.clears):
+            cleared = any(by == sender and moment >= run.created for moment, by in self.clears)
+            if not failed or not cleared:
                 self.breaches.append(f"{pair} was delivered by {run.id} ({run.ending}) and is sent again")
 
     def _add(
@@ -331,6 +373,7 @@ class MemoryAep:
         ours: bool,
         seconds: float | None = -1.0,
         lag: float | None = None,
+        sender: str = "",
     ) -> FakeRun:
         takes = self.run_seconds if seconds == -1.0 else seconds
         run = FakeRun(
@@ -342,6 +385,7 @@ class MemoryAep:
             listed_at=self.now + (self.lag if lag is None else lag),
             named_at=self.now + self.young,
             ends_at=None if takes is None else self.now + takes,
+            sender=sender,
         )
         self.runs.append(run)
         self.now += 0.001
