@@ -245,7 +245,7 @@ class Run:
         """Let a process run to its end, its wait, its death or a freeze."""
         world, row = self.world, process.row
         world.process, world.aep.sender = process, self.run_id
-        process.cursor, process.moments, process.writes = 0, 0, 0
+        process.cursor, process.moments, process.writes, process.gone = 0, 0, 0, None
         task = world.tasks.of(row, lambda arg: world.ask(lambda: self.pull(arg.operator.task_id, arg.key)))
         process.on_kill = task.on_kill
         context = self._context(process)
@@ -511,12 +511,16 @@ class Tasks:
         self.mapped = {task for task, op in found.items() if isinstance(op, MappedOperator)}
         self._made = {task: _made(op) for task, op in found.items()}
 
+    def is_below(self, task: str, above: str) -> bool:
+        """Whether a task comes, directly or not, after another."""
+        return any(up == above or self.is_below(up, above) for up in self.upstream[task])
+
     def of(self, row: Row, resolve: Callable[[Any], Any]) -> Any:
         """Return a fresh task for a process, its XComs resolved."""
         made, arguments = self._made[row.task]
         task = copy.copy(made)
         for name, value in arguments.items():
-            found = _resolved(value, resolve)
+            found = resolve(value)
             if name == "job":
                 found = found[row.index]
             object.__setattr__(task, name, found)
@@ -534,10 +538,6 @@ def _made(operator: Any) -> tuple[Any, dict[str, Any]]:
         made = operator
         given = {name: getattr(operator, name) for name in operator.template_fields}
     return made, {name: value for name, value in given.items() if isinstance(value, XComArg)}
-
-
-def _resolved(value: Any, resolve: Callable[[Any], Any]) -> Any:
-    return resolve(value)
 
 
 __all__ = ["SILENT", "START", "DeliveryAep", "Row", "Run", "TaskProcess", "Tasks", "World"]

@@ -53,6 +53,7 @@ class Process:
     replies: list[tuple[bool, Any]] = field(default_factory=list)
     cursor: int = 0
     keeps: bool = False
+    gone: BaseException | None = None
     moments: int = 0
     writes: int = 0
     on_kill: Callable[[], None] = lambda: None
@@ -75,6 +76,8 @@ class Surroundings:
         process = self.process
         if process is None:
             return look()
+        if process.gone is not None:
+            raise process.gone  # what is cleaned up after its death has no effect
         if process.cursor < len(process.replies):
             known, value = process.replies[process.cursor]
             process.cursor += 1
@@ -104,9 +107,11 @@ class Surroundings:
             process.on_kill()
         due = fault.at + (fault.then if fault.kind == "kill" else 0)
         if process.moments == due and fault.kind in ("crash", "kill"):
-            raise Crash
+            process.gone = Crash()
         if process.moments == due and fault.kind == "freeze":
-            raise Freeze
+            process.gone = Freeze()
+        if process.gone is not None:
+            raise process.gone
 
     def act(self, effect: Callable[[], T]) -> T:
         """Do something that a crash may precede or follow."""
@@ -153,6 +158,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._selector = SimpleNamespace(select=self._select)
 
     def time(self) -> float:
+        process = self._world.process
+        if process is not None and process.gone is not None:
+            return self._world.aep.now
         return self._world.ask(lambda: self._world.aep.now)
 
     def _select(self, timeout: float | None) -> tuple[()]:
@@ -215,13 +223,16 @@ class Surrounded:
         """Put the world in place of clocks, event loops and hooks in all modules of the package."""
         from airflow.providers.standard.operators.hitl import HITLOperator
         from airflow.sdk.bases.operator import ExecutorSafeguard
+        from airflow.sdk.definitions._internal.abstractoperator import AbstractOperator
         from airflow.sdk.definitions._internal.logging_mixin import LoggingMixin as SdkLogging
         from airflow.utils.log.logging_mixin import LoggingMixin
 
         from adobe_experience_platform import hooks
         from adobe_experience_platform.aep import transport
         from adobe_experience_platform.hooks import metrics
+        from adobe_experience_platform.operators import plan, report
         from adobe_experience_platform.triggers import base as triggers_base
+        from adobe_experience_platform.triggers import polling
 
         this = self
 
@@ -256,6 +267,9 @@ class Surrounded:
                 return this.world.aep.call(call)
 
         class AsyncHook(Hook):
+            async def settings(self) -> Any:  # type: ignore[override]
+                return CONNECTION
+
             async def call(self, call: Any) -> Any:
                 return this.world.aep.call(call)
 
@@ -284,7 +298,11 @@ class Surrounded:
             replace(metrics, "_emit", lambda *_, **__: None)
             replace(transport, "backoff", lambda attempt: float(attempt))
             replace(ExecutorSafeguard, "test_mode", True)
-            for mixin in (SdkLogging, LoggingMixin):
+            # Seldom looks: the model is about what is seen, not how soon.
+            replace(polling, "SHORTEST_PAUSE", 20.0)
+            for module in (plan, report):
+                replace(module, "table", lambda *_, **__: [])
+            for mixin in (AbstractOperator, SdkLogging, LoggingMixin):
                 replace(mixin, "log", property(lambda _: SILENT))
             yield
 

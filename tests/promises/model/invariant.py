@@ -1,0 +1,96 @@
+"""What must hold in every world: what AEP was sent, and what the package says of it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError
+
+from adobe_experience_platform.aep import Pair
+from adobe_experience_platform.errors import AepError
+from tests.support.memory_aep import FakeRun
+
+from .airflow import Run, TaskProcess, World
+
+STATUSES = {"success": "success", "failed": "failed", "partial_success": "partialSuccess"}
+UNTRUE_ADVICE = re.compile("nothing was sent(?! by this)", re.IGNORECASE)
+
+
+class Invariant:
+    """Judges deliveries, reports and errors; :attr:`problems` are ``(kind, text)``.
+
+    :param pairs: what each DAG run is to deliver.
+    """
+
+    def __init__(self, world: World, pairs: tuple[Pair, ...], *, accept_partial: bool) -> None:
+        self.world, self.pairs, self.accept_partial = world, pairs, accept_partial
+        self.problems: list[tuple[str, str]] = []
+        self.last: dict[str, Any] = {}
+        world.reports, world.errors = self.report, self.error
+
+    def _problem(self, kind: str, text: str) -> None:
+        self.problems.append((kind, text))
+
+    def breaches(self) -> None:
+        """No pair is sent twice, unless its run failed and a person cleared since it began."""
+        for text in self.world.aep.breaches:
+            self._problem("twice", text)
+        self.world.aep.breaches.clear()
+
+    def error(self, process: TaskProcess, error: BaseException) -> None:
+        """A task fails for reasons that are meant for people."""
+        if not isinstance(error, AepError | AirflowException | AirflowRuntimeError):
+            self._problem("internal", f"{process.row.name}: {type(error).__name__}: {error}")
+
+    def report(self, run: Run, report: Any) -> None:
+        """Each line is true when it is written."""
+        self.last[run.run_id] = report
+        known = {(item["flow_id"], item["audience_id"]) for item in report["results"]}
+        for item in report["results"]:
+            pair = Pair(item["flow_id"], item["audience_id"])
+            if text := self._lie(run, pair, item):
+                self._problem("untrue", f"{run.run_id}'s report calls {pair} {item['status']}: {text}")
+        headline = report["verdict"]["headline"]
+        if UNTRUE_ADVICE.search(headline) and (live := [r.id for pair in self.pairs for r in self._live(run, pair)]):
+            self._problem("headline", f"{run.run_id} says {headline!r}, but AEP runs {live}")
+        if known and report["verdict"]["state"] in ("delivered", "empty", "partly"):
+            for pair in self.pairs:
+                if pair not in known:
+                    self._problem("left out", f"{run.run_id}'s report does not say what became of {pair}")
+
+    def over(self, run: Run) -> None:
+        """A green run has delivered every pair."""
+        if not run.is_over or not run.is_green or "report" in run.touched:
+            return
+        if all(row.state == "skipped" for row in run.of("activate")):
+            return
+        results = {(i["flow_id"], i["audience_id"]): i for i in self.last.get(run.run_id, {}).get("results", [])}
+        for pair in self.pairs:
+            status = results.get(pair, {}).get("status")
+            if status != "success" and not (status == "partial_success" and self.accept_partial):
+                self._problem("green", f"{run.run_id} is green, and {pair} is {status}")
+
+    def _lie(self, run: Run, pair: Pair, item: dict[str, Any]) -> str:
+        status, aep = item["status"], self.world.aep
+        named = next((found for found in aep.runs if found.id == item["run_id"]), None)
+        live = self._live(run, pair)
+        if status in STATUSES:
+            if named is None:
+                return "it names no run"
+            if not named.has(pair):
+                return f"its run {named.id} delivers something else"
+            if not named.ended(aep.now) or named.ending != STATUSES[status]:
+                return f"its run {named.id} is {named.ending if named.ended(aep.now) else 'in progress'}"
+        if status in ("failed", "not_sent") and live:
+            return f"AEP runs {[found.id for found in live]}"
+        if status in ("failed", "not_sent") and any(pair in due[1] and due[2] == run.run_id for due in aep.due):
+            return "a POST is under way"
+        return ""
+
+    def _live(self, run: Run, pair: Pair) -> list[FakeRun]:
+        """Return our runs of a pair that have not failed."""
+        aep = self.world.aep
+        return [
+            found for found in aep.ours(pair, run.run_id) if not (found.ended(aep.now) and found.ending == "failed")
+        ]
