@@ -152,7 +152,7 @@ class Run:
         while changed:
             changed = False
             for row in list(self.rows.values()):
-                if row.state is None and row.try_number == 0 and (end := self._end_without_a_process(row)):
+                if row.state is None and (end := self._end_without_a_process(row)):
                     row.state, changed = end, True
         rows = [row for row in self.rows.values() if row.state in (None, "up_for_retry", "deferred")]
         return [row for row in rows if row.state != None or self._may_begin(row)]  # noqa: E711
@@ -246,7 +246,12 @@ class Run:
         world, row = self.world, process.row
         world.process, world.aep.sender = process, self.run_id
         process.cursor, process.moments, process.writes, process.gone = 0, 0, 0, None
-        task = world.tasks.of(row, lambda arg: world.ask(lambda: self.pull(arg.operator.task_id, arg.key)))
+        try:
+            task = world.tasks.of(row, lambda arg: world.ask(lambda: self.pull(arg.operator.task_id, arg.key)))
+        except LookupError:
+            world.process = None
+            self._take(process, "failed", None)  # the job is gone: its plan was marked a success by hand
+            return
         process.on_kill = task.on_kill
         context = self._context(process)
         end, value = "success", None
@@ -522,7 +527,7 @@ class Tasks:
         for name, value in arguments.items():
             found = resolve(value)
             if name == "job":
-                found = found[row.index]
+                found = (found or [])[row.index]
             object.__setattr__(task, name, found)
         return task
 
