@@ -42,7 +42,7 @@ CASES ?=
 SIZES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up env test coverage chaos distributed screenshots growth bench profile contract-aepp audit lint schema format requirements clean venv env-dev
+.PHONY: help demo up env test coverage chaos distributed mutants screenshots growth bench profile contract-aepp audit lint schema format requirements clean venv env-dev
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ bench: env-dev ## Measure what a delivery costs, against stock parts (REPEATS=3 
 
 profile: env-dev ## Plot where a delivery and a poll spend their time (py-spy; benchmarks/profiles/)
 	@$(RUN) -m lab.bench.profiled
+
+mutants: env-dev ## Break the package on purpose, one place at a time, and see that a test notices (ONLY=words)
+	@$(RUN) -m lab.mutants --only "$(ONLY)"
 
 contract-aepp: venv ## Let another AEP client (aepp, in .venv-aepp) read from the simulated AEP
 	@$(RUN) -m lab.contract_aepp

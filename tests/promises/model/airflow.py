@@ -155,7 +155,7 @@ class Run:
                 if row.state is None and (end := self._end_without_a_process(row)):
                     row.state, changed = end, True
         rows = [row for row in self.rows.values() if row.state in (None, "up_for_retry", "deferred")]
-        return [row for row in rows if row.state != None or self._may_begin(row)]  # noqa: E711
+        return [row for row in rows if row.state == "deferred" or self._may_begin(row)]
 
     def _upstream(self, row: Row) -> list[str | None]:
         return [found.state for task in self.world.tasks.upstream[row.task] for found in self.of(task)]
@@ -176,9 +176,9 @@ class Run:
             if any(state in RED for state in states):
                 return "upstream_failed"
             return "skipped" if "skipped" in states else None
-        if rule == TriggerRule.ALL_DONE_MIN_ONE_SUCCESS and all(state in DONE for state in states):
-            if "success" not in states:
-                return "upstream_failed" if any(state in RED for state in states) else "skipped"
+        all_in_vain = all(state in DONE and state != "success" for state in states)
+        if rule == TriggerRule.ALL_DONE_MIN_ONE_SUCCESS and all_in_vain:
+            return "upstream_failed" if any(state in RED for state in states) else "skipped"
         return None
 
     @property
@@ -433,7 +433,9 @@ class TaskInstance:
 
         process.run.world.act(push)
 
-    def xcom_pull(self, task_ids: str | None = None, key: str = "return_value", map_indexes: Any = None, **_: Any) -> Any:
+    def xcom_pull(
+        self, task_ids: str | None = None, key: str = "return_value", map_indexes: Any = None, **_: Any
+    ) -> Any:
         run = self._process.run
 
         def pull() -> Any:

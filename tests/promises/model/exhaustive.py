@@ -1,7 +1,7 @@
 """All histories of a small world: one submission, a few pairs, an AEP that does at each step whatever it may.
 
-Time is symbolic here: a run is listed when the explorer says so, at the latest when the settling time is over. So states
-that differ in seconds only are one state, and all of them can be visited.
+Time is symbolic here: a run is listed when the explorer says so, at the latest when the settling time is over. So
+states that differ in seconds only are one state, and all of them can be visited.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from adobe_experience_platform.delivery import xcom
 from adobe_experience_platform.delivery.jobs import Job
 from adobe_experience_platform.delivery.search import find
 from adobe_experience_platform.delivery.steps import Done, OnConflict, Settle
-from adobe_experience_platform.delivery.submission import KEY, Submission
+from adobe_experience_platform.delivery.submission import Submission
 from adobe_experience_platform.errors import (
     AepConflictError,
     AepError,
@@ -34,8 +34,8 @@ SILENT = logging.getLogger("tests.silent")
 SILENT.disabled = True
 SETTLE = 120.0
 POSTS = ("ok", "lost", "vain", "late", "omit", "bad")
-"""What a POST may meet: its runs; the same, or nothing, or runs later, and no answer; an answer that leaves out the last
-pair; a 400 for the last pair, the others started or not."""
+"""What a POST may meet: its runs; the same, or nothing, or runs later, and no answer; an answer that leaves out the
+last pair; a 400 for the last pair, the others started or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,14 @@ class Scope:
     blocks: bool = True
     partial: bool = True
     posts: int = 3
-    budget: tuple[tuple[str, int], ...] = (("crash", 2), ("clear", 2), ("fail", 1), ("foreign", 1), ("freeze", 1), ("stale", 1))
+    budget: tuple[tuple[str, int], ...] = (
+        ("crash", 2),
+        ("clear", 2),
+        ("fail", 1),
+        ("foreign", 1),
+        ("freeze", 1),
+        ("stale", 1),
+    )
     young: bool = True
 
 
@@ -145,8 +152,9 @@ class Attempt:
             raise value
         return value
 
-    def moment(self) -> None:
-        if self.cursor < len(self.replies):
+    def moment(self, *kinds: str) -> None:
+        """Die or stand still here; a process that dies before an effect could as well have died after the last one."""
+        if self.cursor < len(self.replies) or self.kind not in ("", *kinds):
             return
         self.moments += 1
         if self.moments == self.at:
@@ -159,14 +167,20 @@ class Attempt:
         return None if text is None else json.loads(text)
 
     def set(self, key: str, value: dict[str, object]) -> None:
-        self.moment()
+        self.moment("freeze")
         self.ask(lambda: self._put(json.dumps(value)))
-        self.moment()
+        self.moment("freeze", "crash")
 
     def _put(self, text: str) -> None:
         if self.is_thawed and not self.state.frozen_writes:
             raise AepTransientError("the store", text="refused")  # as Airflow refuses what an old attempt writes
         self.state = replace(self.state, record=text)
+
+    def claim(self, activations: object) -> None:
+        """Note nothing: there is one DAG run."""
+
+    def is_anothers(self, flow_id: str, run_id: str) -> None:
+        """Return None: nobody could have noted it."""
 
     # -- AEP
 
@@ -191,7 +205,7 @@ class Attempt:
         try:
             return self.ask(lambda: self._activate(dict(request.json or {})))
         finally:
-            self.moment()
+            self.moment("crash")
 
     def _read(self, request: Request) -> Response:
         if request.name == "GET /export/jobs":
@@ -353,9 +367,10 @@ class Explorer:
             yield self.doing, replace(self._late(state), late=())
 
     def _late(self, state: Small) -> Small:
-        busy = any(
-            run.has(pair) and run.status == "inProgress" for run in state.runs for pair in state.late
-        ) and self.scope.blocks
+        busy = (
+            any(run.has(pair) and run.status == "inProgress" for run in state.runs for pair in state.late)
+            and self.scope.blocks
+        )
         return state if busy else started(state, state.late)
 
     def _airflow(self, state: Small) -> Iterator[tuple[str, Small]]:
@@ -364,7 +379,12 @@ class Explorer:
             yield (
                 "a person clears",
                 replace(
-                    state, phase="start", settling="", max_tries=state.max_tries + 1, runs=runs, frozen_writes=False,
+                    state,
+                    phase="start",
+                    settling="",
+                    max_tries=state.max_tries + 1,
+                    runs=runs,
+                    frozen_writes=False,
                     budget=state.spend("clear"),
                 ),
             )
@@ -400,7 +420,10 @@ class Explorer:
             for at in range(1, moments + 1):
                 self.doing = f"{name}, {kind} at {at}"
                 begun = replace(state, budget=state.spend(kind))
-                yield self.doing, self._live(begun, post, settled, thaw, kind=kind, at=at, stale=stale)[1]
+                attempt, after = self._live(begun, post, settled, thaw, kind=kind, at=at, stale=stale)
+                if attempt.moments < at:
+                    break  # it has fewer such moments
+                yield self.doing, after
 
     def _live(
         self, state: Small, post: str, settled: str, thaw: bool, *, kind: str = "", at: int = 0, stale: bool = False
@@ -440,7 +463,7 @@ class Explorer:
                 on_conflict=self.scope.on_conflict,
                 log=SILENT,
                 now=lambda: START,
-                clock=lambda: attempt.ask(lambda: attempt.state.clock),
+                clocks=lambda: (attempt.ask(lambda: attempt.state.clock),),
             )
             if begins:
                 attempt.carry_out(submission.begin(resend_failed=True))

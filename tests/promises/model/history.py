@@ -1,4 +1,4 @@
-"""Histories: what may happen in a world, drawn at random by a seed, played, and made short when they break a promise."""
+"""Histories: what may happen in a world, drawn by a seed, played, and made short when they break a promise."""
 
 from __future__ import annotations
 
@@ -17,13 +17,17 @@ from .surroundings import SURROUNDED, Fault
 SETTLE = 120.0
 """Seconds: the settling time of the connection that the worlds use."""
 POSTS = (
-    "broken_before broken_after 500 500_after 429 html_after cut_after late refused 401 403 404 not_ready omit_order "
-    "empty_order repeated"
-).split()
+    *("broken_before", "broken_after", "500", "500_after", "429", "html_after", "cut_after", "late", "refused"),
+    *("401", "403", "404", "not_ready", "omit_order", "empty_order", "repeated"),
+)
 LOOKS = ("empty", "stale", "cut", "503")
 INFOS = ({"f1": ["a"]}, {"f1": ["a", "b"]}, {"f1": ["a"], "f2": ["a"]}, {"f1": ["a", "b"], "f2": ["a"]})
 ELSEWHERE = (("f1", "a"), ("f1", "b"), ("f2", "a"), ("f3", "a"), ("f1", "z"), ("f1", "a", "b"))
 FAULTS = ("crash", "crash", "freeze", "freeze", "kill", "write_fails", "write_unheard", "trigger_crash", "no_triggerer")
+QUIRKS = (
+    *("lag", "late", "young", "run_seconds", "scope", "tick"),
+    *("partial_400", "shared_runs", "one_by_one", "skew"),
+)
 Action = tuple[Any, ...]
 
 
@@ -86,15 +90,10 @@ class Play:
     def __init__(self, setup: dict[str, Any]) -> None:
         info = setup["info"]
         self.setup = setup
-        self.aep = DeliveryAep(
-            **{
-                key: setup[key]
-                for key in "lag late young run_seconds scope tick partial_400 shared_runs one_by_one skew".split()
-            },
-            mapped={"f1": ("a", "b"), "f2": ("a",)},
-        )
+        quirks = {name: setup[name] for name in QUIRKS}
+        self.aep = DeliveryAep(**quirks, mapped={"f1": ("a", "b"), "f2": ("a",)})
         text = ";".join(f"{flow}:{','.join(audiences)}" for flow, audiences in info.items())
-        tasks = _tasks(text, *(setup[key] for key in "per_job on_conflict accept approval campaign".split()))
+        tasks = _tasks(text, *(setup[key] for key in ["per_job", "on_conflict", "accept", "approval", "campaign"]))
         self.world = World(self.aep, tasks)
         self.world.skew = setup["clock"]
         pairs = tuple(Pair(flow, audience) for flow, audiences in info.items() for audience in audiences)
@@ -112,7 +111,21 @@ class Play:
         n = rng.randrange(1000)
         run = rng.randrange(len(self.world.runs))
         kind = rng.choices(
-            ["go", "clear", "mark", "thaw", "lose", "post", "look", "foreign", "end", "pass", "world", "begin", "answer"],
+            [
+                "go",
+                "clear",
+                "mark",
+                "thaw",
+                "lose",
+                "post",
+                "look",
+                "foreign",
+                "end",
+                "pass",
+                "world",
+                "begin",
+                "answer",
+            ],
             [60, 8, 2, 9, 5, 7, 6, 5, 7, 5, 2, 1.5, 4],
         )[0]
         match kind:
@@ -172,20 +185,25 @@ class Play:
         for row in self._run(run).rows.values():
             if self._asks(row):
                 who = {"id": "ann", "name": "Ann"}
-                event: dict[str, Any] = {"chosen_options": ["Approve" if answer == "yes" else "Reject"], "params_input": {}}
+                event: dict[str, Any] = {
+                    "chosen_options": ["Approve" if answer == "yes" else "Reject"],
+                    "params_input": {},
+                }
                 event |= {"responded_by_user": who, "responded_at": self.aep.clock(), "timedout": False}
                 row.event = {"event": {"error": "x", "error_type": "timeout"} if answer == "nobody" else event}
 
     def _clear(self, run: int, n: int, kind: str, forget: bool) -> None:
         here = self._run(run)
-        rows = [row for row in here.rows.values() if row.state is not None and row.state != "up_for_retry"]
+        rows = [row for row in here.rows.values() if row.state is not None]
         if not rows:
             return
         if kind == "failed":
             rows = [row for row in rows if row.state in ("failed", "upstream_failed")]
         elif kind in ("one", "down"):
             first = rows[n % len(rows)]
-            below = {first.task} | {task for task in here.world.tasks.order if here.world.tasks.is_below(task, first.task)}
+            below = {first.task} | {
+                task for task in here.world.tasks.order if here.world.tasks.is_below(task, first.task)
+            }
             rows = [row for row in rows if row is first or (kind == "down" and row.task in below - {first.task})]
         if rows:
             here.clear(rows)
@@ -327,6 +345,7 @@ def shorten(history: History, kind: str) -> History:
                 start += size
         size //= 2
     for number, action in enumerate(actions):
-        if action[0] == "go" and action[3] and breaks(plain := [*actions[:number], (*action[:3], "", 0, 0), *actions[number + 1 :]]):
-            actions = plain
+        if action[0] == "go" and action[3]:
+            plain = [*actions[:number], (*action[:3], "", 0, 0), *actions[number + 1 :]]
+            actions = plain if breaks(plain) else actions
     return History(history.setup, actions)

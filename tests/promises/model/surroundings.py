@@ -252,7 +252,9 @@ class Surrounded:
             "dt": (dt, SimpleNamespace(**{**vars(dt), "datetime": Datetime})),
             "time": (
                 time,
-                SimpleNamespace(**{**vars(time), "monotonic": monotonic, "time": monotonic, "clock_gettime": monotonic}),
+                SimpleNamespace(
+                    **{**vars(time), "monotonic": monotonic, "time": monotonic, "clock_gettime": monotonic}
+                ),
             ),
             "uuid": (uuid, SimpleNamespace(uuid4=lambda: this.world.ask(this.world.new_id))),
         }

@@ -1,0 +1,117 @@
+"""The mutants: what is broken, and where. Anchors are short and must occur exactly once in their file.
+
+The first that were written are those which earlier tests did not notice; each rule of docs/exactly-once.md has some.
+"""
+
+# ruff: noqa: E501
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CORE = ("tests/unit/delivery",)
+PROTOCOL = ("tests/promises/protocol", "tests/promises/model")
+TASKS = ("tests/unit/operators", "tests/unit/triggers")
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A change of one place.
+
+    :param file: below ``plugins/adobe_experience_platform``.
+    :param old: what stands there, once.
+    :param new: what stands there instead.
+    :param why: what it breaks, in words.
+    :param tests: where it must be noticed, the quickest first.
+    :param equivalent: why nothing can notice it; "" for all others.
+    """
+
+    file: str
+    old: str
+    new: str
+    why: str
+    tests: tuple[str, ...] = (*CORE, *PROTOCOL)
+    equivalent: str = ""
+
+
+SUBMISSION = "delivery/submission.py"
+RECORD = "delivery/record.py"
+SEARCH = "delivery/search.py"
+STATES = "delivery/states.py"
+STEPS = "delivery/steps.py"
+XCOM = "delivery/xcom.py"
+VERDICT = "delivery/verdict.py"
+RESULTS = "delivery/results.py"
+SUBMIT = "operators/submit.py"
+ACTIVATE = "operators/activate.py"
+NOTES = "operators/notes.py"
+WATCH = "operators/wait_for_runs.py"
+REPORT = "operators/report.py"
+LOST = "triggers/lost_submission.py"
+FLOW_RUN = "triggers/flow_run.py"
+ALL = (*TASKS, *CORE, *PROTOCOL)
+
+MUTANTS = (
+    # -- what earlier tests did not notice
+    Mutant(STATES, "return Reply.CONFLICT if alone else Reply.CONFLICT_IN_PART", "return Reply.CONFLICT", "an unclear 400 counts as a clear one"),
+    Mutant(WATCH, "tries > int(seen", "tries >= int(seen", "repairs at every try after a clear", ALL),
+    Mutant(ACTIVATE, "TaskStore(context).set(PHASE, WATCHING)", "pass", "a waiting phase is not stored", ALL),
+    Mutant(XCOM, 'data.get("missing_is", UNKNOWN)', 'data.get("missing_is", NOT_SENT)', "unknown by default becomes not sent", ALL),
+    Mutant(WATCH, "missing.get(pair, NOT_SENT)", "missing.get(pair, UNKNOWN)", "a missing note reads as unknown", ALL),
+    Mutant(WATCH, "for job, pairs in repaired if pairs]", "for job, pairs in repaired if pairs and job.number < 2]", "no repairs in job 2 and later", ALL),
+    Mutant(SEARCH, "ids.get((order.flow_id, order.audience_id))", "{k[1]: v for k, v in ids.items()}.get(order.audience_id)", "an order of another flow is accepted"),
+    # -- the submission
+    Mutant(SUBMISSION, "and not is_settled):", "and False):", "absence needs no settling time"),
+    Mutant(SUBMISSION, "if look.unnamed or (state", "if (state", "a run that names nobody yet is not waited for"),
+    Mutant(SUBMISSION, "settled == intent.id", "bool(settled)", "a wait settles any intent"),
+    Mutant(SUBMISSION, "fresh = yield from watermarks(dict.fromkeys(pair.flow_id for pair in pairs if pair not in kept), room)", "kept, fresh = {}, (yield from watermarks(dict.fromkeys(pair.flow_id for pair in pairs), room))", "watermarks are taken anew at each POST"),
+    Mutant(SUBMISSION, "self.record.move(Event.INTENT, intent)\n                self._save()", "self.record.move(Event.INTENT, intent)", "the intent is not stored before the POST"),
+    Mutant(SUBMISSION, "            lease.require()\n", "            pass\n", "no lease: a frozen process sends when it thaws"),
+    Mutant(SUBMISSION, "if run.status is RunStatus.FAILED:", "if run.status is not RunStatus.SUCCESS:", "a clear sends again what is in progress"),
+    Mutant(SUBMISSION, "except AepNotFoundError:\n                    # A run that AEP no longer knows may have delivered: never send it again.\n                    continue", "except AepNotFoundError:\n                    self.record.orders[order.pair] = None\n                    continue", "a clear sends again what AEP no longer knows"),
+    Mutant(SUBMISSION, "self.record.not_ours.append(order.run_id)", "pass", "a failed run is found again after the clear"),
+    Mutant(SUBMISSION, "self.record.lost >= LOST_LIMIT", "False", "lost answers are sent again without end"),
+    Mutant(SUBMISSION, "if gives_up or reply in (Reply.NOT_SENT, Reply.NOT_READY_IN_PART):", "if gives_up:", "what was not sent is sent again at once"),
+    Mutant(SUBMISSION, "self.record.move(reply, earlier if reply is Reply.NOT_SENT else None)", "self.record.move(reply, None)", "a POST that never left closes the one that is open"),
+    Mutant(SUBMISSION, "if known and (known - wanted or (wanted - known and not self.grows)):", "if False:", "a record about other pairs is taken for these"),
+    Mutant(SUBMISSION, "self.cleared = self.max_tries > self.record.max_tries", "self.cleared = False", "a clear is not noticed"),
+    Mutant(SUBMISSION, "if self.on_conflict is OnConflict.FAIL:", "if False:", "on_conflict = fail waits"),
+    Mutant(SUBMISSION, "if busy:\n            return WaitFor(busy)", "if False:\n            return WaitFor(busy)", "an export in progress is not waited for"),
+    # -- the record
+    Mutant(RECORD, "self.marks = {**self.intent.marks, **self.marks}", "self.marks = {**self.marks, **self.intent.marks}", "a later watermark replaces the first", equivalent="a pair's marks in the intent are those of the record where it has any, see Submission._send: the two never differ"),
+    Mutant(RECORD, 'raise AepSubmissionError(\n                "The record of this delivery is damaged', 'return cls(3)\n            raise AepSubmissionError(\n                "The record of this delivery is damaged', "a damaged record reads as an empty one"),
+    Mutant(RECORD, 'if data["v"] != VERSION or (intent', "if (intent", "a record without a version is read"),
+    Mutant(RECORD, "if run.id in self.ids:\n            return False", "", "a run of the watermark's own moment is newer than it"),
+    Mutant(RECORD, "self.not_ours, self.doubtful = [*self.not_ours, *self.doubtful], []", "self.doubtful = []", "a person's word on doubtful runs is forgotten"),
+    Mutant(RECORD, "isinstance(found, int) and found > known", "False", "a record of a newer version is read"),
+    # -- the search
+    Mutant(SEARCH, "if any(mark.ids and all(map(mark.is_newer, runs)) for mark in oldest):", "if False:", "a list that lost its runs proves absence"),
+    Mutant(SEARCH, "runs = runs or (yield from endpoints.runs_of_flow(flow_id, _has_newest))", "pass", "one empty list is a watermark"),
+    Mutant(SEARCH, "nameless += [] if run.audiences else [run.id]", "pass", "a run that ended without a name is nobody's"),
+    Mutant(SEARCH, "since = newest - SKEW if newest is not None else None", "since = newest", "AEP's nodes have one clock"),
+    Mutant(SEARCH, "return (pair.audience_id, other) if other else (pair.audience_id,)", "return (pair.audience_id,)", "imported audiences go by one id only"),
+    # -- states
+    Mutant(STATES, "        SubmissionState.REFUSED_IN_PART,\n        SubmissionState.NOT_READY_IN_PART,\n    }\n)", "        SubmissionState.NOT_READY_IN_PART,\n    }\n)", "a POST that was refused in part is certain"),
+    Mutant(STATES, "if isinstance(error, AepNotReadyError) and not alone:", "if False:", "a POST that was not ready in part was not sent"),
+    Mutant(STATES, "Event.INTENT: SubmissionState.REOPENED,\n        Event.FOUND: SubmissionState.READY,\n        Event.ABSENT: SubmissionState.OPEN", "Event.INTENT: SubmissionState.OPEN,\n        Event.FOUND: SubmissionState.READY,\n        Event.ABSENT: SubmissionState.OPEN", "an earlier lost POST is forgotten by the next"),
+    # -- the lease
+    Mutant(STEPS, "late > LEASE", "late > 10_000", "the lease is as good as endless", (*CORE, *PROTOCOL)),
+    Mutant(STEPS, "if self.stopped() or", "if", "on_kill does not forbid sending", (*TASKS, *CORE, *PROTOCOL)),
+    # -- tasks
+    Mutant(SUBMIT, 'return intent if event.get("settled") is True else ""', "return intent", "found passes for settled", ALL),
+    Mutant(SUBMIT, "submission.record_found(intent, [", "list([", "what the trigger found is not recorded", ALL),
+    Mutant(SUBMIT, "self._is_killed = True", "pass", "on_kill does nothing", ALL),
+    Mutant(NOTES, 'return note.get("record", "")', "return None", "a clear that forgets the record makes it empty", ALL),
+    Mutant(NOTES, 'self._notes.set(name, {"run": self._dag_run, "record": value})', "pass", "the record has no copy", ALL),
+    Mutant(NOTES, ".get(run_id, self._owner) != self._owner", ".get(run_id, self._owner) is None", "no run is another DAG run's", ALL),
+    Mutant(ACTIVATE, "self.hook.call(submission.begin(resend_failed=self.resend_failed))", "self.hook.call(submission.begin(resend_failed=True))", "activate repairs too", ALL),
+    Mutant(LOST, "time.monotonic() - self._since >= self.settle_seconds", "True", "the trigger settles at once", ALL),
+    Mutant(LOST, "return None if look.unnamed else self._end", "return self._end", "the trigger ends although a run names nobody", ALL),
+    Mutant(FLOW_RUN, "time.monotonic() - self._since > NOT_FOUND_GRACE", "True", "a run that AEP does not know yet is lost", ALL),
+    # -- what is said
+    Mutant(XCOM, "missing_is=UNKNOWN if submission.record.intent is not None else NOT_SENT", "missing_is=NOT_SENT", "an open POST is reported as not sent", ALL),
+    Mutant(RESULTS, 'status = UNKNOWN if isinstance(run, AepError)', 'status = "failed" if isinstance(run, AepError)', "a run that cannot be read is called failed", ALL),
+    Mutant(RESULTS, "        return accept_partial\n", "        return True\n", "partial success is success", ALL),
+    Mutant(REPORT, "if failed:\n            raise AirflowFailException", "if False:\n            raise AirflowFailException", "a red run is green", ALL),
+    Mutant(REPORT, 'if pair in orders:\n                results.append(submitted_only(orders[pair]))', 'if pair in orders:\n                results.append(without_run(pair, NOT_SENT, ""))', "what was submitted and not watched is called not sent", ALL),
+    Mutant(VERDICT, 'unsent = all(item["status"] == NOT_SENT for item in results)', "unsent = True", "a refused run that has delivered says that nothing was sent", ALL),
+)  # fmt: skip
