@@ -363,7 +363,10 @@ class MemoryAep:
             failed = run.ended(self.now) and run.ending == "failed"
             cleared = any(by == sender and moment >= run.created for moment, by in self.clears)
             if not failed or not cleared:
-                self.breaches.append(f"{pair} was delivered by {run.id} ({run.ending}) and is sent again")
+                early = (
+                    ", the clear came before it began" if failed and any(by == sender for _, by in self.clears) else ""
+                )
+                self.breaches.append(f"{pair} was delivered by {run.id} ({run.ending}{early}) and is sent again")
 
     def _add(
         self,
