@@ -57,7 +57,7 @@ FOUND = (
     ),
     Found(
         "an answer names no run, and somebody else's is listed before ours",
-        {"lag": 5.0, "run_seconds": 10.0, "scope": "nothing"},
+        {"info": {"f1": ["a", "b"], "f2": ["a"]}, "lag": 5.0, "run_seconds": 10.0, "scope": "nothing", "old_runs": 2},
         (
             *(go(), ("post", "empty_order"), go(), go(), ("look", "stale"), ("foreign", 0, 600.0, 0.0)),
             *(go(), ("end", 0, "failed")),
