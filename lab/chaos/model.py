@@ -67,8 +67,8 @@ class ModelExploration:
             said = (
                 f"`{MODEL}` visited {states:,} states of small worlds, and played\n"
                 f"{self._examples:,} histories of large ones{took} (seed {self._seed}): crashes, frozen processes,\n"
-                "clears, marks, lost answers, lists that lag. No pair was sent twice, no report said\n"
-                "anything false, and every run ended green when people followed its advice."
+                "clears, marks, lists that lag. No pair was sent twice, no report said anything\n"
+                "false, and every run ended green when people followed its advice."
             )
             return said, []
         return "It failed.", [f"The model found a breach:\n{self._session.log_tail(60)}"]
