@@ -32,6 +32,7 @@ ALL = -n 2 --dist loadfile --no-loadscope-reorder
 # For `make chaos`: the same seed draws the same kills.
 SEED ?= 7
 KILLS ?= 25
+STRIKES ?= 64
 RACES ?= 20
 EXAMPLES ?= 20000
 # How many DAG runs `make distributed` starts at once.
@@ -65,8 +66,8 @@ test: env-dev ## Run the tests (some of them: make test TESTS="tests/unit -k pla
 coverage: env-dev ## Say which lines no test reaches, and fail if they are too many
 	@$(RUN) -m pytest -n 2 -m "not live" --cov --cov-report=term --cov-fail-under=90
 
-chaos: env-dev ## Kill parts of a real Airflow and count what arrives (SEED=7 KILLS=25 RACES=20 EXAMPLES=20000)
-	@$(RUN) -m lab.chaos --seed $(SEED) --kills $(KILLS) --races $(RACES) --examples $(EXAMPLES)
+chaos: env-dev ## Kill, clear, mark and freeze parts of a real Airflow, and count what arrives (SEED=7 KILLS=25 STRIKES=64 RACES=20 EXAMPLES=20000 POSTGRES=1)
+	@$(RUN) -m lab.chaos --seed $(SEED) --kills $(KILLS) --strikes $(STRIKES) $(if $(POSTGRES),--postgres) --races $(RACES) --examples $(EXAMPLES)
 
 screenshots: env-dev ## Take the screenshots in docs/tour.md; measure how quickly 200 runs are listed
 	@$(RUN) -m lab.screenshots

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
@@ -15,6 +14,7 @@ import psutil
 
 from lab.chaos.traps import Traps
 from lab.chaos.verdict import DeliveryOutcome, Pair
+from lab.local_postgres import LocalPostgres
 from tools.airflow_client import TERMINAL_STATES, AirflowApiError, AirflowClient, AirflowUnreachableError
 from tools.airflow_settings import REPOSITORY
 from tools.local_airflow import LocalAirflow
@@ -24,6 +24,7 @@ T = TypeVar("T")
 Info = Mapping[str, Sequence[str]]
 
 DAG = "aep_chaos"
+ASKED_DAG, DAILY_DAG = "aep_chaos_asked", "aep_chaos_daily"
 ON_DEMAND_DAG = "aep_adhoc_activation"
 ADHOC = "/data/core/activation/disflowprovider/adhocrun"
 DAGS_FOLDER = Path(__file__).parent / "chaos_dags"
@@ -96,15 +97,33 @@ class StartedDelivery:
 
         :raises MissedError: when it no longer runs
         """
+        try:
+            self.process_of(task).send_signal(signal.SIGKILL)
+        except (psutil.NoSuchProcess, ProcessLookupError) as error:
+            raise MissedError(f"{task} does not run") from error
+
+    def process_of(self, task: str) -> psutil.Process:
+        """Return the process of a running task.
+
+        :raises MissedError: when it no longer runs
+        """
+        try:
+            process = psutil.Process(self._instance(task)["pid"])
+            if psutil.Process() not in process.parents():
+                raise MissedError(f"process {process.pid} is none of ours")
+        except (psutil.NoSuchProcess, TypeError) as error:
+            raise MissedError(f"{task} does not run") from error
+        return process
+
+    def try_number(self, task: str) -> int:
+        """Return the number of a task's newest try."""
+        return int(self._instance(task)["try_number"])
+
+    def _instance(self, task: str) -> dict[str, Any]:
         instances = patiently(lambda: self.lane.client.task_instances(self.dag_id, self.run_id))
         name, _, index = task.rstrip("]").partition("[")
-        [pid] = [item["pid"] for item in instances if (item["task_id"], item["map_index"]) == (name, int(index or -1))]
-        try:
-            if psutil.Process() not in psutil.Process(pid).parents():
-                raise MissedError(f"process {pid} is none of ours")
-            os.kill(pid, signal.SIGKILL)
-        except (psutil.NoSuchProcess, ProcessLookupError, TypeError) as error:
-            raise MissedError(f"{task} does not run") from error
+        [found] = [item for item in instances if (item["task_id"], item["map_index"]) == (name, int(index or -1))]
+        return found
 
     def report(self) -> dict[str, Any]:
         """Return what the task ``report`` returned, {} before it has."""
@@ -114,13 +133,15 @@ class StartedDelivery:
     def outcome(self) -> DeliveryOutcome:
         """Look at what became of it; nothing else must have delivered these pairs on this lane."""
         results = self.report().get("results", [])
+        deliveries = self.lane.aep.deliveries()
         return DeliveryOutcome(
             run_id=self.run_id,
             state=self.state(),
             expected=dict.fromkeys(self.pairs, 1),
-            counted={(item["flow_id"], item["audience_id"]): item["count"] for item in self.lane.aep.deliveries()},
+            counted={(item["flow_id"], item["audience_id"]): item["count"] for item in deliveries},
             reported={(item["flow_id"], item["audience_id"]): item["status"] for item in results},
             adopted=sum(bool(item["adopted"]) for item in results),
+            delivered=frozenset((item["flow_id"], item["audience_id"]) for item in deliveries if item["successful"]),
         )
 
 
@@ -184,18 +205,22 @@ _one_writer = threading.Lock()
 
 
 @contextmanager
-def arena() -> Iterator[Arena]:
-    """Start everything, and stop it when the block ends."""
+def arena(*, postgres: bool) -> Iterator[Arena]:
+    """Start everything, and stop it when the block ends.
+
+    :param postgres: whether Airflow's database is a PostgreSQL in place of SQLite
+    """
     with ExitStack() as stack:
         aeps = {f"aep_{number}": stack.enter_context(SimulatorProcess(speed=SPEED)) for number in range(1, LANES + 1)}
         connections = {conn_id: aep.connection() for conn_id, aep in aeps.items()}
         for connection in connections.values():
             connection["extra"]["timeout"] = TIMEOUT
-        airflow = LocalAirflow(
-            dags_folders=[REPOSITORY / "dags", DAGS_FOLDER], connections=connections, config=IMPATIENT
-        )
+        config = dict(IMPATIENT)
+        if postgres:
+            config["database.sql_alchemy_conn"] = stack.enter_context(LocalPostgres()).url
+        airflow = LocalAirflow(dags_folders=[REPOSITORY / "dags", DAGS_FOLDER], connections=connections, config=config)
         stack.enter_context(airflow)
-        airflow.client.wait_dags(DAG, ON_DEMAND_DAG)
+        airflow.client.wait_dags(DAG, ASKED_DAG, DAILY_DAG, ON_DEMAND_DAG)
         clients = [AirflowClient(airflow.url, "admin", airflow.passwords["admin"]) for _ in aeps]
         yield Arena(airflow, [Lane(*lane, client) for lane, client in zip(aeps.items(), clients, strict=True)])
 

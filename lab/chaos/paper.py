@@ -13,8 +13,10 @@ from lab.chaos.arena import IMPATIENT, LANES, SETTLE_MARGIN, TIMEOUT
 from lab.chaos.kills import KillResult
 from lab.chaos.plan import AWAY
 from lab.chaos.races import MODES, Finish, Kind
+from lab.chaos.strikes import StrikeResult
 
 KILLS_HEAD = ("#", "killed", "while", "pairs", "other runs", "DAG runs", "adopted", "recovered")
+STRIKES_HEAD = ("#", "while", "what happens", "DAG", "jobs", "pairs", "ends", "adopted", "over after")
 RACES_HEAD = ("who", "on_conflict", "races", "as promised", "DAG runs", "delivered", "adopted")
 
 
@@ -27,6 +29,7 @@ class ChaosFindings:
     """
 
     kills: Sequence[KillResult]
+    strikes: Sequence[StrikeResult]
     races: Sequence[Finish]
     model: str
     problems: Sequence[str]
@@ -48,6 +51,23 @@ def kill_line(result: KillResult) -> str:
     return _row(cells)
 
 
+def strike_line(result: StrikeResult) -> str:
+    """Return a strike as one line of a table."""
+    strike, outcome = result.strike, result.outcome
+    cells = (
+        str(strike.number),
+        strike.moment,
+        strike.blow,
+        f"`{strike.dag_id}`",
+        "one an audience" if strike.jobs else "one",
+        outcome.counts,
+        " ".join(result.ends),
+        str(outcome.adopted),
+        f"{result.seconds:.0f} s",
+    )
+    return _row(cells)
+
+
 def finish_line(finish: Finish) -> str:
     """Return a race as one line."""
     race = finish.race
@@ -56,11 +76,13 @@ def finish_line(finish: Finish) -> str:
     )
 
 
-def document(command: str, seed: int, seconds: float, findings: ChaosFindings) -> str:
+def document(command: str, seed: int, seconds: float, findings: ChaosFindings, database: str) -> str:
     """Return docs/chaos.md."""
     patience = "\n".join(f"* `{key}` = {value}" for key, value in sorted(IMPATIENT.items()) if "settle" not in key)
     pairs = sum(len(outcome.expected) for result in findings.kills for outcome in result.outcomes)
-    verdict = f"**{len(findings.kills)} kills, {pairs} deliveries, {len(findings.races)} races: "
+    pairs += sum(len(result.outcome.expected) for result in findings.strikes)
+    struck = f"{len(findings.kills)} kills, {len(findings.strikes)} strikes"
+    verdict = f"**{struck}, {pairs} deliveries, {len(findings.races)} races: "
     if findings.problems:
         verdict += "not all is well.**\n\n" + "\n".join(f"* {problem}" for problem in findings.problems)
     else:
@@ -69,7 +91,7 @@ def document(command: str, seed: int, seconds: float, findings: ChaosFindings) -
 
 Written by `{command}`; do not edit.
 {dt.datetime.now(tz=dt.UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}, \
-Airflow {version("apache-airflow")} (LocalExecutor, SQLite), seed {seed}, {seconds / 60:.0f} minutes.
+Airflow {version("apache-airflow")} (LocalExecutor, {database}), seed {seed}, {seconds / 60:.0f} minutes.
 
 A real Airflow delivers to a simulated AEP while its parts are killed by SIGKILL. AEP itself (the simulator) counts how
 often each pair of audience and destination was activated: it must be **1**, whatever died.
@@ -88,6 +110,14 @@ shortened:
 {patience}
 
 {_table(KILLS_HEAD, map(kill_line, findings.kills))}
+
+## Strikes
+
+What people press, stores that fail and machines that stand still. After a strike somebody clears the failed tasks, as
+the report advises, until the run is green. *Ends* are its states on the way; at each of them the report was compared
+with what AEP had delivered. *Pairs* are 2 only where AEP itself had failed the first run.
+
+{_table(STRIKES_HEAD, map(strike_line, findings.strikes))}
 
 ## Races
 

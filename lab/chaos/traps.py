@@ -26,6 +26,12 @@ class Spot(StrEnum):
     """Right before the POST, after the intent was recorded."""
     ANSWER = "answer"
     """Right after AEP's answer, before it is recorded."""
+    STORE = "store"
+    """Where the record with the next intent is stored."""
+    STORED = "stored"
+    """Right after that, before the POST is allowed to leave."""
+    ANSWERED = "answered"
+    """Where the record is stored for the first time after AEP's answer."""
 
 
 class Traps:
@@ -44,6 +50,14 @@ class Traps:
     def hold(self, run_id: str, task_id: str, spot: Spot) -> None:
         """Let every process of a task that comes to this spot stay there until `release`."""
         self._arm(run_id, task_id, spot, "hold")
+
+    def fail(self, run_id: str, task_id: str, spot: Spot) -> None:
+        """Let the next process of a task that comes to this spot meet an error of Airflow's API."""
+        self._arm(run_id, task_id, spot, "fail")
+
+    def is_stepped_on(self, run_id: str, task_id: str, spot: Spot) -> bool:
+        """Tell whether a process has come to a trap and is held there."""
+        return self._file(run_id, task_id, spot).with_suffix(".held").exists()
 
     def release(self, run_id: str, task_id: str, spot: Spot) -> None:
         """Take a trap away, sprung or not."""
@@ -64,12 +78,15 @@ class Traps:
         file = self._file(run_id, task_id, spot)
         try:
             what = file.read_text()
-            if what == "kill":
+            if what in ("kill", "fail"):
                 file.unlink()  # only one process dies, however many step on it
         except FileNotFoundError:
             return
         if what == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if what == "fail":
+            raise RuntimeError("the state store does not answer (a trap)")
+        file.with_suffix(".held").touch()
         while file.exists():
             time.sleep(_POLL_SECONDS)
 
@@ -81,12 +98,13 @@ class Traps:
         unfinished.rename(file)
 
     def _file(self, run_id: str, task_id: str, spot: Spot) -> Path:
-        return self._folder / f"{run_id}.{task_id}.{spot}"
+        return self._folder / f"{run_id}.{task_id}.{spot}.trap"
 
 
 def enter(context: Mapping[str, Any]) -> None:
     """Lay the traps of a task's process; every task of the chaos DAG runs this first (``pre_execute``)."""
     from adobe_experience_platform.aep import endpoints
+    from adobe_experience_platform.operators.base import TaskStore
 
     traps = Traps(Path(os.environ["AIRFLOW_HOME"]))
     run_id, task_id = context["ti"].run_id, context["ti"].task_id
@@ -94,9 +112,29 @@ def enter(context: Mapping[str, Any]) -> None:
     send = endpoints.activate
 
     def activate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        traps.step_on(run_id, task_id, Spot.POST)
-        orders = yield from send(*args, **kwargs)
+        before_bytes = kwargs["before_bytes"]
+
+        def trapped() -> None:
+            before_bytes()
+            traps.step_on(run_id, task_id, Spot.POST)
+
+        orders = yield from send(*args, **{**kwargs, "before_bytes": trapped})
         traps.step_on(run_id, task_id, Spot.ANSWER)
+        answered.append(True)
         return orders
 
+    def store(self: TaskStore, key: str, value: dict[str, object]) -> None:
+        is_intent = "intent" in value
+        if answered:
+            answered.clear()
+            traps.step_on(run_id, task_id, Spot.ANSWERED)
+        if is_intent:
+            traps.step_on(run_id, task_id, Spot.STORE)
+        put(self, key, value)
+        if is_intent:
+            traps.step_on(run_id, task_id, Spot.STORED)
+
+    answered: list[bool] = []
+    put = TaskStore.set
     endpoints.activate = activate
+    TaskStore.set = store  # type: ignore[method-assign]

@@ -18,6 +18,7 @@ class DeliveryOutcome:
     :param counted: pair → how often the simulator counted it
     :param reported: pair → status in the run's report
     :param adopted: pairs whose flow run was found in AEP instead of in an answer
+    :param delivered: pairs of which a flow run has ended well
     """
 
     run_id: str
@@ -26,6 +27,7 @@ class DeliveryOutcome:
     counted: Mapping[Pair, int]
     reported: Mapping[Pair, str] = field(default_factory=dict)
     adopted: int = 0
+    delivered: frozenset[Pair] = frozenset()
 
     @property
     def counts(self) -> str:
@@ -40,6 +42,17 @@ class DeliveryOutcome:
             if count != wanted:
                 word = "DUPLICATE" if count > wanted else "LOST"
                 found.append(f"{word}: {_named(pair)} was delivered {count} times instead of {wanted}")
+        found += self._false_words()
+        if self.state not in ("success", "failed"):
+            found.append(f"STUCK: the run is {self.state}")
+        return [f"{self.run_id}: {text}" for text in found]
+
+    def false_words(self) -> list[str]:
+        """Return a sentence for each false word of the report; its run may still be incomplete."""
+        return [f"{self.run_id}: {text}" for text in self._false_words()]
+
+    def _false_words(self) -> list[str]:
+        found = []
         for pair in self.expected:
             status = self.reported.get(pair, "nothing")
             if self.state == "success" and status != "success":
@@ -48,9 +61,11 @@ class DeliveryOutcome:
                 found.append(f"FALSE: {_named(pair)} is reported as delivered and was not")
             if status == "not_sent" and self.counted.get(pair):
                 found.append(f"FALSE: {_named(pair)} is reported as not sent and was delivered")
-        if self.state not in ("success", "failed"):
-            found.append(f"STUCK: the run is {self.state}")
-        return [f"{self.run_id}: {text}" for text in found]
+            if status == "failed" and pair in self.delivered:
+                found.append(f"FALSE: {_named(pair)} is reported as failed and was delivered")
+            if status == "unknown" and pair in self.delivered:
+                found.append(f"VAGUE: {_named(pair)} is reported as unknown and was delivered")
+        return found
 
 
 def _named(pair: Pair) -> str:

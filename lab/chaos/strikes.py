@@ -1,0 +1,386 @@
+"""Strikes: what people, stores and suspended machines do to a delivery, beside the kills; drawn by a seed.
+
+After a strike people follow the advice of the report until the run is green. At each of its ends no word of the report
+may be false, and at the last AEP has delivered each pair once (twice where it said itself that the first run failed).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from queue import SimpleQueue
+
+import psutil
+
+from lab.chaos.arena import ADHOC, ASKED_DAG, DAG, DAILY_DAG, FLOWS, SPEED, Arena, Lane, MissedError, patiently, until
+from lab.chaos.traps import Spot, Traps
+from lab.chaos.verdict import DeliveryOutcome
+from tools.airflow_client import AirflowApiError
+
+ACTIVATE, WATCH, APPROVE = "activate", "wait_for_flow_runs", "approve"
+FOLLOWED = 5
+"""How often people clear the failed tasks, at most."""
+_HELD = {"kind": "wait_release", "method": "POST", "path": ADHOC, "effect": True, "if_gone": "carry_out"}
+_LOST = {"kind": "close_after", "method": "POST", "path": ADHOC}
+_VAIN = {"kind": "close_before", "method": "POST", "path": ADHOC}
+
+
+class Moment(StrEnum):
+    """Where the delivery is when it is struck."""
+
+    STORED = "intent stored, nothing sent"
+    HELD = "POST has taken effect, no answer yet"
+    SETTLING = "a lost answer settles"
+    SECOND = "the second POST is under way, the first was lost"
+    RESUMED = "resumed after a lost answer"
+    AWAITED = "flow runs are awaited"
+    REPAIR = "a failed run is sent again"
+    REPAIR_LOST = "the repair's answer is lost"
+    ASKED = "a person is asked"
+    GREEN = "it has ended green"
+
+
+class Blow(StrEnum):
+    """What strikes it."""
+
+    CLEAR_ALL = "whole run cleared"
+    CLEAR_TASK = "task cleared"
+    MARK_SUCCESS = "task marked success"
+    MARK_FAILED = "task marked failed"
+    FREEZE = "task and supervisor stand still (SIGSTOP)"
+    KILL = "task process killed"
+    STORE = "a store write fails"
+    REJECT = "cleared, and the person rejects"
+    NOTHING = "nothing else"
+
+
+KINDS: tuple[tuple[Moment, Blow], ...] = (
+    (Moment.STORED, Blow.KILL),
+    (Moment.STORED, Blow.FREEZE),
+    (Moment.STORED, Blow.CLEAR_ALL),
+    (Moment.STORED, Blow.STORE),
+    (Moment.HELD, Blow.CLEAR_ALL),
+    (Moment.HELD, Blow.CLEAR_TASK),
+    (Moment.HELD, Blow.MARK_SUCCESS),
+    (Moment.HELD, Blow.MARK_FAILED),
+    (Moment.HELD, Blow.FREEZE),
+    (Moment.HELD, Blow.STORE),
+    (Moment.SETTLING, Blow.CLEAR_ALL),
+    (Moment.SETTLING, Blow.CLEAR_TASK),
+    (Moment.SETTLING, Blow.MARK_SUCCESS),
+    (Moment.SETTLING, Blow.MARK_FAILED),
+    (Moment.SECOND, Blow.CLEAR_TASK),
+    (Moment.SECOND, Blow.KILL),
+    (Moment.SECOND, Blow.FREEZE),
+    (Moment.RESUMED, Blow.KILL),
+    (Moment.RESUMED, Blow.CLEAR_TASK),
+    (Moment.AWAITED, Blow.CLEAR_ALL),
+    (Moment.AWAITED, Blow.CLEAR_TASK),
+    (Moment.AWAITED, Blow.MARK_SUCCESS),
+    (Moment.AWAITED, Blow.MARK_FAILED),
+    (Moment.REPAIR, Blow.NOTHING),
+    (Moment.REPAIR, Blow.KILL),
+    (Moment.REPAIR, Blow.CLEAR_ALL),
+    (Moment.REPAIR_LOST, Blow.NOTHING),
+    (Moment.REPAIR_LOST, Blow.CLEAR_ALL),
+    (Moment.ASKED, Blow.CLEAR_ALL),
+    (Moment.ASKED, Blow.REJECT),
+    (Moment.GREEN, Blow.CLEAR_ALL),
+    (Moment.GREEN, Blow.CLEAR_TASK),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """One strike.
+
+    :param number: to call it by, from 1
+    :param info: what is delivered, {flow id: [audience id, …]}
+    :param jobs: whether each audience is a job of its own
+    :param daily: whether the DAG delivers under the rules of a campaign day
+    :param list_lag: real seconds for which AEP does not list a new run
+    """
+
+    number: int
+    moment: Moment
+    blow: Blow
+    info: dict[str, list[str]]
+    jobs: bool
+    daily: bool
+    list_lag: float
+
+    @property
+    def dag_id(self) -> str:
+        """The DAG that delivers."""
+        return ASKED_DAG if self.moment is Moment.ASKED else DAILY_DAG if self.daily else DAG
+
+
+@dataclass(frozen=True, slots=True)
+class StrikeResult:
+    """A strike and its consequences.
+
+    :param ends: the DAG run's states, each time that it ended
+    :param lies: false words of its reports on the way
+    """
+
+    strike: Strike
+    ends: tuple[str, ...]
+    outcome: DeliveryOutcome
+    lies: tuple[str, ...]
+    seconds: float
+
+    @property
+    def problems(self) -> list[str]:
+        """What went wrong, in sentences."""
+        return [*self.lies, *self.outcome.problems()]
+
+
+def draw(seed: int, count: int) -> list[Strike]:
+    """Draw strikes: every kind as often as every other, but for a rest."""
+    chance = random.Random(seed)  # noqa: S311 - an experiment that can be repeated
+    kinds: list[tuple[Moment, Blow]] = []
+    while len(kinds) < count:
+        kinds += chance.sample(KINDS, min(len(KINDS), count - len(kinds)))
+    return [_detailed(chance, number, *kind) for number, kind in enumerate(kinds, start=1)]
+
+
+def _detailed(chance: random.Random, number: int, moment: Moment, blow: Blow) -> Strike:
+    chosen = sorted(chance.sample(sorted(FLOWS), chance.randint(1, len(FLOWS))))
+    lags = (3.0,) if moment in (Moment.SETTLING, Moment.RESUMED) else (0.0, 0.5, 3.0)
+    return Strike(
+        number,
+        moment,
+        blow,
+        {flow: sorted(chance.sample(FLOWS[flow], chance.randint(1, len(FLOWS[flow])))) for flow in chosen},
+        jobs=chance.random() < 0.4,
+        daily=moment is not Moment.ASKED and chance.random() < 0.2,
+        list_lag=chance.choice(lags),
+    )
+
+
+def carry_out(arena: Arena, strikes: list[Strike], tell: Callable[[StrikeResult], None]) -> list[StrikeResult]:
+    """Carry out all strikes, on all lanes at once.
+
+    :param tell: called with each result, from any thread
+    """
+    free: SimpleQueue[Lane] = SimpleQueue()
+    for lane in arena.lanes:
+        free.put(lane)
+
+    def one(strike: Strike) -> StrikeResult:
+        lane = free.get()
+        try:
+            result = _until_hit(arena.traps, lane, strike)
+        finally:
+            free.put(lane)
+        tell(result)
+        return result
+
+    with ThreadPoolExecutor(len(arena.lanes)) as pool:
+        return list(pool.map(one, strikes))
+
+
+def _until_hit(traps: Traps, lane: Lane, strike: Strike, tries: int = 3) -> StrikeResult:
+    for number in range(1, tries):
+        try:
+            return Struck(traps, lane, strike, f"strike-{strike.number}-{number}").play()
+        except MissedError as missed:
+            print(f"  strike {strike.number} missed its moment and is repeated: {missed}")
+    return Struck(traps, lane, strike, f"strike-{strike.number}-{tries}").play()
+
+
+class Struck:
+    """A delivery that is struck.
+
+    :param name: of the DAG run
+    """
+
+    def __init__(self, traps: Traps, lane: Lane, strike: Strike, name: str) -> None:
+        self.traps, self.lane, self.strike, self.name = traps, lane, strike, name
+        self.repaired = strike.moment in (Moment.REPAIR, Moment.REPAIR_LOST)
+        self.task = WATCH if self.repaired or strike.moment is Moment.AWAITED else ACTIVATE
+        self.frozen: list[psutil.Process] = []
+
+    def play(self) -> StrikeResult:
+        """Bring the delivery to its moment, strike, and follow the advice until it is green."""
+        self._arrange()
+        options = {"max_audiences_per_job": 1} if self.strike.jobs else {}
+        self.delivery = self.lane.start(self.name, self.strike.info, self.strike.dag_id, **options)
+        try:
+            self._reach()
+            struck = time.monotonic()
+            self._strike()
+            return self._follow(struck)
+        finally:
+            self.traps.release_all(self.name)
+            for process in self.frozen:
+                _signal(process, signal.SIGCONT)
+
+    # -- the way there
+
+    def _arrange(self) -> None:
+        moment, lane = self.strike.moment, self.lane
+        lane.reset(list_lag_seconds=self.strike.list_lag * SPEED)
+        if self.strike.blow is Blow.STORE:
+            self.traps.fail(self.name, ACTIVATE, Spot.STORE if moment is Moment.STORED else Spot.ANSWERED)
+        elif moment is Moment.STORED:
+            (self.traps.kill if self.strike.blow is Blow.KILL else self.traps.hold)(self.name, ACTIVATE, Spot.STORED)
+        elif moment is Moment.HELD:
+            lane.aep.add_faults(_HELD)
+        elif moment in (Moment.SETTLING, Moment.RESUMED):
+            lane.aep.add_faults(_LOST)
+        elif moment is Moment.SECOND:
+            lane.aep.add_faults(_VAIN, {**_HELD, "skip": 1})
+        elif self.repaired:
+            lane.aep.add_outcomes({"status": "failed", "times": 1})
+        if moment is Moment.AWAITED:
+            lane.runs_last()
+
+    def _reach(self) -> None:
+        moment, delivery = self.strike.moment, self.delivery
+        if self.strike.dag_id == ASKED_DAG:
+            self._answer("Approve")
+        if self.strike.blow is Blow.STORE or (moment is Moment.STORED and self.strike.blow is Blow.KILL):
+            return
+        if moment is Moment.STORED:
+            self._await_trap(Spot.STORED, "store its intent")
+        elif moment in (Moment.HELD, Moment.SECOND):
+            until(lambda: bool(self.lane.aep.state()["held"]), "AEP to hold the POST")
+        elif moment in (Moment.SETTLING, Moment.RESUMED):
+            delivery.wait_task(f"{ACTIVATE}[0]", "deferred")
+            if moment is Moment.RESUMED:
+                self.traps.hold(self.name, ACTIVATE, Spot.START)
+                self._await_trap(Spot.START, "be resumed")
+        elif moment is Moment.AWAITED:
+            delivery.wait_task(WATCH, "deferred")
+        else:
+            delivery.wait_end()
+        if self.repaired:
+            self._repair()
+
+    def _await_trap(self, spot: Spot, what: str) -> None:
+        until(lambda: self.traps.is_stepped_on(self.name, ACTIVATE, spot), f"{self.name} to {what}")
+
+    def _repair(self) -> None:
+        """Clear the failed tasks, as people do when AEP has failed a run, and wait for the second POST."""
+        if self.delivery.state() != "failed":
+            raise MissedError("no flow run has failed")
+        lost = self.strike.moment is Moment.REPAIR_LOST
+        self.lane.aep.add_faults(_LOST if lost else _HELD)
+        self._clear(only_failed=True)
+        if lost:
+            self.delivery.wait_task(WATCH, "deferred")
+        else:
+            until(lambda: bool(self.lane.aep.state()["held"]), "AEP to hold the repair's POST")
+
+    # -- the strike
+
+    def _strike(self) -> None:
+        name = self.task if self.task == WATCH else f"{self.task}[0]"
+        match self.strike.blow:
+            case Blow.CLEAR_ALL:
+                self._clear()
+            case Blow.CLEAR_TASK:
+                self._clear(self.task)
+            case Blow.MARK_SUCCESS | Blow.MARK_FAILED as blow:
+                state = "success" if blow is Blow.MARK_SUCCESS else "failed"
+                index = None if self.task == WATCH else 0
+                run = self.delivery
+                patiently(
+                    lambda: self.lane.client.set_task_state(run.dag_id, run.run_id, self.task, state, map_index=index)
+                )
+            case Blow.KILL if self.strike.moment is not Moment.STORED:
+                self.delivery.kill_task(name)
+            case Blow.FREEZE:
+                self._freeze(name)
+            case Blow.REJECT:
+                self._clear()
+                self._answer("Reject")
+            case _:
+                pass
+        self.traps.release(self.name, ACTIVATE, Spot.START)
+        if self.strike.blow is not Blow.FREEZE:
+            self.traps.release(self.name, ACTIVATE, Spot.STORED)
+        if self.lane.aep.state()["held"]:
+            self.lane.aep.release()
+
+    def _freeze(self, name: str) -> None:
+        """Let a task and its supervisor stand still until Airflow has given them up and another try has ended."""
+        process = self.delivery.process_of(name)
+        supervisor = process.parent()
+        self.frozen = [process, *([supervisor] if supervisor is not None else [])]
+        for each in reversed(self.frozen):
+            _signal(each, signal.SIGSTOP)
+        until(lambda: self.delivery.try_number(name) > 1, f"{name} of {self.name} to be given up")
+        # The trap would hold the next try too; the frozen one leaves it when it thaws.
+        self.traps.release(self.name, ACTIVATE, Spot.STORED)
+
+    # -- the way back
+
+    def _follow(self, struck: float) -> StrikeResult:
+        """Follow the advice until the run is green; then let thaw what still stands still."""
+        ends: list[str] = []
+        lies: list[str] = []
+        for _ in range(FOLLOWED):
+            if self.strike.moment is Moment.AWAITED:
+                self.lane.end_runs()
+            ends.append(self.delivery.wait_end())
+            lies += self._outcome().false_words()
+            if ends[-1] == "success" and not self._is_painted(ends):
+                break
+            self._clear(only_failed=ends[-1] != "success")
+            if self.strike.dag_id == ASKED_DAG:
+                self._answer("Approve")
+        for process in self.frozen:
+            _signal(process, signal.SIGCONT)
+        if self.frozen:
+            until(lambda: not any(map(_is_alive_task, self.frozen[:1])), "what was frozen to end")
+        return StrikeResult(self.strike, tuple(ends), self._outcome(), tuple(lies), time.monotonic() - struck)
+
+    def _is_painted(self, ends: list[str]) -> bool:
+        """Whether the run is green only as a person has painted a task: then that is cleared too."""
+        return self.strike.blow is Blow.MARK_SUCCESS and len(ends) == 1
+
+    def _outcome(self) -> DeliveryOutcome:
+        failed = 1 if self.repaired else 0
+        found = self.delivery.outcome()
+        again = {pair: 1 + (failed and count > 1) for pair, count in found.counted.items()}
+        return DeliveryOutcome(
+            found.run_id, found.state, {**found.expected, **again}, found.counted, found.reported, found.adopted,
+            found.delivered,
+        )  # fmt: skip
+
+    def _clear(self, *tasks: str, only_failed: bool = False) -> None:
+        run = self.delivery
+        names = list(tasks) or None
+
+        def clear() -> None:
+            try:
+                self.lane.client.clear(run.dag_id, run.run_id, names, only_failed=only_failed, downstream=bool(tasks))
+            except AirflowApiError as error:
+                if error.status != 404:  # nothing is there to be cleared any more
+                    raise
+
+        patiently(clear)
+
+    def _answer(self, option: str) -> None:
+        run = self.delivery
+        run.wait_task(APPROVE, "deferred", "awaiting_input")
+        patiently(lambda: self.lane.client.answer(run.dag_id, run.run_id, APPROVE, option))
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    try:
+        os.kill(process.pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _is_alive_task(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
