@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from lab.chaos import strikes
 from lab.chaos.arena import FLOWS, SETTLE_MARGIN, TIMEOUT
 from lab.chaos.plan import POINTS, Moment, Victim, draw
 from tools.local_airflow import COMPONENTS
@@ -42,3 +43,10 @@ def test_a_lost_answer_that_took_effect_settles_because_its_run_is_not_listed_ye
 
 def test_every_component_of_airflow_is_killed() -> None:
     assert {name for point in POINTS for name in point.victim.components} == set(COMPONENTS)
+
+
+def test_a_seed_draws_the_same_strikes_again_and_each_kind_of_at_least_25() -> None:
+    assert strikes.draw(7, 64) == strikes.draw(7, 64)
+    assert strikes.draw(7, 64) != strikes.draw(8, 64)
+    assert len(set(strikes.KINDS)) >= 25
+    assert {(strike.moment, strike.blow) for strike in strikes.draw(1, len(strikes.KINDS))} == set(strikes.KINDS)

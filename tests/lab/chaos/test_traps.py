@@ -64,3 +64,12 @@ def test_all_traps_of_a_run_are_taken_away_at_once(traps: Traps) -> None:
     assert not traps.is_armed("run", "activate", Spot.START)
     assert not traps.is_armed("run", "report", Spot.POST)
     assert traps.is_armed("run-2", "report", Spot.START)
+
+
+def test_a_trap_may_be_an_error_once(tmp_path: Path) -> None:
+    traps = Traps(tmp_path)
+    traps.fail("run", "activate", Spot.STORE)
+
+    with pytest.raises(RuntimeError, match="does not answer"):
+        traps.step_on("run", "activate", Spot.STORE)
+    traps.step_on("run", "activate", Spot.STORE)

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from lab.chaos import paper, races
+from lab.chaos import paper, races, strikes
 from lab.chaos.kills import KillResult
 from lab.chaos.paper import ChaosFindings
 from lab.chaos.plan import Kill, Moment, Point, Victim
 from lab.chaos.races import Finish, Kind, Race
+from lab.chaos.strikes import Blow, Strike, StrikeResult
 from lab.chaos.verdict import DeliveryOutcome
 
 GOLD, SILVER = ("mail", "gold"), ("mail", "silver")
@@ -42,6 +43,14 @@ def test_a_delivery_that_went_well_has_no_problems() -> None:
         ({"reported": {}}, "FALSE: the run is a success, but reports nothing"),
         ({"counted": {GOLD: 1}}, "FALSE: audience silver → flow mail is reported as delivered and was not"),
         ({"reported": {GOLD: "not_sent"}, "state": "failed"}, "FALSE: audience gold → flow mail is reported as not se"),
+        (
+            {"reported": {GOLD: "failed", SILVER: "success"}, "state": "failed", "delivered": frozenset({GOLD})},
+            "FALSE: audience gold → flow mail is reported as failed and was delivered",
+        ),
+        (
+            {"reported": {GOLD: "unknown", SILVER: "success"}, "state": "failed", "delivered": frozenset({GOLD})},
+            "VAGUE: audience gold → flow mail is reported as unknown and was delivered",
+        ),
         ({"state": "running"}, "STUCK: the run is running"),
     ],
 )
@@ -59,17 +68,26 @@ def test_the_paper_has_a_row_for_each_kill_and_a_summary_of_the_races() -> None:
     result = KillResult(kill, (outcome(), outcome(run_id="besides")), 12.4)
     finish = Finish(Race(0, Kind.TWINS, "wait"), ("success", "success"), 2, 0, ())
 
-    text = paper.document("make chaos SEED=7", 7, 600, ChaosFindings([result], [finish], "It held.", []))
+    strike = Strike(
+        9, strikes.Moment.HELD, Blow.CLEAR_ALL, {"mail": ["gold", "silver"]}, jobs=True, daily=False, list_lag=0
+    )
+    struck = StrikeResult(strike, ("failed", "success"), outcome(), (), 31.2)
+    findings = ChaosFindings([result], [struck], [finish], "It held.", [])
+
+    text = paper.document("make chaos SEED=7", 7, 600, findings, "PostgreSQL")
 
     assert "| 4 | triggerer | flow runs are awaited | 1 1 | 1 1 | success success | 0 | 12 s |" in text
     assert f"| {Kind.TWINS} | `wait` | 1 | 1 | success and success | 2 | 0 |" in text
-    assert "1 kills, 4 deliveries, 1 races: nothing was delivered twice" in text
+    row = "| 9 | POST has taken effect, no answer yet | whole run cleared | `aep_chaos` | one an audience | 1 1 |"
+    assert f"{row} failed success | 0 | 31 s |" in text
+    assert "1 kills, 1 strikes, 6 deliveries, 1 races: nothing was delivered twice" in text
+    assert "(LocalExecutor, PostgreSQL)" in text
     assert "`make chaos SEED=7`" in text
     assert "It held." in text
 
 
 def test_the_paper_names_every_problem() -> None:
-    text = paper.document("make chaos", 7, 60, ChaosFindings([], [], "", ["LOST: a", "DUPLICATE: b"]))
+    text = paper.document("make chaos", 7, 60, ChaosFindings([], [], [], "", ["LOST: a", "DUPLICATE: b"]), "SQLite")
 
     assert "* LOST: a\n* DUPLICATE: b" in text
     assert "nothing was delivered twice" not in text
