@@ -60,7 +60,8 @@ def _play(options: argparse.Namespace) -> paper.ChaosFindings:
             finishes = races.run_all(
                 place, options.races, lambda finish: _say("\n".join([paper.finish_line(finish), *finish.problems]))
             )
-            if any(found.problems for found in (*results, *struck, *finishes)):
+            played: list[kills.KillResult | strikes.StrikeResult | races.Finish] = [*results, *struck, *finishes]
+            if any(found.problems for found in played):
                 place.airflow.keep_home = True
                 _say(f"Airflow's logs: {place.airflow.logs}")
         said, problems = model.finish()

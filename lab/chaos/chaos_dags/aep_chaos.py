@@ -36,9 +36,10 @@ for dag_id, kind in KINDS.items():
         tags=["chaos"],
         params={"activation_info": Param(type="object"), **SETTINGS},
     ) as dag:
+        chosen: dict[str, Any] = {name: dag.param(name) for name in SETTINGS}
         activation_pipeline(
             activation_info=dag.param("activation_info"),
-            **{name: dag.param(name) for name in SETTINGS},
+            **chosen,
             default_args={"retries": 3, "retry_delay": timedelta(seconds=2), "pre_execute": traps.enter},
             **kind,
         )
