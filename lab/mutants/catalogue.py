@@ -67,13 +67,13 @@ MUTANTS = (
     Mutant(SUBMISSION, "self.record.move(Event.INTENT, intent)\n                self._save()", "self.record.move(Event.INTENT, intent)", "the intent is not stored before the POST"),
     Mutant(SUBMISSION, "            lease.require()\n", "            pass\n", "no lease: a frozen process sends when it thaws"),
     Mutant(SUBMISSION, "if run.status is RunStatus.FAILED:", "if run.status is not RunStatus.SUCCESS:", "a clear sends again what is in progress"),
-    Mutant(SUBMISSION, "except AepNotFoundError:\n                    # A run that AEP no longer knows may have delivered: never send it again.\n                    continue", "except AepNotFoundError:\n                    self.record.orders[order.pair] = None\n                    continue", "a clear sends again what AEP no longer knows"),
+    Mutant(SUBMISSION, "                    continue  # it may have delivered: never send it again", "                    self.record.orders[order.pair] = None\n                    continue", "a clear sends again what AEP no longer knows"),
     Mutant(SUBMISSION, "self.record.not_ours.append(order.run_id)", "pass", "a failed run is found again after the clear"),
     Mutant(SUBMISSION, "self.record.lost >= LOST_LIMIT", "False", "lost answers are sent again without end"),
     Mutant(SUBMISSION, "if gives_up or reply in (Reply.NOT_SENT, Reply.NOT_READY_IN_PART):", "if gives_up:", "what was not sent is sent again at once"),
     Mutant(SUBMISSION, "self.record.move(reply, earlier if reply is Reply.NOT_SENT else None)", "self.record.move(reply, None)", "a POST that never left closes the one that is open"),
-    Mutant(SUBMISSION, "if known and (known - wanted or (wanted - known and not self.grows)):", "if False:", "a record about other pairs is taken for these"),
-    Mutant(SUBMISSION, "self.cleared = self.max_tries > self.record.max_tries", "self.cleared = False", "a clear is not noticed"),
+    Mutant(SUBMISSION, "if stored is not None and (known - wanted", "if False and (known - wanted", "a record about other pairs is taken for these"),
+    Mutant(SUBMISSION, "if self.max_tries > self.record.max_tries:", "if False:", "a clear is not noticed"),
     Mutant(SUBMISSION, "if self.on_conflict is OnConflict.FAIL:", "if False:", "on_conflict = fail waits"),
     Mutant(SUBMISSION, "if busy:\n            return WaitFor(busy)", "if False:\n            return WaitFor(busy)", "an export in progress is not waited for"),
     # -- the record
@@ -90,9 +90,9 @@ MUTANTS = (
     Mutant(SEARCH, "since = newest - SKEW if newest is not None else None", "since = newest", "AEP's nodes have one clock"),
     Mutant(SEARCH, "return (pair.audience_id, other) if other else (pair.audience_id,)", "return (pair.audience_id,)", "imported audiences go by one id only"),
     # -- states
-    Mutant(STATES, "        SubmissionState.REFUSED_IN_PART,\n        SubmissionState.NOT_READY_IN_PART,\n    }\n)", "        SubmissionState.NOT_READY_IN_PART,\n    }\n)", "a POST that was refused in part is certain"),
+    Mutant(STATES, "UNCERTAIN = frozenset({S.OPEN, S.REOPENED, S.CONFLICT_IN_PART, S.REFUSED_IN_PART,", "UNCERTAIN = frozenset({S.OPEN, S.REOPENED, S.CONFLICT_IN_PART,", "a POST that was refused in part is certain"),
     Mutant(STATES, "if isinstance(error, AepNotReadyError) and not alone:", "if False:", "a POST that was not ready in part was not sent"),
-    Mutant(STATES, "Event.INTENT: SubmissionState.REOPENED,\n        Event.FOUND: SubmissionState.READY,\n        Event.ABSENT: SubmissionState.OPEN", "Event.INTENT: SubmissionState.OPEN,\n        Event.FOUND: SubmissionState.READY,\n        Event.ABSENT: SubmissionState.OPEN", "an earlier lost POST is forgotten by the next"),
+    Mutant(STATES, "R.NOT_SENT: S.READY, E.INTENT: S.REOPENED}", "R.NOT_SENT: S.READY, E.INTENT: S.OPEN}", "an earlier lost POST is forgotten by the next"),
     # -- the lease
     Mutant(STEPS, "late > LEASE", "late > 10_000", "the lease is as good as endless", (*CORE, *PROTOCOL)),
     Mutant(STEPS, "if self.stopped() or", "if", "on_kill does not forbid sending", (*TASKS, *CORE, *PROTOCOL)),

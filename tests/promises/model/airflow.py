@@ -138,6 +138,7 @@ class Run:
         self.clear_number = 0
         self.state = "running"
         self.touched: set[str] = set()
+        self.doubted: set[str] = set()
         self.run_after = world.aep.clock()
         self.rows: dict[Key, Row] = {(task, UNEXPANDED): Row(task, UNEXPANDED) for task in world.tasks.order}
 

@@ -195,7 +195,7 @@ class Play:
     def _clear(self, run: int, n: int, kind: str, forget: bool) -> None:
         here = self._run(run)
         rows = [row for row in here.rows.values() if row.state is not None]
-        if not rows:
+        if not rows or self.invariant.must_not_clear(here):
             return
         if kind == "failed":
             rows = [row for row in rows if row.state in ("failed", "upstream_failed")]
@@ -299,7 +299,11 @@ class Play:
 
     def _is_final(self, run: Run) -> bool:
         """Whether a red run has said that it cannot go on, or a person has painted it."""
-        return bool(run.touched) or any("start a new run" in line.lower() for line in self.world.trail)
+        return (
+            bool(run.touched)
+            or self.invariant.must_not_clear(run)
+            or any("start a new run" in line.lower() for line in self.world.trail)
+        )
 
 
 def explore(seed: int, steps: int) -> tuple[History, list[tuple[str, str]]]:

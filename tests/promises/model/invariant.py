@@ -48,7 +48,9 @@ class Invariant:
         )
 
     def error(self, process: TaskProcess, error: BaseException) -> None:
-        """A task fails for reasons that are meant for people."""
+        """A task fails for reasons that are meant for people, who look in AEP where it says so."""
+        if "if they did not, clear" in str(error):
+            process.run.doubted |= set(re.findall(r"(?:ours|foreign)-\d+", str(error)))
         if not isinstance(error, AepError | AirflowException | AirflowRuntimeError):
             self._problem("internal", f"{process.row.name}: {type(error).__name__}: {error}")
 
@@ -96,6 +98,12 @@ class Invariant:
         if status in ("failed", "not_sent") and any(pair in due[1] and due[2] == run.run_id for due in aep.due):
             return "a POST is under way"
         return ""
+
+    def must_not_clear(self, run: Run) -> bool:
+        """Whether a person who has looked in AEP, as the run says, finds that what is unknown was delivered."""
+        aep = self.world.aep
+        doubted = [found for found in aep.runs if found.id in run.doubted and found.sender == run.run_id]
+        return any(not (found.ended(aep.now) and found.ending == "failed") for found in doubted)
 
     def _live(self, run: Run, pair: Pair) -> list[FakeRun]:
         """Return our runs of a pair that have not failed."""
