@@ -236,7 +236,7 @@ class Struck:
         elif moment in (Moment.SETTLING, Moment.RESUMED):
             lane.aep.add_faults(_LOST)
         elif moment is Moment.SECOND:
-            lane.aep.add_faults(_VAIN, {**_HELD, "skip": 1})
+            lane.aep.add_faults(_VAIN, _HELD)
         elif self.repaired:
             lane.aep.add_outcomes({"status": "failed", "times": 1})
         if moment is Moment.AWAITED:

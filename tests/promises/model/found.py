@@ -53,6 +53,17 @@ FOUND = (
         (go(), ("post", "repeated"), go(), go(), go()),
     ),
     Found(
+        "a gateway repeats a POST of two pairs, and somebody else delivers one of them",
+        {
+            "info": {"f1": ["a", "b"]}, "lag": 55.0, "late": 50.0, "young": 20.0, "scope": "audience",
+            "one_by_one": 30.0, "old_runs": 1,
+        },
+        (go(), go(), go(), ("post", "repeated"), ("foreign", 1, 5.0, 0.0), go()),
+        "the run in AEP's 400 is ours, but while another pair is missing too it passes for somebody else's",
+        kinds=("twice", "untrue"),
+        needs=("repeated",),
+    ),
+    Found(
         "an answer names no run, and somebody else's is listed before ours",
         {"info": {"f1": ["a", "b"], "f2": ["a"]}, "lag": 5.0, "run_seconds": 10.0, "scope": "nothing", "old_runs": 2},
         (

@@ -15,7 +15,7 @@ import pytest
 from adobe_experience_platform.aep import Pair
 from adobe_experience_platform.delivery import submission
 
-from .exhaustive import IDS, Explorer, Scope
+from .exhaustive import IDS, BreachError, Explorer, Scope
 from .found import FOUND, QUIET, Found
 from .history import History, explore, replay, shorten
 from .surroundings import SURROUNDED
@@ -90,3 +90,19 @@ def test_the_model_notices_what_is_sent_twice() -> None:
     play.invariant.breaches()
     assert [kind for kind, _ in play.invariant.problems] == ["twice"]
     assert run.id in play.invariant.problems[0][1]
+
+
+@pytest.mark.parametrize(
+    ("broken", "trouble"),
+    [
+        ("adobe_experience_platform.delivery.steps.Lease.require", "freeze"),
+        ("adobe_experience_platform.delivery.record.Watermark.is_newer", "crash"),
+    ],
+)
+def test_the_explorer_notices_a_rule_that_is_missing(
+    broken: str, trouble: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submission, "uuid", IDS)
+    monkeypatch.setattr(broken, lambda *_: False)
+    with pytest.raises(BreachError, match="is sent again"):
+        Explorer(scope(A, blocks=False, **{trouble: 1})).explore(6, most=STATES)
