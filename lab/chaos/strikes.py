@@ -138,7 +138,8 @@ class StrikeResult:
     @property
     def problems(self) -> list[str]:
         """What went wrong, in sentences."""
-        return [*self.lies, *self.outcome.problems()]
+        red = [] if self.ends[-1] == "success" else [f"{self.outcome.run_id}: RED: people followed the advice in vain"]
+        return [*self.lies, *self.outcome.problems(), *red]
 
 
 def draw(seed: int, count: int) -> list[Strike]:
@@ -348,9 +349,14 @@ class Struck:
         return self.strike.blow is Blow.MARK_SUCCESS and len(ends) == 1
 
     def _outcome(self) -> DeliveryOutcome:
-        failed = 1 if self.repaired else 0
         found = self.delivery.outcome()
-        again = {pair: 1 + (failed and count > 1) for pair, count in found.counted.items()}
+        again = {}
+        if self.repaired:
+            # A run that AEP itself has failed is delivered once more.
+            counts = {(item["flow_id"], item["audience_id"]): item for item in self.lane.aep.deliveries()}
+            again = {
+                pair: 1 + item["count"] - item["successful"] for pair, item in counts.items() if item["successful"]
+            }
         return DeliveryOutcome(
             found.run_id, found.state, {**found.expected, **again}, found.counted, found.reported, found.adopted,
             found.delivered,

@@ -57,7 +57,7 @@ def test_a_small_world_breaks_no_promise(
     states = explorer.explore(10, most=STATES)
     with capsys.disabled():
         sys.stdout.write(f"\n{name}: {states:,} states, {explorer.transitions:,} transitions ")
-    assert states > 1_000
+    assert states >= min(STATES, 1_000)
 
 
 @pytest.mark.parametrize("block", range(SEED, SEED + HISTORIES // BLOCK))
