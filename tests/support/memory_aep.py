@@ -156,7 +156,7 @@ class MemoryAep:
     sent: list[dict[str, Any]] = field(default_factory=list)
     clears: list[tuple[float, str]] = field(default_factory=list)
     breaches: list[str] = field(default_factory=list)
-    due: list[tuple[float, list[Pair], str]] = field(default_factory=list)
+    due: list[tuple[float, list[Pair]] | tuple[float, list[Pair], str]] = field(default_factory=list)
 
     # -- for tests
 
@@ -183,10 +183,10 @@ class MemoryAep:
         """Let time pass; what is due takes effect on the way."""
         end = self.now + seconds
         while self.due and self.due[0][0] <= end:
-            moment, pairs, sender = self.due.pop(0)
+            moment, pairs, *sender = self.due.pop(0)
             self.now = max(self.now, moment)
             if not any(self._busy(pair) for pair in pairs):
-                self._start(pairs, sender)
+                self._start(pairs, *sender)
         self.now = end
 
     def foreign(
