@@ -67,10 +67,12 @@ class Delivery:
     """An activation, played by the exactly-once protocol to its end.
 
     :param steps: types of the protocol's steps.
-    :param before_post: called when the intent has been recorded, directly before the POST.
+    :param before_send: called when all has been read, before the connection for the POST is opened.
+    :param before_post: called when the intent has been recorded, directly before the POST's first byte.
     """
 
     hook: object
+    before_send: object = lambda: None
     before_post: object = lambda: None
     steps: list = field(default_factory=list)
     store: MemoryStore = field(default_factory=MemoryStore)
@@ -79,9 +81,9 @@ class Delivery:
     def play(self):
         """Go on until AEP has it, refuses it, or is in the way."""
         self.store.after_set = lambda record: self.before_post() if "intent" in record else None
-        submission = Submission(Job(1, 1, (PAIR,)), self.store, max_tries=0)
+        submission = Submission(Job(1, 1, (PAIR,)), self.store, max_tries=0, gate=self.before_send)
         self.hook.call(submission.begin(resend_failed=False))
-        settled = False
+        settled = ""
         for _ in range(20):
             step = self.hook.call(submission.step(settled=settled))
             self.steps.append(type(step))
@@ -89,7 +91,7 @@ class Delivery:
                 return self
             assert isinstance(step, Settle)
             self.asked_to_wait = max(self.asked_to_wait, step.at_least)
-            settled = True
+            settled = submission.record.intent.id if submission.record.intent else ""
         raise AssertionError("the protocol has no end")
 
     @property

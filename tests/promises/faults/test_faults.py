@@ -186,7 +186,7 @@ def test_an_activation_that_provably_never_left_is_sent_once(
     hook = make_hook()
     if fault == "connection refused":
         read(hook, TOKEN)  # the hook has connections that wait for their next use
-        played = Delivery(hook, before_post=lambda: arm(fault, POST)).play()
+        played = Delivery(hook, before_send=lambda: arm(fault, POST)).play()
         assert len(aep.slept) == 1
     else:
         arm(fault, POST)

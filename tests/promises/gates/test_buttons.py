@@ -370,5 +370,5 @@ def test_every_row_of_the_table_is_one_of_these() -> None:
         "clear wait_for_flow_runs while it waits",
         "mark a task or the run as failed or success",
         "trigger a new run",
-        "delete the run and trigger it anew",
+        "delete the run and trigger it again",
     ]

@@ -99,10 +99,10 @@ class Aep(MemoryAep):
                 run.ending = endings.pop(0)
         return run
 
-    def _judge(self, pair: Pair) -> None:
+    def _judge(self, pair: Pair, sender: str) -> None:
         for run in [run for run in self.ours(pair) if self.owners[run.id] == self.player]:
             failed = run.ended(self.now) and run.ending == "failed"
-            if not failed or not any(run.ends_at is not None and at >= run.ends_at for at in self.clears):
+            if not failed or not any(run.ends_at is not None and at >= run.ends_at for at, _ in self.clears):
                 self.breaches.append(f"{pair} was delivered by {run.id} ({run.ending}) and is sent again")
 
 
