@@ -104,7 +104,7 @@ class Traps:
 def enter(context: Mapping[str, Any]) -> None:
     """Lay the traps of a task's process; every task of the chaos DAG runs this first (``pre_execute``)."""
     from adobe_experience_platform.aep import endpoints
-    from adobe_experience_platform.operators.base import TaskStore
+    from adobe_experience_platform.operators import TaskStore
 
     traps = Traps(Path(os.environ["AIRFLOW_HOME"]))
     run_id, task_id = context["ti"].run_id, context["ti"].task_id

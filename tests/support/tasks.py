@@ -43,7 +43,8 @@ class TaskInstance:
         return self.xcoms.get((task_ids, key))
 
     def get_task_states(self, *, task_ids: list[str], **_: Any) -> dict[str, dict[str, str]]:
-        states = {self.task_id: "running", **self.states}
+        own = self.task_id if self.map_index < 0 else f"{self.task_id}_{self.map_index}"
+        states = {own: "running", **self.states}
         wanted = {task: state for task, state in states.items() if {task, task.rpartition("_")[0]} & set(task_ids)}
         return {self.run_id: wanted}
 

@@ -44,9 +44,8 @@ def test_ci_runs_lint_and_all_tests() -> None:
     assert [line for line in commands if line.startswith("make")][:2] == ["make lint", "make test"]
 
 
-def test_only_a_full_run_must_reach_the_floor_of_coverage() -> None:
+def test_coverage_has_a_floor() -> None:
     assert "$(or $(TESTS),$(ALL))" in recipe("test")
-    assert "$(COVERAGE)" in MAKEFILE.split("\nALL = ")[1].splitlines()[0]
     floor = re.search(r"--cov-fail-under=(\d+)", MAKEFILE)
     assert floor
     assert int(floor[1]) >= 85

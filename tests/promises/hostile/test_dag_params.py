@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tests.promises.hostile.material import NASTY_TEXTS, VALUES, check_message, 
 from tests.support.aep import LocalAep
 from tests.support.dagtest import play
 from tests.support.hooks import Async, Sync
+from tests.support.tasks import Context, Store, TaskInstance
 
 TEMPLATE = "{{ 'JIN' ~ 'JA' }}"
 TEMPLATES = [
@@ -36,7 +38,9 @@ def refused_by_plan(**arguments: Any) -> AepInputError:
     plan = PlanJobsOperator(task_id="plan", activation_info={}, check_conf=False).prepare_for_execution()
     vars(plan).update(arguments)  # they are resolved when the task runs
     with pytest.raises(AepInputError) as caught:
-        plan.execute({})  # type: ignore[arg-type]
+        plan.execute(
+            Context(ti=TaskInstance(), task_state_store=Store(), dag_run=SimpleNamespace(conf={}, clear_number=0))
+        )
     check_message(caught.value)
     return caught.value
 

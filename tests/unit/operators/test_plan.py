@@ -101,6 +101,6 @@ def test_a_connection_of_another_type_gets_no_secret(
     connection = aep.connection()
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps({**connection, "conn_type": "http"}))
 
-    with pytest.raises(AepConnectionConfigError, match="has type 'http'"):
+    with pytest.raises(AepConnectionConfigError, match="no connection 'other' of type 'adobe_experience_platform'"):
         plan(aep_conn_id="other").execute(context)
     assert aep.requests() == []

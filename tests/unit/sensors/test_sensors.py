@@ -136,7 +136,7 @@ def test_at_the_deadline_aep_has_the_last_word(aep: LocalAep, context: Any) -> N
     with pytest.raises(AepDeadlineError) as late:
         task.execute_complete(context, TIMEOUT)
     assert f"Waited 1:30:00 (export_timeout_minutes = 90) for segment export job {job['id']}" in str(late.value)
-    assert "Nothing was sent" in str(late.value)
+    assert "clear this task to wait again" in str(late.value)
 
 
 def test_airflows_own_time_out_counts_like_the_triggers(aep: LocalAep, context: Any) -> None:

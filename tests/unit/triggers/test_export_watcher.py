@@ -246,7 +246,7 @@ def test_an_asset_that_cannot_be_is_refused_when_the_dag_is_parsed(place: dict[s
 
 def test_names_of_assets_are_uris_that_people_can_write() -> None:
     assert segment_export_asset("aep_default", "prod").uri == "aep://segment-exports/aep_default/prod"
-    assert segment_export_asset("team/aep").uri == "aep://segment-exports/team%2Faep"
+    assert segment_export_asset("team.aep").uri == "aep://segment-exports/team.aep"
     assert delivered_flow_asset("f1-2").uri == "aep://flows/f1-2"
     with pytest.raises(AepInputError):
         delivered_flow_asset("")
