@@ -63,7 +63,7 @@ def test_openlineages_provider_finds_it_by_itself() -> None:
     task = DeliveryReportOperator(
         task_id="report", plan_task_id="plan", submit_task_id="send", watch_task_id="watch", task_ids=[]
     )
-    task._shown = [result("mail", "gold")], {"mail": "Mail"}
+    task._reported = [result("mail", "gold")], {"mail": "Mail"}
 
     extractor = extractors.ExtractorManager().get_extractor_class(task)(task)
 
