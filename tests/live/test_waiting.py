@@ -31,7 +31,7 @@ def test_a_delivery_that_does_not_end_in_time_is_red_and_can_be_watched_on(scene
     assert run.statuses() == {PAIR: "in_progress"}
     log = run.log("wait_for_flow_runs")
     assert delivery["run_ids"][0] in log
-    assert "did not end within activation_timeout_minutes and goes on in AEP" in log
+    assert "What is in progress goes on in AEP" in log
     first = deadline(run, "wait_for_flow_runs", "watch")
 
     scene.aep.change_run(delivery["run_ids"][0], status="success")
