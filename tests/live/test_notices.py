@@ -73,5 +73,5 @@ def test_a_missed_deadline_and_a_run_that_airflow_ends_are_told(scene: Scene) ->
     assert f"/dags/{LATE}/runs/{run.run_id}" in late
     [(subject, ended)] = mails.items()
     assert subject.startswith("FAILED: aep_told_late: ")
-    assert "the run was ended by Airflow: timed_out" in ended
+    assert "Airflow ended the run: timed_out" in ended
     assert {mail["X-Recipients"] for mail in found} == {"team@example.com"}
