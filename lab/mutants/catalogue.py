@@ -45,10 +45,11 @@ SUBMIT = "operators/submit.py"
 ACTIVATE = "operators/activate.py"
 NOTES = "operators/notes.py"
 WATCH = "operators/wait_for_runs.py"
+GATES = "operators/gates.py"
 REPORT = "operators/report.py"
 LOST = "triggers/lost_submission.py"
 FLOW_RUN = "triggers/flow_run.py"
-ALL = (*TASKS, *CORE, *PROTOCOL)
+ALL = (*TASKS, *CORE, "tests/promises/gates", *PROTOCOL)
 
 MUTANTS = (
     # -- what earlier tests did not notice
@@ -56,7 +57,7 @@ MUTANTS = (
     Mutant(WATCH, "tries > int(seen", "tries >= int(seen", "repairs at every try after a clear", ALL),
     Mutant(ACTIVATE, "TaskStore(context).set(PHASE, WATCHING)", "pass", "a waiting phase is not stored", ALL),
     Mutant(XCOM, 'data.get("missing_is", UNKNOWN)', 'data.get("missing_is", NOT_SENT)', "unknown by default becomes not sent", ALL),
-    Mutant(WATCH, "missing.get(pair, NOT_SENT)", "missing.get(pair, UNKNOWN)", "a missing note reads as unknown", ALL),
+    Mutant(WATCH, "unnoted = NOT_SENT if is_unsent(context, self.submit_task_id, notes) else UNKNOWN", "unnoted = UNKNOWN", "a missing note reads as unknown", ALL),
     Mutant(WATCH, "for job, pairs in repaired if pairs]", "for job, pairs in repaired if pairs and job.number < 2]", "no repairs in job 2 and later", ALL),
     Mutant(SEARCH, "ids.get((order.flow_id, order.audience_id))", "{k[1]: v for k, v in ids.items()}.get(order.audience_id)", "an order of another flow is accepted"),
     # -- the submission
@@ -89,8 +90,11 @@ MUTANTS = (
     Mutant(SEARCH, "nameless += [] if run.audiences else [run.id]", "pass", "a run that ended without a name is nobody's"),
     Mutant(SEARCH, "since = newest - SKEW if newest is not None else None", "since = newest", "AEP's nodes have one clock"),
     Mutant(SEARCH, "return (pair.audience_id, other) if other else (pair.audience_id,)", "return (pair.audience_id,)", "imported audiences go by one id only"),
+    Mutant(SEARCH, " if pair != refused or pair in record.marks}", "}", "an old run passes for the run in the way"),
+    Mutant(SUBMISSION, 'self._cannot_tell((conflict.run_id,), "AEP refused', 'str("AEP refused', "a run that began as the POST was sent is somebody else's"),
     # -- states
-    Mutant(STATES, "UNCERTAIN = frozenset({S.OPEN, S.REOPENED, S.CONFLICT_IN_PART, S.REFUSED_IN_PART,", "UNCERTAIN = frozenset({S.OPEN, S.REOPENED, S.CONFLICT_IN_PART,", "a POST that was refused in part is certain"),
+    Mutant(STATES, "S.CONFLICT_IN_PART, S.REFUSED_IN_PART, S.NOT_READY_IN_PART})", "S.CONFLICT_IN_PART, S.NOT_READY_IN_PART})", "a POST that was refused in part is certain"),
+    Mutant(STATES, "S.REOPENED, S.INCOMPLETE, S.CONFLICT_IN_PART", "S.REOPENED, S.CONFLICT_IN_PART", "what an answer leaves out is adopted before the settling time is over"),
     Mutant(STATES, "if isinstance(error, AepNotReadyError) and not alone:", "if False:", "a POST that was not ready in part was not sent"),
     Mutant(STATES, "R.NOT_SENT: S.READY, E.INTENT: S.REOPENED}", "R.NOT_SENT: S.READY, E.INTENT: S.OPEN}", "an earlier lost POST is forgotten by the next"),
     # -- the lease
@@ -107,11 +111,17 @@ MUTANTS = (
     Mutant(LOST, "time.monotonic() - self._since >= self.settle_seconds", "True", "the trigger settles at once", ALL),
     Mutant(LOST, "return None if look.unnamed else self._end", "return self._end", "the trigger ends although a run names nobody", ALL),
     Mutant(FLOW_RUN, "time.monotonic() - self._since > NOT_FOUND_GRACE", "True", "a run that AEP does not know yet is lost", ALL),
+    Mutant(WATCH, "failed -= {pair for pair, clears in later.items() if clears > seen}", "pass", "what a clear lets begin is sent again by the same clear", ALL),
+    Mutant(GATES, 'if states.get(own) != "running":', "if False:", "a task that was marked or cleared goes on sending", ALL),
+    Mutant(GATES, 'if states.get(task) != "success"]', "if False]", "no task in front of it must have succeeded", ALL),
+    Mutant(GATES, "    hold_day(context, campaign_day)\n", "    pass\n", "a campaign day that another run holds is delivered", ALL),
+    Mutant(GATES, "if began or (clears and", "if (clears and", "a note that is gone proves that nothing was sent", ALL),
+    Mutant(GATES, 'before.get("clears", 0) >= clears - 1', "True", "what was once unsent is unsent for good", ALL),
     # -- what is said
-    Mutant(XCOM, "missing_is=UNKNOWN if submission.record.intent is not None else NOT_SENT", "missing_is=NOT_SENT", "an open POST is reported as not sent", ALL),
+    Mutant(XCOM, "missing_is=UNKNOWN if is_sending or submission.is_doubtful else NOT_SENT", "missing_is=UNKNOWN if is_sending else NOT_SENT", "an open POST is reported as not sent", ALL),
     Mutant(RESULTS, 'status = UNKNOWN if isinstance(run, AepError)', 'status = "failed" if isinstance(run, AepError)', "a run that cannot be read is called failed", ALL),
     Mutant(RESULTS, "        return accept_partial\n", "        return True\n", "partial success is success", ALL),
     Mutant(REPORT, "if failed:\n            raise AirflowFailException", "if False:\n            raise AirflowFailException", "a red run is green", ALL),
-    Mutant(REPORT, 'if pair in orders:\n                results.append(submitted_only(orders[pair]))', 'if pair in orders:\n                results.append(without_run(pair, NOT_SENT, ""))', "what was submitted and not watched is called not sent", ALL),
-    Mutant(VERDICT, 'unsent = all(item["status"] == NOT_SENT for item in results)', "unsent = True", "a refused run that has delivered says that nothing was sent", ALL),
+    Mutant(REPORT, 'results.append(submitted_only(orders[pair]))', 'results.append(without_run(pair, NOT_SENT, ""))', "what was submitted and not watched is called not sent", ALL),
+    Mutant(VERDICT, 'return not (self.good or self.partly) and all(', "return bool(self.bad) or all(", "a refused run that has delivered says that nothing was sent", ALL),
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -11,7 +11,7 @@ from typing import TypeVar
 from adobe_experience_platform.aep import Activation, FlowRun, Pair, by_flow
 from adobe_experience_platform.errors import AepSubmissionError, Conflict
 
-from .states import DOUBTFUL, UNCERTAIN, Event, Reply, SubmissionState, after
+from .states import UNCERTAIN, Event, Reply, SubmissionState, after
 
 T = TypeVar("T")
 VERSION = 1
@@ -62,6 +62,7 @@ class Intent:
     :param marks: each pair that was sent, and what AEP listed before it was first sent.
     :param answer: AEP's answer, None while there is none.
     :param wait: seconds that AEP asked to wait.
+    :param clears: how often the DAG run had been cleared (Airflow's ``clear_number``).
     """
 
     id: str
@@ -69,6 +70,7 @@ class Intent:
     marks: dict[Pair, Watermark]
     answer: Answer | None = None
     wait: float = 0.0
+    clears: int = 0
 
     def to_json(self) -> dict[str, object]:
         """Return the intent as JSON."""
@@ -77,7 +79,8 @@ class Intent:
             conflict = self.answer.conflict  # a list: Airflow's store takes JSON values only, and a tuple is none
             answer = [self.answer.reply.value, self.answer.text, list(conflict) if conflict is not None else None]
         marks = _marks_to_json(self.marks)
-        return {"id": self.id, "at": self.at, "marks": marks, "answer": answer, "wait": self.wait}
+        data = {"id": self.id, "at": self.at, "marks": marks, "answer": answer, "wait": self.wait}
+        return {**data, "clears": self.clears}
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Intent:
@@ -88,7 +91,8 @@ class Intent:
             conflict = Conflict(*map(_text, _list(kept))) if kept is not None else None
             answer = Answer(Reply(_text(reply)), _text(text), conflict)
         marks = _marks_from_json(data["marks"])
-        return cls(_text(data["id"]), _text(data["at"]), marks, answer, _number(data["wait"]))
+        clears = round(_number(data["clears"]))
+        return cls(_text(data["id"]), _text(data["at"]), marks, answer, _number(data["wait"]), clears)
 
 
 @dataclass(slots=True)
@@ -103,6 +107,7 @@ class Record:
     :param not_ours: runs that count no more: they failed, are another delivery's, or a person decided so.
     :param doubtful: runs that may be ours and will never tell; a person's clear decides that they are not.
     :param lost: lost answers in a row.
+    :param later: pairs whose run began after the DAG run was cleared, and how often it had been cleared by then.
     """
 
     max_tries: int
@@ -113,6 +118,7 @@ class Record:
     not_ours: list[str] = field(default_factory=list)
     doubtful: list[str] = field(default_factory=list)
     lost: int = 0
+    later: dict[Pair, int] = field(default_factory=dict)
 
     @property
     def missing(self) -> list[Pair]:
@@ -131,6 +137,14 @@ class Record:
         open_to = {pair for pair in sent if self.state in UNCERTAIN and (order := self.orders[pair]) and order.adopted}
         return {pair: mark for pair, mark in {**sent, **self.marks}.items() if pair in open_to or not self.orders[pair]}
 
+    def add(self, found: Iterable[Activation]) -> None:
+        """Give pairs their runs: those that the open POST may have started."""
+        clears = self.intent.clears if self.intent is not None else 0
+        for item in found:
+            self.orders[item.pair] = item
+            if clears:
+                self.later[item.pair] = clears
+
     def move(self, event: Reply | Event, intent: Intent | None = None) -> None:
         """Take a step of :data:`.states.TRANSITIONS`.
 
@@ -138,7 +152,7 @@ class Record:
         :raises ValueError: for a step that the table does not have.
         """
         left, self.state = self.state, after(self.state, event)
-        if self.intent is not None and left in DOUBTFUL and event in (Event.FOUND, Event.ABSENT, Event.INTENT):
+        if self.intent is not None and left in UNCERTAIN and event in (Event.FOUND, Event.ABSENT, Event.INTENT):
             # What AEP did not list in time, or another run was taken for, may still show up: it keeps its first mark.
             self.marks = {**self.intent.marks, **self.marks}
         if intent is not None:
@@ -166,6 +180,7 @@ class Record:
             "not_ours": self.not_ours,
             "doubtful": self.doubtful,
             "lost": self.lost,
+            "later": [[*pair, clears] for pair, clears in self.later.items()],
         }
         if self.intent is not None:
             data["intent"] = self.intent.to_json()
@@ -221,6 +236,9 @@ class Record:
             not_ours=list(map(_text, _list(data["not_ours"]))),
             doubtful=list(map(_text, _list(data["doubtful"]))),
             lost=round(_number(data["lost"])),
+            later={
+                Pair(*map(_text, pair)): round(_number(clears)) for *pair, clears in map(_list, _list(data["later"]))
+            },
         )
 
 

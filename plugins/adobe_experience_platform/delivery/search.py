@@ -111,13 +111,12 @@ def find(record: Record, aliases: Mapping[str, str]) -> Call[RunSearch]:
     found: dict[Pair, FlowRun] = {}
     unnamed: list[str] = []
     nameless: list[str] = []
-    conflict, skip = record.conflict, {*record.not_ours}
+    conflict = record.conflict
     refused = pair_of(conflict, record.orders, aliases) if conflict is not None else None
-    if conflict is not None and refused not in record.marks:
-        # Without a lost answer of ours, the run in the way of our POST is somebody else's.
-        skip.add(conflict.run_id)
-    for flow_id in dict.fromkeys(pair.flow_id for pair in record.sought):
-        marks = {pair: mark for pair, mark in record.sought.items() if pair.flow_id == flow_id}
+    # Without a lost answer of ours, AEP has said what there is of the pair that it refused: the run in the way.
+    sought = {pair: mark for pair, mark in record.sought.items() if pair != refused or pair in record.marks}
+    for flow_id in dict.fromkeys(pair.flow_id for pair in sought):
+        marks = {pair: mark for pair, mark in sought.items() if pair.flow_id == flow_id}
         oldest = list(set(marks.values()))
         runs = yield from endpoints.runs_of_flow(flow_id, partial(_reached, oldest))
         if any(mark.ids and all(map(mark.is_newer, runs)) for mark in oldest):
@@ -125,7 +124,7 @@ def find(record: Record, aliases: Mapping[str, str]) -> Call[RunSearch]:
         newer = [run for run in runs if any(mark.is_newer(run) for mark in oldest)]
         ours = {name for pair in record.orders if pair.flow_id == flow_id for name in names_of(pair, aliases)}
         # Oldest first: the run next to the POST is the likeliest to be ours. A run may hold several audiences.
-        candidates = [run for run in reversed(newer) if run.id not in skip]
+        candidates = [run for run in reversed(newer) if run.id not in record.not_ours]
         for pair, mark in marks.items():
             own = [run for run in candidates if mark.is_newer(run) and run.names(names_of(pair, aliases))]
             # One that has delivered; else any that has ended is as good as another.

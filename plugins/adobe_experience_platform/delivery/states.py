@@ -70,10 +70,9 @@ class Event(enum.StrEnum):
 
 
 S, R, E = SubmissionState, Reply, Event
-UNCERTAIN = frozenset({S.OPEN, S.REOPENED, S.CONFLICT_IN_PART, S.REFUSED_IN_PART, S.NOT_READY_IN_PART})
-"""States in which AEP may list a run of ours late: nothing is absent before the settling time is over."""
-DOUBTFUL = UNCERTAIN | {S.INCOMPLETE}
-"""States in which AEP may have started runs that we do not know."""
+UNCERTAIN = frozenset({S.OPEN, S.REOPENED, S.INCOMPLETE, S.CONFLICT_IN_PART, S.REFUSED_IN_PART, S.NOT_READY_IN_PART})
+"""States in which AEP may have started runs that we do not know, and may list them late: nothing is concluded before
+the settling time is over."""
 
 _REFUSALS = (S.CONFLICT, S.CONFLICT_IN_PART, S.REFUSED, S.REFUSED_IN_PART, S.NOT_READY_IN_PART)
 _NEWS: Mapping[Reply | Event, SubmissionState] = {

@@ -54,6 +54,7 @@ class Submission:
     :param gate: called directly before a send; raises where this pass must not send.
     :param clocks: seconds; by them alone the first byte is allowed or held back.
     :param grows: whether pairs may join the record later, as those of a repair do.
+    :param clears: how often the DAG run has been cleared.
     :param stopped: once true, nothing is sent any more: the process was told to end.
     """
 
@@ -72,6 +73,7 @@ class Submission:
     gate: Callable[[], None] = lambda: None
     clocks: Callable[[], tuple[float, ...]] = clocks
     grows: bool = False
+    clears: int = 0
     stopped: Callable[[], bool] = lambda: False
     record: Record = field(init=False)
 
@@ -167,7 +169,7 @@ class Submission:
             return Settle(look.unnamed, intent.wait if intent is not None else 0.0)
         if not self.missing:
             return None
-        doubted = any(pair in self.record.marks for pair in self.missing) and state is not SubmissionState.INCOMPLETE
+        doubted = any(pair in self.record.marks for pair in self.missing)
         if look.nameless and (state in UNCERTAIN or doubted):
             self._cannot_tell(look.nameless, "AEP lists runs that ended without naming any audience")
         if intent is None:
@@ -180,8 +182,7 @@ class Submission:
             # It began since we looked, and no other DAG run was told of it (yet): a gateway may have repeated our POST.
             if not is_settled:
                 return Settle((), intent.wait)
-            if not set(self.missing) & intent.marks.keys() - {refused}:
-                self._cannot_tell((conflict.run_id,), "AEP refused it because of a run that began as it was sent")
+            self._cannot_tell((conflict.run_id,), "AEP refused it because of a run that began as it was sent")
         if is_theirs:
             self.record.not_ours.append(conflict.run_id)
             intent.marks.pop(refused, None)
@@ -240,7 +241,7 @@ class Submission:
         fresh = yield from watermarks(dict.fromkeys(pair.flow_id for pair in pairs if pair not in kept), room)
         # A run of a lost POST that shows up late must still be recognised as ours: the first watermark stays.
         marks = {pair: kept.get(pair) or fresh[pair.flow_id] for pair in pairs}
-        intent = Intent(uuid.uuid4().hex, self.now().isoformat(timespec="seconds"), marks)
+        intent = Intent(uuid.uuid4().hex, self.now().isoformat(timespec="seconds"), marks, clears=self.clears)
         lease = Lease(self.clocks, self.stopped)
         self.gate()
 
@@ -258,7 +259,7 @@ class Submission:
                 raise
             self._record_error(error, intent, earlier, len(pairs))
             return None
-        self.record.orders |= matched(orders, pairs, self.job.aliases, self.log)
+        self.record.add(matched(orders, pairs, self.job.aliases, self.log).values())
         self.record.lost = 0
         if self.missing:
             intent.answer = Answer(Reply.INCOMPLETE)
@@ -319,7 +320,8 @@ class Submission:
                 self.record.not_ours.append(run_id)
                 self.record.orders[pair] = None if is_known else known
             elif not is_known:
-                self.record.orders[pair] = adopted = Activation(*pair, run_id, adopted=True)
+                adopted = Activation(*pair, run_id, adopted=True)
+                self.record.add([adopted])
                 if ours_only:
                     self.store.claim([adopted])
                 self.log.info("Found %s in AEP's run %s: adopted, not sent again", title_of(pair, self.names), run_id)

@@ -79,13 +79,18 @@ class ExportNote(TypedDict):
 
 
 class SubmissionNote(TypedDict):
-    """What is known of one job: ``[flow id, audience id, run id, adopted]`` each, pairs without a run, and why."""
+    """What is known of one job: ``[flow id, audience id, run id, adopted]`` each, pairs without a run, and why.
+
+    ``later`` is ``[flow id, audience id, clears]``: whose run began after the DAG run was cleared, and how often it had
+    been cleared by then.
+    """
 
     v: int
     job: int
     orders: list[list[Any]]
     missing: list[list[str]]
     missing_is: str
+    later: list[list[Any]]
 
 
 class ProgressNote(TypedDict):
@@ -115,6 +120,7 @@ def submission_note(submission: Submission, *, is_sending: bool = False) -> Subm
         orders=[list(item) for item in submission.activations],
         missing=[list(pair) for pair in submission.missing],
         missing_is=UNKNOWN if is_sending or submission.is_doubtful else NOT_SENT,
+        later=[[*pair, clears] for pair, clears in submission.record.later.items()],
     )
 
 
@@ -139,6 +145,12 @@ def read_submissions(values: object) -> tuple[dict[Pair, Activation], dict[Pair,
         orders |= known
         missing |= without
     return orders, missing
+
+
+def began_later(values: object) -> dict[Pair, int]:
+    """Return whose run began after the DAG run was cleared, and how often it had been cleared by then."""
+    notes = [value for value in (values if isinstance(values, list) else [values]) if isinstance(value, dict)]
+    return {Pair(*pair): clears for note in notes for *pair, clears in note.get("later", ())}
 
 
 def progress_note(results: Sequence[Result]) -> ProgressNote:

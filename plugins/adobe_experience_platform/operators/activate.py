@@ -10,7 +10,7 @@ from adobe_experience_platform.aep import DEFAULT_CONN_ID, count
 from adobe_experience_platform.delivery import KEY, MAX_PAIRS_PER_JOB, Job, OnConflict, Submission, aliases_of, xcom
 from adobe_experience_platform.errors import AepError, AepInputError
 
-from .base import Resolvable, TaskStore, read_event
+from .base import Resolvable, TaskStore, clears_of, read_event
 from .gates import require_gates
 from .links import DestinationLink
 from .notes import NotedStore, note_attempt
@@ -187,6 +187,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
             on_conflict=OnConflict(self.options.on_conflict),
             max_export_age_hours=self.options.max_export_age_hours,
             export_id=str(self.export_job_id) if self.export_job_id else None,
+            clears=clears_of(context),
             names=self.names or {},
             log=self.log,
             conflicted=self._count_conflicts,

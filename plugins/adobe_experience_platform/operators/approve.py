@@ -14,7 +14,7 @@ from adobe_experience_platform.aep import FlowRun, Pair, RunStatus, count, endpo
 from adobe_experience_platform.delivery import Approval, Job, checked_settings, names_of, xcom
 from adobe_experience_platform.errors import AepError
 
-from .base import is_cleared, now
+from .base import clears_of, now
 from .retry import AEP_RETRY_POLICY
 from .tables import markdown, table
 
@@ -95,7 +95,7 @@ class ApproveDeliveryOperator(HITLOperator):
     def _refuse(self, context: Context, who: str, why: str) -> None:
         context["ti"].xcom_push(key=xcom.APPROVAL, value={**self._decision(False, who), "why": why})
         raise AirflowFailException(
-            f"{'This attempt sent nothing' if is_cleared(context) else 'Nothing was sent'}: {why}. To be asked again, "
+            f"{'This attempt sent nothing' if clears_of(context) else 'Nothing was sent'}: {why}. To be asked again, "
             "clear the failed tasks of this run; otherwise there is nothing to do."
         )
 

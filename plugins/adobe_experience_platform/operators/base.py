@@ -182,9 +182,9 @@ def keep_reason(context: Context) -> None:
         context["ti"].xcom_push(key=xcom.REASON, value=one_line(text, 1000))
 
 
-def is_cleared(context: Context) -> bool:
-    """Whether a person has cleared anything of this run: it may have sent something before, and somebody looks on."""
-    return bool(getattr(context["dag_run"], "clear_number", 0))
+def clears_of(context: Context) -> int:
+    """Return how often a person has cleared something of this run: it may have sent before, and somebody looks on."""
+    return int(getattr(context["dag_run"], "clear_number", None) or 0)
 
 
 def now() -> dt.datetime:

@@ -17,7 +17,7 @@ from adobe_experience_platform.delivery import CampaignDay, DayAction, DayDecisi
 from adobe_experience_platform.errors import AepCampaignDayError
 from adobe_experience_platform.triggers import campaign_day_asset
 
-from .base import TaskStore, WaitTimeoutError, is_cleared, now
+from .base import TaskStore, WaitTimeoutError, clears_of, now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -114,7 +114,7 @@ class DayGate:
         # A schedule promises a delivery from the start; an export of days ago promises none.
         was_to_deliver = isinstance(store.get(JUDGED), dict) or self._type == "scheduled"
         if self.decision.act is DayAction.TOO_LATE and was_to_deliver:
-            if not is_cleared(self._context):
+            if not clears_of(self._context):
                 raise WaitTimeoutError(
                     f"This run should have delivered {self.decision.day} but is too late: {self.decision.reason}. "
                     "Nothing was sent. To deliver anyway, clear this run."
@@ -158,7 +158,7 @@ class DayGate:
         day, holder = self._rules.day_of(self._moment), self._holder
         if self._manual:
             other = holder is not None and holder.run_id != self._run_id and holder.sent
-            if other and holder and holder.since and holder.since > self._moment and not is_cleared(self._context):
+            if other and holder and holder.since and holder.since > self._moment and not clears_of(self._context):
                 # It was queued meanwhile: who started it did not know of that delivery.
                 why = f"run {holder.name} has delivered {day} since this run was started"
                 return DayDecision(DayAction.SKIP, f"{why}; to deliver again, start another run or clear this one", day)
@@ -228,7 +228,7 @@ def hold_day(context: Context, note: object) -> None:
     if holder is not None and holder.sent:
         return
     late = note.get("not_after")
-    if late and now() > dt.datetime.fromisoformat(str(late)) and not is_cleared(context):
+    if late and now() > dt.datetime.fromisoformat(str(late)) and not clears_of(context):
         raise WaitTimeoutError(
             f"This task sent nothing: not_after of {day} ({late}) passed while it waited. To deliver anyway, clear the "
             "failed tasks."

@@ -9,6 +9,7 @@ from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from adobe_experience_platform.errors import AepSubmissionError
 
+from .base import clears_of
 from .campaign_gate import hold_day
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def is_unsent(context: Context, task_id: str, notes: object) -> bool:
     states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[task_id], run_ids=[ti.run_id]).get(ti.run_id, {})
     known = {f"{task_id}_{index}" for index in noted} | ({task_id} if noted else set())
     began = [name for name, state in states.items() if name not in known and state not in NEVER_BEGAN]
-    clears = getattr(context["dag_run"], "clear_number", 0)
+    clears = clears_of(context)
     before = store.get(UNSENT)
     if began or (clears and not (isinstance(before, dict) and before.get("clears", 0) >= clears - 1)):
         return False

@@ -16,7 +16,7 @@ from adobe_experience_platform.delivery import Record, titles_of
 from adobe_experience_platform.errors import AepSubmissionError
 from adobe_experience_platform.triggers import submissions_asset
 
-from .base import TaskStore
+from .base import TaskStore, clears_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,7 +32,7 @@ ATTEMPT = "attempt"
 def note_attempt(context: Context) -> None:
     """Note that the task has begun, before anything that can fail: without this, lost records look like none."""
     store = TaskStore(context)
-    if store.get(ATTEMPT) is None and not (_is_cleared(context) and context["ti"].try_number > 1):
+    if store.get(ATTEMPT) is None and not (clears_of(context) and context["ti"].try_number > 1):
         store.set(ATTEMPT, {"max_tries": context["ti"].max_tries})
 
 
@@ -56,7 +56,7 @@ class NotedStore:
         self._pairs = sorted(pairs)
         self._movable = movable
         self._is_new = False
-        self._is_cleared = _is_cleared(context)
+        self._is_cleared = clears_of(context) > 0
         ti = context["ti"]
         self._ran_before = ti.try_number > 1
         self._dag_run = f"{ti.dag_id}/{ti.run_id}"
@@ -144,10 +144,6 @@ class NotedStore:
             for name in runs.pop(old):
                 self._notes.delete(name)
         self._notes.set(self._index, {"runs": [list(item) for item in runs.items()]})
-
-
-def _is_cleared(context: Context) -> bool:
-    return bool(getattr(context["dag_run"], "clear_number", 0))
 
 
 def _hash(*parts: object) -> str:

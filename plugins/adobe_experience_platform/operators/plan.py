@@ -26,7 +26,7 @@ from adobe_experience_platform.delivery import (
 from adobe_experience_platform.errors import AepError, AepInputError, AepSubmissionError
 from adobe_experience_platform.triggers import resume_pause
 
-from .base import AepTask, TaskStore, is_cleared, now
+from .base import AepTask, TaskStore, clears_of, now
 from .campaign_gate import DayGate
 from .retry import AEP_RETRY_POLICY
 from .tables import folded, table
@@ -86,7 +86,7 @@ class PlanJobsOperator(AepTask):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Judge the day, validate, look up, plan."""
-        kept = self._kept(context)
+        kept, place = self._kept(context)
         if kept:
             # First of all: should this try fail, the report still knows what the run is about.
             context["ti"].xcom_push(key=xcom.RETURN_VALUE, value=[job.to_json() for job in kept])
@@ -106,9 +106,9 @@ class PlanJobsOperator(AepTask):
             except AepInputError as error:
                 faults += error.faults
         if kept and not faults:
-            faults += self._changes(context, kept, pairs)
+            faults += self._changes(kept, place, pairs)
         if faults:
-            intro = "This attempt sent nothing." if is_cleared(context) else "Nothing was sent."
+            intro = "This attempt sent nothing." if clears_of(context) else "Nothing was sent."
             raise AepInputError(shorten(faults), intro=intro)
         if gate and not self.options.dry_run:
             # Once more: the look-ups have taken their time, and another run may have taken the day.
@@ -178,31 +178,31 @@ class PlanJobsOperator(AepTask):
         return findings
 
     @staticmethod
-    def _kept(context: Context) -> list[Job]:
-        """Return the jobs that an earlier try of this run has planned, none if none has.
+    def _kept(context: Context) -> tuple[list[Job], object]:
+        """Return the jobs that an earlier try of this run has planned, none if none has, and where.
 
         :raises AepSubmissionError: if some of them are missing; what the run has sent is not known then.
         """
         store = TaskStore(context)
         plan = store.get("jobs")
         if plan is None:
-            return []
+            return [], None
         try:
-            return [Job.from_json(store.get(f"job_{number + 1}")) for number in range(plan["count"])]  # type: ignore[index]
+            kept: Any = plan
+            return [Job.from_json(store.get(f"job_{number + 1}")) for number in range(kept["count"])], kept["place"]
         except (AepInputError, LookupError, TypeError):
             raise AepSubmissionError(
                 "The plan that this run has kept is damaged, so it cannot go on. Look up in AEP what it delivered, and "
                 "start a new run with only what is missing."
             ) from None
 
-    def _changes(self, context: Context, kept: Sequence[Job], pairs: Sequence[Pair]) -> list[str]:
+    def _changes(self, kept: Sequence[Job], place: object, pairs: Sequence[Pair]) -> list[str]:
         """Return what differs from the kept plan: a run is one delivery."""
         planned = [pair for job in kept for pair in job.pairs]
         differing = [("added", pair) for pair in pairs if pair not in set(planned)]
         differing += [("removed", pair) for pair in planned if pair not in set(pairs)]
         changes = [f"audience {pair.audience_id} of flow {pair.flow_id} was {how}" for how, pair in differing]
-        plan: Any = TaskStore(context).get("jobs")
-        if plan.get("place") != self._place():
+        if place != self._place():
             changes.append(f"the sandbox or the organization is another one ({self.hook.settings.sandbox_name})")
         return [
             f"{change} since this run was planned, and a run is one delivery: start a new run with only what is not "

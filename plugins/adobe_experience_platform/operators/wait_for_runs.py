@@ -20,7 +20,7 @@ from adobe_experience_platform.delivery import (
 )
 from adobe_experience_platform.errors import AepError, AepInputError
 
-from .base import TaskStore, read_event
+from .base import TaskStore, clears_of, read_event
 from .gates import is_unsent, require_gates
 from .links import DestinationLink
 from .notes import NotedStore
@@ -88,16 +88,17 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         """Watch; if a person cleared this task, send failed pairs again first."""
         store = TaskStore(context)
         tries = context["ti"].max_tries
+        attempt: dict[str, object] = {"max_tries": tries, "clears": clears_of(context)}
         seen = store.get("attempt")
         if seen is None:
             # First of all: a try that dies before this is noted could not be told from a person's clear.
-            store.set("attempt", {"max_tries": tries})
+            store.set("attempt", attempt)
         jobs = self._jobs()
         if jobs:
             self._push_link(context, jobs[0].pairs[0].flow_id)
         if isinstance(seen, dict) and tries > int(seen.get("max_tries", 0)):
-            self._repair(context, jobs)
-            store.set("attempt", {"max_tries": tries})
+            self._repair(context, jobs, int(seen.get("clears", 0)))
+            store.set("attempt", attempt)
         return self._go_on(context, jobs)
 
     def execute_complete(self, context: Context, event: object = None) -> Any:
@@ -170,13 +171,19 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
                 without.append(without_run(pair, status, WHY[status]))
         return deliveries, without
 
-    def _repair(self, context: Context, jobs: Sequence[Job]) -> None:
-        """Record which pairs failed in AEP and are to be sent again; called once per clear."""
+    def _repair(self, context: Context, jobs: Sequence[Job], seen: int) -> None:
+        """Record which pairs failed in AEP and are to be sent again; called once per clear.
+
+        :param seen: how often the DAG run had been cleared when this task last began: a run that began after that is
+            watched first, because nobody cleared it for having failed.
+        """
         for submission in self._repairs(context, jobs):
             self.hook.call(submission.begin(resend_failed=True))
         deliveries, _ = self._state(context, jobs)
         results = self._read_results(deliveries, self._aliases(jobs))
+        later = xcom.began_later(context["ti"].xcom_pull(task_ids=self.submit_task_id, key=xcom.SUBMISSION))
         failed = {Pair(item["flow_id"], item["audience_id"]) for item in results if item["status"] == RunStatus.FAILED}
+        failed -= {pair for pair, clears in later.items() if clears > seen}
         for job in jobs:
             again = [pair for pair in job.pairs if pair in failed]
             if again:
@@ -209,6 +216,7 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
             max_export_age_hours=self.options.max_export_age_hours,
             key=REPAIR.format(job.number),
             grows=True,
+            clears=clears_of(context),
             stopped=lambda: self._is_killed,
             names=self.names or {},
             log=self.log,

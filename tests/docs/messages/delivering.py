@@ -102,7 +102,8 @@ def a_refusal(stage: Stage) -> None:
 @produces("AEP accepted the activation but named no run for")
 def an_answer_that_lacks_a_pair(stage: Stage) -> None:
     stage.answers(ADHOC, body={"order": []}, method="POST")
-    stage.fails(lambda: activation(stage))
+    stage.defers(lambda: activation(stage))
+    stage.fails(lambda: activation(stage, settled(stage)))
 
 
 @produces(
@@ -183,7 +184,8 @@ def a_second_try(stage: Stage) -> None:
 def an_answer_about_another_audience(stage: Stage) -> None:
     order = {"segment": "bronze", "order": "mail", "statusURL": f"https://platform.adobe.io{RUNS}/run-9"}
     stage.answers(ADHOC, body={"order": [order]}, method="POST")
-    stage.fails(lambda: activation(stage))
+    stage.defers(lambda: activation(stage))
+    stage.fails(lambda: activation(stage, settled(stage)))
 
 
 @produces("was written by a newer version of this package")

@@ -241,6 +241,21 @@ def test_clear_the_watching_task_while_it_waits_sends_what_has_failed_by_then(de
     assert (world.state, delivery.counts()) == ("success", delivery.once(2))
 
 
+def test_what_a_clear_lets_begin_is_not_sent_again_by_the_same_clear(delivery: Delivery) -> None:
+    aep, world = delivery.aep, refused(delivery)
+    world.clear_failed()
+    world.play(stop_at=WATCH)
+    aep.end(aep.ours(delivery.last)[0], "failed")
+    world.play()
+    assert (world.state, delivery.counts()) == ("failed", delivery.once())
+    assert world.statuses()[delivery.last.audience_id] == "failed"
+
+    world.clear_failed()
+    world.play()
+
+    assert (world.state, delivery.counts()) == ("success", delivery.once(2))
+
+
 # ---------------------------------------------------------------------------------- mark
 
 
@@ -368,6 +383,7 @@ def test_every_row_of_the_table_is_one_of_these() -> None:
         "clear report",
         "clear one activate that succeeded",
         "clear wait_for_flow_runs while it waits",
+        "clear, and a run that this clear lets activate begin fails, too",
         "mark a task or the run as failed or success",
         "trigger a new run",
         "delete the run and trigger it again",

@@ -217,12 +217,14 @@ def test_a_record_holds_ids_and_times_only():
         "not_ours": ["r0"],
         "doubtful": [],
         "lost": 0,
+        "later": [],
         "intent": {
             "id": "i",
             "at": "2026-03-10T12:00:00+00:00",
             "marks": [[{"f": ["b"]}, int(NOW.timestamp() * 1000), "r9"]],
             "answer": None,
             "wait": 0.0,
+            "clears": 0,
         },
     }
 

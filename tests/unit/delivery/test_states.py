@@ -74,12 +74,7 @@ def test_silence_of_aep_closes_no_post_that_was_not_refused(state: SubmissionSta
 
 
 def test_what_aep_lists_late_is_waited_for_unless_its_answer_is_certain() -> None:
-    certain = {
-        SubmissionState.READY,
-        SubmissionState.INCOMPLETE,
-        SubmissionState.CONFLICT,
-        SubmissionState.REFUSED,
-    }
+    certain = {SubmissionState.READY, SubmissionState.CONFLICT, SubmissionState.REFUSED}
     assert set(SubmissionState) - UNCERTAIN == certain
 
 

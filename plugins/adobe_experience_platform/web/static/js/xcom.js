@@ -57,6 +57,7 @@ export const ORDER_FIELDS = Object.freeze(["flow_id", "audience_id", "run_id", "
  * @property {any[][]} orders
  * @property {string[][]} missing
  * @property {string} missing_is
+ * @property {any[][]} later
  */
 
 /**
