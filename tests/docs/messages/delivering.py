@@ -120,8 +120,9 @@ def a_lost_answer_to_what_never_began(stage: Stage) -> None:
 
 @produces("AEP lists the run", "adopted, not sent again")
 def a_lost_answer_to_what_began(stage: Stage) -> None:
-    stage.aep.add_faults({"kind": "close_after", **POST})
+    stage.aep.add_faults({"kind": "close_before", **POST})
     wait = stage.defers(lambda: activation(stage))
+    stage.aep.start_run("mail", audience_ids=["gold"], status="inProgress", seconds=60)  # listed after the first look
     found = stage.waits(wait).payload
     stage.runs(lambda: activation(stage, {**found, "settled": True}))
 
