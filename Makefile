@@ -68,6 +68,7 @@ coverage: env-dev ## Say which lines no test reaches, and fail if they are too m
 
 chaos: env-dev ## Kill, clear, mark and freeze parts of a real Airflow, and count what arrives (SEED=7 KILLS=25 STRIKES=64 RACES=20 EXAMPLES=20000 POSTGRES=1)
 	@$(RUN) -m lab.chaos --seed $(SEED) --kills $(KILLS) --strikes $(STRIKES) $(if $(POSTGRES),--postgres) --races $(RACES) --examples $(EXAMPLES)
+	@AEP_ALL_BUTTONS=1 $(RUN) -m pytest -q -n 0 tests/live/test_buttons.py
 
 screenshots: env-dev ## Take the screenshots in docs/tour.md; measure how quickly 200 runs are listed
 	@$(RUN) -m lab.screenshots
