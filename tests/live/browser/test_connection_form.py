@@ -113,7 +113,7 @@ def check_refused(kind: type[Sync] | type[Async]) -> None:
     hook.close()
 
 
-@pytest.mark.parametrize("how", ["untouched", "typed and cleared"])
+@pytest.mark.parametrize("how", ["untouched", "clicked and left", "typed and cleared"])
 def test_fields_that_are_left_empty_keep_their_defaults_and_tls_is_verified(
     how: str, page: Page, client: AirflowClient, conn_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
