@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,27 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return "live" if _on_the_airflow(REPOSITORY / file) else file
 
     return LiveTogether(config, log)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Balance())
+
+
+class Balance:
+    """Says how long each of several processes had work, so that one sees which of them the others wait for."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._last: dict[str, float] = {}
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if hasattr(report, "node"):
+            self._last[report.node.gateway.id] = time.monotonic()
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        for name, moment in sorted(self._last.items()):
+            terminalreporter.write_line(f"{name} was done after {moment - self._began:.0f} s")
 
 
 def scenario_of(item: pytest.Item) -> Callable[..., Any] | None:
