@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from adobe_experience_platform.errors import AepInputError, AepNotFoundError, AepTransientError
 
-from .export_jobs import ExportJob, ExportStatus
+from .export_jobs import ExportJob
 from .flow_runs import FlowRun
 from .flows import DestinationFlow
 from .json_values import as_dict, as_dicts, as_text
@@ -136,7 +136,20 @@ def _list(
     parse: Callable[[Mapping[str, object]], Item],
     enough: Callable[[list[Item]], bool],
 ) -> Call[list[Item]]:
-    """Read a paged list until ``enough`` says so or it ends; one with a rest that cannot be read is an error."""
+    """Read a paged list until ``enough`` says so or it ends; one with a rest that cannot be read is an error.
+
+    One that is empty is read once more: it may be a slip, and much is concluded from an empty list.
+    """
+    found = yield from _pages(request, key, parse, enough)
+    return found or (yield from _pages(request, key, parse, enough))
+
+
+def _pages(
+    request: Request,
+    key: str,
+    parse: Callable[[Mapping[str, object]], Item],
+    enough: Callable[[list[Item]], bool],
+) -> Call[list[Item]]:
     found: list[Item] = []
     seen: set[tuple[tuple[str, str], ...]] = set()
     page = request
@@ -172,11 +185,11 @@ def profile_export_jobs(since: dt.datetime, *, newest_succeeded: bool = False) -
     AEP documents no status filter for PROCESSING and no filter by schema, so both are done here.
 
     :param since: how far back to look (aware time).
-    :param newest_succeeded: read on until a succeeded job is found.
+    :param newest_succeeded: read on until a succeeded job is found that can be delivered.
     """
 
     def enough(jobs: list[ExportJob]) -> bool:
-        ended = any(job.is_profile and job.status is ExportStatus.SUCCEEDED for job in jobs)
+        ended = any(job.is_profile and job.is_snapshot for job in jobs)
         return _is_older(jobs[-1], since) and (ended or not newest_succeeded)
 
     request = Request("GET /export/jobs", "GET", EXPORT_JOBS, (("limit", str(PAGE_SIZE)),))
@@ -188,15 +201,17 @@ def flow(flow_id: str) -> Call[DestinationFlow]:
     """Read one flow; raises :class:`AepNotFoundError` for an unknown id."""
     request = Request("GET /flows/{id}", "GET", _path_of(FLOWS, flow_id))
     response = yield request
+    if response.data.get("items") == []:
+        response = yield request  # as _list
     return DestinationFlow.from_json(_single(request, response, flow_id))
 
 
 def destination_flows() -> Call[list[DestinationFlow]]:
-    """List the sandbox's destination flows."""
+    """List the sandbox's destination flows, but those of datasets; the filter is checked here too."""
     is_destination = ("property", "inheritedAttributes.properties.isDestinationFlow==true")
     request = Request("GET /flows", "GET", FLOWS, (is_destination, ("limit", str(PAGE_SIZE))))
     flows = yield from _list(request, "items", DestinationFlow.from_json, lambda _: False)
-    return [item for item in flows if item.is_destination is not False]
+    return [item for item in flows if not item.takes_none]
 
 
 def run(run_id: str) -> Call[FlowRun]:
