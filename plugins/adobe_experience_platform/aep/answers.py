@@ -17,8 +17,8 @@ from typing import Any
 
 from adobe_experience_platform.errors import Conflict
 
-from .secrets import blot
 from .json_values import as_dict, as_dicts, as_text
+from .secrets import blot
 from .text import one_line
 
 _CODE_LIMIT = 100

@@ -65,9 +65,7 @@ def _of_aep(error: AepCallError, settings: AepConnection) -> str:
     if isinstance(error, AepAuthError):
         return f"AEP rejected a newly issued token: compare Client ID and Scopes with {CONSOLE}.{doubt}"
     if error.is_aeps and isinstance(error, AepNotFoundError):
-        return (
-            f"AEP does not find this in sandbox {sandbox!r} of {org}: check Sandbox, and the credential's role."
-        )
+        return f"AEP does not find this in sandbox {sandbox!r} of {org}: check Sandbox, and the credential's role."
     if isinstance(error, AepNotFoundError) or 300 <= (error.status or 0) < 400:
         return f"{settings.base_url} is not AEP: leave Host empty for Adobe's own."
     return f"AEP rejected the call.{doubt}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from adobe_experience_platform.errors import AepInputError, AepNotFoundError, AepTransientError
@@ -136,20 +136,7 @@ def _list(
     parse: Callable[[Mapping[str, object]], Item],
     enough: Callable[[list[Item]], bool],
 ) -> Call[list[Item]]:
-    """Read a paged list until ``enough`` says so or it ends; one with a rest that cannot be read is an error.
-
-    One that is empty is read once more: it may be a slip, and much is concluded from an empty list.
-    """
-    found = yield from _pages(request, key, parse, enough)
-    return found or (yield from _pages(request, key, parse, enough))
-
-
-def _pages(
-    request: Request,
-    key: str,
-    parse: Callable[[Mapping[str, object]], Item],
-    enough: Callable[[list[Item]], bool],
-) -> Call[list[Item]]:
+    """Read a paged list until ``enough`` says so or it ends; one with a rest that cannot be read is an error."""
     found: list[Item] = []
     seen: set[tuple[tuple[str, str], ...]] = set()
     page = request
@@ -168,6 +155,11 @@ def _pages(
         if not link:
             return found
         page = _follow(request, link)
+
+
+def _list_twice(request: Request, key: str, *how: Any) -> Call[list[Any]]:
+    """Read a list that is hardly ever empty once more if it is: it may be a slip of AEP's, and much follows from it."""
+    return (yield from _list(request, key, *how)) or (yield from _list(request, key, *how))
 
 
 def _newest_first(items: Iterable[Timed]) -> list[Timed]:
@@ -193,7 +185,7 @@ def profile_export_jobs(since: dt.datetime, *, newest_succeeded: bool = False) -
         return _is_older(jobs[-1], since) and (ended or not newest_succeeded)
 
     request = Request("GET /export/jobs", "GET", EXPORT_JOBS, (("limit", str(PAGE_SIZE)),))
-    jobs = yield from _list(request, "records", ExportJob.from_json, enough)
+    jobs = yield from _list_twice(request, "records", ExportJob.from_json, enough)
     return _newest_first(job for job in jobs if job.is_profile)
 
 
@@ -202,7 +194,7 @@ def flow(flow_id: str) -> Call[DestinationFlow]:
     request = Request("GET /flows/{id}", "GET", _path_of(FLOWS, flow_id))
     response = yield request
     if response.data.get("items") == []:
-        response = yield request  # as _list
+        response = yield request  # as _list_twice
     return DestinationFlow.from_json(_single(request, response, flow_id))
 
 
@@ -210,7 +202,7 @@ def destination_flows() -> Call[list[DestinationFlow]]:
     """List the sandbox's destination flows, but those of datasets; the filter is checked here too."""
     is_destination = ("property", "inheritedAttributes.properties.isDestinationFlow==true")
     request = Request("GET /flows", "GET", FLOWS, (is_destination, ("limit", str(PAGE_SIZE))))
-    flows = yield from _list(request, "items", DestinationFlow.from_json, lambda _: False)
+    flows = yield from _list_twice(request, "items", DestinationFlow.from_json, lambda _: False)
     return [item for item in flows if not item.takes_none]
 
 

@@ -82,6 +82,8 @@ def watermarks(flow_ids: Iterable[str], room: int = WATERMARK_IDS) -> Call[dict[
     marks: dict[str, Watermark] = {}
     for flow_id in flow_ids:
         runs = yield from endpoints.runs_of_flow(flow_id, _has_newest)
+        # An empty list may be a slip of AEP's; as a watermark it would make every old run look like ours.
+        runs = runs or (yield from endpoints.runs_of_flow(flow_id, _has_newest))
         newest = max((run.created_at for run in runs if run.created_at is not None), default=None)
         since = newest - SKEW if newest is not None else None
         ids = [run.id for run in runs if run.created_at is None or since is None or run.created_at >= since]
