@@ -27,7 +27,7 @@ export const ORDER_FIELDS = Object.freeze(["flow_id", "audience_id", "run_id", "
  * @property {number | null} records_exported
  * @property {number | null} records_skipped
  * @property {number | null} records_failed
- * @property {number} [records_failed_in_run]
+ * @property {number} records_failed_in_run
  * @property {string | null} started_at
  * @property {string | null} completed_at
  * @property {string} error_code
