@@ -205,7 +205,8 @@ def _request_id_in(data: object, secrets: Iterable[str]) -> str:
 def _is_aeps(data: object, code: str) -> bool:
     """Whether a body has what other servers' errors lack; ``{"message"}`` alone could be anybody's."""
     said = as_dict(data)
-    own = isinstance(said.get("errorMessage"), str) or ("statusCode" in said and "message" in said)
+    keyed = isinstance(said.get("errors"), dict) and "requestId" in said
+    own = isinstance(said.get("errorMessage"), str) or keyed or ("statusCode" in said and "message" in said)
     return own or "/aep/errors/" in as_text(said.get("type")) or (bool(said) and bool(_CODE.fullmatch(code)))
 
 
