@@ -24,7 +24,7 @@ from .text import one_line
 _CODE_LIMIT = 100
 _LONGEST_ERROR = 2**18
 """Bytes of a refusal that are read as JSON: the triggerer's event loop waits meanwhile."""
-_OPEN, _CLOSE = r"[\"'`\[(]*", r"[\"'`\])}>,;:.]*"
+_OPEN, _CLOSE = r"[\"'`\[(]*", r"[\"'`\])}>,;:.!?]*"
 """What may stand around an id in a text and is no part of it."""
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![A-Za-z0-9_~-])"
 _CONFLICT = re.compile(
