@@ -86,7 +86,7 @@ def inspect(
             continue
         findings.flows[flow_id] = flow
         _check_flow(flow, flow_id, findings)
-        for audience_id in audiences:
+        for audience_id in audiences if not flow.takes_none else ():
             _check_audience(flow, _label("flow", flow_id, flow.name), audience_id, now, findings)
     return findings
 
@@ -101,8 +101,8 @@ def _check_flow(flow: DestinationFlow, flow_id: str, findings: Findings) -> None
         findings.warnings.append(f"{label} does not say whether it is enabled")
     elif flow.state.lower() != "enabled":
         findings.faults.append(Finding(label, f"is {flow.state}, not enabled", "enable it under Destinations > Browse"))
-    if flow.is_destination is False:
-        findings.faults.append(Finding(label, "is not a destination flow", "choose one from the aep_catalog DAG"))
+    if flow.takes_none:
+        findings.faults.append(Finding(label, flow.takes_none, "choose one from the aep_catalog DAG"))
     elif flow.is_destination is None:
         findings.warnings.append(f"{label} does not say whether it goes to a destination")
     if flow.audiences and not any(audience.is_file_export for audience in flow.audiences):
@@ -154,5 +154,10 @@ def _check_schedule(audience: MappedAudience, label: str, now: dt.datetime, find
         findings.faults.append(Finding(label, f"is scheduled from {audience.start_date} on", _EXTEND))
     elif audience.end_date and today > audience.end_date:
         findings.faults.append(Finding(label, f"has a schedule that ended on {audience.end_date}", _EXTEND))
+    elif today == audience.end_date:
+        findings.warnings.append(
+            f"{label} has a schedule that ends today; Adobe's documents leave open whether AEP still delivers on the "
+            f"last day, so it may refuse: to be sure, {_EXTEND}"
+        )
     elif not audience.start_date:
         findings.warnings.append(f"{label} has no schedule")

@@ -14,6 +14,7 @@ from adobe_experience_platform.delivery import (
     is_delivered,
     is_terminal,
     line_of,
+    losses_of,
     results_of,
     summarize,
     xcom,
@@ -118,6 +119,8 @@ class WatchingTask(AepTask):
         context["ti"].xcom_push(key=xcom.PROGRESS, value=xcom.progress_note(results))
         accept = self.options.on_partial_success == "accept"
         bad = [item for item in results if not is_delivered(item, accept_partial=accept)]
+        for line in losses_of(results, self.names or {}):
+            self.log.warning("%s", line)
         if bad:
             lines = [line_of(item, self.names or {}) for item in bad[:LINES_SHOWN]]
             lines += [f"and {len(bad) - LINES_SHOWN:,} more"] if len(bad) > LINES_SHOWN else []
@@ -127,7 +130,7 @@ class WatchingTask(AepTask):
                 + "\n"
                 + " ".join(advice_for(bad))
             )
-        self.log.info("%s", all_succeeded(len(results)))
+        self.log.info("%s", all_succeeded(results))
         return {"summary": summary, "results": list(results)}
 
 

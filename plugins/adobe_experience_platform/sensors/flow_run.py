@@ -109,13 +109,18 @@ class FlowRunSensor(WatchingTask, BaseSensorOperator):
             return super().execute(context)
         return self._verdict(context, self._watch(context, deliveries, {}, look_first=context["ti"].try_number > 1))
 
+    _trouble = ""
+
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Ask AEP once, for sensors that do not use the triggerer."""
         try:
             results = self._read_results(deliveries_of(self.orders), {})
         except AepTransientError as error:
-            self.log.warning("%s", error)
+            if error.call != self._trouble:
+                self.log.warning("%s", error)
+            self._trouble = error.call
             return False
+        self._trouble = ""
         if all(map(is_terminal, results)) or now() >= deadline_of(
             context, "watch", self.options.activation_timeout_minutes
         ):

@@ -16,6 +16,7 @@ from adobe_experience_platform.hooks import metrics
 from adobe_experience_platform.operators import (
     AEP_RETRY_POLICY,
     AepTask,
+    TaskStore,
     WaitTimeoutError,
     deadline_of,
     now,
@@ -104,13 +105,23 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         if self._looks_clear():
             return None
         pairs, aliases = self._pairs()
-        said = self._export_wait.waiting
-        trigger = self._export_trigger(deadline, by_flow(pairs), aliases, self.names, ends_task=True, said=said)
+        said, stuck = self._export_wait.waiting, sorted(self._export_wait.stuck)
+        trigger = self._export_trigger(
+            deadline, by_flow(pairs), aliases, self.names, ends_task=True, said=said, stuck=stuck
+        )
         return self.execute_complete(context, self._wait(context, trigger, deadline))
 
     def poke(self, context: Context) -> bool:
         """Ask AEP once, for sensors that do not use the triggerer."""
-        if self._looks_clear():
+        store, wait = TaskStore(context), self._export_wait
+        before = store.get("said")
+        if isinstance(before, dict) and self.reschedule:  # each look is another process
+            wait.waiting, wait.stuck, self._trouble = before["waiting"], {*before["stuck"]}, before["trouble"]
+        is_clear = self._looks_clear()
+        said: dict[str, object] = {"waiting": wait.waiting, "stuck": sorted(wait.stuck), "trouble": self._trouble}
+        if self.reschedule and said != before:
+            store.set("said", said)
+        if is_clear:
             return True
         if now() >= deadline_of(context, "export", self.options.export_timeout_minutes):
             raise self._too_late()
@@ -133,10 +144,13 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
     def _looks_clear(self) -> bool:
         """Ask AEP once; a failed request does not end the wait."""
         try:
-            return self._is_clear()
+            is_clear, self._trouble = self._is_clear(), ""
+            return is_clear
         except AepTransientError as error:
-            self.log.warning("%s", error)
-            self._trouble = f"AEP's answer ({error.call})"
+            trouble = f"AEP's answer ({error.call})"
+            if trouble != self._trouble:
+                self.log.warning("%s", error)
+            self._trouble = trouble
             return False
 
     def _is_clear(self) -> bool:

@@ -9,6 +9,7 @@ import { titleOf } from "./xcom.js";
 /** The verdict's state → how it is shown; any other is as red as its run. */
 const VERDICTS = new Map([
   ["delivered", { tone: "good", icon: "check" }],
+  ["lossy", { tone: "warn", icon: "warning" }],
   ["empty", { tone: "warn", icon: "warning" }],
   ["partly", { tone: "warn", icon: "warning" }],
   ["nothing", { tone: "idle", icon: "check" }],

@@ -131,6 +131,7 @@ function states(run, result, dry) {
   return [
     pill(tone, label),
     dry && h("span.note", {}, "dry run"),
+    result?.lossy > 0 && h("span.note.warn", {}, `${result.lossy} lost records`),
     result?.partly > 0 && h("span.note.warn", {}, `${result.partly} partly`),
   ];
 }
