@@ -27,7 +27,12 @@ export function build(page) {
       "header.top",
       {},
       h("div", {}, h("h1", {}, "Activations"), h("p.muted", {}, "Deliveries of Adobe Experience Platform audiences")),
-      h("div", { id: "export" }),
+      h(
+        "div.actions",
+        {},
+        h("div", { id: "export" }),
+        inside(airflow.deliver(), { class: "button primary", data: { key: "deliver" } }, icon("send"), "Deliver"),
+      ),
     ),
     h("div", { id: "banner", role: "status" }),
     h("form", { id: "filters", class: "toolbar", "aria-label": "Filter", onsubmit: stay }),
