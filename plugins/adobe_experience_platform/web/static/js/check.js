@@ -19,7 +19,7 @@ export async function resultOf(run) {
     logOf(dagId, runId, plan),
     read(KEYS.NAMES),
     read(KEYS.PLACE),
-    read(KEYS.REASON),
+    run.state === "success" ? null : read(KEYS.REASON),
   ]);
   const said = errorIn(records) || text(reason) || `The task ${plan.task_id} is ${plan.state}; its log says why.`;
   return {

@@ -14,14 +14,17 @@ const NEAR = "800px";
 
 /**
  * @param {Element} place where the list stands
+ * @param {Map<string, object>} last when audiences were last delivered, see last.js; it fills up
  * @param {(flow: string, audiences: string[], isChosen: boolean) => void} choose a person has chosen
  */
 export class ChoicesList {
-  constructor(place, choose) {
+  constructor(place, last, choose) {
     this.place = place;
     this.choose = choose;
+    this.flows = [];
     this.sections = [];
-    this.last = new Map();
+    this.last = last;
+    this.none = h("p.card.muted", { hidden: true, role: "status" }, "Nothing has all these words in its name.");
     place.addEventListener("change", (event) => this.changed(event.target));
     this.watcher = new IntersectionObserver((entries) => entries.forEach((entry) => this.sight(entry)), {
       rootMargin: `${NEAR} 0px`,
@@ -35,7 +38,6 @@ export class ChoicesList {
     const names = flows.map(({ name }) => name);
     const isTwice = ({ name }) => names.indexOf(name) !== names.lastIndexOf(name);
     this.sections = flows.map((flow) => section(flow, isTwice(flow)));
-    this.none = h("p.card.muted", { hidden: true, role: "status" }, "Nothing has all these words in its name.");
     this.place.replaceChildren(this.none, ...this.sections.map(({ element }) => element));
   }
 
@@ -66,8 +68,7 @@ export class ChoicesList {
   }
 
   /** It became known when audiences were last delivered. */
-  tell(last) {
-    this.last = last;
+  tell() {
     for (const item of this.sections) {
       for (const row of item.list.children) row.lastDelivery.replaceChildren(...this.lastOf(item.flow, row.audience));
     }
@@ -75,6 +76,7 @@ export class ChoicesList {
 
   sight({ target, isIntersecting }) {
     const item = this.sections.find(({ element }) => element === target);
+    if (!item) return; // of the list before
     if (isIntersecting) this.fill(item);
     else if (!target.contains(document.activeElement)) this.empty(item);
   }

@@ -43,7 +43,6 @@ const state = {
   copied: "",
 };
 let attempt = null;
-let list = null;
 let pending = null;
 let placeTimer = null;
 
@@ -74,12 +73,7 @@ async function readCatalogue(place = null) {
 }
 
 function showCatalogue() {
-  if (!showList(page, known)) {
-    list = null;
-    return;
-  }
-  list = new ChoicesList(page.querySelector("#list"), choose);
-  list.last = known.last;
+  if (!showList(page, known)) return;
   list.setFlows(known.catalogue.flows);
   list.show(state.search, state.order);
 }
@@ -88,7 +82,7 @@ function showCatalogue() {
 function soon() {
   pending ??= setTimeout(() => {
     pending = null;
-    list?.tell(known.last);
+    list.tell();
   }, LAST_PAUSE);
 }
 
@@ -165,12 +159,12 @@ const actions = {
   set,
   search(text) {
     state.search = text;
-    list?.show(text, state.order);
+    list.show(text, state.order);
   },
   clear() {
     state.order = new Order();
     state.missing = [];
-    list?.mark(state.order);
+    list.mark(state.order);
     show();
   },
   async json() {
@@ -272,7 +266,9 @@ function checked(result) {
     return { ...result, title: "This cannot be delivered as it is", text: "Nothing was sent." };
   }
   const text = [view().summary.text, result.sandbox && `from sandbox ${result.sandbox}`].filter(Boolean).join(", ");
-  const title = result.warnings.length ? "Can be delivered, with a warning" : "Everything is fine";
+  const title = result.warnings.length
+    ? `Can be delivered, with ${plural(result.warnings.length, "warning")}`
+    : "Everything is fine";
   return { ...result, title, text: `${text}. Nothing was sent.` };
 }
 
@@ -341,4 +337,5 @@ function show() {
 // Brought back as it was left, the page would still be starting something.
 window.addEventListener("pageshow", (event) => event.persisted && location.reload());
 build(page, actions);
+const list = new ChoicesList(page.querySelector("#list"), known.last, choose);
 load();

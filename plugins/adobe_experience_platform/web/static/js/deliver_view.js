@@ -28,7 +28,6 @@ export function build(page, actions) {
       h("div", {}, h("h1", {}, "Deliver"), h("p.muted", {}, "Choose audiences, check, deliver now")),
       inside(airflow.activations(), { class: "button" }, "All activations"),
     ),
-    h("p.hidden", { id: "spoken", role: "status" }),
     h("div", { id: "banner", role: "status" }),
     h(
       "div.work",
@@ -36,7 +35,7 @@ export function build(page, actions) {
       h(
         "div.choose",
         {},
-        h("div", { id: "check" }),
+        h("div", { id: "check", role: "status" }),
         h(
           "form.toolbar",
           { role: "search", onsubmit: (event) => event.preventDefault() },
@@ -54,7 +53,13 @@ export function build(page, actions) {
       h(
         "aside.side",
         { "aria-label": "Your delivery" },
-        h("div", { id: "order", class: "card" }),
+        h(
+          "div",
+          { id: "order", class: "card" },
+          h("h2", {}, "Your delivery"),
+          h("p.summary", { role: "status", data: { testid: "deliver-summary" } }),
+          h("div", { id: "act" }),
+        ),
         h("div", { id: "options", class: "card" }, h("h2", {}, "Options"), h("div", { id: "form" })),
       ),
     ),
@@ -80,10 +85,10 @@ export function showAll(page, view) {
   update(part("form"), [known.settings, state.formVersion], () => form(known.settings, state.values, actions.set));
   const { text, fault } = view.summary;
   const order = [text, fault, state.sending, state.isUncertain, state.copied, known.why, chosenLines(view)];
-  update(part("order"), order, () => orderPart(view));
+  const summary = page.querySelector(".summary");
+  if (summary.textContent !== text) summary.textContent = text;
+  update(part("act"), order, () => orderPart(view));
   update(part("check"), [state.check, view.isStale], () => state.check && checkPart(view));
-  const said = [text, state.check?.title].filter(Boolean).join(". ");
-  if (part("spoken").textContent !== said) part("spoken").textContent = said;
   for (const id of ["list", "options"]) part(id).inert = state.isUncertain || state.sending === "deliver";
 }
 
@@ -200,12 +205,12 @@ function orderPart(view) {
       icon(sign),
       label,
     );
+  const clear = { type: "button", disabled: state.isUncertain, data: { key: "clear" }, onclick: actions.clear };
   const checking = state.sending === "check";
   const delivering = state.sending === "deliver";
   const word = state.isUncertain ? "Try again" : "Deliver";
   return [
-    h("h2", {}, "Your delivery"),
-    h("p.summary", { data: { testid: "deliver-summary" } }, summary.text),
+    state.order.size > 0 && h("button.link-button", clear, "Clear"),
     state.order.size > 0 && chosenPart(view),
     h(
       "div.buttons",
@@ -219,7 +224,6 @@ function orderPart(view) {
       {},
       quiet("json", state.copied || "Copy as JSON", state.copied ? "check" : "copy", actions.json),
       quiet("yaml", "Save as campaign", "download", actions.yaml),
-      state.order.size > 0 && quiet("clear", "Clear", "cross", actions.clear),
     ),
   ];
 }
@@ -251,11 +255,11 @@ function checkPart(view) {
   const { check } = view.state;
   const [tone, sign] = CHECKS[check.state];
   const link = inside(airflow.run(check.dagId, check.runId), { data: { key: "check-run" } }, "Open this check's run");
-  const list = (title, texts) =>
+  const list = (title, texts, kind) =>
     texts.length > 0 &&
     h(
       "div",
-      {},
+      { class: `tone-${kind}` },
       h("h3", {}, title),
       h(
         "ul.why",
@@ -273,8 +277,8 @@ function checkPart(view) {
       h("div", {}, h("h2", {}, check.title), check.text && h("p.muted", {}, check.text)),
     ),
     view.isStale && h("p.banner.tone-warn", {}, icon("warning"), "Your choice has changed since: check again."),
-    list(plural(check.faults.length, "fault"), check.faults),
-    list(plural(check.warnings.length, "warning"), check.warnings),
+    list(plural(check.faults.length, "fault"), check.faults, "bad"),
+    list(plural(check.warnings.length, "warning"), check.warnings, "warn"),
     check.state === "success" && plan(check),
     check.started && h("p", {}, link),
   );
