@@ -2,7 +2,7 @@
 
 import { ask, runPath, xcom } from "./api.js";
 import { follow, mayTrigger, newRunId, start } from "./start.js";
-import { asList, text } from "./xcom.js";
+import { asList, KEYS, text } from "./xcom.js";
 
 export const CATALOGUE_DAG = "aep_catalog";
 const TASK = "list_destinations";
@@ -55,7 +55,7 @@ export const isSamePlace = (one, other) =>
 
 /** A large catalogue is in several XComs, each of a size that any database takes. */
 async function flowsOf(run) {
-  const value = await xcom(CATALOGUE_DAG, run.dag_run_id, TASK, "return_value");
+  const value = await xcom(CATALOGUE_DAG, run.dag_run_id, TASK, KEYS.RETURN_VALUE);
   if (value === null) return null;
   if (typeof value !== "object") {
     throw new UnreadableError("It is kept outside of Airflow's database (XCom backend), which this page cannot read.");
@@ -126,7 +126,7 @@ export async function renew(place, told) {
 
 /** Why the run of a catalogue failed, in its task's words. */
 async function whyFailed(runId) {
-  const reason = text(await xcom(CATALOGUE_DAG, runId, TASK, "reason"));
+  const reason = text(await xcom(CATALOGUE_DAG, runId, TASK, KEYS.REASON));
   if (reason) return reason;
   const { task_instances: tasks } = await ask(`${runPath(CATALOGUE_DAG, runId)}/taskInstances`);
   return `Its task ${TASK} is ${tasks[0]?.state ?? "gone"}; its log says why.`;

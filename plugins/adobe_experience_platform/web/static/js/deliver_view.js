@@ -84,7 +84,16 @@ export function showAll(page, view) {
   update(part("source"), [about, flows.length, state.refresh, known.why, minute], () => source(view));
   update(part("form"), [known.settings, state.formVersion], () => form(known.settings, state.values, actions.set));
   const { text, fault } = view.summary;
-  const order = [text, fault, state.sending, state.isUncertain, state.copied, known.why, chosenLines(view)];
+  const order = [
+    text,
+    fault,
+    state.sending,
+    state.values.dry_run,
+    state.isUncertain,
+    state.copied,
+    known.why,
+    chosenLines(view),
+  ];
   const summary = page.querySelector(".summary");
   if (summary.textContent !== text) summary.textContent = text;
   update(part("act"), order, () => orderPart(view));
@@ -208,7 +217,9 @@ function orderPart(view) {
   const clear = { type: "button", disabled: state.isUncertain, data: { key: "clear" }, onclick: actions.clear };
   const checking = state.sending === "check";
   const delivering = state.sending === "deliver";
-  const word = state.isUncertain ? "Try again" : "Deliver";
+  let word = state.values.dry_run ? "Start dry run" : "Deliver";
+  if (state.isUncertain) word = "Try again";
+  if (delivering) word = "Starting…";
   return [
     state.order.size > 0 && h("button.link-button", clear, "Clear"),
     state.order.size > 0 && chosenPart(view),
@@ -216,7 +227,7 @@ function orderPart(view) {
       "div.buttons",
       {},
       button("check", checking ? "Checking…" : "Check", checking ? "running" : "check", ""),
-      button("submit", delivering ? "Starting…" : word, delivering ? "running" : "send", "primary"),
+      button("submit", word, delivering ? "running" : "send", "primary"),
     ),
     reason && h("p.hint", { id: "why-deliver" }, reason),
     h(
