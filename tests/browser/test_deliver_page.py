@@ -256,6 +256,7 @@ def test_a_refusal_is_explained_and_keeps_the_choice(fake: FakeAirflow, tab: Pag
 def test_a_paused_dag_would_wait_for_ever_so_it_is_resumed_first(fake: FakeAirflow, tab: Page) -> None:
     fake.dags[DAG]["is_paused"] = True
     opened(tab)
+    expect(tab.locator(".banner")).to_contain_text(f"The DAG {DAG} is paused")
     box(tab, "mail", "gold").check()
     tab.get_by_test_id("deliver-submit").click()
     expect(tab.locator(".banner")).to_contain_text(f"The DAG {DAG} is paused")
@@ -271,7 +272,7 @@ def test_a_broken_dag_is_told(fake: FakeAirflow, tab: Page) -> None:
     box(tab, "mail", "gold").check()
     tab.get_by_test_id("deliver-submit").click()
 
-    expect(tab.locator(".banner")).to_contain_text("has an import error. Nothing was started.")
+    expect(tab.locator(".banner")).to_contain_text("has an import error, so nothing is started.")
     assert fake.started == []
 
 

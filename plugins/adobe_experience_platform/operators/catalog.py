@@ -30,9 +30,9 @@ class CatalogOperator(AepTask):
 
     Returns ``{"flows": [{"flow_id", "name", "state", "last_run", "audiences": [{"audience_id", "name",
     "schedule", "ready", "reason"}]}], "activation_info": {flow id: [audience id, …]}}``; the latter holds
-    what can be delivered now. A catalog of more than PART_BYTES returns both empty and ``"parts": n``: the XComs
-    ``flows_1`` … ``flows_n`` hold its flows as JSON text of about that size each, which databases store and APIs
-    read quickly.
+    what can be delivered now. Of a catalog of more than PART_BYTES all are empty, and there is ``"parts": n``: the
+    XComs ``flows_1`` … ``flows_n`` hold its flows as JSON text of about that size each, which any database stores
+    and Airflow's API reads quickly.
 
     Source: Adobe, Flow Service API, ``GET /flows``.
     """
@@ -62,12 +62,7 @@ class CatalogOperator(AepTask):
             if audiences := [item["audience_id"] for item in flow["audiences"] if item["ready"]]:
                 ready[flow["flow_id"]] = audiences
         self._show(listed, ready)
-        parts = _parts(listed)
-        if len(parts) <= 1:
-            return {"flows": listed, "activation_info": ready}
-        for number, part in enumerate(parts, start=1):
-            context["ti"].xcom_push(key=f"flows_{number}", value=part)
-        return {"flows": [], "activation_info": {}, "parts": len(parts)}
+        return _stored(context, {"flows": listed, "activation_info": ready})
 
     def _show(self, flows: Sequence[dict[str, Any]], ready: dict[str, list[str]]) -> None:
         self.log.info("%s in sandbox %s", count(len(flows), "destination flow"), self.hook.settings.sandbox_name)
@@ -107,6 +102,16 @@ _NONE = {"name": "(no audience)", "schedule": "", "ready": False, "reason": "", 
 
 def _first_marked(items: Sequence[dict[str, Any]]) -> list[tuple[bool, dict[str, Any]]]:
     return [(number == 0, item) for number, item in enumerate(items)]
+
+
+def _stored(context: Context, catalog: dict[str, Any]) -> dict[str, Any]:
+    """Return the catalog, or push a large one in parts and return how many there are."""
+    parts = _parts(catalog["flows"])
+    if len(parts) <= 1:
+        return catalog
+    for number, part in enumerate(parts, start=1):
+        context["ti"].xcom_push(key=f"flows_{number}", value=part)
+    return {**{key: type(value)() for key, value in catalog.items()}, "parts": len(parts)}
 
 
 def _parts(flows: Sequence[dict[str, Any]]) -> list[str]:

@@ -10,12 +10,13 @@ import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
 from tests.live.browser.conftest import Visit
-from tests.support.stage import RUN_SECONDS, Run, Scene
+from tests.support.stage import DAG, RUN_SECONDS, Run, Scene
 from tools.airflow_client import AirflowClient
 from tools.local_airflow import LocalAirflow
 
 CATALOGUE_DAG = "aep_catalog"
 INFO = {"mail": ["gold", "silver"], "shop": ["gold"]}
+PATIENCE = 240_000
 MOST_TABS = 60
 FOCUSED = """() => {
   let element = document.activeElement;
@@ -29,7 +30,7 @@ FOCUSED = """() => {
 @pytest.fixture
 def catalogue(scene: Scene, client: AirflowClient) -> None:
     """Let the newest list of destinations be of the scene's AEP; *Refresh* makes another one of it."""
-    client.wait_dags(CATALOGUE_DAG)
+    client.wait_dags(CATALOGUE_DAG, DAG)
     run_id = client.trigger_dag(CATALOGUE_DAG, {"aep_conn_id": scene.conn_id})
     assert client.wait_run(CATALOGUE_DAG, run_id, timeout=RUN_SECONDS) == "success"
 
@@ -37,14 +38,14 @@ def catalogue(scene: Scene, client: AirflowClient) -> None:
 def by_mouse(page: Page, frame: FrameLocator) -> None:
     page.get_by_role("link", name="Deliver", exact=True).click()
     frame.get_by_test_id("deliver-refresh").click()
-    expect(frame.get_by_test_id("deliver-refresh")).to_have_text("Refresh", timeout=RUN_SECONDS * 1000)
+    expect(frame.get_by_test_id("deliver-refresh")).to_have_text("Refresh", timeout=PATIENCE)
     for flow, audiences in INFO.items():
         for audience in audiences:
             frame.locator(f'[data-flow-id="{flow}"][data-audience-id="{audience}"]').click()
     expect(frame.get_by_test_id("deliver-summary")).to_have_text("3 audiences to 2 destinations, 1 job")
     frame.get_by_test_id("deliver-check").click()
     check = frame.get_by_role("region", name="Check")
-    expect(check).to_contain_text("Everything is fine", timeout=RUN_SECONDS * 1000)
+    expect(check).to_contain_text("Everything is fine", timeout=PATIENCE)
     expect(check).to_contain_text("3 audiences to 2 destinations, 1 job, from sandbox prod. Nothing was sent.")
     frame.get_by_test_id("deliver-submit").dblclick()
 

@@ -15,7 +15,7 @@ import { light } from "./light.js";
 import { airflow, goTo } from "./links.js";
 import { given, settingsOf } from "./options_view.js";
 import { campaignOf, confOf, faultOf, matched, MOST_PER_JOB, Order, summaryOf } from "./order.js";
-import { follow, mayTrigger, newRunId, pause, start, UncertainError, unpause, whyNot } from "./start.js";
+import { follow, mayTrigger, newRunId, obstacleIn, pause, start, UncertainError, unpause, whyNot } from "./start.js";
 
 const DAG = "aep_adhoc_activation";
 const NO_RIGHT = "You may look, but not start deliveries: your role has no right to trigger this DAG.";
@@ -53,6 +53,7 @@ async function load() {
     const [details, mayDeliver] = await Promise.all([ask(`dags/${DAG}/details`), mayTrigger(DAG), readCatalogue()]);
     known.settings = settingsOf(details);
     if (!mayDeliver) known.why.deliver = NO_RIGHT;
+    warnOf(DAG, obstacleIn(details));
   } catch (error) {
     if (!(error instanceof ApiError)) console.error(error);
     showNotice(page, error, () => location.reload());
@@ -292,7 +293,10 @@ async function refresh() {
 
 /** Whether a DAG would take a run and not start it. */
 async function isInTheWay(dagId) {
-  const obstacle = await whyNot(dagId);
+  return warnOf(dagId, await whyNot(dagId));
+}
+
+function warnOf(dagId, obstacle) {
   if (obstacle) state.messages = [obstacleOf(obstacle, dagId)];
   return obstacle !== "";
 }

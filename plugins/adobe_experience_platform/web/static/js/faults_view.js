@@ -5,9 +5,9 @@ import { airflow } from "./links.js";
 import { refusalOf, UncertainError } from "./start.js";
 
 const OBSTACLES = {
-  paused: "is paused: what you start would wait for ever. Nothing was started.",
-  broken: "has an import error. Nothing was started. Tell whoever looks after Airflow.",
-  gone: "is no longer in Airflow's DAGs folder. Nothing was started.",
+  paused: "is paused: what you start would wait for ever, so nothing is started.",
+  broken: "has an import error, so nothing is started. Tell whoever looks after Airflow.",
+  gone: "is no longer in the DAGs folder, so nothing is started.",
 };
 const UNCERTAIN =
   "Airflow does not answer, so it is not known whether the delivery was started. " +

@@ -25,12 +25,13 @@ export async function mayTrigger(dagId) {
 }
 
 /** Why a DAG would not start a run although Airflow would take it; "" if it would. */
-export async function whyNot(dagId) {
-  const dag = await ask(dagPath(dagId));
+export function obstacleIn(dag) {
   if (dag.has_import_errors) return "broken";
   if (dag.is_stale) return "gone";
   return dag.is_paused ? "paused" : "";
 }
+
+export const whyNot = async (dagId) => obstacleIn(await ask(dagPath(dagId)));
 
 export const unpause = (dagId) => ask(dagPath(dagId), { method: "PATCH", body: { is_paused: false } });
 
