@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
 
 
+PART_BYTES = 250_000
+"""Size of an XCom: a catalog of Adobe's guardrails (100 destinations, 250 audiences each) is 5 MB."""
+
+
 class CatalogOperator(AepTask):
     """List the sandbox's destination flows with their audiences.
 
@@ -26,7 +30,9 @@ class CatalogOperator(AepTask):
 
     Returns ``{"flows": [{"flow_id", "name", "state", "last_run", "audiences": [{"audience_id", "name",
     "schedule", "ready", "reason"}]}], "activation_info": {flow id: [audience id, …]}}``; the latter holds
-    what can be delivered now.
+    what can be delivered now. Of a catalog of more than PART_BYTES all are empty, and there is ``"parts": n``: the
+    XComs ``flows_1`` … ``flows_n`` hold its flows as JSON text of about that size each, which any database stores
+    and Airflow's API reads quickly.
 
     Source: Adobe, Flow Service API, ``GET /flows``.
     """
@@ -56,7 +62,7 @@ class CatalogOperator(AepTask):
             if audiences := [item["audience_id"] for item in flow["audiences"] if item["ready"]]:
                 ready[flow["flow_id"]] = audiences
         self._show(listed, ready)
-        return {"flows": listed, "activation_info": ready}
+        return _stored(context, {"flows": listed, "activation_info": ready})
 
     def _show(self, flows: Sequence[dict[str, Any]], ready: dict[str, list[str]]) -> None:
         self.log.info("%s in sandbox %s", count(len(flows), "destination flow"), self.hook.settings.sandbox_name)
@@ -90,11 +96,36 @@ class CatalogOperator(AepTask):
         self.log.info("To paste into activation_info (keep what you need):\n{\n%s\n}", ",\n".join(lines))
 
 
+_STEP = 500
 _NONE = {"name": "(no audience)", "schedule": "", "ready": False, "reason": "", "audience_id": ""}
 
 
 def _first_marked(items: Sequence[dict[str, Any]]) -> list[tuple[bool, dict[str, Any]]]:
     return [(number == 0, item) for number, item in enumerate(items)]
+
+
+def _stored(context: Context, catalog: dict[str, Any]) -> dict[str, Any]:
+    """Return the catalog, or push a large one in parts and return how many there are."""
+    parts = _parts(catalog["flows"])
+    if len(parts) <= 1:
+        return catalog
+    for number, part in enumerate(parts, start=1):
+        context["ti"].xcom_push(key=f"flows_{number}", value=part)
+    return {**{key: type(value)() for key, value in catalog.items()}, "parts": len(parts)}
+
+
+def _parts(flows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return flows as JSON texts of about PART_BYTES; a flow's audiences may be spread over several."""
+    texts: list[str] = []
+    for flow in flows:
+        for start in range(0, max(1, len(flow["audiences"])), _STEP):
+            audiences = flow["audiences"][start : start + _STEP]
+            text = json.dumps({**flow, "audiences": audiences}, separators=(",", ":"))
+            if texts and len(texts[-1]) + len(text) <= PART_BYTES:
+                texts[-1] += f",{text}"
+            else:
+                texts.append(text)
+    return [f"[{text}]" for text in texts]
 
 
 def _describe(flow: DestinationFlow, moment: dt.datetime) -> dict[str, Any]:

@@ -94,6 +94,7 @@ function headline({ run, delivery, dagId, runId, reading, many }) {
   const isReading = reading && tone !== "busy" && !delivery.pairs.length;
   const question = `${airflow.run(dagId, runId)}/required_actions`;
   const csv = { type: "button", data: { key: "csv" }, onclick: () => download(delivery, run) };
+  const again = { class: "button", data: { key: "again" } };
   return h(
     "header",
     { class: `card verdict-card tone-${tone}` },
@@ -112,6 +113,7 @@ function headline({ run, delivery, dagId, runId, reading, many }) {
       "div.actions",
       {},
       delivery.pairs.length > 0 && h("button.button", csv, icon("download"), "CSV"),
+      ["success", "failed"].includes(run.state) && inside(airflow.deliver(run), again, icon("again"), "Deliver again"),
       inside(airflow.activations(), { class: "button quiet", data: { key: "all" } }, "All activations"),
     ),
   );

@@ -6,10 +6,13 @@
 export const KEYS = Object.freeze({
   RETURN_VALUE: "return_value",
   NAMES: "names",
+  SETTINGS: "settings",
+  PLACE: "place",
   CAMPAIGN_DAY: "campaign_day",
   SUBMISSION: "submission",
   PROGRESS: "progress",
   LINK: "destination_link",
+  REASON: "reason",
 });
 
 /** Ids of the tasks, without the prefix of their group; in the DAGs of others they may have one. */
@@ -74,7 +77,7 @@ export function lostIn({ status, records_failed: own, records_failed_in_run: who
  * @property {Result[]} results
  */
 
-const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+export const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 export const asList = (value) => (Array.isArray(value) ? value : []);
 export const text = (value) => (typeof value === "string" ? value : "");
 
