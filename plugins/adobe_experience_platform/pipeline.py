@@ -79,7 +79,7 @@ def activation_pipeline(
     :param notices: who is told how the delivery ended: a :class:`~.notifications.Notices`, its arguments, or None.
     :param emit_assets: emit an asset event of this DAG's delivery, and one of each delivered flow whose id is known
         when the DAG is parsed, see ``docs/after-export.md``; campaigns do. Default False.
-    :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
+    :param deferrable: wait in the triggerer instead of holding a worker slot; default True.
     :param group_id: id of the task group; with ``prefix_group_id=True`` a DAG may hold several.
     :param default_args: for the tasks, over those of the DAG; where neither says so, 3 retries, 30 seconds apart.
 
@@ -97,7 +97,7 @@ def activation_pipeline(
         plan = PlanJobsOperator(
             task_id=task_ids.PLAN,
             activation_info=activation_info,
-            settings=settings,
+            settings={name: defaults[name] for name in SETTINGS if name in defaults} | settings,
             skip_on_dry_run=[ids[task] for task in ids if task != task_ids.PLAN],
             deferrable=deferrable,
             **how,

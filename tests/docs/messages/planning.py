@@ -72,7 +72,6 @@ def settings_that_cannot_be(stage: Stage) -> None:
     "is not a valid connection id: enter the id of a connection of type",
 )
 def connection_ids_that_cannot_be(stage: Stage) -> None:
-    stage.fails(lambda: plan(stage, aep_conn_id=""))
     stage.fails(lambda: plan(stage, aep_conn_id="../variables"))
 
 
