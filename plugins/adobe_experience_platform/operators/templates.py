@@ -23,9 +23,14 @@ def _mapping(value: Any, name: str) -> Mapping[str, Any] | None:
     raise AepInputError([f"{name} is {short_repr(value)}: enter a mapping, or a template that renders to one"])
 
 
+def _list(value: Any, _: str) -> Any:
+    found = given_collection(value)
+    return found if (listed := given_list(found)) is None else listed
+
+
 READINGS: dict[str, Callable[[Any, str], Any]] = {
     "activation_info": lambda value, _: given_info(value),
-    **dict.fromkeys(("jobs", "orders"), lambda value, _: value if (found := given_list(value)) is None else found),
+    **dict.fromkeys(("jobs", "orders"), _list),
     **dict.fromkeys(("job", "settings", "names", "campaign_day"), _mapping),
     "export_job_id": given_id,
     "wait_for_completion": lambda value, name: given_truth(value, name, default=False),
@@ -60,7 +65,9 @@ class TypedTemplates(BaseOperator):
         from jinja2 import pass_context
         from jinja2.nativetypes import NativeCodeGenerator
 
-        env: Any = self.dag.get_template_env(force_sandboxed=True) if getattr(self, "_dag", None) else SandboxedEnvironment()
+        env: Any = (
+            self.dag.get_template_env(force_sandboxed=True) if getattr(self, "_dag", None) else SandboxedEnvironment()
+        )
         env.code_generator_class = NativeCodeGenerator
         env.concat = _concat
         # One that asks for the context keeps Jinja from making text of constants: "{{ none }}" is None.
