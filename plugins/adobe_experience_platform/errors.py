@@ -128,6 +128,12 @@ class AepDeadlineError(AepError):
     """A wait exceeded its deadline; it is not retried."""
 
 
+class AepExecutionTimeoutError(AepDeadlineError):
+    """Airflow's ``execution_timeout`` of a task is over; as Airflow's own, it may be retried."""
+
+    retriable = True
+
+
 class AepExportError(AepError):
     """There is no segment export that may be delivered (none, too old)."""
 

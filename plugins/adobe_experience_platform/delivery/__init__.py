@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from . import export_news, exports, preflight, rounds, task_ids, xcom
+from .given import given_collection, given_id, given_info, given_list, given_truth
 from .input import MAX_PAIRS_PER_RUN, check_id, parse_activation_info, read_activation_info, shorten
 from .jobs import API_VERSIONS, MAX_PAIRS_PER_JOB, Job, split, titles_of
 from .preflight import Findings
@@ -81,6 +82,11 @@ __all__ = [
     "exports",
     "find",
     "form_field",
+    "given_collection",
+    "given_id",
+    "given_info",
+    "given_list",
+    "given_truth",
     "is_delivered",
     "is_terminal",
     "judge",

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-
-from airflow.sdk import BaseSensorOperator
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, Pair, by_flow
 from adobe_experience_platform.delivery import Job, parse_activation_info, rounds
@@ -15,21 +13,22 @@ from adobe_experience_platform.errors import AepTransientError
 from adobe_experience_platform.hooks import metrics
 from adobe_experience_platform.operators import (
     AEP_RETRY_POLICY,
-    AepTask,
+    Deadline,
     TaskStore,
     WaitTimeoutError,
-    deadline_of,
     now,
     poke_settings,
     read_event,
 )
 from adobe_experience_platform.triggers import ExportWait
 
+from .base import AepSensor
+
 if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
 
 
-class SegmentExportSensor(AepTask, BaseSensorOperator):
+class SegmentExportSensor(AepSensor):
     """Wait until no segment export of profiles is in progress.
 
     AEP refuses an ad-hoc activation in parallel with the daily export. With ``activation_info`` and
@@ -48,8 +47,8 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
     :param deferrable: wait in the triggerer (default); if False, as Airflow's ``mode`` says (``poke`` holds a worker
         slot, ``reschedule`` does not).
 
-    Airflow's own ``timeout`` and ``poke_interval``, if given, stand for ``export_timeout_minutes`` and
-    ``poll_interval``.
+    Airflow's own ``timeout`` and ``poke_interval``, if given here or in ``default_args``, stand for
+    ``export_timeout_minutes`` and ``poll_interval``.
 
     Returns nothing. Raises :class:`~.errors.AepDeadlineError` naming what it waited for and how long.
 
@@ -66,6 +65,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         "names",
         "settings",
     )
+    limited_by = "export_timeout_minutes"
     own_settings = ("aep_conn_id", "sandbox_name", "on_conflict", "export_timeout_minutes", "poll_interval")
 
     def __init__(
@@ -88,15 +88,15 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         self.sandbox_name = sandbox_name
         self.activation_info = activation_info
         self.on_conflict = on_conflict
-        self.export_timeout_minutes = self.timeout / 60 if "timeout" in kwargs else export_timeout_minutes
-        self.poll_interval = self.poke_interval if "poke_interval" in kwargs else poll_interval
+        self.export_timeout_minutes = export_timeout_minutes
+        self.poll_interval = poll_interval
         self.names = names
         self.settings = settings
         self.deferrable = deferrable
 
     def execute(self, context: Context) -> Any:
         """Look once; wait only if something is in progress."""
-        deadline = deadline_of(context, "export", self.options.export_timeout_minutes)
+        deadline = self._export_ends(context).at
         if not self.deferrable:
             self.poke_interval, self.timeout = poke_settings(
                 self.options.poll_interval, self.options.export_timeout_minutes
@@ -106,9 +106,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
             return None
         pairs, aliases = self._pairs()
         said, stuck = self._export_wait.waiting, sorted(self._export_wait.stuck)
-        trigger = self._export_trigger(
-            deadline, by_flow(pairs), aliases, self.names, ends_task=True, said=said, stuck=stuck
-        )
+        trigger = self._export_trigger(deadline, by_flow(pairs), aliases, ends_task=True, said=said, stuck=stuck)
         return self.execute_complete(context, self._wait(context, trigger, deadline))
 
     def poke(self, context: Context) -> bool:
@@ -123,8 +121,8 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
             store.set("said", said)
         if is_clear:
             return True
-        if now() >= deadline_of(context, "export", self.options.export_timeout_minutes):
-            raise self._too_late()
+        if now() >= self._export_ends(context).at:
+            raise self._too_late(context)
         return False
 
     def execute_complete(self, context: Context, event: object = None) -> None:
@@ -133,13 +131,13 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         if status == "done":
             self.log.info("No segment export is in progress")
         elif not self._is_clear():
-            raise self._too_late(message)
+            raise self._too_late(context, message)
 
     _trouble = ""
 
     @cached_property
     def _export_wait(self) -> ExportWait:
-        return ExportWait(self.log, *self._pairs(), self.names)
+        return ExportWait(self.log, *self._pairs(), self.known_names)
 
     def _looks_clear(self) -> bool:
         """Ask AEP once; a failed request does not end the wait."""
@@ -164,16 +162,21 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
 
     def _pairs(self) -> tuple[list[Pair], dict[str, str]]:
         """Return the pairs whose runs are waited for, and their other ids."""
-        if not self.activation_info or self.options.on_conflict != "wait":
+        given = self.given("activation_info")
+        if not given or self.options.on_conflict != "wait":
             return [], {}
-        if isinstance(self.activation_info, Mapping):
-            return list(parse_activation_info(dict(self.activation_info))), {}
-        jobs = [Job.from_json(item) for item in self.activation_info]
+        if not isinstance(given, list):
+            return list(parse_activation_info(given)), {}
+        jobs = [Job.from_json(item) for item in given]
         aliases = {key: value for job in jobs for key, value in job.aliases.items()}
         return [pair for job in jobs for pair in job.pairs], aliases
 
-    def _too_late(self, waiting_for: str = "") -> WaitTimeoutError:
+    def _export_ends(self, context: Context) -> Deadline:
+        return self._deadline(context, "export", self.options.export_timeout_minutes)
+
+    def _too_late(self, context: Context, waiting_for: str = "") -> WaitTimeoutError:
         waiting_for = waiting_for or str(self._export_wait) or self._trouble
+        self._export_ends(context).require(waiting_for)
         hours = dt.timedelta(minutes=self.options.export_timeout_minutes)
         return WaitTimeoutError(
             f"Waited {hours} (export_timeout_minutes = {self.options.export_timeout_minutes:g}) for {waiting_for}. "
