@@ -122,7 +122,9 @@ def flows_and_audiences_that_are_too_young_or_of_another_kind(stage: Stage) -> N
         {"id": "tables", "name": "Tables", "kind": "dataset"},
     ]
     stage.aep.reset({**SEED, "flows": flows})
-    stage.fails(lambda: plan(stage, {"mail": ["gold", "silver"], **dict.fromkeys(("crm", "till", "tables"), ["gold"])}))
+    stage.fails(
+        lambda: plan(stage, {"mail": ["gold", "silver"], **{key: ["gold"] for key in ("crm", "till", "tables")}})
+    )
 
 
 @produces("has a schedule that ends today")
