@@ -242,8 +242,10 @@ async function check() {
   const runId = newRunId("check");
   const base = { dagId: DAG, runId, faults: [], warnings: [], names: [], jobs };
   const tellCheck = (news) => {
+    const isNews = news.state !== state.check?.state;
     state.check = { ...base, ...news };
     show();
+    if (isNews) page.querySelector(".check").scrollIntoView({ block: "nearest" });
   };
   state.checkedConf = JSON.stringify(order);
   const title = "Checking with AEP…";
@@ -259,7 +261,6 @@ async function check() {
     state.check = null;
     throw error;
   }
-  page.querySelector(".check").scrollIntoView({ block: "nearest" });
 }
 
 function checked(result, asked) {
