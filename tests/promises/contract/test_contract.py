@@ -204,10 +204,14 @@ def without_nulls(value):
     return value
 
 
+MISTYPED = (".mappingVersion: 0 is not of type 'string'",)
+"""Where Adobe's schema has another type than Adobe's own example and sample."""
+
+
 def judge(spec, body, schema, used=None):
     """Check that a body fits its schema and that every field the schema does not name is a known exception."""
     body = without_nulls(body)
-    assert spec.faults(body, schema) == []
+    assert [fault for fault in spec.faults(body, schema) if not fault.endswith(MISTYPED)] == []
     unknown = set(spec.undocumented(body, schema))
     assert unknown <= set(UNDOCUMENTED), unknown - set(UNDOCUMENTED)
     if used is not None:
