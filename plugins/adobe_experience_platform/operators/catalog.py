@@ -54,7 +54,10 @@ class CatalogOperator(AepTask):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the flows, print the table and the JSON."""
-        flows = sorted(self.hook.call(endpoints.destination_flows()), key=lambda flow: flow.name.lower())
+        found = self.hook.call(endpoints.destination_flows()) or self.hook.call(
+            endpoints.destination_flows()
+        )  # a slip?
+        flows = sorted(found, key=lambda flow: flow.name.lower())
         moment = now()
         listed = [_describe(flow, moment) for flow in flows]
         ready: dict[str, list[str]] = {}

@@ -246,6 +246,9 @@ def test_flows(aep):
         if flow_id == "tables":
             # The schema was written for sources; that of datasets is described in Adobe's tutorials only.
             assert set(single["items"][0].pop("scheduleParams")) == {"interval", "timeUnit", "startTime"}
+        if flow_id == "till":
+            # A text in the schema, a number in Adobe's tutorials.
+            assert single["items"][0]["transformations"][0]["params"].pop("mappingVersion") == 0
         judge(FLOWS, single, FLOWS.schema("FlowListResponse"))
 
 
