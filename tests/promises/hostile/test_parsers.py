@@ -76,12 +76,14 @@ RECORD: dict[str, Any] = {
     "not_ours": ["run-0"],
     "doubtful": ["run-3"],
     "lost": 1,
+    "later": [["flow-1", "gold", 2]],
     "intent": {
         "id": "intent-1",
         "at": "2026-03-10T12:00:00+00:00",
         "marks": [[{"flow-1": ["silver"]}, 1659018929923, "run-0"]],
         "answer": ["conflict", "Run already going on", ["flow-1", "silver", "run-2"]],
         "wait": 0.0,
+        "clears": 2,
     },
 }
 
