@@ -6,9 +6,18 @@ import importlib
 from typing import TYPE_CHECKING
 
 from . import export_news, exports, preflight, rounds, task_ids, xcom
-from .input import MAX_PAIRS_PER_RUN, check_id, parse_activation_info, read_activation_info, shorten
+from .findings import Findings, ids_of
+from .input import (
+    MAX_PAIRS_PER_RUN,
+    check_id,
+    is_uuid,
+    may_be_id,
+    parse_activation_info,
+    read_activation_info,
+    shorten,
+)
 from .jobs import API_VERSIONS, MAX_PAIRS_PER_JOB, Job, split, titles_of
-from .preflight import Findings
+from .names import resolve, unambiguous
 from .record import Record, check_version
 from .results import (
     NOT_SENT,
@@ -25,7 +34,7 @@ from .results import (
     without_run,
 )
 from .rounds import Snapshot
-from .search import RunSearch, aliases_of, concerns, find, names_of
+from .search import RunSearch, concerns, find, names_of
 from .states import SubmissionState
 from .steps import Done, OnConflict, Settle, WaitFor
 from .submission import KEY, Submission
@@ -67,7 +76,6 @@ __all__ = [
     "VerdictState",
     "WaitFor",
     "advice_for",
-    "aliases_of",
     "all_succeeded",
     "check_id",
     "check_version",
@@ -79,16 +87,20 @@ __all__ = [
     "exports",
     "find",
     "form_field",
+    "ids_of",
     "is_delivered",
     "is_terminal",
+    "is_uuid",
     "judge",
     "line_of",
+    "may_be_id",
     "message_of",
     "names_of",
     "parse_activation_info",
     "preflight",
     "read_activation_info",
     "read_settings",
+    "resolve",
     "results_of",
     "rounds",
     "shorten",
@@ -98,6 +110,7 @@ __all__ = [
     "task_ids",
     "title_of",
     "titles_of",
+    "unambiguous",
     "without_run",
     "xcom",
 ]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, Pair, by_flow
-from adobe_experience_platform.delivery import Job, parse_activation_info, rounds
+from adobe_experience_platform.delivery import Job, is_uuid, parse_activation_info, rounds
 from adobe_experience_platform.errors import AepTransientError
 from adobe_experience_platform.hooks import metrics
 from adobe_experience_platform.operators import (
@@ -21,6 +20,7 @@ from adobe_experience_platform.operators import (
     now,
     poke_settings,
     read_event,
+    resolve_once,
 )
 from adobe_experience_platform.triggers import ExportWait
 
@@ -37,7 +37,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
 
     :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``. (templated)
     :param sandbox_name: sandbox; None takes the connection's. (templated)
-    :param activation_info: {flow id: [audience id, …]} or the jobs of ``plan_jobs``; optional. (templated)
+    :param activation_info: {flow: [audience, …]}, by id or by name, or the jobs of ``plan_jobs``; optional. (templated)
     :param on_conflict: ``wait`` waits for flow runs too; ``adopt`` and ``fail`` do not. (templated)
     :param export_timeout_minutes: how long to wait, minutes; default 240. (templated)
     :param poll_interval: longest pause between two polls, seconds; default 30. (templated)
@@ -101,19 +101,19 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
                 self.options.poll_interval, self.options.export_timeout_minutes
             )
             return super().execute(context)
-        if self._looks_clear():
+        if self._looks_clear(context):
             return None
-        pairs, aliases = self._pairs()
-        said = self._export_wait.waiting
-        trigger = self._export_trigger(deadline, by_flow(pairs), aliases, self.names, ends_task=True, said=said)
+        wait = self._wait_of(context)
+        info = by_flow(wait.pairs)
+        trigger = self._export_trigger(deadline, info, wait.aliases, self.names, ends_task=True, said=wait.waiting)
         return self.execute_complete(context, self._wait(context, trigger, deadline))
 
     def poke(self, context: Context) -> bool:
         """Ask AEP once, for sensors that do not use the triggerer."""
-        if self._looks_clear():
+        if self._looks_clear(context):
             return True
         if now() >= deadline_of(context, "export", self.options.export_timeout_minutes):
-            raise self._too_late()
+            raise self._too_late(str(self._export_wait or self._trouble))
         return False
 
     def execute_complete(self, context: Context, event: object = None) -> None:
@@ -121,26 +121,28 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         status, message = read_event(event)
         if status == "done":
             self.log.info("No segment export is in progress")
-        elif not self._is_clear():
-            raise self._too_late(message)
+        elif not self._is_clear(context):
+            raise self._too_late(message or str(self._export_wait))
 
     _trouble = ""
+    _export_wait: ExportWait | None = None
 
-    @cached_property
-    def _export_wait(self) -> ExportWait:
-        return ExportWait(self.log, *self._pairs(), self.names)
+    def _wait_of(self, context: Context) -> ExportWait:
+        if self._export_wait is None:
+            self._export_wait = ExportWait(self.log, *self._pairs(context), self.names)
+        return self._export_wait
 
-    def _looks_clear(self) -> bool:
+    def _looks_clear(self, context: Context) -> bool:
         """Ask AEP once; a failed request does not end the wait."""
         try:
-            return self._is_clear()
+            return self._is_clear(context)
         except AepTransientError as error:
             self.log.warning("%s", error)
             self._trouble = f"AEP's answer ({error.call})"
             return False
 
-    def _is_clear(self) -> bool:
-        wait = self._export_wait
+    def _is_clear(self, context: Context) -> bool:
+        wait = self._wait_of(context)
         metrics.count(metrics.POLLS, {"poll": "export", **self._tags()})
         snapshot = self.hook.call(rounds.export_call(by_flow(wait.pairs), now()))
         if clear := wait.is_over(snapshot, now()):
@@ -148,18 +150,20 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
             self.log.info("No segment export%s is in progress", of_these)
         return clear
 
-    def _pairs(self) -> tuple[list[Pair], dict[str, str]]:
+    def _pairs(self, context: Context) -> tuple[Sequence[Pair], dict[str, str]]:
         """Return the pairs whose runs are waited for, and their other ids."""
         if not self.activation_info or self.options.on_conflict != "wait":
             return [], {}
         if isinstance(self.activation_info, Mapping):
-            return list(parse_activation_info(dict(self.activation_info))), {}
+            asked = parse_activation_info(dict(self.activation_info), names=True)
+            if all(is_uuid(text) for pair in asked for text in pair):
+                return asked, {}
+            return resolve_once(context, asked, self.hook.call, self.log)
         jobs = [Job.from_json(item) for item in self.activation_info]
         aliases = {key: value for job in jobs for key, value in job.aliases.items()}
         return [pair for job in jobs for pair in job.pairs], aliases
 
-    def _too_late(self, waiting_for: str = "") -> WaitTimeoutError:
-        waiting_for = waiting_for or str(self._export_wait) or self._trouble
+    def _too_late(self, waiting_for: str) -> WaitTimeoutError:
         hours = dt.timedelta(minutes=self.options.export_timeout_minutes)
         return WaitTimeoutError(
             f"Waited {hours} (export_timeout_minutes = {self.options.export_timeout_minutes:g}) for {waiting_for}. "
