@@ -16,12 +16,14 @@ from adobe_experience_platform.aep import Call, DestinationFlow, MappedAudience,
 from adobe_experience_platform.errors import AepNotFoundError, AepRequestError
 
 from .findings import Finding, Findings, label_of
-from .input import MAX_FAULTS_SHOWN, check_id, may_be_id, shown
+from .input import check_id, may_be_id, shown
 
 Run = Callable[[Call[Any]], Any]
 """Carries out a call, such as ``hook.call``."""
 Named = TypeVar("Named", DestinationFlow, MappedAudience)
 
+SEARCHES = 20
+"""Faults for which similar names are looked for: a search among 250 names takes a twentieth of a second."""
 LISTED = 10
 """Flows or audiences of one name that a fault lists."""
 _COPY = "copy it from the aep_catalog DAG or from Destinations > Browse"
@@ -65,6 +67,7 @@ class _LookUp:
         self._findings = findings
         self._all: list[DestinationFlow] | None = None
         self._unread: dict[str, str] = {}
+        self._audiences: dict[str, list[MappedAudience]] = {}
         if not all(map(may_be_id, flows)):
             self._list()
 
@@ -100,7 +103,8 @@ class _LookUp:
         """Return the id of the flow's audience of this id or name, None after a fault."""
         label = label_of("flow", flow.id, flow.name)
         where = f"{label}: audience {shown(text)}"
-        same = {item.platform_id: item for item in _of_name(text, _sound(flow.audiences))}
+        sound = self._audiences.get(flow.id) or self._audiences.setdefault(flow.id, _sound(flow.audiences))
+        same = {item.platform_id: item for item in _of_name(text, sound)}
         found = flow.audience(text) if check_id(text, "") is None else None
         if found is not None:
             self._warn(where, text, found.platform_id, same)
@@ -127,7 +131,7 @@ class _LookUp:
 
     def _read(self, text: str) -> DestinationFlow | None:
         """Read a flow by its id, None if there is none; each is asked for once."""
-        if check_id(text, "") or text in self._unread:
+        if not may_be_id(text) or text in self._unread:
             return None
         try:
             flow: DestinationFlow = self._run(endpoints.flow(text))
@@ -152,15 +156,14 @@ class _LookUp:
             self._findings.warnings.append(f"{what}: the id counts")
 
     def _fault(self, where: str, what: str, remedy: str | Callable[[], str]) -> None:
-        if callable(remedy):  # no search for names that nobody would be shown
-            remedy = remedy() if len(self._findings.faults) <= MAX_FAULTS_SHOWN else _COPY
+        if callable(remedy):
+            remedy = remedy() if len(self._findings.faults) < SEARCHES else _COPY
         self._findings.faults.append(Finding(where, what, remedy))
 
 
-def _of_name(text: str, items: Iterable[Named]) -> list[Named]:
+def _of_name(text: str, items: Sequence[Named]) -> list[Named]:
     """Return what has exactly this name, else what is shown so in one line."""
-    listed = list(items)
-    return [item for item in listed if item.exact_name == text] or [item for item in listed if item.name == text]
+    return [item for item in items if item.exact_name == text] or [item for item in items if item.name == text]
 
 
 def unambiguous(items: Iterable[Named]) -> dict[str, str]:

@@ -66,7 +66,7 @@ def _ident(value: object) -> str:
 
 def _id_or_name(value: object) -> str:
     value = _digits(value)
-    if fault := check_name(value, "the id or name"):
+    if fault := check_name(value, "the entry"):
         raise ValueError(fault)
     if any(sign in str(value) for sign in ("{{", "{%", "{#")):
         raise ValueError(f"{short_repr(value)} looks like a template, and a campaign file has none: write the id")

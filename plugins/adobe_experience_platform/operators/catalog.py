@@ -25,8 +25,8 @@ class CatalogOperator(AepTask):
     :param sandbox_name: sandbox; None takes the connection's. (templated)
 
     Returns ``{"flows": [{"flow_id", "name", "state", "last_run", "audiences": [{"audience_id", "name",
-    "schedule", "ready", "reason"}]}], "activation_info": {flow id: [audience id, …]}, "by_name": {flow: [audience, …]}}``;
-    the last two hold what can be delivered now: by ids, and by names where a name is enough.
+    "schedule", "ready", "reason"}]}], "activation_info": {flow id: [audience id, …]}, "by_name": {flow: [audience,
+    …]}}``; the last two hold what can be delivered now: by ids, and by names where a name is enough.
 
     Source: Adobe, Flow Service API, ``GET /flows``.
     """

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from adobe_experience_platform.aep import Activation, Call, Pair
-from adobe_experience_platform.delivery import Record, ids_of, resolve, shorten, titles_of
+from adobe_experience_platform.delivery import KEY, Record, ids_of, resolve, shorten, titles_of
 from adobe_experience_platform.errors import AepInputError, AepSubmissionError
 from adobe_experience_platform.triggers import submissions_asset
 
@@ -46,10 +46,12 @@ def resolve_once(
 
     :raises AepInputError: naming everything that is neither.
     """
+    store = NotedStore(context, asked)
 
     def look_up() -> dict[str, Any]:
         findings = resolve(asked, run)
-        if findings.faults:
+        # What is no longer in AEP may have been sent by its id: the record says so.
+        if findings.faults and store.get(KEY) is None:
             intro = "This attempt sent nothing." if clears_of(context) else "Nothing was sent."
             raise AepInputError(shorten([str(fault) for fault in findings.faults]), intro=intro)
         for warning in shorten(findings.warnings):
@@ -57,7 +59,7 @@ def resolve_once(
         return {"given": findings.named(), "aliases": findings.aliases}
 
     # AEP may name an imported audience by its external id only: in its answer, a conflict, or a run that was lost.
-    found = NotedStore(context, asked).looked_up(f"names/{context['ti'].task_id}", look_up)
+    found = store.looked_up(f"names/{context['ti'].task_id}", look_up)
     ids = ids_of(found["given"])
     return tuple(ids.get(pair, pair) for pair in asked), found["aliases"]
 
@@ -131,17 +133,18 @@ class NotedStore:
         self._own.set(key, value)
 
     def looked_up(self, key: str, look_up: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return the ids of what was asked for; they are looked up once in this DAG run, also for retries and clears."""
+        """Return the ids of what was asked for: names are looked up once in this DAG run, whatever is cleared."""
         name = self._name(key, self._pairs)
-        kept: Any = self._own.get(name)
-        note = self._note(name) if kept is None and self._is_cleared else None
-        if kept is None:
-            kept = note["record"] if note is not None else look_up()
-            if note is None and self._notes is not None and kept["given"]:
+        if (own := self._own.get(name)) is not None:
+            return dict(own)  # type: ignore[call-overload, no-any-return]
+        note = self._note(name) if self._is_cleared else None
+        kept: dict[str, Any] = note["record"] if note is not None else look_up()
+        if kept["given"]:
+            if note is None and self._notes is not None:
                 self._keep([name])
                 self._notes.set(name, {"run": self._dag_run, "record": kept})
             self._own.set(name, kept)
-        return dict(kept)
+        return kept
 
     def claim(self, activations: Iterable[Activation]) -> None:
         """Note for all DAG runs that these flow runs are this DAG run's; AEP's answer outweighs what was found."""

@@ -177,7 +177,12 @@ def test_what_the_catalog_prints_can_be_pasted() -> None:
         ("when: manual\ndeliver:\n  - flow: f\n", 3, "deliver[0].audiences", "this key is missing"),
         ("when: manual\ndeliver:\n  f: [a]\n  g: []\n", 4, "deliver[1].audiences", "there is no audience"),
         ("when: manual\ndeliver:\n  f:\n    - a\n    - a\n", 3, "deliver[0].audiences", "audience a is listed twice"),
-        ("when: manual\ndeliver:\n  f:\n    - a\n    - b c\n", 5, "deliver[0].audiences.b c", "is not a valid AEP id"),
+        (
+            "when: manual\ndeliver:\n  f:\n    - a\n    - ' '\n",
+            5,
+            "deliver[0].audiences.",
+            "is neither an id nor a name",
+        ),
         (
             "when: manual\ndeliver:\n- {flow: f, audiences: [a]}\n- {flow: f, audiences: [b]}\n",
             2,
@@ -196,7 +201,7 @@ def test_a_fault_is_told_with_line_field_and_remedy(text: str, line: int, key: s
 
 
 def test_all_faults_come_at_once() -> None:
-    found = faults("when: 0 7\ndeliver: {f f: [a]}\nstart: x\ntimezone: y\npaused: maybe\nunknown: 1\n")
+    found = faults("when: 0 7\ndeliver: {'{{ f }}': [a]}\nstart: x\ntimezone: y\npaused: maybe\nunknown: 1\n")
     assert [fault.line for fault in found] == [1, 2, 3, 4, 5, 6]
 
 
