@@ -24,6 +24,7 @@ Named = TypeVar("Named", DestinationFlow, MappedAudience)
 
 SEARCHES = 20
 """Faults for which similar names are looked for: a search among 250 names takes a twentieth of a second."""
+SIMILAR = 0.75
 LISTED = 10
 """Flows or audiences of one name that a fault lists."""
 _COPY = "copy it from the aep_catalog DAG or from Destinations > Browse"
@@ -145,7 +146,7 @@ class _LookUp:
     def _meant(self, text: str, flows: Sequence[DestinationFlow]) -> str:
         if near := _nearest(text, flows):
             return near
-        for flow in flows:
+        for flow in sorted(flows, key=lambda flow: flow.state.lower() != "enabled"):
             if flow.audience(text) or _of_name(text, flow.audiences):
                 return f"it is an audience of {label_of('flow', flow.id, flow.name)}: list it under that flow"
         return _COPY
@@ -201,7 +202,7 @@ def _nearest(text: str, items: Iterable[Named]) -> str:
     names: dict[str, dict[str, Named]] = {}
     for item in items:
         names.setdefault(_plain(item.name), {})[_id_of(item)] = item
-    alike, found = "", difflib.get_close_matches(_plain(text), [name for name in names if name], 3)
+    alike, found = "", difflib.get_close_matches(_plain(text), [name for name in names if name], 3, SIMILAR)
     if _plain(text) in found:
         alike, found = " (names count to the letter: capitals, blanks, accents)", [_plain(text)]
     near = [f"{quoted(item.exact_name or item.name)} ({key})" for name in found for key, item in names[name].items()]
