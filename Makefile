@@ -35,6 +35,7 @@ KILLS ?= 25
 STRIKES ?= 64
 RACES ?= 20
 EXAMPLES ?= 20000
+EXAMPLES_PER_CALL ?= 50
 # How many DAG runs `make distributed` starts at once.
 DELIVERIES ?= 50
 # What `make bench` measures, and how often it repeats the deliveries of 80 audiences.
@@ -43,7 +44,7 @@ CASES ?=
 SIZES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up env test coverage chaos distributed mutants screenshots growth bench profile contract-aepp audit lint schema format requirements clean venv env-dev
+.PHONY: help demo up env test coverage chaos distributed mutants screenshots growth bench profile contract-aepp contract-schemathesis newest audit lint schema format requirements clean venv env-dev
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +92,12 @@ mutants: env-dev ## Break the package on purpose, one place at a time, and see t
 contract-aepp: venv ## Let another AEP client (aepp, in .venv-aepp) read from the simulated AEP
 	@$(RUN) -m lab.contract_aepp
 
+contract-schemathesis: venv ## Let schemathesis (in .venv-schemathesis) judge the simulated AEP by Adobe's files (EXAMPLES_PER_CALL=50)
+	@$(RUN) -m lab.contract_schemathesis --examples $(EXAMPLES_PER_CALL)
+
+newest: env-dev ## Run the unit tests with the newest versions that the declared ranges allow (in .venv-newest; TESTS=…)
+	@$(RUN) -m lab.newest $(TESTS)
+
 audit: venv ## Check the pinned packages for known vulnerabilities (asks osv.dev)
 	@$(RUN) -m tools.audit
 
@@ -118,7 +125,7 @@ requirements: ## Pin requirements*.in in requirements*.txt, with hashes (newest 
 	@$(BOOTSTRAP) --resolve $(if $(UPGRADE),--upgrade)
 
 clean: ## Remove the environment, the state of `make up` and all caches
-	@rm -rf .venv .venv-aepp .venv-distributed .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov build
+	@rm -rf .venv .venv-newest .venv-aepp .venv-distributed .venv-schemathesis .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@find . -name '*.egg-info' -type d -prune -exec rm -rf {} +
 

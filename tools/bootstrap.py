@@ -193,6 +193,7 @@ def resolve(upgrade: bool) -> None:
         ("requirements-distributed", [package, "--constraint", "requirements-deploy.txt"]),
         ("requirements", [package, "--constraint", "requirements-deploy.txt"]),
         ("requirements-dev", ["--constraint", "requirements.txt"]),
+        ("requirements-schemathesis", []),
     ):
         # Relative paths: the comments in the output name them.
         files = [name + ".in", "--output-file", name + ".txt", *more]

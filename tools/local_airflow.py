@@ -28,7 +28,7 @@ COMPONENTS = {
     "dag-processor": ("dag-processor",),
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
-USERS = {"admin": "admin", "viewer": "viewer"}
+USERS = {"admin": "admin", "marketer": "user", "viewer": "viewer"}
 START_SECONDS = 120.0
 STOP_SECONDS = 6.0
 _POLL_SECONDS = 0.2
@@ -187,10 +187,10 @@ class LocalAirflow(Startable):
     def _keep_passwords(self) -> dict[str, str]:
         """Read the users' passwords, or make them: SimpleAuthManager would print its own to a log."""
         path = self.home / "passwords.json"
-        if not path.exists():
-            path.touch(mode=0o600)
-            path.write_text(json.dumps({user: secrets.token_urlsafe(8) for user in USERS}))
-        passwords: dict[str, str] = json.loads(path.read_text())
+        path.touch(mode=0o600)
+        kept: dict[str, str] = json.loads(path.read_text() or "{}")
+        passwords = {user: kept.get(user) or secrets.token_urlsafe(8) for user in USERS}
+        path.write_text(json.dumps(passwords))
         return passwords
 
 

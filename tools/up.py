@@ -55,14 +55,16 @@ def explain(stack: Stack, console: Console) -> None:
     console.print(
         f"""
 Airflow        {airflow.url}
-Log in with    admin / {airflow.passwords["admin"]}   (to look only: viewer / {airflow.passwords["viewer"]})
+Log in with    admin / {airflow.passwords["admin"]}
+               marketer / {airflow.passwords["marketer"]} may deliver, viewer / {airflow.passwords["viewer"]} may look
 Simulated AEP  {stack.simulator.base_url}   (60 times faster than the real one)
 
-Deliver audiences: open the DAG "{title_of(airflow.client, ACTIVATION_DAG)}" ({ACTIVATION_DAG}),
+Deliver audiences: {airflow.url}/plugin/aep-deliver
+Or open the DAG "{title_of(airflow.client, ACTIVATION_DAG)}" ({ACTIVATION_DAG}),
 press Trigger, and replace the {{}} in the field "What to deliver" by this:
 {json.dumps(activation, indent=2)}
-How it went is in the log of the run's last task, report. Other flows and audiences: the run of {CATALOG_DAG}
-lists them. The connection {CONNECTION_ID} comes from the environment, so Admin > Connections does not show it.
+How it went is in the run's tab Activation. Other flows and audiences: the run of {CATALOG_DAG} lists them.
+The connection {CONNECTION_ID} comes from the environment, so Admin > Connections does not show it.
 
 Ctrl-C stops everything.""",
         markup=False,

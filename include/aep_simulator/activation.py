@@ -90,7 +90,8 @@ def _check_exports(call: Call, export_ids: Iterable[str]) -> None:
         job = call.world.export_job(export_id, call.sandbox)
         if job is None:
             raise _bad(f"Invalid parameter: export job {export_id} does not exist")
-        if job.schema != PROFILE_SCHEMA or job.status(call.world.clock.ms()) != "SUCCEEDED":
+        # Documented for the UI: "does not pick up data from API-triggered export jobs".
+        if job.schema != PROFILE_SCHEMA or not job.scheduled or job.status(call.world.clock.ms()) != "SUCCEEDED":
             raise _bad(f"Invalid parameter: export job {export_id} is no finished profile export")
 
 
@@ -145,7 +146,9 @@ def _check_pairs(call: Call, pairs: list[MappedPair]) -> tuple[list[MappedPair],
     if busy:
         pair, run = busy[0]
         word = world.settings.audience_word
-        texts.append(f"Run already going on for {word} {pair.audience.id} for order {run.flow.id} with run id {run.id}")
+        stop = "." if world.settings.documented else ""
+        said = f"Run already going on for {word} {pair.audience.id} for order {run.flow.id}"
+        texts.append(f"{said} with run id {run.id}{stop}")
     refused = [*unmapped, *fresh, *(pair for pair, _ in busy)]
     return refused, _bad(texts[0]) if texts else None
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -20,6 +23,7 @@ from .ims import token_endpoint
 from .simulator import Simulator
 from .ups import get_export_job, list_export_jobs
 
+_Answerer: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 _CALLS: tuple[tuple[str, AepService, str, Handler], ...] = (
     ("POST", AepService.ACTIVATION, "/adhocrun", run_adhoc_activation),
     ("GET", AepService.UPS, "/export/jobs", list_export_jobs),
@@ -49,20 +53,29 @@ def build_app(simulator: Simulator) -> ASGIApp:
     routes.append(Route("/ims/token/v3", token_endpoint(simulator), methods=["POST"]))
     app = Starlette(
         routes=[*routes, *control_routes(simulator)],
-        exception_handlers={ApiError: _api_error, HTTPException: _no_such_call},
+        exception_handlers={ApiError: _api_error(simulator), HTTPException: _no_such_call(simulator)},
     )
     app.router.redirect_slashes = False
     return Gate(app, simulator)
 
 
-async def _api_error(_: Request, exc: Exception) -> Response:
-    if not isinstance(exc, ApiError):
-        raise exc
-    return JSONResponse(exc.body, status_code=exc.status, headers=exc.headers)
+def _api_error(simulator: Simulator) -> _Answerer:
+    async def answer(_: Request, exc: Exception) -> Response:
+        if not isinstance(exc, ApiError):
+            raise exc
+        body = exc.json(documented=simulator.world.settings.documented)
+        return JSONResponse(body, status_code=exc.status, headers=exc.headers)
+
+    return answer
 
 
-async def _no_such_call(request: Request, exc: Exception) -> Response:
+def _no_such_call(simulator: Simulator) -> _Answerer:
     """Answer an unknown path or method; AEP's own words for it are unconfirmed."""
-    status = exc.status_code if isinstance(exc, HTTPException) else 500
-    text = f"{request.method} {request.url.path}"
-    return JSONResponse(error_body(request.url.path, status, text), status_code=status)
+
+    async def answer(request: Request, exc: Exception) -> Response:
+        status = exc.status_code if isinstance(exc, HTTPException) else 500
+        text = f"{request.method} {request.url.path}"
+        body = error_body(request.url.path, status, text, documented=simulator.world.settings.documented)
+        return JSONResponse(body, status_code=status)
+
+    return answer

@@ -10,10 +10,13 @@ from .documents import flow_body
 from .entities import Audience, Flow, Mapping, RunOutcome, Sandbox, Schedule, derived_id
 from .seed import AudienceSeed, FlowSeed, MappingSeed, OutcomeSeed, RunSeed, SandboxSeed
 
-# Ids of the S3 destination in Adobe's samples. Other destinations' ids are not in the specification, so
-# streaming flows and sources get ids of their own.
-_FILE_FLOW_SPEC = "71471eba-b620-49e4-90fd-23f1fa0174d8"
-_FILE_CONNECTION_SPEC = "4890fc95-5a1f-4983-94bb-e060c08e3f81"
+# (flow spec, target's connection spec) of Amazon S3 in Adobe's table of destinations, for audiences and for datasets.
+# Streaming flows and sources get ids of their own.
+_S3 = "4fce964d-3f37-408f-9778-e597338a21ee"
+_SPECS = {
+    "file": ("1a0514a6-33d4-4c7f-aff8-594799c47549", _S3),
+    "dataset": ("269ba276-16fc-47db-92b0-c1049a3c131f", _S3),
+}
 
 
 def build_sandbox(seed: SandboxSeed, org_id: str) -> Sandbox:
@@ -43,7 +46,8 @@ def build_flow(
         unnamed = AudienceSeed(id=entry.id, name=f"Audience {entry.id}", sandbox=seed.sandbox)
         audience = audiences.setdefault((seed.sandbox, entry.id), build_audience(unnamed))
         mappings[audience.id] = _build_mapping(entry, audience, clock)
-    own = {} if seed.kind == "file" else {"spec": derived_id(f"{seed.kind} spec")}
+    own = derived_id(f"{seed.kind} spec")
+    flow_spec, connection_spec = _SPECS.get(seed.kind, (own, own))
     flow = Flow(
         id=seed.id,
         name=seed.name,
@@ -51,8 +55,8 @@ def build_flow(
         state=seed.state,
         kind=seed.kind,
         created_ms=clock.ms() - int(seed.age * 1000),
-        flow_spec_id=seed.flow_spec_id or own.get("spec", _FILE_FLOW_SPEC),
-        connection_spec_id=seed.connection_spec_id or own.get("spec", _FILE_CONNECTION_SPEC),
+        flow_spec_id=seed.flow_spec_id or flow_spec,
+        connection_spec_id=seed.connection_spec_id or connection_spec,
         source_connection_id=derived_id(f"source of {seed.id}"),
         target_connection_id=derived_id(f"target of {seed.id}"),
         mappings=mappings,

@@ -199,7 +199,7 @@ class Control:
         world = self._simulator.world
         new = NewRun.model_validate(body or {})
         run = world.start_run(new.as_seed(), new.seconds)
-        return run_document(run, world.org_id, world.settings.entity_id, world.clock.ms())
+        return run_document(run, world.org_id, world.settings, world.clock.ms())
 
     def change_run(self, request: Request, body: object) -> object:
         """End or change a run now and return it."""
@@ -209,7 +209,7 @@ class Control:
             raise MissingError
         change = RunChange.model_validate(body or {})
         world.change_run(run, change.model_dump(exclude={"raw"}, exclude_unset=True), change.raw)
-        return run_document(run, world.org_id, world.settings.entity_id, world.clock.ms())
+        return run_document(run, world.org_id, world.settings, world.clock.ms())
 
 
 def control_routes(simulator: Simulator) -> list[BaseRoute]:

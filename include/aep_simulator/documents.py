@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 
-from .entities import Flow, IdKind, Json, Mapping, Run, Sandbox, SimulatedExportJob, derived_id, merged, phase_of
-from .run_metrics import final_metrics, progress_metrics
+from .entities import Flow, Json, Mapping, Run, Sandbox, SimulatedExportJob, derived_id, merged, phase_of
+from .run_metrics import final_metrics, progress_metrics, with_nulls
+from .settings import Settings
 
 CLIENT = "acp_foundation_connectors"
 
@@ -92,6 +93,21 @@ def _selector(mapping: Mapping, flow: Flow) -> Json:
     return {"type": "PLATFORM_SEGMENT", "value": {**value, "createTime": seconds, "updateTime": seconds}}
 
 
+def _contents(flow: Flow) -> Json:
+    """Return what a flow carries: audiences, datasets (``transformations`` is always empty then) or a source's data."""
+    start = flow.created_ms // 1000
+    if flow.kind == "dataset":
+        return {"transformations": [], "scheduleParams": {"interval": 6, "timeUnit": "hour", "startTime": start}}
+    if flow.kind == "source":
+        mapping = {"mappingId": flow.source_connection_id.replace("-", ""), "mappingVersion": 0}
+        return {
+            "transformations": [{"name": "Mapping", "params": mapping}],
+            "scheduleParams": {"startTime": start, "frequency": "hour", "interval": "1"},
+        }
+    selectors = [_selector(mapping, flow) for mapping in flow.mappings.values()]
+    return {"transformations": [{"name": "GeneralTransform", "params": {"segmentSelectors": {"selectors": selectors}}}]}
+
+
 def flow_body(flow: Flow, sandbox: Sandbox, org_id: str) -> Json:
     """Return the part of a flow's JSON that does not change."""
     connection_spec = {"id": flow.connection_spec_id, "version": "1.0"}
@@ -117,16 +133,11 @@ def flow_body(flow: Flow, sandbox: Sandbox, org_id: str) -> Json:
         "sourceConnectionIds": [flow.source_connection_id],
         "targetConnectionIds": [flow.target_connection_id],
         "inheritedAttributes": {
-            "properties": {"isDestinationFlow": flow.kind != "source"},
+            "properties": {"isSourceFlow": True} if flow.kind == "source" else {"isDestinationFlow": True},
             "sourceConnections": [{"id": flow.source_connection_id}],
             "targetConnections": [{"id": flow.target_connection_id, "connectionSpec": connection_spec}],
         },
-        "transformations": [
-            {
-                "name": "GeneralTransform",
-                "params": {"segmentSelectors": {"selectors": [_selector(m, flow) for m in flow.mappings.values()]}},
-            }
-        ],
+        **_contents(flow),
         "runs": f"/runs?property=flowId=={flow.id}",
         "lastOperation": {
             "started": flow.created_ms,
@@ -138,14 +149,20 @@ def flow_body(flow: Flow, sandbox: Sandbox, org_id: str) -> Json:
     }
 
 
-def flow_document(flow: Flow, last_ended: Run | None) -> Json:
-    """Return a flow as it is now; ``lastRunDetails.state`` is documented as success or failed only."""
+def flow_document(flow: Flow, last_ended: Run | None, settings: Settings) -> Json:
+    """Return a flow as it is now; its last run's state is documented as success or failed, one page has a third."""
     document = dict(flow.body)
+    if flow.kind == "source" and not settings.documented:
+        document["inheritedAttributes"] = {
+            **document["inheritedAttributes"],
+            "properties": {"isDestinationFlow": False},
+        }
     if last_ended is not None:
-        failed = phase_of(last_ended.outcome.status) == "failed"
+        phase = phase_of(last_ended.outcome.status)
+        partly = "partialSuccess" if phase == "partial" and settings.documented else "success"
         document["lastRunDetails"] = {
             "id": last_ended.id,
-            "state": "failed" if failed else "success",
+            "state": "failed" if phase == "failed" else partly,
             "startedAtUTC": started_ms(last_ended),
             "completedAtUTC": last_ended.ends_ms,
         }
@@ -158,11 +175,12 @@ def started_ms(run: Run) -> int:
     return run.created_ms + int(min(1500, lasts / 10))
 
 
-def run_document(run: Run, org_id: str, entity: IdKind, now_ms: int) -> Json:
+def run_document(run: Run, org_id: str, settings: Settings, now_ms: int) -> Json:
     """Return a flow run as it is now.
 
-    A young run lacks ``metrics`` at first, then ``recordSummary``, so it names no audience; an unfinished
-    one lacks ``completedAtUTC`` and more; a failed one lacks ``sizeSummary`` and ``fileSummary``.
+    A young run names no audience; an unfinished one has no ``completedAtUTC`` and more; a failed one lacks
+    ``sizeSummary`` and ``fileSummary``. What is not there yet is null; in the older form it is missing, of a run that
+    has just begun all ``metrics``.
     """
     if run.final is not None:
         return run.final
@@ -183,16 +201,23 @@ def run_document(run: Run, org_id: str, entity: IdKind, now_ms: int) -> Json:
         "providerRefId": run.id.replace("-", ""),
         "etag": f'"{run.created_ms:016x}"',
     }
-    ids = [f"segment:{audience.id_as(entity)}" for audience in run.audiences]
+    if settings.documented:
+        document |= {"predecessors": None, "sourceInfo": None, "targetInfo": None}
+    ids = [f"segment:{audience.id_as(settings.entity_id)}" for audience in run.audiences]
     if ended:
         document["metrics"], document["activities"] = final_metrics(run, ids, started_ms(run))
         run.final = merged(document, run.raw)
         return run.final
-    young_for = run.young_until_ms - run.created_ms
-    if now_ms < run.young_until_ms and now_ms < run.created_ms + young_for // 3:
+    third = (run.young_until_ms - run.created_ms) // 3
+    has_just_begun = now_ms < run.young_until_ms and now_ms < run.created_ms + third
+    if has_just_begun and not settings.documented:
         return merged(document, run.raw)
     named = ids if now_ms >= run.young_until_ms else None
     # A run that is to stay as it is shows the running word it was given.
     word = run.outcome.status if run.ends_ms is None else None
-    document["metrics"] = progress_metrics(run, named, started_ms(run), word or "inProgress")
+    started = started_ms(run) if started_ms(run) <= now_ms else None
+    status = None if has_just_begun else word or "inProgress"
+    document["metrics"] = progress_metrics(run, named, started, status)
+    if settings.documented:
+        document["metrics"] = with_nulls(document["metrics"], run)
     return merged(document, run.raw)

@@ -114,7 +114,7 @@ class Flow:
     name: str
     sandbox: str
     state: str
-    kind: Literal["file", "streaming", "source"]
+    kind: Literal["file", "streaming", "dataset", "source"]
     created_ms: int
     flow_spec_id: str
     connection_spec_id: str

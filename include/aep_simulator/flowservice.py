@@ -28,7 +28,7 @@ def list_runs(call: Call) -> Response:
     here = [run for run in runs if run.flow.sandbox == call.sandbox and run.listed_from_ms <= now]
     render = partial(_run, world, now)
     if conditions:
-        here = [run for run in here if all(c.holds(render(run)) for c in conditions)]
+        here = [run for run in here if all(c.holds(_with_state(render(run))) for c in conditions)]
     return json_answer(query.page(here, "runs", render))
 
 
@@ -41,7 +41,7 @@ def get_run(call: Call) -> Response:
         # The text is documented for flows. "Not found" exists as HTTP 400, too.
         status = world.settings.run_not_found
         prefix = "1439-400: " if status == 400 else ""
-        raise call.service.error(status, f"{prefix}runs not found with id = [{run_id}]")
+        raise call.service.error(status, f"{prefix}runs not found with id = [{run_id}]", f"runs/{run_id}")
     return json_answer({"items": [_run(world, now, run)], "_links": {}})
 
 
@@ -60,15 +60,21 @@ def get_flow(call: Call) -> Response:
     flow_id = call.request.path_params["flow_id"]
     flow = call.world.flows.get(flow_id)
     if flow is None or flow.sandbox != call.sandbox:
-        raise call.service.error(404, f"flows not found with id = [{flow_id}]")
+        raise call.service.error(404, f"flows not found with id = [{flow_id}]", f"flows/{flow_id}")
     return json_answer({"items": [_flow(call.world, flow)], "_links": {}})
 
 
+def _with_state(run: Json) -> Json:
+    """Return a run with the ``state`` that lists can be filtered by, though no run shows it."""
+    summary = (run.get("metrics") or {}).get("statusSummary") or {}
+    return {**run, "state": summary.get("status") or "inProgress"}
+
+
 def _run(world: World, now_ms: int, run: Run) -> Json:
-    return run_document(run, world.org_id, world.settings.entity_id, now_ms)
+    return run_document(run, world.org_id, world.settings, now_ms)
 
 
 def _flow(world: World, flow: Flow) -> Json:
     now = world.clock.ms()
     ended = (run for run in world.runs.newest_first([flow.id]) if not run.in_progress(now))
-    return flow_document(flow, next(ended, None))
+    return flow_document(flow, next(ended, None), world.settings)

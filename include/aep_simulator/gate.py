@@ -113,12 +113,15 @@ class _Visit:
         if spec.kind in {"close_before", "close_after"}:
             await hang_up(self.scope, self.receive)
         elif spec.kind == "truncate":
-            answer = done if spec.body is None and done is not None else _fault_answer(self.scope, fault)
+            answer = done if spec.body is None and done is not None else self._fault_answer(fault)
             await hang_up(self.scope, self.receive, _cut_short(answer))
         else:
             if spec.kind == "expired_token":
                 self._expire_token()
-            await self.answer(_fault_answer(self.scope, fault))
+            await self.answer(self._fault_answer(fault))
+
+    def _fault_answer(self, fault: Fault) -> HttpAnswer:
+        return _fault_answer(self.scope, fault, documented=self.simulator.world.settings.documented)
 
     async def _wait(self, fault: Fault, done: HttpAnswer | None) -> None:
         """Hold the request, before or after it took effect, and go on as the fault says."""
@@ -161,14 +164,14 @@ async def _read_body(receive: Receive) -> bytes | None:
             return body
 
 
-def _fault_answer(scope: Scope, fault: Fault) -> HttpAnswer:
+def _fault_answer(scope: Scope, fault: Fault, *, documented: bool) -> HttpAnswer:
     """Return the response of a fault; without a ``body`` it looks like the service's own."""
     spec = fault.spec
     kind, status, content, media_type = spec.kind, spec.status, spec.body, "application/json"
     extra: dict[str, str] = {}
     if kind == "expired_token":
         error = gateway_error(401013, "Oauth token is not valid")
-        status, content = status or error.status, error.body
+        status, content = status or error.status, error.json(documented=documented)
     elif kind == "html":
         status = status or 502
         content = _HTML.format(f"{status} {_phrase(status)}") if content is None else content
@@ -181,7 +184,7 @@ def _fault_answer(scope: Scope, fault: Fault) -> HttpAnswer:
     elif kind == "status":
         status = status or 500
         if content is None:
-            content = error_body(scope["path"], status, _phrase(status))
+            content = error_body(scope["path"], status, _phrase(status), documented=documented)
     else:
         status = status or 200
         content = "" if content is None else content

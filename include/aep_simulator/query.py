@@ -1,7 +1,7 @@
 """Flow Service's list parameters: ``property``, ``orderby``, ``limit``, ``count``, ``continuationToken``.
 
-Follows Adobe's "Sorting and filtering responses in the Flow Service API" and the samples there. That a
-body carries the error code at the head of ``errorMessage`` is unconfirmed.
+Follows Adobe's "Sorting and filtering responses in the Flow Service API", the samples there, and the codes of "Flow
+Service error messages". That an older body carries the code at the head of ``errorMessage`` is unconfirmed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,20 @@ from .entities import Json
 from .errors import AepService, ApiError
 from .settings import Settings
 
-_CONDITION = re.compile(r"(?P<path>[^=<>!]+)(?P<op>==|>=|<=|>|<)(?P<value>.*)", re.DOTALL)
+_CONDITION = re.compile(r"(?P<path>[^=<>!~]+)(?P<op>==|>=|<=|>|<|[=!~]+)(?P<value>.*)", re.DOTALL)
+_OPERATORS = frozenset({"==", ">=", "<=", ">", "<"})
+_PARAMETERS = frozenset({"property", "limit", "orderby", "count", "continuationToken", "projectionFields"})
+# What Adobe's schemas and samples show at the top of flows and runs, and ``state``, by which runs can be filtered.
+_FIELDS = frozenset(
+    (
+        *("id", "name", "description", "state", "version", "etag", "createdAt", "updatedAt", "createdBy", "updatedBy"),
+        *("createdClient", "updatedClient", "sandboxId", "sandboxName", "imsOrgId", "flowId", "flowSpec", "metrics"),
+        *("activities", "providerRefId", "parentFlowRunId", "childFlowRunIds", "sourceConnectionIds"),
+        *("targetConnectionIds", "inheritedAttributes", "transformations", "scheduleParams", "lastOperation"),
+        *("lastRunDetails", "runs"),
+    )
+)
+_DATES = ("createdAt", "updatedAt")
 
 
 class HasId(Protocol):
@@ -49,12 +62,20 @@ class Condition:
     def parse(cls, text: str) -> Condition:
         """Read a condition; commas mean "any of", with ``==`` only."""
         found = _CONDITION.fullmatch(text)
-        if found is None:
-            raise bad_query("1450-400", f"property filter is not valid: {text}")
-        values = tuple(found["value"].split(","))
-        if len(values) > 1 and found["op"] != "==":
-            raise bad_query("1451-400", f"several values are possible with == only: {text}")
-        return cls(tuple(found["path"].split(".")), found["op"], values)
+        if found is None or found["op"] not in _OPERATORS:
+            raise bad_query("1450-400", f"the operator is not valid: {text}")
+        path, op, values = found["path"], found["op"], tuple(found["value"].split(","))
+        if path.split(".")[0].removesuffix("[]") not in _FIELDS:
+            raise bad_query("1449-400", f"the field is not valid: {path}")
+        if not all(values):
+            raise bad_query("1453-400", f"a value is empty: {text}")
+        if path == "id" and op != "==":
+            raise bad_query("1448-400", f"{op} is not supported on id")
+        if len(values) > 1 and path in _DATES:
+            raise bad_query("1452-400", f"{path} takes one value: {text}")
+        if len(values) > 1 and op != "==":
+            raise bad_query("1443-400", f"{op} is not allowed with several values: {text}")
+        return cls(tuple(path.split(".")), op, values)
 
     @property
     def name(self) -> str:
@@ -112,22 +133,28 @@ class ListQuery:
     @classmethod
     def parse(cls, params: QueryParams, settings: Settings) -> ListQuery:
         """Read the parameters; a continuation token brings those of the first page along."""
+        if unknown := [name for name in params if name not in _PARAMETERS]:
+            raise bad_query("1451-400", f"the query parameter is not known: {unknown[0]}")
+        if empty := [name for name, value in params.multi_items() if not value]:
+            raise bad_query("1453-400", f"the query parameter is empty: {empty[0]}")
         cursor = _decode(params["continuationToken"]) if "continuationToken" in params else {}
         count = params.get("count", "false").lower() == "true"  # clients in Python send "False"
         limit = params.get("limit")
         if count and limit is not None:
             raise bad_query("1401-400", "limit can not be combined with count")
         if limit is not None and (not limit.isdecimal() or int(limit) < 1):
-            raise bad_query("1450-400", f"limit must be a positive number: {limit}")
+            raise bad_query("1452-400", f"limit must be a positive number: {limit}")
+        orderby = params.get("orderby") or cursor.get("orderby")
+        _check_order(orderby)
         properties = tuple(params.getlist("property") or cursor.get("property", ()))
         conditions = tuple(Condition.parse(text) for text in properties)
         if settings.bulk_refused and any(c.name == "id" and len(c.values) > 1 for c in conditions):
-            raise bad_query("1450-400", "property filter is not valid: id takes one value")
+            raise bad_query("1443-400", "id takes one value")
         size = int(limit or cursor.get("limit") or settings.default_page_size)
         return cls(
             properties=properties,
             conditions=() if settings.list_ignores_filters else conditions,
-            orderby=params.get("orderby") or cursor.get("orderby"),
+            orderby=orderby,
             # What becomes of a limit above the largest page is unconfirmed: it is cut.
             limit=min(size, settings.max_page_size),
             count=count,
@@ -164,14 +191,16 @@ class ListQuery:
     def _sorted(self, items: Sequence[ItemT], render: Callable[[ItemT], Json]) -> Sequence[ItemT]:
         if self.orderby is None or self.orderby == "-createdAt":
             return items
-        path = self.orderby.lstrip("+- ").split(".")  # an unescaped plus arrives as a blank
+        for field in reversed(self.orderby.split(",")):
+            path = field.lstrip("+- ").split(".")  # an unescaped plus arrives as a blank
 
-        def key(item: ItemT) -> tuple[bool, float, str]:
-            value = next(iter(look_up(render(item), path)), None)
-            number = value if isinstance(value, (int, float)) else 0.0
-            return (value is not None, number, "" if value is None else str(value))
+            def key(item: ItemT, path: Sequence[str] = path) -> tuple[bool, float, str]:
+                value = next(iter(look_up(render(item), path)), None)
+                number = value if isinstance(value, (int, float)) else 0.0
+                return (value is not None, number, "" if value is None else str(value))
 
-        return sorted(items, key=key, reverse=self.orderby.startswith("-"))
+            items = sorted(items, key=key, reverse=field.startswith("-"))
+        return items
 
     def _token(self, last_id: str, position: int) -> str:
         cursor = {
@@ -184,11 +213,20 @@ class ListQuery:
         return base64.urlsafe_b64encode(json.dumps(cursor).encode()).decode().rstrip("=")
 
 
+def _check_order(orderby: str | None) -> None:
+    for field in orderby.split(",") if orderby else ():
+        found = re.fullmatch(r"[+ -]?(?P<path>[A-Za-z][\w.]*)", field)
+        if found is None:
+            raise bad_query("1432-400", f"the sort order is not valid: {field}")
+        if found["path"].split(".")[0] not in _FIELDS:
+            raise bad_query("1433-400", f"orderby names no field: {field}")
+
+
 def _decode(token: str) -> Json:
     try:
         cursor = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except (binascii.Error, ValueError) as exc:
-        raise bad_query("1453-400", "continuationToken is not valid") from exc
+        raise bad_query("1452-400", "continuationToken is not valid") from exc
     if not isinstance(cursor, dict):
-        raise bad_query("1453-400", "continuationToken is not valid")
+        raise bad_query("1452-400", "continuationToken is not valid")
     return cursor

@@ -34,11 +34,8 @@ class _Counts:
 
     @property
     def target(self) -> Json:
-        return {
-            "id": self.entity,
-            "createdRecordCount": self.written,
-            "outputRecordCount": self.written,
-        }
+        failed = {"failedRecordCount": self.failed} if self.failed else {}
+        return {"id": self.entity, "createdRecordCount": self.written, "outputRecordCount": self.written, **failed}
 
 
 def _counts(run: Run, ids: Sequence[str], default_failed_share: float) -> list[_Counts]:
@@ -59,9 +56,25 @@ def _duration(run: Run, started: int) -> Json:
     return {"startedAtUTC": started, "completedAtUTC": run.ends_ms}
 
 
-def progress_metrics(run: Run, ids: Sequence[str] | None, started: int, status: str | None) -> Json:
-    """Return the metrics of an unfinished run; ``ids`` null: too young to name its audiences."""
-    metrics: Json = {"durationSummary": {"startedAtUTC": started}}
+def with_nulls(metrics: Json, run: Run) -> Json:
+    """Return the metrics of an unfinished run with null for what is not known yet, as Adobe's batch sample has it."""
+    source = {"id": run.flow.source_connection_id, "entitySummaries": None}
+    records = {"inputRecordCount": None, "sourceSummaries": [source], "targetSummaries": None}
+    return {
+        **dict.fromkeys(("latencySummary", "sizeSummary", "fileSummary", "statusSummary")),
+        **metrics,
+        "durationSummary": {"startedAtUTC": None, "completedAtUTC": None, **metrics["durationSummary"]},
+        "recordSummary": {**records, **metrics.get("recordSummary", {})},
+    }
+
+
+def progress_metrics(run: Run, ids: Sequence[str] | None, started: int | None, status: str | None) -> Json:
+    """Return the metrics of an unfinished run.
+
+    :param ids: null: it is too young to name its audiences.
+    :param started: null: its work has not begun.
+    """
+    metrics: Json = {"durationSummary": {} if started is None else {"startedAtUTC": started}}
     if ids is not None:
         # Only the source side is known while nothing is written yet; the failed sample looks like that.
         counts = _counts(run, ids, 0.0)
@@ -135,7 +148,7 @@ def _written(run: Run, ids: Sequence[str], started: int, *, partial: bool) -> tu
     if partial or failed:
         error = _error(run, "Some records failed.")
         totals["failedRecordCount"] = failed
-        details["failedInfo"] = [{**error, "count": failed}]
+        details["failedInfo"] = [{**error, "count": failed, "type": "Error"}]
         status["errors"] = [error]
     elif run.outcome.code or run.outcome.message:
         # Errors can be listed on a successful run too.

@@ -91,17 +91,19 @@ class MappingSeed(Model):
 
 
 class FlowSeed(Model):
-    """A flow; an entry of ``audiences`` is an audience id or a mapping."""
+    """A flow; an entry of ``audiences`` is an audience id or a mapping. Datasets and sources have none."""
 
     id: str
     name: str
     sandbox: str = "prod"
     state: str = "enabled"
-    kind: Literal["file", "streaming", "source"] = "file"
+    kind: Literal["file", "streaming", "dataset", "source"] = "file"
     age: Seconds = 90 * 86400.0
     flow_spec_id: str | None = None
     connection_spec_id: str | None = None
-    audiences: list[Annotated[MappingSeed, BeforeValidator(lambda v: {"id": v} if isinstance(v, str) else v)]]
+    audiences: list[Annotated[MappingSeed, BeforeValidator(lambda v: {"id": v} if isinstance(v, str) else v)]] = Field(
+        default_factory=list
+    )
     raw: Json = Field(default_factory=dict)
 
 

@@ -45,6 +45,9 @@ class Settings(Model):
     """Real life of an access token."""
     clock_skew_seconds: float = 0.0
     """AEP's clock minus the client's."""
+    forms: Literal["documented", "older"] = "documented"
+    """Where AEP's documents have two forms: error bodies of Flow Service and ups; nulls or missing parts in young runs;
+    ``partialSuccess`` of a flow's last run; the full stop behind a conflict's run id; a source flow's properties."""
     first_hour_seconds: NonNegativeFloat = 3600.0
     """Real; a freshly mapped audience is refused for so long."""
     max_pairs: PositiveInt = 80
@@ -67,7 +70,7 @@ class Settings(Model):
     list_ignores_filters: bool = False
     """True: lists of runs and flows ignore ``property=``."""
     bulk_refused: bool = False
-    """True: ``property=id==a,b`` is answered 400 with 1450-400."""
+    """True: ``property=id==a,b`` is answered 400 with 1443-400."""
     run_404_seconds: NonNegativeFloat = 0.0
     """Nominal; ``GET /runs/{id}`` answers 404 for so long after creation."""
     list_lag_seconds: NonNegativeFloat = 0.0
@@ -85,6 +88,11 @@ class Settings(Model):
     """Send ``x-request-id`` on responses (undocumented)."""
     daily_export: bool = False
     """True: a scheduled export job starts by itself 24 hours after the last one."""
+
+    @property
+    def documented(self) -> bool:
+        """Whether the forms of Adobe's present documents are played."""
+        return self.forms == "documented"
 
     def real(self, nominal_seconds: float) -> float:
         """Return how many real seconds a nominal duration takes."""

@@ -92,6 +92,8 @@ def _flows() -> list[Json]:
         _flow("Store events stream", (_STREAMED,), kind="streaming", age="150d"),
         _flow("Regional leaflets S3", _REGIONS, age="90d"),
         _flow("Regional call centre SFTP", _REGIONS, age="80d"),
+        _flow("Order lines to the warehouse S3", (), kind="dataset", age="500d"),
+        _flow("Till receipts", (), kind="source", age="600d"),
         {
             "id": flow_id("Newsletter S3 (dev)"),
             "name": "Newsletter S3 (dev)",
@@ -139,7 +141,7 @@ def _runs() -> list[Json]:
 
 
 def _export_jobs() -> list[Json]:
-    """Return two weeks of exports: people and accounts each day, and some that somebody asked for."""
+    """Return two weeks of exports: people and accounts each day, and some (the newest too) that somebody asked for."""
     jobs: list[Json] = []
     for day in reversed(range(_HISTORY_DAYS)):
         age = day * 86400 + 3 * 3600
@@ -147,7 +149,7 @@ def _export_jobs() -> list[Json]:
         if day == 4:
             people["status"] = "FAILED"
         jobs.append(people)
-        if day % 3 == 1:
+        if day % 3 == 0:
             segments = [audience_id("Newsletter subscribers")]
             jobs.append({"schema": PROFILE_SCHEMA, "age": age - 1800, "duration": 300, "segments": segments})
         jobs.append({"schema": ACCOUNT_SCHEMA, "age": age - 3000, "duration": 900})

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
+from include.aep_simulator.shop import audience_id, flow_id
 from lab.browser import visitor
 from lab.screenshots.play import APPROVAL, APPROVAL_DAG, DONE, ORDERS, PARTLY, REFUSED, RUNNING, info
 from tools.demo import ACTIVATION_DAG
@@ -37,6 +38,9 @@ class Album:
     def take(self) -> list[Path]:
         """Take them all, and return their files."""
         expect.set_options(timeout=PATIENCE)
+        self._deliver("deliver", size=TALL)
+        self._deliver("deliver-dark", size=TALL, dark=True)
+        self._deliver("deliver-phone", size=PHONE)
         self._tab("activation-done", DONE, "Delivered", size=TALL)
         self._tab("activation-running", RUNNING, "AEP is delivering")
         self._tab("activation-failed", PARTLY, "FAILED", size=TALL)
@@ -69,6 +73,20 @@ class Album:
             frame = page.frame_locator('iframe[title="Activation"]')
             expect(frame.get_by_role("heading", level=1)).to_contain_text(title)
             _settled(page, frame)
+
+    def _deliver(self, name: str, *, size: tuple[int, int], dark: bool = False) -> None:
+        with self._page(name, size, dark) as page:
+            page.goto("/adobe-experience-platform/deliver" if size == PHONE else "/plugin/aep-deliver")
+            place = page if size == PHONE else page.frame_locator('iframe[title="Deliver"]')
+            for flow, audiences in ORDERS[DONE].items():
+                for audience in audiences:
+                    ids = f'[data-flow-id="{flow_id(flow)}"][data-audience-id="{audience_id(audience)}"]'
+                    place.locator(ids).check()
+            if size != PHONE:
+                place.get_by_test_id("deliver-check").click()
+                expect(place.get_by_role("region", name="Check")).to_contain_text("Everything is fine")
+            page.evaluate("scrollTo(0, 0)")
+            page.wait_for_load_state("networkidle")
 
     def _list(self, name: str, *, size: tuple[int, int], dark: bool = False) -> None:
         with self._page(name, size, dark) as page:

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from include.aep_simulator.shop import audience_id, flow_id
 from tools.airflow_client import AirflowClient
-from tools.demo import ACTIVATION_DAG
+from tools.demo import ACTIVATION_DAG, CATALOG_DAG
 from tools.simulator_client import SimulatorClient
 from tools.stack import Stack
 
 LOYALTY_DAG = "aep_campaign_weekly_loyalty"
 APPROVAL_DAG = "aep_campaign_flash_sale"
-DAGS = (ACTIVATION_DAG, LOYALTY_DAG, APPROVAL_DAG)
+DAGS = (ACTIVATION_DAG, CATALOG_DAG, LOYALTY_DAG, APPROVAL_DAG)
+LIST = "what_there_is"
 DONE, PARTLY, REFUSED, DRY, RUNNING, LOYALTY, APPROVAL = (
     "friday_newsletter",
     "flash_sale_reminder",
@@ -67,6 +68,8 @@ def deliver(stack: Stack) -> None:
         conf = {"activation_info": info(ORDERS[run_id]), "poll_interval": 2, "dry_run": run_id == DRY}
         client.trigger_dag(ACTIVATION_DAG, conf, run_id)
     client.trigger_dag(LOYALTY_DAG, {}, LOYALTY)
+    client.trigger_dag(CATALOG_DAG, run_id=LIST)
+    client.wait_run(CATALOG_DAG, LIST, RUN_SECONDS)
     for run_id in (DONE, PARTLY, REFUSED, DRY):
         client.wait_run(ACTIVATION_DAG, run_id, RUN_SECONDS)
     client.wait_run(LOYALTY_DAG, LOYALTY, RUN_SECONDS)

@@ -44,8 +44,9 @@ class AepCallError(AepError):
     :param status: HTTP status, None when there was no answer.
     :param code: AEP's own error code, "" if none.
     :param text: AEP's own words, "" if none.
-    :param request_id: ``x-request-id`` of the answer, "" if none.
+    :param request_id: AEP's id of the request, "" if none.
     :param advice: what to do next.
+    :param is_aeps: whether the answer's form is one that only AEP has.
     """
 
     def __init__(
@@ -58,7 +59,9 @@ class AepCallError(AepError):
         request_id: str = "",
         advice: str = "",
         retry_after: float | None = None,
+        is_aeps: bool = False,
     ) -> None:
+        self.is_aeps = is_aeps
         self.call, self.status, self.code, self.text, self.request_id = call, status, code, text, request_id
         parts = [f"{call} failed"]
         if status is not None:
@@ -79,6 +82,12 @@ class AepTransientError(AepCallError):
 
 class AepAuthError(AepCallError):
     """IMS or AEP refuses the credential (400 of IMS, 401 after a renewal, 403)."""
+
+
+class AepTokenError(AepAuthError):
+    """AEP refuses a token that IMS has just issued: good tokens have been refused at random for a while."""
+
+    retriable = True
 
 
 class AepNotFoundError(AepCallError):
@@ -119,8 +128,20 @@ class AepDeadlineError(AepError):
     """A wait exceeded its deadline; it is not retried."""
 
 
+class AepExecutionTimeoutError(AepDeadlineError):
+    """Airflow's ``execution_timeout`` of a task is over; as Airflow's own, it may be retried."""
+
+    retriable = True
+
+
 class AepExportError(AepError):
     """There is no segment export that may be delivered (none, too old)."""
+
+
+class AepNoExportError(AepExportError):
+    """AEP lists no segment export that may be delivered; a list may be empty for a moment."""
+
+    retriable = True
 
 
 class AepCampaignDayError(AepError):

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 RETRIES = 3
 RETRY_DELAY = timedelta(seconds=30)
+INNER: dict[str, Any] = {"trigger_rule": TriggerRule.ALL_SUCCESS}
+"""A ``trigger_rule`` of ``default_args`` says when the delivery begins, never that it goes on after a failed plan."""
 
 
 def callbacks(defaults: Mapping[str, Any], name: str, *more: Callable[[Context], None]) -> list[Any]:
@@ -79,7 +81,7 @@ def activation_pipeline(
     :param notices: who is told how the delivery ended: a :class:`~.notifications.Notices`, its arguments, or None.
     :param emit_assets: emit an asset event of this DAG's delivery, and one of each delivered flow that is given by its
         id when the DAG is parsed, see ``docs/after-export.md``; campaigns do. Default False.
-    :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
+    :param deferrable: wait in the triggerer instead of holding a worker slot; default True.
     :param group_id: id of the task group; with ``prefix_group_id=True`` a DAG may hold several.
     :param default_args: for the tasks, over those of the DAG; where neither says so, 3 retries, 30 seconds apart.
 
@@ -97,7 +99,7 @@ def activation_pipeline(
         plan = PlanJobsOperator(
             task_id=task_ids.PLAN,
             activation_info=activation_info,
-            settings=settings,
+            settings={name: defaults[name] for name in SETTINGS if name in defaults} | settings,
             skip_on_dry_run=[ids[task] for task in ids if task != task_ids.PLAN],
             deferrable=deferrable,
             **how,
@@ -148,6 +150,7 @@ def _approve(group: TaskGroup, plan: PlanJobsOperator, approval: Approval | bool
         jobs=plan.output,
         title=group.dag.dag_display_name,
         approval=approval if isinstance(approval, Approval) else None,
+        **INNER,
         **_of_plan(plan),
     )
 
@@ -181,14 +184,15 @@ def _delivery(
     if campaign_day:
         sending |= {"campaign_day": cast("Any", plan.output)[xcom.CAMPAIGN_DAY], **_claims(group, campaign_day)}
     wait_export = SegmentExportSensor(
-        task_id=task_ids.WAIT_EXPORT, activation_info=plan.output, deferrable=deferrable, **planned
+        task_id=task_ids.WAIT_EXPORT, activation_info=plan.output, deferrable=deferrable, **INNER, **planned
     )
-    latest = LatestSegmentExportOperator(task_id=task_ids.LATEST_EXPORT, settings=planned["settings"])
+    latest = LatestSegmentExportOperator(task_id=task_ids.LATEST_EXPORT, settings=planned["settings"], **INNER)
     activate = AdHocActivationOperator.partial(
         task_id=task_ids.ACTIVATE,
         # Failed runs are sent again by wait_for_flow_runs, which turns red and is cleared.
         resend_failed=False,
         map_index_template="{{ task.job_title }}",
+        **INNER,
         **sending,
     ).expand(job=plan.output)
     watch = DeliveryOperator(

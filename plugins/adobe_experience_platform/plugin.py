@@ -19,10 +19,12 @@ RUN_ROUTE = "aep-activation"
 """Last part of the tab's address: ``/dags/<DAG id>/runs/<run id>/plugin/aep-activation``."""
 LIST_ROUTE = "aep-activations"
 """Last part of the page's address: ``/plugin/aep-activations``."""
+DELIVER_ROUTE = "aep-deliver"
+"""The same of the page that starts a delivery."""
 
 
 class AepPlugin(AirflowPlugin):
-    """The Activation tab on each DAG run, and the page with all deliveries."""
+    """The Activation tab on each DAG run, the page with all deliveries, and the one that starts a delivery."""
 
     name = "adobe_experience_platform"
     deadline_references = DEADLINE_REFERENCES
@@ -55,5 +57,14 @@ class AepPlugin(AirflowPlugin):
                 "href": f"{base}/activations",
                 "url_route": LIST_ROUTE,
                 **icons,
+            },
+            {
+                "name": "Deliver",
+                "destination": "nav",
+                "nav_top_level": True,
+                "href": f"{base}/deliver",
+                "url_route": DELIVER_ROUTE,
+                "icon": f"{base}/deliver.svg",
+                "icon_dark_mode": f"{base}/deliver-dark.svg",
             },
         ]

@@ -18,6 +18,7 @@ from tests.conftest import REPOSITORY
 from tools import bootstrap
 
 HERE = Path(__file__).parent
+PROVIDER = "airflow-provider-adobe-experience-platform"
 UV = [sys.executable, "-m", "uv"]
 
 Probe = Callable[..., dict[str, Any]]
@@ -44,15 +45,20 @@ def uv() -> Callable[..., str]:
     return uv
 
 
-@pytest.fixture(scope="session")
-def wheel(uv: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel from what the image copies for it: nothing else may be needed."""
-    source = tmp_path_factory.mktemp("source")
+def copy_source(source: Path) -> Path:
+    """Copy what the image copies: nothing else may be needed to install the package."""
     for name in re.findall(r"^COPY --chown=\S+ (pyproject\.toml.*) \S+$", read("Dockerfile"), re.MULTILINE)[0].split():
         shutil.copy(REPOSITORY / name, source)
     shutil.copytree(
         REPOSITORY / "plugins", source / "plugins", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
     )
+    return source
+
+
+@pytest.fixture(scope="session")
+def wheel(uv: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel."""
+    source = copy_source(tmp_path_factory.mktemp("source"))
     out = tmp_path_factory.mktemp("wheel")
     uv("build", "--wheel", "--no-build-isolation", "--python", sys.executable, "--out-dir", out, source)
     (built,) = out.glob("*.whl")
@@ -100,10 +106,35 @@ def without_install(bare: Path, probe: Probe) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def installed(uv: Callable[..., str], bare: Path, wheel: Path, without_install: object) -> Path:
+def by_pip(
+    uv: Callable[..., str], bare: Path, probe: Probe, without_install: object, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """What an Airflow sees that has the plugins folder and, by pip, an editable install of it; then that is removed."""
+    source = copy_source(tmp_path_factory.mktemp("editable"))
+    install_by_pip(bare, source, "--editable")
+    seen = probe(bare, REPOSITORY / "examples", source / "plugins")
+    uv("pip", "uninstall", "--python", bare, PROVIDER)
+    return seen
+
+
+def install_by_pip(python: Path, source: Path, *how: str) -> None:
+    """Install as pip does without uv, and without the minutes that a build environment of its own takes."""
+    # The first thing that pip asks in such an environment; it leaves metadata in the source.
+    asked = "import setuptools.build_meta as build; build.get_requires_for_build_editable()"
+    flags = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation"]
+    for command in (
+        [str(python), "-c", asked],
+        [sys.executable, "-m", "pip", "--python", str(python), "install", *flags, *how, str(source)],
+    ):
+        done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def installed(uv: Callable[..., str], bare: Path, wheel: Path, without_install: object, by_pip: object) -> Path:
     """Add the wheel to the environment, with dependencies, and return its Python."""
     said = uv("pip", "install", "--python", bare, wheel)
-    assert re.findall(r"^ [+-] (\S+?)==", said, re.MULTILINE) in ([], ["airflow-provider-adobe-experience-platform"])
+    assert re.findall(r"^ [+-] (\S+?)==", said, re.MULTILINE) in ([], [PROVIDER])
     return bare
 
 

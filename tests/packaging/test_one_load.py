@@ -17,7 +17,12 @@ PLUGINS = REPOSITORY / "plugins"
 
 @pytest.fixture(
     scope="module",
-    params=["only the plugins folder", "editable and the plugins folder", "wheel and the plugins folder"],
+    params=[
+        "only the plugins folder",
+        "editable and the plugins folder",
+        "editable by pip and the plugins folder",
+        "wheel and the plugins folder",
+    ],
 )
 def seen(request: pytest.FixtureRequest, probe: Probe) -> dict[str, Any]:
     """What an Airflow sees that has the package in this way."""
@@ -26,6 +31,10 @@ def seen(request: pytest.FixtureRequest, probe: Probe) -> dict[str, Any]:
         assert Path(result["home"]) == PLUGINS / PACKAGE
         assert not result["provider"]  # only an installed package can register a connection type
         return result
+    if "by pip" in request.param:
+        found: dict[str, Any] = request.getfixturevalue("by_pip")
+        assert (found["provider"], Path(found["home"]).parent.name) == (True, "plugins")
+        return found
     if request.param.startswith("editable"):
         result = probe(Path(sys.executable), REPOSITORY / "examples", PLUGINS)
         assert Path(result["home"]) == PLUGINS / PACKAGE

@@ -45,7 +45,7 @@ def test_holds_the_package_and_its_papers_and_nothing_else(files: dict[str, byte
     sources = {
         str(path.relative_to(REPOSITORY / "plugins"))
         for path in (REPOSITORY / "plugins" / PACKAGE).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts and ".egg-info" not in str(path)
     }
     papers = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "top_level.txt", "licenses/LICENSE", "licenses/NOTICE"}
 

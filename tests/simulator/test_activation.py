@@ -132,6 +132,8 @@ def test_a_run_in_progress_is_named(small, word):
     small.settings(audience_word=word)
     run_id = small.run_of({"mail": ["gold"]})
     text = f"Run already going on for {word} gold for order mail with run id {run_id}"
+    assert refusal(small.adhoc({"mail": ["silver", "gold"]})) == f"{text}."
+    small.settings(forms="older")
     assert refusal(small.adhoc({"mail": ["silver", "gold"]})) == text
     assert ("mail", "silver") not in small.deliveries()
 

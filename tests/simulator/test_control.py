@@ -64,7 +64,7 @@ def test_a_reset_begins_again(small):
     state = small.control("GET", "state")
     assert (state["requests"], state["faults"], state["tokens"]) == (1, 0, 1)
     assert state["settings"]["speed"] == 60
-    assert len(state["flows"]) == 8
+    assert len(state["flows"]) == 10
     assert small.deliveries() == {}
 
 

@@ -63,7 +63,19 @@ def test_a_single_job_comes_bare(small):
     assert small.get(f"{small.jobs}/722").json()["id"] == 722
     missing = small.get(f"{small.jobs}/999")
     assert missing.status_code == 404
-    assert missing.json()["statusCode"] == "404"
+    body = missing.json()
+    assert body["errors"]["404"][0]["code"] == 404
+    assert body["type"].endswith("/UPAPI-113430-404")
+    assert body["requestId"]
+    small.settings(forms="older")
+    assert small.get(f"{small.jobs}/999").json()["statusCode"] == "404"
+
+
+def test_the_shops_newest_export_is_one_of_a_single_audience(aep):
+    first = next(job for job in aep.get(aep.jobs).json()["records"] if job["schema"]["name"] == "_xdm.context.profile")
+    assert first["filter"]["segments"]
+    refused = aep.adhoc({"x": ["y"]}, accept=None, exportIds=[str(first["id"])])
+    assert "is no finished profile export" in refused.json()["message"]
 
 
 def test_a_job_succeeds_after_its_duration(small):

@@ -82,7 +82,7 @@ def test_default_bodies_have_the_services_shape(small):
         "retryAfterMs": "500",
         "statusCode": "429",
     }
-    assert small.get(small.runs).json() == {"errorMessage": "Too Many Requests"}
+    assert small.get(small.runs).json()["report"]["detailed-message"] == "Too Many Requests"
     assert small.mint().json()["error"] == "too_many_requests"
 
 

@@ -18,7 +18,7 @@ def ids(answer):
 
 def code(answer):
     assert answer.status_code == 400
-    return answer.json()["errorMessage"].partition(":")[0]
+    return answer.json()["type"].partition("/errors/FLOW-")[2]
 
 
 def selectors(flow):
@@ -65,7 +65,60 @@ def test_a_single_flow_comes_in_a_list(aep):
 
 def test_an_unknown_flow_is_named(aep):
     answer = aep.get(f"{aep.flows}/nope")
-    assert (answer.status_code, answer.json()) == (404, {"errorMessage": "flows not found with id = [nope]"})
+    body, said = answer.json(), "flows not found with id = [nope]"
+    assert body.pop("report").pop("request-id")
+    assert (answer.status_code, body) == (
+        404,
+        {
+            "type": "https://ns.adobe.com/aep/errors/FLOW-1439-404",
+            "title": "Resource not found",
+            "status": 404,
+            "errorMessage": said,
+            "errorDetails": said,
+        },
+    )
+    assert aep.get(f"{aep.flows}/nope").json()["report"]["id"] == "nope"
+    aep.settings(forms="older")
+    assert aep.get(f"{aep.flows}/nope").json() == {"errorMessage": said}
+
+
+def test_flows_of_datasets_and_sources_stand_among_the_others(aep):
+    flows = {flow["name"]: flow for flow in aep.get(aep.flows, {"limit": 100}).json()["items"]}
+    dataset, source = flows["Order lines to the warehouse S3"], flows["Till receipts"]
+    assert dataset["transformations"] == []
+    assert dataset["inheritedAttributes"]["properties"] == {"isDestinationFlow": True}
+    assert set(dataset["scheduleParams"]) == {"interval", "timeUnit", "startTime"}
+    assert source["transformations"][0]["name"] == "Mapping"
+    assert source["inheritedAttributes"]["properties"] == {"isSourceFlow": True}
+    destinations = {"property": "inheritedAttributes.properties.isDestinationFlow==true", "limit": 100}
+    found = ids(aep.get(aep.flows, destinations))
+    assert dataset["id"] in found
+    assert source["id"] not in found
+    for flow in (dataset, source):
+        refused = aep.adhoc({flow["id"]: [next(iter(selectors(flows["Newsletter S3"])))["id"]]})
+        assert "Adhoc run can not be executed" in refused.json()["message"]
+    aep.settings(forms="older")
+    flow = aep.get(f"{aep.flows}/{source['id']}").json()["items"][0]
+    assert flow["inheritedAttributes"]["properties"] == {"isDestinationFlow": False}
+
+
+def test_a_last_run_may_have_succeeded_partly(small):
+    small.control("POST", "runs", {"flow_id": "mail", "status": "partialSuccess", "seconds": 0})
+
+    def last():
+        return small.get(f"{small.flows}/mail").json()["items"][0]["lastRunDetails"]["state"]
+
+    assert last() == "partialSuccess"
+    small.settings(forms="older")
+    assert last() == "success"
+
+
+def test_runs_are_filtered_by_a_state_that_none_of_them_shows(small):
+    going = small.run_of({"mail": ["gold"]})
+    small.control("POST", "runs", {"flow_id": "shop", "status": "failed", "seconds": 0})
+    assert ids(small.get(small.runs, {"property": "state==inProgress"})) == [going]
+    assert len(ids(small.get(small.runs, {"property": "state==failed"}))) == 1
+    assert "state" not in small.run(going)
 
 
 def test_mapping_times_are_seconds_in_text(small):
@@ -130,7 +183,7 @@ def test_a_new_run_does_not_shift_the_pages(history):
 
 
 def test_a_spoilt_token_is_refused(history):
-    assert code(history.get(history.runs, {"continuationToken": "abc"})) == "1453-400"
+    assert code(history.get(history.runs, {"continuationToken": "abc"})) == "1452-400"
 
 
 @pytest.mark.parametrize(
@@ -163,10 +216,28 @@ def test_times_are_compared_as_numbers(history, op, expected):
 
 
 @pytest.mark.parametrize(
-    ("text", "error"), [("flowId", "1450-400"), ("a!=b", "1450-400"), ("createdAt>1,2", "1451-400")]
+    ("params", "error"),
+    [
+        ({"property": "flowId"}, "1450-400"),
+        ({"property": "name!=b"}, "1450-400"),
+        ({"property": "createdAt>1,2"}, "1452-400"),
+        ({"property": "createdAt==1,2"}, "1452-400"),
+        ({"property": "flowId>a,b"}, "1443-400"),
+        ({"property": "id>=r1"}, "1448-400"),
+        ({"property": "colour==red"}, "1449-400"),
+        ({"property": "flowId=="}, "1453-400"),
+        ({"property": ""}, "1453-400"),
+        ({"colour": "red"}, "1451-400"),
+        ({"start": "1"}, "1451-400"),
+        ({"orderby": "createdAt:desc"}, "1432-400"),
+        ({"orderby": "-colour"}, "1433-400"),
+        ({"limit": "0"}, "1452-400"),
+    ],
 )
-def test_bad_filters_are_refused(history, text, error):
-    assert code(history.get(history.runs, {"property": text})) == error
+def test_bad_parameters_have_the_documented_codes(history, params, error):
+    assert code(history.get(history.runs, params)) == error
+    history.settings(forms="older")
+    assert history.get(history.runs, params).json()["errorMessage"].startswith(f"{error}: ")
 
 
 def test_flows_are_filtered_inside_their_selectors(history):
@@ -182,6 +253,7 @@ def test_flows_are_filtered_inside_their_selectors(history):
         ("name", ["in", "mail", "shop"]),
         ("-name", ["shop", "mail", "in"]),
         ("createdAt", ["mail", "shop", "in"]),
+        ("state,-name", ["shop", "mail", "in"]),
     ],
 )
 def test_order(history, orderby, expected):
@@ -209,13 +281,13 @@ def test_lists_may_ignore_filters(history):
 
 def test_several_ids_may_be_refused(history):
     history.settings(bulk_refused=True)
-    assert code(history.get(history.runs, {"property": "id==r1,r2"})) == "1450-400"
+    assert code(history.get(history.runs, {"property": "id==r1,r2"})) == "1443-400"
     assert ids(history.get(history.runs, {"property": "id==r1"})) == ["r1"]
 
 
 def test_an_unknown_run_is_not_found_in_either_way(history):
     missing = history.get(f"{history.runs}/nope")
-    assert (missing.status_code, missing.json()) == (404, {"errorMessage": "runs not found with id = [nope]"})
+    assert (missing.status_code, missing.json()["errorMessage"]) == (404, "runs not found with id = [nope]")
     history.settings(run_not_found=400)
     assert code(history.get(f"{history.runs}/nope")) == "1439-400"
 

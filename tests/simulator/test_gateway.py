@@ -40,17 +40,17 @@ def test_a_scheme_other_than_bearer_is_refused(aep):
 def test_the_sandbox_must_be_named_and_exist(aep, changes, status, code):
     flow_service = aep.get(aep.runs, **changes)
     assert flow_service.status_code == status
-    assert flow_service.json()["errorMessage"].startswith(code)
+    assert flow_service.json()["type"].endswith(f"FLOW-{code}")
     segmentation = aep.get(aep.jobs, **changes)
     assert segmentation.status_code == status
-    assert segmentation.json()["message"].startswith(code)
+    assert segmentation.json()["errors"][str(status)][0]["message"].startswith(code)
 
 
 def test_a_credential_without_a_role_on_the_sandbox_is_refused(aep):
     aep.reset({"credentials": [{"client_id": "c", "client_secrets": ["s"], "sandboxes": ["dev"]}]})
     answer = aep.get(aep.flows)
     assert answer.status_code == 403
-    assert answer.json()["errorMessage"].startswith("2118-403")
+    assert answer.json()["type"].endswith("FLOW-2118-403")
     assert aep.get(aep.flows, **{"x-sandbox-name": "dev"}).status_code == 200
 
 

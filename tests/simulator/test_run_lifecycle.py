@@ -10,8 +10,32 @@ def entities(run, side):
     return [entity["id"] for summary in summaries for entity in summary["entitySummaries"]]
 
 
-def test_a_young_run_has_no_metrics_then_no_audience(small):
+def test_a_young_run_has_nulls_and_names_no_audience(small):
     small.settings(young_seconds=6000)  # 100 s
+    run_id = small.run_of({"mail": ["gold"]})
+    small.control("PATCH", f"runs/{run_id}", {"status": "inProgress"})
+    metrics = small.run(run_id)["metrics"]
+    assert metrics["statusSummary"] is None
+    assert metrics["durationSummary"] == {"startedAtUTC": None, "completedAtUTC": None}
+    assert metrics["recordSummary"]["sourceSummaries"][0]["entitySummaries"] is None
+    small.advance(40)
+    young = small.run(run_id)
+    assert young["metrics"]["statusSummary"] == {"status": "inProgress"}
+    assert "gold" not in str(young)
+    small.advance(61)
+    assert entities(small.run(run_id), "sourceSummaries") == ["segment:gold"]
+
+
+def test_no_run_says_that_it_started_in_the_future(small):
+    run_id = small.run_of({"mail": ["gold"]})
+    small.control("PATCH", f"runs/{run_id}", {"status": "inProgress"})
+    assert small.run(run_id)["metrics"]["durationSummary"]["startedAtUTC"] is None, "its work begins after 1.5 s"
+    small.advance(2)
+    assert small.run(run_id)["metrics"]["durationSummary"]["startedAtUTC"]
+
+
+def test_a_young_run_of_the_older_form_has_no_metrics_then_no_audience(small):
+    small.settings(young_seconds=6000, forms="older")  # 100 s
     run_id = small.run_of({"mail": ["gold"]})
     small.control("PATCH", f"runs/{run_id}", {"status": "inProgress"})
     assert "metrics" not in small.run(run_id)
@@ -28,7 +52,12 @@ def test_a_run_in_progress_has_no_end(small):
     run_id = small.run_of({"mail": ["gold"]})
     small.advance(2)
     metrics = small.run(run_id)["metrics"]
-    assert set(metrics) == {"durationSummary", "recordSummary", "statusSummary"}
+    known = {"durationSummary", "recordSummary", "statusSummary"}
+    assert {name for name, part in metrics.items() if part is not None} == known
+    assert metrics["durationSummary"]["completedAtUTC"] is None
+    small.settings(forms="older")
+    metrics = small.run(run_id)["metrics"]
+    assert set(metrics) == known
     assert set(metrics["durationSummary"]) == {"startedAtUTC"}
 
 

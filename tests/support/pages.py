@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from playwright.sync_api import BrowserContext, Page, Route
 
-from adobe_experience_platform.delivery import RedRun, judge
+from adobe_experience_platform.delivery import SETTINGS, RedRun, form_field, judge
 from adobe_experience_platform.web.app import HEADERS, STATIC, read_files
 
 Open = Callable[..., Page]
@@ -24,6 +24,7 @@ ORIGIN = "http://airflow.test"
 PREFIX = "/adobe-experience-platform/"
 NOW = dt.datetime(2026, 5, 20, 12, 0, tzinfo=dt.UTC)
 DAG = "aep_adhoc_activation"
+CATALOGUE_DAG = "aep_catalog"
 TENANT_LINK = "https://experience.adobe.com/#/@acmecorp/sname:prod/platform/destination/browse/mail"
 OPERATORS = {
     "plan_jobs": "PlanJobsOperator",
@@ -34,6 +35,38 @@ OPERATORS = {
     "wait_for_flow_runs": "DeliveryOperator",
     "report": "DeliveryReportOperator",
 }
+
+
+PLAN_LOGGER = "airflow.task.operators.adobe_experience_platform.operators.plan.PlanJobsOperator"
+PARAMS = {
+    "activation_info": {"value": None, "description": None, "schema": {"type": "object", "title": "What to deliver"}},
+    **{
+        name: {
+            "value": field["default"],
+            "description": field.get("description"),
+            "schema": {key: value for key, value in field.items() if key not in ("default", "description")},
+        }
+        for name, field in ((name, form_field(name)) for name in SETTINGS)
+    },
+}
+"""The params of the on-demand DAG, as its details have them."""
+
+
+def audience(ident: str, name: str = "", reason: str = "", schedule: str = "daily full export") -> dict[str, Any]:
+    """Return an audience of a catalogue."""
+    return {
+        "audience_id": ident,
+        "name": name or ident.title(),
+        "schedule": schedule,
+        "ready": not reason,
+        "reason": reason and f"no, it {reason}",
+    }
+
+
+def flow(ident: str, name: str, audiences: Sequence[Any], state: str = "enabled") -> dict[str, Any]:
+    """Return a destination of a catalogue."""
+    last_run = "success 2026-05-20 06:10"
+    return {"flow_id": ident, "name": name, "state": state, "last_run": last_run, "audiences": list(audiences)}
 
 
 def at(minutes: float) -> str:
@@ -76,8 +109,9 @@ def report_of(results: Sequence[Any], red: RedRun | None = None) -> dict[str, An
 class FakeAirflow:
     """What a browser finds at `ORIGIN`. Change `dags`, `runs`, `tasks`, `xcoms`, `logs` as a test needs.
 
-    `refuse` maps patterns of paths to statuses; `requests` has every path that was asked for; `held` keeps answers
-    back while it is clear.
+    `refuse` maps patterns of "METHOD path" to statuses; `requests` has every one that was made. `started` has what was
+    started: (DAG, run, conf); `on_start` is called for each. As many answers to that are lost as `lose` says.
+    `forbidden` has the DAGs that the visitor may not trigger.
     """
 
     def __init__(self) -> None:
@@ -88,6 +122,11 @@ class FakeAirflow:
         self.logs: dict[tuple[str, str, str], str] = {}
         self.refuse: dict[str, int] = {}
         self.requests: list[str] = []
+        self.started: list[tuple[str, str, dict[str, Any]]] = []
+        self.on_start: Callable[[str, str, dict[str, Any]], None] = lambda dag_id, run_id, conf: None
+        self.lose = 0
+        self.warnings: list[str] = []
+        self.forbidden: set[str] = set()
         self._files = read_files(STATIC)
         self._version = 0
         self._lock = threading.Lock()
@@ -104,6 +143,8 @@ class FakeAirflow:
             "dag_id": dag_id,
             "dag_display_name": name,
             "is_paused": False,
+            "is_stale": False,
+            "has_import_errors": False,
             "timetable_summary": None,
             "timetable_description": "Never, external triggers only",
             "next_dagrun_run_after": None,
@@ -209,6 +250,14 @@ class FakeAirflow:
         report = {"return_value": report_of(results, red)}
         self.set_task(run_id, "report", final, xcoms=report, start=-13, end=-12, **done)
 
+    def add_catalogue(self, flows: Sequence[Any], run_id: str = "list", *, start: float = -40, **more: Any) -> None:
+        """Add a run of ``aep_catalog`` that has found these destinations."""
+        if CATALOGUE_DAG not in self.dags:
+            self.add_dag(CATALOGUE_DAG, "AEP: list destinations and audiences", tags=[])
+        self.add_run(run_id, dag_id=CATALOGUE_DAG, start=start, **more)
+        xcoms = {"return_value": {"flows": list(flows), "activation_info": {}}}
+        self.set_task(run_id, "list_destinations", "success", dag_id=CATALOGUE_DAG, xcoms=xcoms)
+
     # -- answers
 
     def _answer(self, route: Route) -> None:
@@ -220,11 +269,17 @@ class FakeAirflow:
         if f"{url.scheme}://{url.netloc}" != ORIGIN:
             route.abort()
             return
-        status = next((status for pattern, status in self.refuse.items() if re.search(pattern, path)), None)
+        asked = f"{request.method} {path}"
+        status = next((status for pattern, status in self.refuse.items() if re.search(pattern, asked)), None)
         if status == 0:
             route.abort("connectionrefused")
         elif status:
             route.fulfill(status=status, json={"detail": f"refused with {status}"})
+        elif path.startswith(f"{PREFIX}may-trigger/"):
+            dag_id = unquote(path.rpartition("/")[2])
+            route.fulfill(json={"dag_id": dag_id, "may_trigger": dag_id not in self.forbidden})
+        elif request.method == "POST" and (match := re.fullmatch("/api/v2/dags/([^~/]+)/dagRuns", path)):
+            self._start(route, match[1], json.loads(request.post_data or "{}"))
         elif path.startswith(PREFIX):
             content, media_type, _ = self._files[path.removeprefix(PREFIX)]
             route.fulfill(body=content, headers={**HEADERS, "Content-Type": media_type})
@@ -239,15 +294,43 @@ class FakeAirflow:
         else:
             route.fulfill(body=f"<title>Airflow</title><p>{path}</p>", content_type="text/html")
 
+    def _start(self, route: Route, dag_id: str, body: Mapping[str, Any]) -> None:
+        run_id = body["dag_run_id"]
+        with self._lock:
+            is_new = (dag_id, run_id) not in self.runs
+            lost, self.lose = self.lose > 0, max(0, self.lose - 1)
+            if is_new:
+                self.started.append((dag_id, run_id, body["conf"]))
+                self.add_run(run_id, "queued", dag_id=dag_id, start=0, conf=body["conf"])
+                self.on_start(dag_id, run_id, body["conf"])
+        if lost:
+            route.abort("connectionreset")
+        elif is_new:
+            route.fulfill(json=self.runs[dag_id, run_id])
+        else:
+            route.fulfill(status=409, json={"detail": {"reason": "Unique constraint violation"}})
+
     def _ask(self, path: str, query: Mapping[str, str], body: Any) -> Any:
         parts = [unquote(part) for part in path.split("/")]
         match parts:
             case ["dags"]:
-                return _page(list(self.dags.values()), "dags", query)
+                tagged = [dag for dag in self.dags.values() if query["tags"] in [tag["name"] for tag in dag["tags"]]]
+                return _page(tagged, "dags", query)
+            case ["dags", dag]:
+                if body and dag in self.dags:
+                    self.dags[dag].update(body)
+                return self.dags.get(dag)
+            case ["dags", dag, "details"]:
+                return {**self.dags[dag], "params": PARAMS} if dag in self.dags else None
             case ["dags", "~", "dagRuns", "list"]:
                 return self._runs(body)
             case ["dags", dag, "dagRuns"]:
-                return self._runs({"dag_ids": [dag], "page_limit": 100, "page_offset": int(query["offset"])})
+                if dag not in self.dags:
+                    return None
+                states = [query["state"]] if "state" in query else None
+                return self._runs(
+                    {"dag_ids": [dag], "states": states, "page_limit": 100, "page_offset": int(query.get("offset", 0))}
+                )
             case ["dags", dag, "tasks"]:
                 return {"tasks": self._task_list(dag), "total_entries": 0}
             case ["dags", dag, "dagRuns", run]:
@@ -267,7 +350,8 @@ class FakeAirflow:
             case ["dags", dag, "dagRuns", run, "taskInstances", task, "logs", _]:
                 text = self.logs.get((dag, run, task))
                 record = {"event": "Task failed", "error_detail": [{"exc_type": "AepError", "exc_value": text}]}
-                return {"content": [{"event": "::group::"}, *([record] if text else [])]}
+                warned = [{"event": line, "level": "warning", "logger": PLAN_LOGGER} for line in self.warnings]
+                return {"content": [{"event": "::group::"}, *warned, *([record] if text else [])]}
         return None
 
     def _task_list(self, dag_id: str) -> list[dict[str, Any]]:
@@ -309,6 +393,11 @@ def _page(items: Sequence[Any], key: str, query: Mapping[str, str]) -> dict[str,
 def open_tab(page: Page, run_id: str, dag_id: str = DAG) -> None:
     """Open the Activation tab of a run, on its own."""
     page.goto(f"{ORIGIN}{PREFIX}activation?dag_id={dag_id}&run_id={run_id}")
+
+
+def open_deliver(page: Page, query: str = "") -> None:
+    """Open the page that starts a delivery, on its own."""
+    page.goto(f"{ORIGIN}{PREFIX}deliver{query}")
 
 
 def open_list(page: Page, query: str = "") -> None:

@@ -1,6 +1,6 @@
 """What an HTTP answer of AEP means, and the one place that reads AEP's error bodies.
 
-AEP answers errors in six shapes (gateway, ad-hoc activation, Flow Service, problem+json, Profile, IMS);
+Each service of AEP has error bodies of its own, some have two: the documented form and an older one.
 :func:`describe` reads them all and :func:`classify` says what a client may do next.
 """
 
@@ -11,27 +11,45 @@ import email.utils
 import enum
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from adobe_experience_platform.errors import Conflict
 
+from .json_values import as_dict, as_dicts, as_text
 from .secrets import blot
 from .text import one_line
 
 _CODE_LIMIT = 100
 _LONGEST_ERROR = 2**18
 """Bytes of a refusal that are read as JSON: the triggerer's event loop waits meanwhile."""
+_OPEN, _CLOSE = r"[\"'`\[(]*", r"[\"'`\])}>,;:.!?]*"
+"""What may stand around an id in a text and is no part of it."""
+_UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![A-Za-z0-9_~-])"
 _CONFLICT = re.compile(
-    r"Run already going on for (?:audience|segment)\s+(?P<audience>\S+)\s+for order\s+(?P<flow>\S+)"
-    r"\s+with run id\s+(?P<run>[A-Za-z0-9][A-Za-z0-9._:~-]*)",
+    rf"Run already going on for (?:audience|segment)\s+{_OPEN}(?P<audience>[^\s\"'`]+?){_CLOSE}\s+for order\s+"
+    rf"{_OPEN}(?P<flow>[^\s\"'`]+?){_CLOSE}\s+with run id:?\s+{_OPEN}"
+    rf"(?P<run>{_UUID}|[A-Za-z0-9](?:[A-Za-z0-9._:~-]*[A-Za-z0-9])?)",
     re.IGNORECASE,
 )
-_LEADING_CODE = re.compile(r"\d{4}-\d{3}(?=\W|$)")
+_LEADING_CODE = re.compile(r"(?:FLOW-)?\d{4}-\d{3}(?=\W|$)|[A-Z]{2,}(?:-[A-Z0-9]+)*-\d{3,}(?=:)")
+_CODE = re.compile(r"(?:[A-Z_]+-)*\d{4,}(?:-\d{3})?")
+"""A code of AEP's: ``403025``, ``2118-403``, ``FLOW-1439-404``, ``UPAPI-113430-404``, ``UPS-ACC-1000004``."""
 _NOT_READY = re.compile(r"not ready.*\bretry\b", re.IGNORECASE | re.DOTALL)
 NOT_READY_PAUSE = 600.0
 """Seconds to wait after "not ready … wait for 10 minutes and retry", as AEP's own text says."""
+NO_SANDBOX = "2100-404"
+_GATEWAY_ADVICE = {
+    "401013": "a newly issued token was rejected: check client id and scopes",
+    "403000": "check Login (client id) of the connection",
+    "403003": "check Login (client id) of the connection",
+    "403025": "the credential is not entitled for this organization: check extra 'org_id'",
+    "403027": "check extra 'org_id', and add the credential to a product profile",
+    NO_SANDBOX: "check the sandbox name",
+    "2118-403": "add the credential to a role with access to this sandbox and its destinations",
+    "2120-403": "add the credential to a role with access to this sandbox and its destinations",
+}
 
 
 class AnswerKind(enum.Enum):
@@ -49,7 +67,7 @@ class AnswerKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class AnswerReading:
-    """Reading of one HTTP answer; ``retry_after`` in seconds."""
+    """Reading of one HTTP answer; ``retry_after`` in seconds, ``is_aeps`` says that only AEP writes such a body."""
 
     kind: AnswerKind
     status: int
@@ -58,11 +76,13 @@ class AnswerReading:
     request_id: str = ""
     retry_after: float | None = None
     conflict: Conflict | None = None
+    is_aeps: bool = False
 
     @property
     def fields(self) -> dict[str, Any]:
         """What an error takes from it."""
-        return {name: getattr(self, name) for name in ("status", "code", "text", "request_id", "retry_after")}
+        names = ("status", "code", "text", "request_id", "retry_after", "is_aeps")
+        return {name: getattr(self, name) for name in names}
 
 
 def classify(
@@ -107,9 +127,10 @@ def classify(
         status=status,
         code=code,
         text=text,
-        request_id=request_id,
+        request_id=_request_id_in(data, secrets) or request_id,
         retry_after=NOT_READY_PAUSE if kind is AnswerKind.NOT_READY and pause is None else pause,
         conflict=found,
+        is_aeps=_is_aeps(data, code),
     )
 
 
@@ -124,25 +145,69 @@ def conflict_in(text: str) -> Conflict | None:
     return Conflict(found["flow"], found["audience"], found["run"]) if found else None
 
 
-def code_of(code: str, text: str) -> str:
-    """Return AEP's code of an error; some services put it in front of their text instead of into a field."""
-    leading = _LEADING_CODE.match(text)
-    return code or (leading[0] if leading else "")
+def number_of(code: str) -> str:
+    """Return a code as Adobe's tables list it, ``1439-404`` of ``FLOW-1439-404``."""
+    return code.removeprefix("FLOW-")
+
+
+def advice_of(verdict: AnswerReading) -> str:
+    """Say what to do about a refusal that comes again however often the same is asked."""
+    code = number_of(verdict.code)
+    if code in _GATEWAY_ADVICE:
+        return _GATEWAY_ADVICE[code]
+    if verdict.status == 403:
+        return (
+            "give the credential a role on this sandbox with View Destinations, Activate Destinations, "
+            "View Profiles and View Segments"
+        )
+    advice = {401: "check the credential of the connection", 404: "check the ids and the sandbox"}
+    return advice.get(verdict.status, "correct what AEP reports; the same request would be rejected again")
 
 
 def describe(data: object, body: bytes = b"", secrets: Iterable[str] = ()) -> tuple[str, str]:
     """Return (code, text) of an error body of any of AEP's shapes, text made safe for one log line."""
-    code: object = ""
-    text = ""
-    if isinstance(data, dict):
-        report = data.get("report")
-        detailed = report.get("detailed-message") if isinstance(report, dict) else None
-        texts = [data.get(key) for key in ("message", "errorMessage", "detail", "title", "error_description")]
-        text = next((str(item) for item in [*texts, detailed] if isinstance(item, str | int) and str(item)), "")
-        code = next((data[key] for key in ("error_code", "errorCode", "code", "error", "type") if data.get(key)), "")
-    code = "" if isinstance(code, dict | list) else blot(str(code).rsplit("/errors/", 1)[-1], secrets)
-    said = one_line(blot(text, secrets)) or one_line(blot(body[:10_000].decode("utf-8", "replace"), secrets))
-    return one_line(code, _CODE_LIMIT), said
+    said = as_dict(data)
+    errors = list(_errors(said.get("errors")))
+    detailed = as_dict(said.get("report")).get("detailed-message")
+    texts = [said.get("message"), said.get("errorMessage"), detailed, said.get("detail")]
+    texts += [error.get("message") for error in errors]
+    texts += [each.get("title") for each in (said, *errors)]
+    texts += [said.get("error_description"), said.get("errorDescription")]
+    text = one_line(blot(next(filter(None, map(as_text, texts)), ""), secrets))
+    codes = [said.get(key) for key in ("error_code", "errorCode", "code", "error")]
+    codes += [as_text(each.get("type")).partition("/errors/")[2] for each in (said, *errors)]
+    codes += [code for error in errors if not (code := as_text(error.get("code"))).isdecimal()]
+    leading = _LEADING_CODE.match(text)  # some services put it in front of their text instead of into a field
+    code = next(filter(None, map(as_text, codes)), leading[0] if leading else "")
+    code = code.rsplit("/errors/", 1)[-1]
+    return (
+        one_line(blot(code, secrets), _CODE_LIMIT),
+        text or one_line(blot(body[:10_000].decode("utf-8", "replace"), secrets)),
+    )
+
+
+def _errors(errors: object) -> Iterator[Mapping[str, object]]:
+    """Yield the entries of ``errors``: Segmentation keys lists of them by HTTP status; some stand there directly."""
+    yield from as_dicts(errors)
+    if isinstance(errors, dict):
+        yield errors
+        for item in errors.values():
+            yield from as_dicts(item if isinstance(item, list) else [item])
+
+
+def _request_id_in(data: object, secrets: Iterable[str]) -> str:
+    said = as_dict(data)
+    report = as_dict(said.get("report"))
+    found = (report.get("request-id"), said.get("requestId"), report.get("registryRequestId"))
+    return one_line(blot(next(filter(None, map(as_text, found)), ""), secrets), _CODE_LIMIT)
+
+
+def _is_aeps(data: object, code: str) -> bool:
+    """Whether a body has what other servers' errors lack; ``{"message"}`` alone could be anybody's."""
+    said = as_dict(data)
+    keyed = isinstance(said.get("errors"), dict) and "requestId" in said
+    own = isinstance(said.get("errorMessage"), str) or keyed or ("statusCode" in said and "message" in said)
+    return own or "/aep/errors/" in as_text(said.get("type")) or (bool(said) and bool(_CODE.fullmatch(code)))
 
 
 def _load(body: bytes) -> object:

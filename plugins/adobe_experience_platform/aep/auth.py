@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from adobe_experience_platform.errors import AepAuthError, AepTransientError
+from adobe_experience_platform.errors import AepAuthError, AepTokenError, AepTransientError
 
 from .answers import AnswerReading
 from .connection import AepConnection, fits_a_header
@@ -82,7 +82,7 @@ def forget_all() -> None:
 def mint_body(connection: AepConnection) -> bytes:
     """Build the form body; the secret goes into the body because query strings get logged."""
     if connection.access_token:
-        raise AepAuthError(
+        raise AepTokenError(
             "AEP",
             status=401,
             text="the access token in the connection was rejected",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from adobe_experience_platform.errors import AepAuthError, AepCallError, AepError, AepNotFoundError, AepTransientError
 
 from . import auth
-from .answers import code_of
+from .answers import number_of
 from .connection import AepConnection
 
 CONSOLE = "the project's credential in the Adobe Developer Console"
@@ -38,7 +38,7 @@ def _of_ims(error: AepCallError, settings: AepConnection) -> str:
 
 
 def _of_aep(error: AepCallError, settings: AepConnection) -> str:
-    code = code_of(error.code, error.text)
+    code = number_of(error.code)
     sandbox, org = settings.sandbox_name, settings.org_id
     if isinstance(error, AepTransientError):
         return _unreachable(error, "AEP", settings.base_url, "Host")
@@ -53,22 +53,27 @@ def _of_aep(error: AepCallError, settings: AepConnection) -> str:
         )
     if code in ("403000", "403003"):
         return f"AEP rejected the client id: add the Experience Platform API to the project of {CONSOLE}."
+    doubt = "" if error.is_aeps else f" If {settings.base_url} is not AEP, leave Host empty for Adobe's own."
     if error.status == 403:
         return (
             f"The credential has no role on sandbox {sandbox!r}: in AEP, under Permissions > Roles, add the sandbox, "
             "the permissions View Destinations, Activate Destinations, View Profiles and View Segments, and the "
-            "credential."
+            f"credential.{doubt}"
         )
     if isinstance(error, AepAuthError) and settings.access_token:
         return "The access token has expired or is wrong: enter a new one, or remove it and enter the client secret."
     if isinstance(error, AepAuthError):
-        return f"AEP rejected a newly issued token: compare Client ID and Scopes with {CONSOLE}."
+        return f"AEP rejected a newly issued token: compare Client ID and Scopes with {CONSOLE}.{doubt}"
+    if error.is_aeps and isinstance(error, AepNotFoundError):
+        return f"AEP does not find this in sandbox {sandbox!r} of {org}: check Sandbox, and the credential's role."
     if isinstance(error, AepNotFoundError) or 300 <= (error.status or 0) < 400:
         return f"{settings.base_url} is not AEP: leave Host empty for Adobe's own."
-    return "AEP rejected the call."
+    return f"AEP rejected the call.{doubt}"
 
 
 def _unreachable(error: AepCallError, who: str, url: str, field: str) -> str:
+    if error.is_aeps:
+        return f"{who} is having problems: try again in a minute."
     if error.status is not None:
         return f"{who} is having problems, or something else is answering at {url} ({field}): try again in a minute."
     if "proxy" in error.text:

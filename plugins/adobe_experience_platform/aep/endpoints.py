@@ -10,12 +10,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from adobe_experience_platform.errors import AepInputError, AepNotFoundError, AepTransientError
 
-from .export_jobs import ExportJob, ExportStatus
+from .export_jobs import ExportJob
 from .flow_runs import FlowRun
 from .flows import DestinationFlow
 from .json_values import as_dict, as_dicts, as_text
@@ -157,6 +157,11 @@ def _list(
         page = _follow(request, link)
 
 
+def _list_twice(request: Request, key: str, *how: Any) -> Call[list[Any]]:
+    """Read a list that is hardly ever empty once more if it is: it may be a slip of AEP's, and much follows from it."""
+    return (yield from _list(request, key, *how)) or (yield from _list(request, key, *how))
+
+
 def _newest_first(items: Iterable[Timed]) -> list[Timed]:
     epoch = dt.datetime.fromtimestamp(0, tz=dt.UTC)
     return sorted(items, key=lambda item: item.created_at or epoch, reverse=True)
@@ -172,15 +177,15 @@ def profile_export_jobs(since: dt.datetime, *, newest_succeeded: bool = False) -
     AEP documents no status filter for PROCESSING and no filter by schema, so both are done here.
 
     :param since: how far back to look (aware time).
-    :param newest_succeeded: read on until a succeeded job is found.
+    :param newest_succeeded: read on until a succeeded job is found that can be delivered.
     """
 
     def enough(jobs: list[ExportJob]) -> bool:
-        ended = any(job.is_profile and job.status is ExportStatus.SUCCEEDED for job in jobs)
+        ended = any(job.is_profile and job.is_snapshot for job in jobs)
         return _is_older(jobs[-1], since) and (ended or not newest_succeeded)
 
     request = Request("GET /export/jobs", "GET", EXPORT_JOBS, (("limit", str(PAGE_SIZE)),))
-    jobs = yield from _list(request, "records", ExportJob.from_json, enough)
+    jobs = yield from _list_twice(request, "records", ExportJob.from_json, enough)
     return _newest_first(job for job in jobs if job.is_profile)
 
 
@@ -188,15 +193,17 @@ def flow(flow_id: str) -> Call[DestinationFlow]:
     """Read one flow; raises :class:`AepNotFoundError` for an unknown id."""
     request = Request("GET /flows/{id}", "GET", _path_of(FLOWS, flow_id))
     response = yield request
+    if response.data.get("items") == []:
+        response = yield request  # as _list_twice
     return DestinationFlow.from_json(_single(request, response, flow_id))
 
 
 def destination_flows() -> Call[list[DestinationFlow]]:
-    """List the sandbox's destination flows."""
+    """List the sandbox's destination flows, but those of datasets; the filter is checked here too."""
     is_destination = ("property", "inheritedAttributes.properties.isDestinationFlow==true")
     request = Request("GET /flows", "GET", FLOWS, (is_destination, ("limit", str(PAGE_SIZE))))
-    flows = yield from _list(request, "items", DestinationFlow.from_json, lambda _: False)
-    return [item for item in flows if item.is_destination is not False]
+    flows = yield from _list_twice(request, "items", DestinationFlow.from_json, lambda _: False)
+    return [item for item in flows if not item.takes_none]
 
 
 def run(run_id: str) -> Call[FlowRun]:

@@ -44,6 +44,7 @@ class ExportJob:
     :param created_at: creation time (UTC), None if absent.
     :param finished_at: end of the job (UTC) if AEP reports it.
     :param records: number of exported profiles if AEP reports it.
+    :param is_filtered: whether it exports single audiences, as only jobs that somebody made by API do.
     """
 
     id: str
@@ -53,6 +54,7 @@ class ExportJob:
     created_at: dt.datetime | None
     finished_at: dt.datetime | None
     records: int | None
+    is_filtered: bool = False
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> ExportJob:
@@ -70,12 +72,18 @@ class ExportJob:
             created_at=as_time(data.get("creationTime")),
             finished_at=(as_time(total.get("endTimeInMs")) or as_time(data.get("updateTime"))) if ended else None,
             records=as_count(metrics.get("totalExportedProfileCounter")),
+            is_filtered=bool(as_dict(data.get("filter")).get("segments")),
         )
 
     @property
     def is_profile(self) -> bool:
         """Whether people are exported (and not accounts or prospects)."""
         return self.schema_name == PROFILE_SCHEMA
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether an on-demand delivery can be made of it: AEP ignores the data of exports of single audiences."""
+        return self.status is ExportStatus.SUCCEEDED and not self.is_filtered
 
     @property
     def snapshot_at(self) -> dt.datetime | None:

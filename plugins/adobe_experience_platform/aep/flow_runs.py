@@ -65,8 +65,9 @@ class FlowRun:
 
     :param audiences: counters by audience id, for the audiences that the run names (none while young).
     :param total: counters of the whole run.
-    :param error_code: AEP's code of the first error, "" if none.
-    :param error_text: AEP's text of the first error, "" if none.
+    :param error_code: AEP's code of the first error, "" if none; a mere warning counts where nothing else explains
+        why the run did not succeed.
+    :param error_text: AEP's text of it.
     """
 
     id: str
@@ -90,7 +91,8 @@ class FlowRun:
         summary = as_dict(metrics.get("statusSummary"))
         raw = as_text(summary.get("status"))
         status = RunStatus.fold(raw)
-        code, text = _first_error(summary, records) if status.is_terminal else ("", "")
+        errors = [*as_dicts(summary.get("errors")), *as_dicts(records.get("failedInfo"))]
+        code, text = _first_error(errors, status) if status.is_terminal else ("", "")
         return cls(
             id=as_id(data.get("id")),
             flow_id=as_id(data.get("flowId")),
@@ -100,7 +102,7 @@ class FlowRun:
             started_at=as_time(duration.get("startedAtUTC")),
             completed_at=as_time(duration.get("completedAtUTC")) or as_time(duration.get("stoppedAtUTC")),
             audiences=_audience_counts(records),
-            total=_counts(records, records),
+            total=_counts(records, records)._replace(failed=_failed(summary, records)),
             error_code=code,
             error_text=text,
         )
@@ -129,8 +131,15 @@ def _counts(target: Mapping[str, object], source: Mapping[str, object]) -> Count
     return Counts(
         exported=exported if exported is not None else as_count(target.get("createdRecordCount")),
         skipped=as_count(source.get("skippedRecordCount")),
-        failed=as_count(target.get("failedRecordCount")),
+        failed=as_count({**source, **target}.get("failedRecordCount")),
     )
+
+
+def _failed(summary: Mapping[str, object], records: Mapping[str, object]) -> int | None:
+    """Return how many records of the run failed: by its counter, or by what it lists, where that is more."""
+    counted = as_count(records.get("failedRecordCount"))
+    listed = as_dicts(records.get("failedInfo")) or (as_dicts(summary.get("errors")) if counted is None else [])
+    return max(counted or 0, sum(as_count(item.get("count")) or 0 for item in listed if not _warns(item))) or counted
 
 
 def _entities(records: Mapping[str, object], side: str) -> Iterator[tuple[str, Mapping[str, object]]]:
@@ -147,9 +156,13 @@ def _audience_counts(records: Mapping[str, object]) -> dict[str, Counts]:
     return {name: _counts(target.get(name, {}), source.get(name, {})) for name in [*source, *target]}
 
 
-def _first_error(summary: Mapping[str, object], records: Mapping[str, object]) -> tuple[str, str]:
-    for error in [*as_dicts(summary.get("errors")), *as_dicts(records.get("failedInfo"))]:
+def _warns(error: Mapping[str, object]) -> bool:
+    return as_text(error.get("type")).lower() == "warning"
+
+
+def _first_error(errors: list[Mapping[str, object]], status: RunStatus) -> tuple[str, str]:
+    for error in sorted(errors, key=_warns):
         code, text = one_line(as_text(error.get("code"))), one_line(as_text(error.get("message")))
-        if code or text:
+        if (code or text) and not (_warns(error) and status is RunStatus.SUCCESS):
             return code, text
     return "", ""

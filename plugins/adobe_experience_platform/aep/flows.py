@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .flow_runs import RunStatus
 from .json_values import as_date, as_dict, as_dicts, as_id, as_text, as_time
 from .text import one_line
 
@@ -67,7 +68,8 @@ class DestinationFlow:
 
     :param is_destination: ``isDestinationFlow``; None where the flow does not say.
     :param tells_audiences: whether the flow has a list of audiences at all (it may be empty).
-    :param last_run_state: ``lastRunDetails.state``, "" if it never ran.
+    :param takes_none: why it takes no audiences (it exports datasets, or is no destination's), "" if it may.
+    :param last_run_state: ``lastRunDetails.state`` as words (``partial success``), "" if it never ran.
     :param exact_name: ``name`` before it was made fit for one line.
     """
 
@@ -77,6 +79,7 @@ class DestinationFlow:
     is_destination: bool | None
     audiences: tuple[MappedAudience, ...]
     tells_audiences: bool
+    takes_none: str
     last_run_state: str
     last_run_at: dt.datetime | None
     exact_name: str = ""
@@ -87,10 +90,19 @@ class DestinationFlow:
         properties = as_dict(as_dict(data.get("inheritedAttributes")).get("properties"))
         flag = properties.get("isDestinationFlow")
         last = as_dict(data.get("lastRunDetails"))
-        lists = [
-            as_dict(as_dict(transformation.get("params")).get("segmentSelectors")).get("selectors")
-            for transformation in as_dicts(data.get("transformations"))
-        ]
+        params = [as_dict(item.get("params")) for item in as_dicts(data.get("transformations"))]
+        lists = [as_dict(each.get("segmentSelectors")).get("selectors") for each in params]
+        tells, takes_none = any(isinstance(each, list) for each in lists), ""
+        if flag is False or (not flag and properties.get("isSourceFlow") is True):
+            takes_none = "is not a destination flow"
+        elif not tells and any("mappingId" in each for each in params):
+            takes_none = "brings data in from a source"
+        elif not tells and (data.get("transformations") == [] or as_dict(data.get("scheduleParams"))):
+            # Adobe: "for dataset dataflows, the transformations list will always be empty"; flows of audiences have
+            # a schedule per audience, never one of their own.
+            takes_none = "exports datasets, not audiences"
+        state = as_text(last.get("state"))
+        run_status = RunStatus.fold(state)
         audiences = [
             MappedAudience.from_json(as_dict(selector.get("value"))) for each in lists for selector in as_dicts(each)
         ]
@@ -100,8 +112,9 @@ class DestinationFlow:
             state=one_line(as_text(data.get("state")), 40),
             is_destination=flag if isinstance(flag, bool) else None,
             audiences=tuple(audience for audience in audiences if audience.platform_id),
-            tells_audiences=any(isinstance(each, list) for each in lists),
-            last_run_state=one_line(as_text(last.get("state")), 40),
+            tells_audiences=tells,
+            takes_none=takes_none,
+            last_run_state=run_status.value.replace("_", " ") if run_status.is_terminal else one_line(state, 40),
             last_run_at=as_time(last.get("completedAtUTC")) or as_time(last.get("startedAtUTC")),
             exact_name=_exact(data.get("name")),
         )

@@ -22,11 +22,12 @@ from adobe_experience_platform.errors import (
     AepNotFoundError,
     AepNotReadyError,
     AepRequestError,
+    AepTokenError,
     AepTransientError,
 )
 
 from . import auth
-from .answers import AnswerKind, AnswerReading, classify, code_of, request_id_of
+from .answers import NO_SANDBOX, AnswerKind, AnswerReading, advice_of, classify, number_of, request_id_of
 from .connection import AepConnection
 from .endpoints import Call, Request, Response
 
@@ -129,12 +130,13 @@ def carry(call: Call[T], attempts: int | None = None) -> Generator[Effect, Any, 
 def exchange(connection: AepConnection, request: Request, attempts: int | None = None) -> Effects:
     """Carry one AEP request to its answer.
 
-    GETs are retried on connection trouble, 408, 429, 5xx and unreadable bodies. An activation is sent
-    once; only when it provably never left is it tried again.
+    GETs are retried on connection trouble, 408, 429, 5xx, unreadable bodies, and where a renewed token is refused.
+    An activation is sent once; only when it provably never left or its token was refused is it tried again.
 
     :raises AepCallError: the subclass says what may be done.
     """
     attempt, redirects, renewed = 1, 0, False
+    given: AepTokenError | None = None
     attempts = attempts or ATTEMPTS
     token: str = yield NeedToken()
     url = connection.base_url + request.path
@@ -166,9 +168,13 @@ def exchange(connection: AepConnection, request: Request, attempts: int | None =
         if data is not None:
             return Response(data, verdict.request_id)
         if verdict.kind is AnswerKind.RENEW_TOKEN and not renewed:
-            token, renewed = (yield NeedToken(token)), True
-            continue
-        failure = _error(request, verdict)
+            renewed = True
+            try:
+                token = yield NeedToken(token)
+                continue
+            except AepTokenError as error:
+                given = error  # it cannot be renewed, yet the refusal may heal
+        failure = given if given and verdict.kind is AnswerKind.RENEW_TOKEN else _error(request, verdict)
         pause = max(backoff(attempt), min(verdict.retry_after or 0.0, LONGEST_SLEEP + 1))
         if request.is_activation or not failure.retriable or attempt >= attempts or pause > LONGEST_SLEEP:
             raise failure
@@ -311,36 +317,16 @@ def _error(request: Request, verdict: AnswerReading) -> AepCallError:
         return AepLostAnswerError(request.name, **fields)
     if verdict.kind in (AnswerKind.RETRY, AnswerKind.OK):
         return _transient(request.name, verdict)
-    fields["advice"] = _advice(verdict)
-    if verdict.status in (401, 403):
+    code = number_of(verdict.code)
+    fields["advice"] = advice_of(verdict)
+    if verdict.status == 401:
+        return AepTokenError(request.name, **fields)
+    if verdict.status == 403:
         return AepAuthError(request.name, **fields)
-    if verdict.status == 404 or verdict.code.endswith("-404") or verdict.code in ("1439-400",):
+    if code != NO_SANDBOX and (verdict.status == 404 or code.endswith("-404") or code == "1439-400"):
         return AepNotFoundError(request.name, **fields)
     return AepRequestError(request.name, **fields)
 
 
 _BETWEEN = "if this persists, check what sits between Airflow and AEP, such as a proxy"
 _LOOK = "AEP is checked for its runs before anything is sent again"
-_GATEWAY_ADVICE = {
-    "401013": "a newly issued token was rejected: check client id and scopes",
-    "403000": "check Login (client id) of the connection",
-    "403003": "check Login (client id) of the connection",
-    "403025": "the credential is not entitled for this organization: check extra 'org_id'",
-    "403027": "check extra 'org_id', and add the credential to a product profile",
-    "2100-404": "check the sandbox name",
-    "2118-403": "add the credential to a role with access to this sandbox and its destinations",
-    "2120-403": "add the credential to a role with access to this sandbox and its destinations",
-}
-
-
-def _advice(verdict: AnswerReading) -> str:
-    code = code_of(verdict.code, verdict.text)
-    if code in _GATEWAY_ADVICE:
-        return _GATEWAY_ADVICE[code]
-    if verdict.status == 403:
-        return (
-            "give the credential a role on this sandbox with View Destinations, Activate Destinations, "
-            "View Profiles and View Segments"
-        )
-    advice = {401: "check the credential of the connection", 404: "check the ids and the sandbox"}
-    return advice.get(verdict.status, "correct what AEP reports; the same request would be rejected again")

@@ -18,6 +18,7 @@ from adobe_experience_platform.aep import one_line, short_repr
 
 MAX_BYTES = 500_000
 MAX_DEPTH = 20
+TOO_DEEP = f"blocks within blocks, more than {MAX_DEPTH} deep"
 MAX_VALUES = 20_000
 """Keys and values in one file, an alias counted as what it stands for."""
 
@@ -93,6 +94,8 @@ def _explained(error: yaml.YAMLError, text: str) -> MarkedYamlError:
     if any("\t" in item[: len(item) - len(item.lstrip())] for item in around):
         return MarkedYamlError(line, "a tab at the beginning of a line: indent with spaces")
     problem = one_line(str(getattr(error, "problem", None) or "this is not YAML"), 200)
+    if "nesting depth" in problem:  # libyaml has a limit of its own, and may meet it before this reader meets its
+        return MarkedYamlError(line, TOO_DEEP)
     hint = "look at the colons, quotes and indentation of this line and the one before"
     return MarkedYamlError(line, f"{problem}: {hint}")
 
@@ -144,7 +147,7 @@ class _Builder:
         if self._count > MAX_VALUES:
             raise MarkedYamlError(_line(event), f"more than {MAX_VALUES:,} keys and values in one file")
         if depth + height > MAX_DEPTH:
-            raise MarkedYamlError(_line(event), f"blocks within blocks, more than {MAX_DEPTH} deep")
+            raise MarkedYamlError(_line(event), TOO_DEEP)
 
     def _list(self, path: Path) -> Value:
         items: list[Value] = []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import export_news, exports, preflight, rounds, task_ids, xcom
 from .findings import Findings, ids_of
+from .given import given_collection, given_id, given_info, given_list, given_truth
 from .input import (
     MAX_PAIRS_PER_RUN,
     check_id,
@@ -28,6 +29,8 @@ from .results import (
     is_delivered,
     is_terminal,
     line_of,
+    losses_of,
+    lost_in,
     results_of,
     submitted_only,
     summarize,
@@ -87,12 +90,19 @@ __all__ = [
     "exports",
     "find",
     "form_field",
+    "given_collection",
+    "given_id",
+    "given_info",
+    "given_list",
+    "given_truth",
     "ids_of",
     "is_delivered",
     "is_terminal",
     "is_uuid",
     "judge",
     "line_of",
+    "losses_of",
+    "lost_in",
     "may_be_id",
     "message_of",
     "names_of",

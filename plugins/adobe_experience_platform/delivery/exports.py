@@ -1,7 +1,7 @@
 """Rules about segment export jobs: is one in progress, which one is delivered, is it fresh enough.
 
-No documented field separates the scheduled export from one that somebody triggered by API, so every
-profile export counts. No I/O.
+No documented field separates the scheduled export from one that somebody made by API, but an export of single
+audiences (with a segment filter) is never scheduled: it is waited for like the others, and never delivered. No I/O.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adobe_experience_platform.aep import Call, ExportJob, ExportStatus, endpoints
-from adobe_experience_platform.errors import AepExportError
+from adobe_experience_platform.errors import AepExportError, AepNoExportError
 
 LOOK_BACK = dt.timedelta(hours=24)
 """A job that has been in progress for longer is stuck: it is reported, not waited for."""
@@ -23,8 +23,8 @@ class ExportState:
 
     :param in_progress: jobs to wait for.
     :param stuck: jobs in progress for longer than the look-back window.
-    :param latest: newest succeeded job, None if there is none.
-    :param failed_since: jobs that failed after ``latest``.
+    :param latest: newest succeeded job of all audiences, None if there is none.
+    :param failed_since: such jobs that failed after ``latest``.
     """
 
     in_progress: tuple[ExportJob, ...]
@@ -37,13 +37,13 @@ def state_of(jobs: Sequence[ExportJob], now: dt.datetime) -> ExportState:
     """Read profile export jobs, given newest first."""
     running = [job for job in jobs if job.status is ExportStatus.IN_PROGRESS]
     stuck = [job for job in running if job.created_at is not None and now - job.created_at > LOOK_BACK]
-    latest = next((job for job in jobs if job.status is ExportStatus.SUCCEEDED), None)
+    latest = next((job for job in jobs if job.is_snapshot), None)
     newer = jobs[: jobs.index(latest)] if latest else jobs
     return ExportState(
         in_progress=tuple(job for job in running if job not in stuck),
         stuck=tuple(stuck),
         latest=latest,
-        failed_since=tuple(job for job in newer if job.status is ExportStatus.FAILED),
+        failed_since=tuple(job for job in newer if job.status is ExportStatus.FAILED and not job.is_filtered),
     )
 
 
@@ -73,12 +73,33 @@ def to_deliver(
     :raises AepExportError: if there is none or it is too old.
     """
     needed = api_version == "v1" or max_age_hours is not None
-    jobs = yield from endpoints.profile_export_jobs(now - LOOK_BACK, newest_succeeded=needed)
-    state = state_of(jobs, now)
+    state = yield from newest(now, max_age_hours, needed=needed, waits=True)
     if state.in_progress:
         return describe(state.in_progress[0], now), None
-    latest = require_fresh(state, now, max_age_hours) if needed else None
-    return "", (export_id or latest.id) if latest is not None and api_version == "v1" else None
+    return "", (export_id or state.latest.id) if state.latest is not None and api_version == "v1" else None
+
+
+def newest(
+    now: dt.datetime, max_age_hours: float | None, *, needed: bool = True, waits: bool = False
+) -> Call[ExportState]:
+    """Read the exports and check the one that would be delivered, ``latest``.
+
+    :param needed: whether there must be one at all.
+    :param waits: whether none is needed while an export is in progress.
+    :raises AepExportError: if there is none or it is too old; AEP is asked twice before, as its lists lag.
+    """
+    has_looked = False
+    while True:
+        state = state_of((yield from endpoints.profile_export_jobs(now - LOOK_BACK, newest_succeeded=needed)), now)
+        if not needed or (waits and state.in_progress):
+            return state
+        try:
+            require_fresh(state, now, max_age_hours)
+            return state
+        except AepExportError:
+            if has_looked:
+                raise
+        has_looked = True
 
 
 def require_fresh(state: ExportState, now: dt.datetime, max_age_hours: float | None) -> ExportJob:
@@ -89,7 +110,7 @@ def require_fresh(state: ExportState, now: dt.datetime, max_age_hours: float | N
     """
     latest = state.latest
     if latest is None:
-        raise AepExportError(
+        raise AepNoExportError(
             "AEP lists no successful profile segment export, so there is nothing to deliver. Check under "
             "Monitoring whether the daily export ran, then start a new run."
         )

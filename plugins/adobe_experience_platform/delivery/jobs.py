@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from adobe_experience_platform.aep import Pair, by_flow, count, named
 from adobe_experience_platform.errors import AepInputError
 
+from .given import given_info
 from .input import parse_activation_info, shorten
 
 MAX_PAIRS_PER_JOB = 80
@@ -48,10 +49,10 @@ class Job:
         form = AepInputError(["a job must have the form {'activation_info': {…}, 'aliases': {…}, 'job': 1, 'of': 1}"])
         if not isinstance(data, Mapping):
             raise form
-        pairs = parse_activation_info(data.get("activation_info"), names=names)
+        pairs = parse_activation_info(given_info(data.get("activation_info")), names=names)
         aliases = data.get("aliases") or {}
         number, of = data.get("job", 1), data.get("of", 1)
-        if not isinstance(aliases, dict) or not isinstance(number, int) or not isinstance(of, int):
+        if not isinstance(aliases, Mapping) or not isinstance(number, int) or not isinstance(of, int):
             raise form
         if not all(isinstance(text, str) for item in aliases.items() for text in item):
             raise form

@@ -46,6 +46,9 @@ def resolve(asked: Sequence[Pair], run: Run, known: Mapping[Pair, Pair] | None =
         if (flow := look.flow(flow_text)) is None:
             continue
         findings.flows[flow.id] = flow
+        if flow.takes_none:
+            findings.faults.append(takes_none(flow))
+            continue
         for text in audiences:
             if (audience_id := look.audience(flow, text)) is None:
                 continue
@@ -58,6 +61,12 @@ def resolve(asked: Sequence[Pair], run: Run, known: Mapping[Pair, Pair] | None =
             findings.pairs.append(pair)
             findings.given[pair] = source
     return findings
+
+
+def takes_none(flow: DestinationFlow) -> Finding:
+    """Say why a flow takes no audiences."""
+    label = label_of("flow", flow.id, flow.name)
+    return Finding(label, flow.takes_none, "choose one from the aep_catalog DAG")
 
 
 class _LookUp:

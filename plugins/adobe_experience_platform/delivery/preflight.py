@@ -43,6 +43,8 @@ def inspect(
 def check(flow: DestinationFlow, audience: MappedAudience, now: dt.datetime) -> Findings:
     """Check one audience of a flow that is known."""
     findings = Findings()
+    if flow.takes_none:
+        findings.faults.append(names.takes_none(flow))
     _check_flow(flow, findings)
     _check_audience(flow, audience, now, findings)
     return findings
@@ -54,9 +56,7 @@ def _check_flow(flow: DestinationFlow, findings: Findings) -> None:
         findings.warnings.append(f"{label} does not say whether it is enabled")
     elif flow.state.lower() != "enabled":
         findings.faults.append(Finding(label, f"is {flow.state}, not enabled", "enable it under Destinations > Browse"))
-    if flow.is_destination is False:
-        findings.faults.append(Finding(label, "is not a destination flow", "choose one from the aep_catalog DAG"))
-    elif flow.is_destination is None:
+    if flow.is_destination is None and not flow.takes_none:
         findings.warnings.append(f"{label} does not say whether it goes to a destination")
     if flow.audiences and not any(audience.is_file_export for audience in flow.audiences):
         findings.warnings.append(f"{label} does not look like a file export; on-demand delivery needs one")
@@ -80,5 +80,10 @@ def _check_schedule(audience: MappedAudience, label: str, now: dt.datetime, find
         findings.faults.append(Finding(label, f"is scheduled from {audience.start_date} on", _EXTEND))
     elif audience.end_date and today > audience.end_date:
         findings.faults.append(Finding(label, f"has a schedule that ended on {audience.end_date}", _EXTEND))
+    elif today == audience.end_date:
+        findings.warnings.append(
+            f"{label} has a schedule that ends today; Adobe's documents leave open whether AEP still delivers on the "
+            f"last day, so it may refuse: to be sure, {_EXTEND}"
+        )
     elif not audience.start_date:
         findings.warnings.append(f"{label} has no schedule")

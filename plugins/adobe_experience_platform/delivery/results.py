@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from adobe_experience_platform.aep import Activation, FlowRun, Pair, RunStatus, named
 from adobe_experience_platform.errors import AepError
@@ -16,7 +16,10 @@ UNKNOWN = "unknown"
 
 
 class Result(TypedDict):
-    """One pair's outcome; times are ISO 8601 in UTC, counts None where AEP does not say."""
+    """One pair's outcome; times are ISO 8601 in UTC, counts None where AEP does not say.
+
+    ``records_failed_in_run`` says what failed of the whole run, where AEP does not say of which audience.
+    """
 
     flow_id: str
     audience_id: str
@@ -25,6 +28,7 @@ class Result(TypedDict):
     records_exported: int | None
     records_skipped: int | None
     records_failed: int | None
+    records_failed_in_run: NotRequired[int]
     started_at: str | None
     completed_at: str | None
     error_code: str
@@ -51,6 +55,8 @@ def result_of(
     if run.status is RunStatus.IN_PROGRESS:
         counts = counts._replace(failed=None)
     result["records_exported"], result["records_skipped"], result["records_failed"] = counts
+    if run.status.is_terminal and counts.failed is None and run.total.failed:
+        result["records_failed_in_run"] = run.total.failed
     result["started_at"] = _iso(run.started_at or run.created_at)
     result["completed_at"] = _iso(run.completed_at) if run.status.is_terminal else None
     return result
@@ -70,10 +76,13 @@ def results_of(
     deliveries: Sequence[Activation], runs: Mapping[str, FlowRun | AepError], aliases: Mapping[str, str]
 ) -> list[Result]:
     """Describe all pairs of a wait."""
-    shared: dict[str, int] = {}
-    for delivery in deliveries:
-        shared[delivery.run_id] = shared.get(delivery.run_id, 0) + 1
-    return [result_of(item, runs.get(item.run_id), aliases, alone=shared[item.run_id] == 1) for item in deliveries]
+    shared: dict[str, set[str]] = {}
+    for item in deliveries:
+        run = runs.get(item.run_id)
+        # A run that was found in AEP may hold audiences that we did not ask for.
+        others = set(run.audiences) - set(names_of(item.pair, aliases)) if isinstance(run, FlowRun) else set()
+        shared.setdefault(item.run_id, set()).update((item.audience_id, *others))
+    return [result_of(item, runs.get(item.run_id), aliases, alone=len(shared[item.run_id]) == 1) for item in deliveries]
 
 
 def is_terminal(result: Result) -> bool:
@@ -88,14 +97,28 @@ def is_delivered(result: Result, *, accept_partial: bool) -> bool:
     return result["status"] == RunStatus.SUCCESS
 
 
+def lost_in(result: Result) -> int:
+    """Return how many records failed of a delivery that AEP calls a success."""
+    failed = result["records_failed"] or result.get("records_failed_in_run") or 0
+    return failed if result["status"] == RunStatus.SUCCESS else 0
+
+
 def deliveries(number: int) -> str:
     """Return ``1 delivery`` or ``2 deliveries``."""
     return f"{number:,} deliver{'y' if number == 1 else 'ies'}"
 
 
-def all_succeeded(number: int) -> str:
-    """Return the last line of a wait that needs nobody's attention."""
-    return "The delivery succeeded" if number == 1 else f"All {deliveries(number)} succeeded"
+def all_succeeded(results: Sequence[Result]) -> str:
+    """Return the last line of a wait."""
+    number, lossy = len(results), sum(lost_in(item) > 0 for item in results)
+    said = "The delivery succeeded" if number == 1 else f"All {deliveries(number)} succeeded"
+    return f"{said}, but {'it' if number == 1 else f'{lossy:,} of them'} lost records" if lossy else said
+
+
+def losses_of(results: Iterable[Result], names: Mapping[str, str]) -> list[str]:
+    """Return a line about each delivery that AEP calls a success although records of it failed."""
+    lines = [line_of(item, names) for item in results if lost_in(item)]
+    return [f"RECORDS LOST, although AEP calls it a success: {line}" for line in lines]
 
 
 def summarize(results: Iterable[Result]) -> dict[str, int]:
@@ -141,6 +164,8 @@ def line_of(result: Result, names: Mapping[str, str]) -> str:
         parts.append(f"{result['records_exported']:,} records")
     if result["records_failed"]:
         parts.append(f"{result['records_failed']:,} failed")
+    elif lost := lost_in(result):
+        parts.append(f"{lost:,} failed in its run")
     if result["error_code"] or result["error"]:
         parts.append(f"[{result['error_code']}] {result['error']}" if result["error_code"] else result["error"])
     if result["run_id"]:

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, conn_id_fault, one_line, short_repr
 from adobe_experience_platform.errors import AepInputError
 
+from .given import given_truth, is_given
 from .input import check_id
 from .jobs import MAX_PAIRS_PER_JOB
 
@@ -22,8 +23,6 @@ PLACE = "Connection"
 POLICIES = "Conflicts and stale exports"
 LIMITS = "Limits and waiting"
 """Sections of the trigger form."""
-NOT_GIVEN = ("", "None")
-"""What a template without a value renders to."""
 
 
 def _connection_id(value: str) -> str:
@@ -44,13 +43,11 @@ def _no_bool(value: object) -> object:
     return value
 
 
-def _true_or_false(value: object) -> object:
-    words = {"true": True, "false": False}
-    if isinstance(value, str) and value.lower() in words:
-        return words[value.lower()]
-    if not isinstance(value, bool):
-        raise ValueError
-    return value
+def _true_or_false(value: object) -> bool:
+    try:
+        return given_truth(value, "", default=False)
+    except AepInputError:
+        raise ValueError from None
 
 
 YesNo = Annotated[bool, BeforeValidator(_true_or_false)]
@@ -192,12 +189,14 @@ def form_field(name: str) -> dict[str, Any]:
 
 def _from_text(name: str, value: Any) -> Any:
     """Read text as a value where the setting is none; ids and names stay as they are."""
-    if name not in SETTINGS or not isinstance(value, str):
+    if name not in SETTINGS:
         return value
-    kinds = _schemas()[name]["type"]
-    if value.strip() in NOT_GIVEN and ("string" not in kinds or "null" in kinds):
+    schema = _schemas()[name]
+    kinds = schema["type"]
+    is_text = "string" in kinds and "enum" not in schema
+    if not is_given(value) or (value == "null" and not is_text):
         return None if "null" in kinds else DeliverySettings.model_fields[name].default
-    return value.strip() if "string" not in kinds else value
+    return value.strip() if isinstance(value, str) and not is_text else value
 
 
 def _fault(name: str, value: Any, found: Any) -> str:

@@ -9,7 +9,7 @@ from typing import TypedDict
 
 from adobe_experience_platform.aep import RunStatus, count
 
-from .results import NOT_SENT, UNKNOWN, Result, deliveries
+from .results import NOT_SENT, UNKNOWN, Result, deliveries, lost_in
 
 TASKS_SHOWN = 20
 
@@ -18,6 +18,7 @@ class VerdictState(enum.StrEnum):
     """What a run came to."""
 
     DELIVERED = "delivered"
+    LOSSY = "lossy"
     EMPTY = "empty"
     PARTLY = "partly"
     NOTHING = "nothing"
@@ -30,7 +31,7 @@ class VerdictState(enum.StrEnum):
     @property
     def is_red(self) -> bool:
         """Whether the run has failed."""
-        return self not in (VerdictState.DELIVERED, VerdictState.EMPTY, VerdictState.PARTLY, VerdictState.NOTHING)
+        return self not in _GREEN
 
     @property
     def label(self) -> str:
@@ -38,8 +39,10 @@ class VerdictState(enum.StrEnum):
         return _LABELS.get(self, "FAILED")
 
 
+_GREEN = frozenset(("delivered", "lossy", "empty", "partly", "nothing"))
 _LABELS = {
     VerdictState.DELIVERED: "Delivered",
+    VerdictState.LOSSY: "RECORDS LOST",
     VerdictState.EMPTY: "EMPTY delivery",
     VerdictState.PARTLY: "Delivered partly",
     VerdictState.NOTHING: "Finished",
@@ -64,7 +67,8 @@ class Outcomes:
     :ivar good: delivered.
     :ivar partly: delivered, but AEP rejected some records.
     :ivar bad: not delivered, or not known to be.
-    :ivar empty: delivered with 0 records; these are in ``good`` or ``partly`` too.
+    :ivar lossy: in ``good``, but records failed.
+    :ivar empty: delivered with 0 records, and none failed; these are in ``good`` or ``partly`` too.
     """
 
     def __init__(self, results: Sequence[Result]) -> None:
@@ -72,7 +76,16 @@ class Outcomes:
         self.partly = [item for item in results if item["status"] == RunStatus.PARTIAL_SUCCESS]
         delivered = (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS)
         self.bad = [item for item in results if item["status"] not in delivered]
-        self.empty = [item for item in (*self.good, *self.partly) if item["records_exported"] == 0]
+        self.lossy = [item for item in self.good if lost_in(item)]
+        nothing = [item for item in (*self.good, *self.partly) if item["records_exported"] == 0]
+        self.empty = [item for item in nothing if not item["records_failed"] and not lost_in(item)]
+
+    @property
+    def records_lost(self) -> int:
+        """How many records failed in runs that AEP calls a success."""
+        # What AEP does not count by audience is the run's, and counted once.
+        lost = {(item["run_id"], item["records_failed"] and item["audience_id"]): lost_in(item) for item in self.lossy}
+        return sum(lost.values())
 
     @property
     def is_unsent(self) -> bool:
@@ -114,7 +127,11 @@ def judge(results: Sequence[Result], red: RedRun | None = None) -> Verdict:
         state=state.value,
         label=state.label,
         headline=_headline(state, found, results, red),
-        advice=[*_advice(state, found, red), *([EMPTY_ADVICE] if found.empty else [])],
+        advice=[
+            *_advice(state, found, red),
+            *([LOST_ADVICE] if found.lossy else []),
+            *([EMPTY_ADVICE] if found.empty else []),
+        ],
         failed_tasks=list(red.failed_tasks) if red else [],
     )
 
@@ -162,11 +179,17 @@ _ADVICE: Sequence[tuple[set[str], str]] = (
         "What is in progress goes on in AEP: clear the failed tasks to keep watching it.",
     ),
 )
+LOST_ADVICE = (
+    "Look in AEP, in the destination's dataflow runs, why records failed although the run is called a success: the "
+    "file lacks them. A new run delivers the whole audience again."
+)
 EMPTY_ADVICE = "Check the size of the empty audiences in AEP: nobody was in them when the delivered snapshot was taken."
 
 
 def _state_of(found: Outcomes, red: RedRun | None) -> VerdictState:
     if red is None:
+        if found.lossy:
+            return VerdictState.LOSSY
         if found.empty:
             return VerdictState.EMPTY
         if found.partly:
@@ -189,6 +212,9 @@ def _headline(state: VerdictState, found: Outcomes, results: Sequence[Result], r
     partly = f"{len(found.partly):,} of {number} only partly"
     if state is VerdictState.DELIVERED:
         return f"{number} to {count(len({item['flow_id'] for item in results}), 'destination')}, {records}"
+    if state is VerdictState.LOSSY:
+        lost = f"{count(found.records_lost, 'record')} failed, {records} delivered"
+        return f"{len(found.lossy):,} of {number} lost records although AEP calls it a success: {lost}"
     if state is VerdictState.EMPTY:
         return f"{len(found.empty):,} of {number} with 0 records"
     if state is VerdictState.PARTLY:

@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from adobe_experience_platform.aep import RunStatus, count, destination_url, for_mail
-from adobe_experience_platform.delivery import Outcomes, RedRun, Result, Verdict, VerdictState, deliveries, judge
+from adobe_experience_platform.delivery import (
+    Outcomes,
+    RedRun,
+    Result,
+    Verdict,
+    VerdictState,
+    deliveries,
+    judge,
+    lost_in,
+)
 
 LINES_SHOWN = 50
 LINKS_SHOWN = 20
@@ -85,7 +94,8 @@ def of_delivery(run: Delivered) -> Notice:
         page.part("Why", (f"{for_mail(task)}: {for_mail(text)}" for task, text in run.reasons))
     page.part("Not delivered", (_line(item, run.names) for item in found.bad))
     page.part("Delivered only partly", (_line(item, run.names) for item in found.partly))
-    page.part("Delivered", (_line(item, run.names) for item in found.good))
+    page.part("RECORDS LOST, although AEP calls it a success", (_line(item, run.names) for item in found.lossy))
+    page.part("Delivered", (_line(item, run.names) for item in found.good if item not in found.lossy))
     page.part("What to do", map(for_mail, verdict["advice"] if verdict else []))
     return page.notice(_events(run, found, verdict))
 
@@ -98,7 +108,7 @@ def _subject(run: Delivered, verdict: Verdict | None) -> str:
 
 def _events(run: Delivered, found: Outcomes, verdict: Verdict | None) -> set[On]:
     about = {On.FAILURE if run.failed else On.SUCCESS}
-    if found.partly or (found.bad and found.good):
+    if found.partly or found.lossy or (found.bad and found.good):
         about.add(On.PARTIAL)
     if found.empty:
         about.add(On.EMPTY)
@@ -203,9 +213,10 @@ def _line(item: Result, names: Mapping[str, str]) -> str:
     if item["status"] not in (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS):
         said.append(item["status"].replace("_", " "))
     if item["records_exported"] is not None and item["status"] != RunStatus.IN_PROGRESS:
-        said.append("EMPTY, 0 records" if item["records_exported"] == 0 else count(item["records_exported"], "record"))
-    if item["records_failed"]:
-        said.append(f"{count(item['records_failed'], 'record')} failed")
+        is_empty = item["records_exported"] == 0 and not item["records_failed"]
+        said.append("EMPTY, 0 records" if is_empty else count(item["records_exported"], "record"))
+    if failed := item["records_failed"] or lost_in(item):
+        said.append(f"{count(failed, 'record')} failed{'' if item['records_failed'] else ' in its run'}")
     if item["error_code"] or item["error"]:
         said.append(for_mail(" ".join(filter(None, (item["error_code"], item["error"])))))
     if item["adopted"]:

@@ -80,7 +80,9 @@ def _prepared(spec: Mapping[str, Any], notice: Notice, context: Mapping[str, Any
     # Each has a context of its own: notifiers put their arguments into it.
     own: Any = {**context, "notice": notice}
     own |= {name: getattr(notifier, name) for name in notifier.template_fields}
-    notifier.render_template_fields(own)
+    # Without the DAG, whose native rendering would make numbers of the text "007".
+    rendered: Any = {key: value for key, value in own.items() if key != "dag"}
+    notifier.render_template_fields(rendered)
     return notifier, own
 
 

@@ -2,7 +2,7 @@
 
 from .activate import AdHocActivationOperator
 from .approve import ApproveDeliveryOperator
-from .base import AepTask, Resolvable, TaskStore, WaitTimeoutError, deadline_of, keep_reason, now, read_event
+from .base import AepTask, Deadline, Resolvable, TaskStore, WaitTimeoutError, keep_reason, now, read_event
 from .catalog import CatalogOperator
 from .latest_export import LatestSegmentExportOperator
 from .links import DestinationLink
@@ -20,6 +20,7 @@ __all__ = [
     "AepTask",
     "ApproveDeliveryOperator",
     "CatalogOperator",
+    "Deadline",
     "DeliveryOperator",
     "DeliveryReportOperator",
     "DestinationLink",
@@ -29,7 +30,6 @@ __all__ = [
     "TaskStore",
     "WaitTimeoutError",
     "WatchingTask",
-    "deadline_of",
     "deliveries_of",
     "keep_reason",
     "markdown",

@@ -40,10 +40,11 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
     :param poll_interval: longest pause between two polls, seconds; default 30. (templated)
     :param settings: what ``plan_jobs`` has checked (its XCom ``settings``), instead of the single settings;
         optional. (templated)
-    :param wait_for_completion: watch the flow runs to their end too; default False.
+    :param wait_for_completion: watch the flow runs to their end too; default False. (templated)
     :param on_partial_success: with ``wait_for_completion``: ``fail`` (default) or ``accept``. (templated)
     :param activation_timeout_minutes: with ``wait_for_completion``: how long, minutes; default 180. (templated)
     :param resend_failed: after a person clears the task, send again what failed in AEP; default True.
+        (templated)
     :param names: id → name, to show names beside ids; optional. (templated)
     :param campaign_day: the XCom ``campaign_day`` of ``plan_jobs``; optional. (templated)
     :param gate_task_ids: tasks that must have succeeded before anything is sent; default none.
@@ -70,6 +71,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
     )
     template_fields: Sequence[str] = (
         *("activation_info", "job", "export_job_id", "names", "settings", "campaign_day"),
+        *("wait_for_completion", "resend_failed"),
         *own_settings,
     )
     operator_extra_links = (DestinationLink(),)
@@ -123,7 +125,8 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
     @property
     def job_title(self) -> str:
         """Label of a mapped task in the grid."""
-        return Job.from_json(self.job, names=True).title if isinstance(self.job, Mapping) else self.task_id
+        job = self.given("job")
+        return self.task_id if job is None else Job.from_json(job, names=True).title
 
     def execute(self, context: Context) -> Any:
         """Submit what has no run yet; never what has one."""
@@ -135,7 +138,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         self.log.info("Delivering %s, API %s", job.title, self.options.api_version)
         if known:
             self.log.info("%s already submitted by this run: not sent again", count(known, "audience"))
-        self.hook.call(submission.begin(resend_failed=self.resend_failed))
+        self.hook.call(submission.begin(resend_failed=self.given("resend_failed")))
         return self._go_on(context, submission)
 
     def execute_complete(self, context: Context, event: object = None) -> Any:
@@ -150,7 +153,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
     def _go_on(self, context: Context, submission: Submission, event: object = None) -> Any:
         self._submit(context, [submission], event)
         deliveries = submission.activations
-        if self.wait_for_completion:
+        if self.given("wait_for_completion"):
             TaskStore(context).set(PHASE, WATCHING)
             look_first = context["ti"].try_number > 1
             results = self._watch(context, deliveries, submission.job.aliases, look_first=look_first)
@@ -165,13 +168,13 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
             if key == KEY:
                 _push(context, submission)
 
-        is_own_list = self.settings is None and context["ti"].map_index != -1
+        is_own_list = self.given("settings") is None and context["ti"].map_index != -1
 
         def gate() -> None:
             # First the note: whoever marks this task from now on is not told that nothing was sent.
             _push(context, submission, is_sending=True)
             try:
-                require_gates(context, self.gate_task_ids, self.campaign_day)
+                require_gates(context, self.gate_task_ids, self.given("campaign_day"))
             except AepError:
                 _push(context, submission)
                 raise
@@ -185,17 +188,18 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
             api_version=self.options.api_version,
             on_conflict=OnConflict(self.options.on_conflict),
             max_export_age_hours=self.options.max_export_age_hours,
-            export_id=str(self.export_job_id) if self.export_job_id else None,
+            export_id=self.given("export_job_id"),
             clears=clears_of(context),
-            names=self.names or {},
+            names=self.known_names,
             log=self.log,
             conflicted=self._count_conflicts,
         )
         return submission
 
     def _job(self, context: Context) -> Job:
-        given = self.job if isinstance(self.job, Mapping) else {"activation_info": self.activation_info}
-        is_planned = "aliases" in given
+        job = self.given("job")
+        given = {"activation_info": self.given("activation_info")} if job is None else job
+        is_planned = isinstance(given, Mapping) and "aliases" in given
         job = Job.from_json(given, names=not is_planned)
         if len(job.pairs) > MAX_PAIRS_PER_JOB:
             too_many = f"{len(job.pairs)} pairs are more than the {MAX_PAIRS_PER_JOB} that AEP takes in one job"

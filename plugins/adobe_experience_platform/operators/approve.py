@@ -17,6 +17,7 @@ from adobe_experience_platform.errors import AepError
 from .base import clears_of, now
 from .retry import AEP_RETRY_POLICY
 from .tables import markdown, table
+from .templates import TypedTemplates
 
 if TYPE_CHECKING:
     from airflow.providers.standard.triggers.hitl import HITLTriggerEventSuccessPayload
@@ -28,7 +29,7 @@ APPROVE, REJECT = "Approve", "Reject"
 ROWS_SHOWN = 200
 
 
-class ApproveDeliveryOperator(HITLOperator):
+class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
     """Show what will be delivered and wait for a person, without holding a worker or the triggerer.
 
     A rejected delivery, and one that nobody answers in time, is a failed task: the run is red, because it has not
@@ -65,6 +66,10 @@ class ApproveDeliveryOperator(HITLOperator):
             retry_policy=retry_policy,
             **kwargs,
         )
+        # While a task waits for an answer Airflow does not look at this limit.
+        self._cut = self.execution_timeout is not None and self.execution_timeout < terms.within
+        if self._cut:
+            self.response_timeout = self.execution_timeout
         self.jobs = jobs
         self.names = names
         self.title = title
@@ -72,7 +77,7 @@ class ApproveDeliveryOperator(HITLOperator):
 
     def execute(self, context: Context) -> Any:
         """Ask."""
-        jobs = [Job.from_json(item) for item in self.jobs or []]
+        jobs = [Job.from_json(item) for item in self.given("jobs") or []]
         self.body = self._question(jobs)
         if self.title:  # not sooner: both are templates, and a title that looks like one is a title
             self.subject = f"Deliver {one_line(self.title, 250)} now?"
@@ -81,7 +86,9 @@ class ApproveDeliveryOperator(HITLOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Take the answer."""
         if event.get("error_type") == "timeout":
-            self._refuse(context, "nobody", f"nobody approved this delivery within {_span(self.response_timeout)}")
+            limit = " (the task's execution_timeout)" if self._cut else ""
+            why = f"nobody approved this delivery within {_span(self.response_timeout)}{limit}"
+            self._refuse(context, "nobody", why)
         answer: HITLTriggerEventSuccessPayload = super().execute_complete(context, event)
         user: Mapping[str, Any] = answer["responded_by_user"] or {}
         who = one_line(str(user.get("name") or user.get("id") or ""), 100) or "somebody"
@@ -107,7 +114,7 @@ class ApproveDeliveryOperator(HITLOperator):
         """Say in Markdown what will be delivered, with names and what was delivered last."""
         from adobe_experience_platform.hooks import AdobeExperiencePlatformHook  # load time: a quarter of a second
 
-        settings = checked_settings(self.settings or {})
+        settings = checked_settings(self.given("settings") or {})
         hook = AdobeExperiencePlatformHook(settings.aep_conn_id, settings.sandbox_name)
         pairs = [(pair, job.aliases) for job in jobs for pair in job.pairs]
         flows = list(dict.fromkeys(pair.flow_id for pair, _ in pairs))
@@ -152,7 +159,7 @@ class ApproveDeliveryOperator(HITLOperator):
 
     def _names(self, idents: Iterable[str]) -> dict[str, str]:
         """Return id → what people are shown: its name, with the id where that alone tells two apart."""
-        known = self.names if isinstance(self.names, Mapping) else {}
+        known = self.given("names") or {}
         found = {ident: str(known.get(ident) or "") for ident in idents}
         often = Counter(found.values())
         return {

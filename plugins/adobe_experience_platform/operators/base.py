@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
-from airflow.sdk import BaseOperator, conf
+from airflow.sdk import conf
 from airflow.sdk.api.datamodels._generated import TaskInstanceState
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
 from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, AirflowSkipException
@@ -15,7 +15,13 @@ from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from adobe_experience_platform.aep import destination_url, one_line, short_repr
 from adobe_experience_platform.delivery import DeliverySettings, checked_settings, xcom
-from adobe_experience_platform.errors import AepDeadlineError, AepError, AepInputError, AepTransientError
+from adobe_experience_platform.errors import (
+    AepDeadlineError,
+    AepError,
+    AepExecutionTimeoutError,
+    AepInputError,
+    AepTransientError,
+)
 from adobe_experience_platform.triggers import (
     ARGUMENTS_VERSION,
     EVENT_VERSION,
@@ -23,6 +29,8 @@ from adobe_experience_platform.triggers import (
     async_hook,
     run_inline,
 )
+
+from .templates import TypedTemplates
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,6 +44,8 @@ Resolvable = Any
 
 BACKSTOP = dt.timedelta(seconds=90)
 """Airflow's own deferral time-out comes this much after the trigger's precise one."""
+BEGUN = "begun"
+"""Store key: when which try began."""
 CLEAR_ON_SUCCESS = (
     "Airflow's option [state_store] clear_on_success is on: it would erase the record that keeps a cleared task from "
     "delivering twice. Set it to False"
@@ -70,7 +80,30 @@ class TaskStore:
             self._after_set(key, value)
 
 
-class AepTask(BaseOperator):
+class Deadline(NamedTuple):
+    """When a wait ends.
+
+    :param at: the moment.
+    :param limit: Airflow's ``execution_timeout``, if that is what ends it; None if a setting does.
+    """
+
+    at: dt.datetime
+    limit: dt.timedelta | None = None
+
+    def require(self, what: str) -> None:
+        """Fail, so that Airflow may retry, if it is ``execution_timeout`` that has ended the wait.
+
+        :raises AepExecutionTimeoutError: naming what still had to end.
+        """
+        if self.limit is not None:
+            raise AepExecutionTimeoutError(
+                f"Airflow's execution_timeout ({self.limit}) of this try is over, and this was still to end: "
+                f"{what.strip()}. What AEP has accepted goes on there. A retry waits again; if there is none left, "
+                "clear this task, and give it a longer execution_timeout."
+            )
+
+
+class AepTask(TypedTemplates):
     """Base of all tasks that talk to AEP: connection, sandbox, poll interval, deferral.
 
     The arguments are documented where people meet them, on the operators and sensors.
@@ -88,9 +121,19 @@ class AepTask(BaseOperator):
     def options(self) -> DeliverySettings:
         """The settings of the delivery: those that ``plan_jobs`` has checked, or one's own arguments, checked now."""
         if self._options is None:
+            planned = self.given("settings")
             own = {name: getattr(self, name) for name in self.own_settings}
-            self._options = checked_settings(self.settings if isinstance(self.settings, Mapping) else own)
+            self._options = self._limited(checked_settings(own if planned is None else planned))
         return self._options
+
+    def _limited(self, options: DeliverySettings) -> DeliverySettings:
+        """Return the settings within the limits that Airflow has for this task."""
+        return options
+
+    @property
+    def known_names(self) -> Mapping[str, str]:
+        """The task's ``names``: id → name."""
+        return self.given("names") or {}
 
     @property
     def hook(self) -> AdobeExperiencePlatformHook:
@@ -134,7 +177,9 @@ class AepTask(BaseOperator):
         settings = self.hook.settings
         return {"dag_id": self.dag_id, "conn_id": self.options.aep_conn_id, "sandbox": settings.sandbox_name}
 
-    def _wait(self, context: Context, trigger: BaseTrigger, deadline: dt.datetime) -> object:
+    def _wait(
+        self, context: Context, trigger: BaseTrigger, deadline: dt.datetime, backstop: dt.timedelta = BACKSTOP
+    ) -> object:
         """Wait for a trigger's event.
 
         In the triggerer this does not return: every wait goes on in ``execute_complete``. Without one the trigger's
@@ -143,8 +188,32 @@ class AepTask(BaseOperator):
         if not self.deferrable:
             return run_inline(trigger, context["ti"])
         left = max(deadline - now(), dt.timedelta(0))
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=left + BACKSTOP)
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=left + backstop)
         raise AssertionError("defer() does not return")
+
+    def _deadline(self, context: Context, name: str, minutes: float) -> Deadline:
+        """Return when a wait ends: by its setting, or with this try, if ``execution_timeout`` comes first.
+
+        :param name: of the wait; one task may have several.
+        :param minutes: length of the wait.
+        """
+        own, ends = deadline_of(context, name, minutes), self._try_ends(context)
+        return Deadline(own) if ends is None or own < ends else Deadline(ends, self.execution_timeout)
+
+    def _try_ends(self, context: Context) -> dt.datetime | None:
+        """Return when ``execution_timeout`` ends this try, None without one.
+
+        Airflow enforces it in a task's process only: while a task is deferred it forgets it, and every resumption
+        begins anew.
+        """
+        if self.execution_timeout is None or not self.deferrable:
+            return None
+        store, ti = TaskStore(context), context["ti"]
+        begun = store.get(BEGUN)
+        if not isinstance(begun, dict) or begun.get("try") != ti.try_number:
+            begun = {"try": ti.try_number, "at": (getattr(ti, "start_date", None) or now()).isoformat()}
+            store.set(BEGUN, begun)
+        return dt.datetime.fromisoformat(str(begun["at"])) + self.execution_timeout
 
     def _ask(self, reading: Callable[[AdobeExperiencePlatformAsyncHook], Awaitable[T]]) -> T:
         """Ask AEP once as the triggers do."""
@@ -161,11 +230,11 @@ class AepTask(BaseOperator):
         deadline: dt.datetime,
         info: Mapping[str, Sequence[str]],
         aliases: Mapping[str, str],
-        names: Mapping[str, str] | None,
         **kwargs: Any,
     ) -> SegmentExportTrigger:
         place = self._trigger_arguments(deadline)
-        flow_names = {flow_id: names[flow_id] for flow_id in info if flow_id in names} if names else {}
+        names = self.known_names
+        flow_names = {flow_id: names[flow_id] for flow_id in info if flow_id in names}
         return SegmentExportTrigger(activation_info=info, aliases=aliases, names=flow_names, **kwargs, **place)
 
     def _push_link(self, context: Context, flow_id: str) -> None:

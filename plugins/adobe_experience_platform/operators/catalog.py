@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
 
 
+PART_BYTES = 250_000
+"""Size of an XCom: a catalog of Adobe's guardrails (100 destinations, 250 audiences each) is 5 MB."""
+
+
 class CatalogOperator(AepTask):
     """List the sandbox's destination flows with their audiences.
 
@@ -26,7 +30,9 @@ class CatalogOperator(AepTask):
 
     Returns ``{"flows": [{"flow_id", "name", "state", "last_run", "audiences": [{"audience_id", "name",
     "schedule", "ready", "reason"}]}], "activation_info": {flow id: [audience id, …]}, "by_name": {flow: [audience,
-    …]}}``; the last two hold what can be delivered now: by ids, and by names where a name is enough.
+    …]}}``; the last two hold what can be delivered now: by ids, and by names where a name is enough. Of a catalog of
+    more than PART_BYTES all are empty, and there is ``"parts": n``: the XComs ``flows_1`` … ``flows_n`` hold its flows
+    as JSON text of about that size each, which any database stores and Airflow's API reads quickly.
 
     Source: Adobe, Flow Service API, ``GET /flows``.
     """
@@ -60,7 +66,7 @@ class CatalogOperator(AepTask):
                 by_id[flow.id] = ready
                 by_name[flow_names.get(flow.id, flow.id)] = [names.get(ident, ident) for ident in ready]
         self._show(listed, by_name, by_id)
-        return {"flows": listed, "activation_info": by_id, "by_name": by_name}
+        return _stored(context, {"flows": listed, "activation_info": by_id, "by_name": by_name})
 
     def _show(self, flows: Sequence[dict[str, Any]], *to_paste: dict[str, list[str]]) -> None:
         self.log.info("%s in sandbox %s", count(len(flows), "destination flow"), self.hook.settings.sandbox_name)
@@ -99,11 +105,36 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+_STEP = 500
 _NONE = {"name": "(no audience)", "schedule": "", "ready": False, "reason": "", "audience_id": ""}
 
 
 def _first_marked(items: Sequence[dict[str, Any]]) -> list[tuple[bool, dict[str, Any]]]:
     return [(number == 0, item) for number, item in enumerate(items)]
+
+
+def _stored(context: Context, catalog: dict[str, Any]) -> dict[str, Any]:
+    """Return the catalog, or push a large one in parts and return how many there are."""
+    parts = _parts(catalog["flows"])
+    if len(parts) <= 1:
+        return catalog
+    for number, part in enumerate(parts, start=1):
+        context["ti"].xcom_push(key=f"flows_{number}", value=part)
+    return {**{key: type(value)() for key, value in catalog.items()}, "parts": len(parts)}
+
+
+def _parts(flows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return flows as JSON texts of about PART_BYTES; a flow's audiences may be spread over several."""
+    texts: list[str] = []
+    for flow in flows:
+        for start in range(0, max(1, len(flow["audiences"])), _STEP):
+            audiences = flow["audiences"][start : start + _STEP]
+            text = json.dumps({**flow, "audiences": audiences}, separators=(",", ":"))
+            if texts and len(texts[-1]) + len(text) <= PART_BYTES:
+                texts[-1] += f",{text}"
+            else:
+                texts.append(text)
+    return [f"[{text}]" for text in texts]
 
 
 def _describe(flow: DestinationFlow, moment: dt.datetime) -> dict[str, Any]:

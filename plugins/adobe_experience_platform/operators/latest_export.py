@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from adobe_experience_platform.aep import DEFAULT_CONN_ID, endpoints
+from adobe_experience_platform.aep import DEFAULT_CONN_ID
 from adobe_experience_platform.delivery import exports, xcom
 
 from .base import AepTask, now
@@ -53,8 +53,7 @@ class LatestSegmentExportOperator(AepTask):
     def execute(self, context: Context) -> str:
         """Read the list of exports, newest first."""
         moment = now()
-        jobs = self.hook.call(endpoints.profile_export_jobs(moment - exports.LOOK_BACK, newest_succeeded=True))
-        state = exports.state_of(jobs, moment)
+        state = self.hook.call(exports.newest(moment, self.options.max_export_age_hours))
         latest = exports.require_fresh(state, moment, self.options.max_export_age_hours)
         if latest.snapshot_at is None:
             self.log.warning("AEP does not tell when segment export job %s ran, so its age is unknown", latest.id)

@@ -27,7 +27,7 @@ from adobe_experience_platform.delivery import (
 from adobe_experience_platform.errors import AepError, AepInputError, AepSubmissionError
 from adobe_experience_platform.triggers import resume_pause
 
-from .base import AepTask, TaskStore, clears_of, now
+from .base import AepTask, Deadline, TaskStore, clears_of, now
 from .campaign_gate import DayGate
 from .retry import AEP_RETRY_POLICY
 from .tables import folded, table
@@ -95,8 +95,8 @@ class PlanJobsOperator(AepTask):
         if gate and gate.decide().act in (DayAction.SKIP, DayAction.TOO_LATE):
             gate.skip()
             self._skip_the_rest(context)
-        self._options, setting_faults = read_settings(self.settings or {})
-        asked, faults = read_activation_info(self.activation_info, names=True)
+        self._options, setting_faults = read_settings(self.given("settings") or {})
+        asked, faults = read_activation_info(self.given("activation_info"), names=True)
         faults = [*self._conf_faults(context), *faults, *setting_faults]
         findings = self._look_up(asked, known, faults)
         pairs = findings.pairs
@@ -146,6 +146,11 @@ class PlanJobsOperator(AepTask):
         return self.execute(context)
 
     def _wait_until(self, context: Context, until: dt.datetime, reason: str) -> None:
+        ends = self._try_ends(context)
+        if ends is not None and ends < until:
+            if now() >= ends:
+                Deadline(ends, self.execution_timeout).require(f"the wait until {until:%Y-%m-%d %H:%M} UTC, {reason}")
+            until = ends
         self.log.info("The plan is valid. Waiting until %s UTC: %s.", f"{until:%Y-%m-%d %H:%M}", reason)
         # Not shorter: Airflow would treat the resumed task as killed.
         moment = max(until, now() + dt.timedelta(seconds=resume_pause() if self.deferrable else 0))

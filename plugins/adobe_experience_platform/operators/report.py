@@ -20,6 +20,7 @@ from adobe_experience_platform.delivery import (
     Result,
     is_delivered,
     judge,
+    losses_of,
     message_of,
     submitted_only,
     summarize,
@@ -105,8 +106,9 @@ class DeliveryReportOperator(BaseOperator):
         self._measure(context, results, summary, failed=failed)
         if failed:
             raise AirflowFailException(message_of(verdict))
+        say = self.log.warning if verdict["advice"] else self.log.info
         for line in (title_of(verdict), *verdict["advice"]):
-            self.log.info("%s", line)
+            say("%s", line)
         # Airflow reads the outlets once the task has succeeded.
         self.outlets = fill_events(context, self.outlets, results)
 
@@ -191,6 +193,8 @@ class DeliveryReportOperator(BaseOperator):
             self.log.info("%s", line)
         if len(results) > ROWS_SHOWN:
             self.log.info("… and %d more, see the XCom return_value", len(results) - ROWS_SHOWN)
+        for line in losses_of(results, names):
+            self.log.warning("%s", line)
         for result in Outcomes(results).empty:
             audience, flow = (names.get(ident, ident) for ident in (result["audience_id"], result["flow_id"]))
             self.log.warning("EMPTY DELIVERY: %s → %s delivered 0 records", audience, flow)

@@ -13,7 +13,7 @@ from adobe_experience_platform.delivery import Done, Settle, Submission, WaitFor
 from adobe_experience_platform.hooks import metrics
 from adobe_experience_platform.triggers import LostSubmissionTrigger, submissions_asset
 
-from .base import AepTask, TaskStore, WaitTimeoutError, deadline_of, now, read_event
+from .base import BACKSTOP, AepTask, Deadline, TaskStore, WaitTimeoutError, now, read_event
 from .retry import LONGEST_DELAY
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ SUBMITTING: dict[str, object] = {"watching": False}
 class SubmittingTask(AepTask):
     """A task that submits jobs exactly once, see :mod:`.submission`."""
 
-    names: Any
     _is_killed = False
 
     def __init__(self, **kwargs: Any) -> None:
@@ -59,13 +58,14 @@ class SubmittingTask(AepTask):
             settled = _settled(submission, event)
             while not isinstance(step := self.hook.call(submission.step(settled=settled)), Done):
                 settled = ""
-                deadline = deadline_of(context, "submit", self.options.export_timeout_minutes)
-                if now() >= deadline:
+                deadline = self._deadline(context, "submit", self.options.export_timeout_minutes)
+                if now() >= deadline.at:
                     unnamed = "" if isinstance(step, WaitFor) else ", ".join(step.unnamed)
                     what = step.reason if isinstance(step, WaitFor) else f"what became of the last activation {unnamed}"
+                    deadline.require(what)
                     raise WaitTimeoutError(
-                        f"Waited until {deadline:%Y-%m-%d %H:%M} UTC for {what.strip()}. What was not sent is named in "
-                        "the report; clear this task to go on."
+                        f"Waited until {deadline.at:%Y-%m-%d %H:%M} UTC for {what.strip()}. What was not sent is named "
+                        "in the report; clear this task to go on."
                     )
                 if isinstance(step, Settle):
                     settled = _settled(submission, self._settle(context, submission, step, deadline))
@@ -75,37 +75,36 @@ class SubmittingTask(AepTask):
     def _count_conflicts(self, number: int) -> None:
         metrics.count(metrics.CONFLICTED, self._tags(), number)
 
-    def _settle(self, context: Context, submission: Submission, step: Settle, deadline: dt.datetime) -> object:
+    def _settle(self, context: Context, submission: Submission, step: Settle, deadline: Deadline) -> object:
         seconds = max(settle_seconds(self.hook.settings.timeout), min(step.at_least, LONGEST_DELAY))
         self.log.info(
             "It is not wholly known what the last activation started. AEP is watched for its runs for up to %d s "
             "before anything else is done.",
             seconds,
         )
-        ends_at = max(deadline, now() + dt.timedelta(seconds=seconds))
+        ends_at = max(deadline.at, now() + dt.timedelta(seconds=seconds))
         trigger = LostSubmissionTrigger(
             record=submission.record.to_json(),
             settle_seconds=seconds,
             aliases=submission.job.aliases,
             **self._trigger_arguments(ends_at),
         )
-        return self._pause(context, trigger, ends_at)
+        # The trigger never ends sooner than AEP has settled; where Airflow gives the try less, Airflow ends the wait.
+        return self._pause(context, trigger, Deadline(ends_at) if deadline.limit is None else deadline)
 
-    def _wait_for(self, context: Context, submission: Submission, step: WaitFor, deadline: dt.datetime) -> None:
+    def _wait_for(self, context: Context, submission: Submission, step: WaitFor, deadline: Deadline) -> None:
         self.log.info("Before anything is sent, this must end: %s", step.reason)
         pairs = list(submission.missing) if submission.on_conflict == "wait" else []
         # AEP has just refused: even if its lists show nothing, asking again at once would be refused again.
         least = 0.0 if step.conflict is None else min(self.options.poll_interval, CONFLICT_PAUSE)
         if step.conflict is not None and not check_id(step.conflict.flow_id, "") and step.conflict not in pairs:
             pairs.append(step.conflict)
-        trigger = self._export_trigger(
-            deadline, by_flow(pairs), submission.job.aliases, self.names, least_seconds=least
-        )
+        trigger = self._export_trigger(deadline.at, by_flow(pairs), submission.job.aliases, least_seconds=least)
         self._pause(context, trigger, deadline)
 
-    def _pause(self, context: Context, trigger: BaseTrigger, ends_at: dt.datetime) -> object:
+    def _pause(self, context: Context, trigger: BaseTrigger, deadline: Deadline) -> object:
         TaskStore(context).set(PHASE, SUBMITTING)
-        event = self._wait(context, trigger, ends_at)
+        event = self._wait(context, trigger, deadline.at, dt.timedelta(0) if deadline.limit else BACKSTOP)
         read_event(event)
         return event
 

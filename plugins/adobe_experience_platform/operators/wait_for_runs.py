@@ -139,9 +139,10 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         return self._verdict(context, [*results, *without])
 
     def _jobs(self) -> list[Job]:
-        if not isinstance(self.jobs, Sequence):
+        jobs = self.given("jobs")
+        if not isinstance(jobs, list):
             raise AepInputError(["jobs is missing: pass what plan_jobs returned"])
-        return [Job.from_json(item) for item in self.jobs]
+        return [Job.from_json(item) for item in jobs]
 
     @staticmethod
     def _aliases(jobs: Sequence[Job]) -> dict[str, str]:
@@ -218,8 +219,8 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
             grows=True,
             clears=clears_of(context),
             stopped=lambda: self._is_killed,
-            names=self.names or {},
+            names=self.known_names,
             log=self.log,
-            gate=partial(require_gates, context, self.gate_task_ids, self.campaign_day),
+            gate=partial(require_gates, context, self.gate_task_ids, self.given("campaign_day")),
             conflicted=self._count_conflicts,
         )

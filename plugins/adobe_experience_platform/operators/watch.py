@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from adobe_experience_platform.aep import Activation, Pair, count
+from adobe_experience_platform.aep import Activation, Pair, RunStatus, count
 from adobe_experience_platform.delivery import (
     Result,
     advice_for,
@@ -14,6 +14,7 @@ from adobe_experience_platform.delivery import (
     is_delivered,
     is_terminal,
     line_of,
+    losses_of,
     results_of,
     summarize,
     xcom,
@@ -28,7 +29,7 @@ from adobe_experience_platform.errors import (
 from adobe_experience_platform.hooks import metrics
 from adobe_experience_platform.triggers import FlowRunTrigger, polling
 
-from .base import AepTask, deadline_of, read_event
+from .base import AepTask, Deadline, read_event
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -39,7 +40,8 @@ LINES_SHOWN = 50
 class WatchingTask(AepTask):
     """A task that watches flow runs to their end."""
 
-    names: Mapping[str, str] | None
+    def _watch_ends(self, context: Context) -> Deadline:
+        return self._deadline(context, "watch", self.options.activation_timeout_minutes)
 
     def _watch(
         self,
@@ -55,7 +57,7 @@ class WatchingTask(AepTask):
         :param look_first: ask AEP before waiting: after a retry or a clear all may be over.
         :param ends_task: whether the task is over when these runs delivered.
         """
-        deadline = deadline_of(context, "watch", self.options.activation_timeout_minutes)
+        deadline = self._watch_ends(context).at
         if not deliveries:
             return []
         if look_first:
@@ -70,7 +72,7 @@ class WatchingTask(AepTask):
         trigger = FlowRunTrigger(
             orders=[list(item) for item in deliveries],
             aliases=aliases,
-            names={ident: name for ident, name in (self.names or {}).items() if ident in idents},
+            names={ident: name for ident, name in self.known_names.items() if ident in idents},
             ends_task=ends_task and self.deferrable,
             accept_partial=self.options.on_partial_success == "accept",
             **self._trigger_arguments(deadline),
@@ -118,16 +120,18 @@ class WatchingTask(AepTask):
         context["ti"].xcom_push(key=xcom.PROGRESS, value=xcom.progress_note(results))
         accept = self.options.on_partial_success == "accept"
         bad = [item for item in results if not is_delivered(item, accept_partial=accept)]
+        for line in losses_of(results, self.known_names):
+            self.log.warning("%s", line)
         if bad:
-            lines = [line_of(item, self.names or {}) for item in bad[:LINES_SHOWN]]
+            lines = [line_of(item, self.known_names) for item in bad[:LINES_SHOWN]]
             lines += [f"and {len(bad) - LINES_SHOWN:,} more"] if len(bad) > LINES_SHOWN else []
+            listed = "\n".join(f"  - {line}" for line in lines)
+            if any(item["status"] == RunStatus.IN_PROGRESS for item in bad):
+                self._watch_ends(context).require(f"{len(bad)} of {len(results)} deliveries:\n{listed}\n")
             raise AepDeliveryError(
-                f"{len(bad)} of {len(results)} deliveries did not succeed:\n"
-                + "\n".join(f"  - {line}" for line in lines)
-                + "\n"
-                + " ".join(advice_for(bad))
+                f"{len(bad)} of {len(results)} deliveries did not succeed:\n{listed}\n" + " ".join(advice_for(bad))
             )
-        self.log.info("%s", all_succeeded(len(results)))
+        self.log.info("%s", all_succeeded(results))
         return {"summary": summary, "results": list(results)}
 
 

@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk import PokeReturnValue
 
-from adobe_experience_platform.aep import DEFAULT_CONN_ID
+from adobe_experience_platform.aep import DEFAULT_CONN_ID, Activation
 from adobe_experience_platform.delivery import is_terminal
 from adobe_experience_platform.errors import AepInputError, AepTransientError
 from adobe_experience_platform.operators import (
     AEP_RETRY_POLICY,
     DestinationLink,
     WatchingTask,
-    deadline_of,
     deliveries_of,
     now,
     poke_settings,
 )
 
+from .base import AepSensor
+
 if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
 
 
-class FlowRunSensor(WatchingTask, BaseSensorOperator):
+class FlowRunSensor(WatchingTask, AepSensor):
     """Watch flow runs to their end and fail unless every one delivered.
 
     :param orders: what :class:`~.operators.AdHocActivationOperator` returns (also the nested list of a
@@ -40,8 +41,8 @@ class FlowRunSensor(WatchingTask, BaseSensorOperator):
     :param deferrable: wait in the triggerer (default); if False, as Airflow's ``mode`` says (``poke`` holds a worker
         slot, ``reschedule`` does not).
 
-    Airflow's own ``timeout`` and ``poke_interval``, if given, stand for ``activation_timeout_minutes`` and
-    ``poll_interval``.
+    Airflow's own ``timeout`` and ``poke_interval``, if given here or in ``default_args``, stand for
+    ``activation_timeout_minutes`` and ``poll_interval``.
 
     Returns ``{"summary": {…counts…}, "results": [{flow_id, audience_id, run_id, status, …}]}``; the XCom
     ``progress`` holds the same while it waits.
@@ -61,6 +62,7 @@ class FlowRunSensor(WatchingTask, BaseSensorOperator):
         "names",
         "settings",
     )
+    limited_by = "activation_timeout_minutes"
     own_settings = ("aep_conn_id", "sandbox_name", "on_partial_success", "activation_timeout_minutes", "poll_interval")
     operator_extra_links = (DestinationLink(),)
 
@@ -84,15 +86,15 @@ class FlowRunSensor(WatchingTask, BaseSensorOperator):
         self.aep_conn_id = aep_conn_id
         self.sandbox_name = sandbox_name
         self.on_partial_success = on_partial_success
-        self.activation_timeout_minutes = self.timeout / 60 if "timeout" in kwargs else activation_timeout_minutes
-        self.poll_interval = self.poke_interval if "poke_interval" in kwargs else poll_interval
+        self.activation_timeout_minutes = activation_timeout_minutes
+        self.poll_interval = poll_interval
         self.names = names
         self.settings = settings
         self.deferrable = deferrable
 
     def execute(self, context: Context) -> Any:
         """Watch the runs."""
-        deliveries = deliveries_of(self.orders or [])
+        deliveries = self._orders()
         if not deliveries:
             raise AepInputError(
                 ["orders is empty: pass what AdHocActivationOperator returns"], intro="Nothing to watch."
@@ -100,28 +102,32 @@ class FlowRunSensor(WatchingTask, BaseSensorOperator):
         if flow_id := deliveries[0].pair.flow_id:
             self._push_link(context, flow_id)
         if not self.deferrable:
-            deadline_of(
-                context, "watch", self.options.activation_timeout_minutes
-            )  # it begins now, not with the first answer
+            self._watch_ends(context)  # it begins now, not with the first answer
             self.poke_interval, self.timeout = poke_settings(
                 self.options.poll_interval, self.options.activation_timeout_minutes
             )
             return super().execute(context)
         return self._verdict(context, self._watch(context, deliveries, {}, look_first=context["ti"].try_number > 1))
 
+    _trouble = ""
+
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Ask AEP once, for sensors that do not use the triggerer."""
         try:
-            results = self._read_results(deliveries_of(self.orders), {})
+            results = self._read_results(self._orders(), {})
         except AepTransientError as error:
-            self.log.warning("%s", error)
+            if error.call != self._trouble:
+                self.log.warning("%s", error)
+            self._trouble = error.call
             return False
-        if all(map(is_terminal, results)) or now() >= deadline_of(
-            context, "watch", self.options.activation_timeout_minutes
-        ):
+        self._trouble = ""
+        if all(map(is_terminal, results)) or now() >= self._watch_ends(context).at:
             return PokeReturnValue(is_done=True, xcom_value=self._verdict(context, results))
         return False
 
     def execute_complete(self, context: Context, event: object = None) -> Any:
         """Judge the runs after the trigger; when the time is over, AEP is asked once more."""
-        return self._verdict(context, self._watched(context, deliveries_of(self.orders or []), {}, event))
+        return self._verdict(context, self._watched(context, self._orders(), {}, event))
+
+    def _orders(self) -> list[Activation]:
+        return deliveries_of(self.given("orders") or [])

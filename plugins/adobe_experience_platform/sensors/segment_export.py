@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-
-from airflow.sdk import BaseSensorOperator
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, Pair, by_flow
 from adobe_experience_platform.delivery import Job, is_uuid, parse_activation_info, rounds
@@ -14,9 +12,9 @@ from adobe_experience_platform.errors import AepTransientError
 from adobe_experience_platform.hooks import metrics
 from adobe_experience_platform.operators import (
     AEP_RETRY_POLICY,
-    AepTask,
+    Deadline,
+    TaskStore,
     WaitTimeoutError,
-    deadline_of,
     now,
     poke_settings,
     read_event,
@@ -24,11 +22,13 @@ from adobe_experience_platform.operators import (
 )
 from adobe_experience_platform.triggers import ExportWait
 
+from .base import AepSensor
+
 if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
 
 
-class SegmentExportSensor(AepTask, BaseSensorOperator):
+class SegmentExportSensor(AepSensor):
     """Wait until no segment export of profiles is in progress.
 
     AEP refuses an ad-hoc activation in parallel with the daily export. With ``activation_info`` and
@@ -47,8 +47,8 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
     :param deferrable: wait in the triggerer (default); if False, as Airflow's ``mode`` says (``poke`` holds a worker
         slot, ``reschedule`` does not).
 
-    Airflow's own ``timeout`` and ``poke_interval``, if given, stand for ``export_timeout_minutes`` and
-    ``poll_interval``.
+    Airflow's own ``timeout`` and ``poke_interval``, if given here or in ``default_args``, stand for
+    ``export_timeout_minutes`` and ``poll_interval``.
 
     Returns nothing. Raises :class:`~.errors.AepDeadlineError` naming what it waited for and how long.
 
@@ -65,6 +65,7 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         "names",
         "settings",
     )
+    limited_by = "export_timeout_minutes"
     own_settings = ("aep_conn_id", "sandbox_name", "on_conflict", "export_timeout_minutes", "poll_interval")
 
     def __init__(
@@ -87,15 +88,15 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         self.sandbox_name = sandbox_name
         self.activation_info = activation_info
         self.on_conflict = on_conflict
-        self.export_timeout_minutes = self.timeout / 60 if "timeout" in kwargs else export_timeout_minutes
-        self.poll_interval = self.poke_interval if "poke_interval" in kwargs else poll_interval
+        self.export_timeout_minutes = export_timeout_minutes
+        self.poll_interval = poll_interval
         self.names = names
         self.settings = settings
         self.deferrable = deferrable
 
     def execute(self, context: Context) -> Any:
         """Look once; wait only if something is in progress."""
-        deadline = deadline_of(context, "export", self.options.export_timeout_minutes)
+        deadline = self._export_ends(context).at
         if not self.deferrable:
             self.poke_interval, self.timeout = poke_settings(
                 self.options.poll_interval, self.options.export_timeout_minutes
@@ -104,16 +105,25 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         if self._looks_clear(context):
             return None
         wait = self._wait_of(context)
-        info = by_flow(wait.pairs)
-        trigger = self._export_trigger(deadline, info, wait.aliases, self.names, ends_task=True, said=wait.waiting)
+        said, stuck, info = wait.waiting, sorted(wait.stuck), by_flow(wait.pairs)
+        trigger = self._export_trigger(deadline, info, wait.aliases, ends_task=True, said=said, stuck=stuck)
         return self.execute_complete(context, self._wait(context, trigger, deadline))
 
     def poke(self, context: Context) -> bool:
         """Ask AEP once, for sensors that do not use the triggerer."""
-        if self._looks_clear(context):
+        store = TaskStore(context)
+        before = store.get("said")
+        if isinstance(before, dict) and self.reschedule:  # each look is another process
+            self._trouble = before["trouble"]
+        is_clear = self._looks_clear(context, before if self.reschedule else None)
+        wait = self._export_wait or ExportWait(self.log)
+        said: dict[str, object] = {"waiting": wait.waiting, "stuck": sorted(wait.stuck), "trouble": self._trouble}
+        if self.reschedule and said != before:
+            store.set("said", said)
+        if is_clear:
             return True
-        if now() >= deadline_of(context, "export", self.options.export_timeout_minutes):
-            raise self._too_late(str(self._export_wait or self._trouble))
+        if now() >= self._export_ends(context).at:
+            raise self._too_late(context)
         return False
 
     def execute_complete(self, context: Context, event: object = None) -> None:
@@ -122,23 +132,33 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
         if status == "done":
             self.log.info("No segment export is in progress")
         elif not self._is_clear(context):
-            raise self._too_late(message or str(self._export_wait))
+            raise self._too_late(context, message)
 
     _trouble = ""
     _export_wait: ExportWait | None = None
 
-    def _wait_of(self, context: Context) -> ExportWait:
+    def _wait_of(self, context: Context, before: object = None) -> ExportWait:
+        """Return the wait; its pairs are looked up when it is first needed.
+
+        :param before: what an earlier process has said.
+        """
         if self._export_wait is None:
-            self._export_wait = ExportWait(self.log, *self._pairs(context), self.names)
+            self._export_wait = ExportWait(self.log, *self._pairs(context), self.known_names)
+            if isinstance(before, dict):
+                self._export_wait.waiting, self._export_wait.stuck = before["waiting"], {*before["stuck"]}
         return self._export_wait
 
-    def _looks_clear(self, context: Context) -> bool:
+    def _looks_clear(self, context: Context, before: object = None) -> bool:
         """Ask AEP once; a failed request does not end the wait."""
         try:
-            return self._is_clear(context)
+            self._wait_of(context, before)
+            is_clear, self._trouble = self._is_clear(context), ""
+            return is_clear
         except AepTransientError as error:
-            self.log.warning("%s", error)
-            self._trouble = f"AEP's answer ({error.call})"
+            trouble = f"AEP's answer ({error.call})"
+            if trouble != self._trouble:
+                self.log.warning("%s", error)
+            self._trouble = trouble
             return False
 
     def _is_clear(self, context: Context) -> bool:
@@ -152,18 +172,24 @@ class SegmentExportSensor(AepTask, BaseSensorOperator):
 
     def _pairs(self, context: Context) -> tuple[Sequence[Pair], dict[str, str]]:
         """Return the pairs whose runs are waited for, and their other ids."""
-        if not self.activation_info or self.options.on_conflict != "wait":
+        given = self.given("activation_info")
+        if not given or self.options.on_conflict != "wait":
             return [], {}
-        if isinstance(self.activation_info, Mapping):
-            asked = parse_activation_info(dict(self.activation_info), names=True)
+        if not isinstance(given, list):
+            asked = parse_activation_info(given, names=True)
             if all(is_uuid(text) for pair in asked for text in pair):
                 return asked, {}
             return resolve_once(context, asked, self.hook.call, self.log)
-        jobs = [Job.from_json(item) for item in self.activation_info]
+        jobs = [Job.from_json(item) for item in given]
         aliases = {key: value for job in jobs for key, value in job.aliases.items()}
         return [pair for job in jobs for pair in job.pairs], aliases
 
-    def _too_late(self, waiting_for: str) -> WaitTimeoutError:
+    def _export_ends(self, context: Context) -> Deadline:
+        return self._deadline(context, "export", self.options.export_timeout_minutes)
+
+    def _too_late(self, context: Context, waiting_for: str = "") -> WaitTimeoutError:
+        waiting_for = waiting_for or str(self._export_wait or "") or self._trouble
+        self._export_ends(context).require(waiting_for)
         hours = dt.timedelta(minutes=self.options.export_timeout_minutes)
         return WaitTimeoutError(
             f"Waited {hours} (export_timeout_minutes = {self.options.export_timeout_minutes:g}) for {waiting_for}. "

@@ -17,6 +17,7 @@ from adobe_experience_platform.delivery import (
     is_delivered,
     is_terminal,
     line_of,
+    losses_of,
     results_of,
     summarize,
     xcom,
@@ -137,7 +138,7 @@ class FlowRunTrigger(SharedPollTrigger):
         kept = self.ends_task and delivered and self._progress.holds(results)
         value = {"summary": summary, "results": results}
         if kept and await self._progress.push(self.task_instance, xcom.RETURN_VALUE, value):
-            await self._progress.say(all_succeeded(len(results)))
+            await self._progress.say(all_succeeded(results), warnings=losses_of(results, self.names))
             return TaskSuccessEvent()
         return event("done", counts={status: number for status, number in summary.items() if number})
 

@@ -45,13 +45,15 @@ class Progress:
         if news or first:
             self._lines.append(f"{sum(map(is_terminal, results))} of {deliveries(len(results))} ended")
 
-    async def say(self, *more: str) -> None:
+    async def say(self, *more: str, warnings: Sequence[str] = ()) -> None:
         """Log what there is to tell, from a thread: a log is a pipe that is full while its reader is busy."""
         lines, self._lines = [*self._lines, *more], []
         if lines:
-            await asyncio.to_thread(self._say, lines)
+            await asyncio.to_thread(self._say, lines, warnings)
 
-    def _say(self, lines: Sequence[str]) -> None:
+    def _say(self, lines: Sequence[str], warnings: Sequence[str]) -> None:
+        for line in warnings:
+            self._log.warning("%s", line)
         for line in lines:
             self._log.info("%s", line)
 

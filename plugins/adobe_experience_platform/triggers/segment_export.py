@@ -65,6 +65,7 @@ class SegmentExportTrigger(SharedPollTrigger):
     :param least_seconds: wait at least this long, however clear the way looks.
     :param ends_task: whether the task is over when the way is clear; it then ends without a worker.
     :param said: what the task has already logged that it waits for; it is not logged again.
+    :param stuck: ids of the stuck exports that the task has already warned of.
 
     Event: ``{"status": "done" | "timeout" | "error", "message": str}``; that of a watcher is ``done`` and has
     ``export_id``, ``ended_at``, ``created_at``, ``profiles`` (of the newest export; None where AEP does not say),
@@ -82,6 +83,7 @@ class SegmentExportTrigger(SharedPollTrigger):
         least_seconds: float = 0.0,
         ends_task: bool = False,
         said: Sequence[str] = (),
+        stuck: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -91,8 +93,9 @@ class SegmentExportTrigger(SharedPollTrigger):
         self.least_seconds = float(least_seconds)
         self.ends_task = ends_task
         self.said = list(said)
+        self.stuck = list(stuck)
         pairs = read_activation_info(self.activation_info)[0] if self.activation_info else []
-        self._wait = ExportWait(self.log, pairs, self.aliases, self.names, self.said)
+        self._wait = ExportWait(self.log, pairs, self.aliases, self.names, self.said, {*self.stuck})
         self._memory = WatcherMemory()
 
     def _arguments(self) -> dict[str, Any]:
@@ -103,6 +106,7 @@ class SegmentExportTrigger(SharedPollTrigger):
             "least_seconds": self.least_seconds,
             "ends_task": self.ends_task,
             "said": self.said,
+            "stuck": self.stuck,
         }
 
     def _wanted(self) -> set[str]:

@@ -1,4 +1,4 @@
-"""The web application that serves the pages' files, and nothing else."""
+"""The web application that serves the pages' files, and says whether a visitor may start a delivery."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import hashlib
 from pathlib import Path
 from typing import Annotated
 
-from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
-from airflow.api_fastapi.core_api.security import requires_access_view
-from fastapi import Depends, FastAPI, Header, HTTPException, Response
+from airflow.api_fastapi.auth.managers.models.resource_details import AccessView, DagAccessEntity
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag, requires_access_view
+from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
+from fastapi.responses import JSONResponse
 
 STATIC = Path(__file__).parent / "static"
 MEDIA_TYPES = {
@@ -44,7 +45,7 @@ def create_app() -> FastAPI:
 
     A mounted application inherits no rights from Airflow's, so each request has to prove them here: 401 without a
     session, 403 without the right to see plugins (without which Airflow's UI does not offer the pages either). Static
-    file mounts skip such checks; routes do not. There is no API, and so no API documentation.
+    file mounts skip such checks; routes do not. There is no API but one answer, and so no API documentation.
     """
     app = FastAPI(
         title="Adobe Experience Platform",
@@ -54,6 +55,16 @@ def create_app() -> FastAPI:
         openapi_url=None,
     )
     files = read_files(STATIC)
+    check_trigger = requires_access_dag("POST", DagAccessEntity.RUN)
+
+    @app.get("/may-trigger/{dag_id}")
+    def may_trigger(dag_id: str, request: Request, user: GetUserDep) -> Response:
+        """Say whether the visitor may start runs of a DAG: none of Airflow's endpoints does, short of starting one."""
+        try:
+            check_trigger(request, user)
+        except HTTPException:
+            return JSONResponse({"dag_id": dag_id, "may_trigger": False}, headers=HEADERS)
+        return JSONResponse({"dag_id": dag_id, "may_trigger": True}, headers=HEADERS)
 
     @app.get("/{name:path}")
     def serve(name: str, if_none_match: Annotated[str | None, Header()] = None) -> Response:

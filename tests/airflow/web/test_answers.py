@@ -13,7 +13,7 @@ from airflow.dag_processing.dagbag import DagBag
 from tests.airflow.web.conftest import Client
 from tests.support.aep import SEED, LocalAep
 from tests.support.dagtest import play
-from tests.support.pages import DAG, FakeAirflow, result
+from tests.support.pages import DAG, PARAMS, FakeAirflow, result
 
 DAGS = Path(__file__).resolve().parents[3] / "dags"
 INFO = {"mail": ["gold", "silver"], "shop": ["gold"]}
@@ -68,6 +68,32 @@ def test_the_list_of_runs_and_dags(as_user: Client, run_id: str, fake: FakeAirfl
     assert dags.status_code == 200
     for dag in dags.json()["dags"]:
         assert set(fake.dags[DAG]) <= set(dag)
+
+
+def test_the_details_of_the_dag_have_the_settings(as_user: Client, run_id: str, fake: FakeAirflow) -> None:
+    details = real(as_user, f"dags/{DAG}/details", run_id)
+    alone = real(as_user, f"dags/{DAG}", run_id)
+
+    assert {"is_paused", "is_stale", "has_import_errors"} <= set(fake.dags[DAG]) & set(alone)
+    assert list(details["params"]) == list(PARAMS)
+    for name, imagined in PARAMS.items():
+        found = details["params"][name]
+        assert found["value"] == imagined["value"]
+        assert found["description"] == imagined["description"]
+        assert found["schema"].items() >= imagined["schema"].items()
+
+
+def test_a_run_is_started_with_an_id_of_ones_own_once(as_user: Client, run_id: str) -> None:
+    conf = {"activation_info": INFO, "dry_run": True}
+    body = {"dag_run_id": "deliver__2026-05-20T12:00:00+00:00__0123456789ab", "logical_date": None, "conf": conf}
+    path = f"/api/v2/dags/{DAG}/dagRuns"
+    first, second = (as_user("user").post(path, json=body) for _ in range(2))
+
+    assert (first.status_code, second.status_code) == (200, 409)
+    assert first.json()["conf"] == conf
+    assert second.json()["detail"]["reason"] == "Unique constraint violation"
+    newest = real(as_user, f"dags/{DAG}/dagRuns", run_id, state="success", order_by="-end_date", limit=10)
+    assert [run["dag_run_id"] for run in newest["dag_runs"]] == [run_id]
 
 
 def test_xcoms_have_the_values_that_the_pages_read(as_user: Client, run_id: str, fake: FakeAirflow) -> None:

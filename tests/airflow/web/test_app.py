@@ -13,7 +13,7 @@ from adobe_experience_platform.plugin import PREFIX, AepPlugin
 from tests.airflow.web.conftest import Client
 
 STATIC = Path(__file__).parents[3] / "plugins" / "adobe_experience_platform" / "web" / "static"
-PAGES = ("activation", "activations")
+PAGES = ("activation", "activations", "deliver")
 FILES = sorted(
     path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.suffix in (".js", ".css", ".svg")
 )
@@ -127,6 +127,10 @@ def test_the_pages_are_where_airflows_ui_finds_them(monkeypatch: pytest.MonkeyPa
     assert views["Activation"]["href"] == f"{base}/activation?dag_id={{DAG_ID}}&run_id={{RUN_ID}}"
     assert views["Activations"]["destination"] == "nav"
     assert views["Activations"]["href"] == f"{base}/activations"
+    assert views["Deliver"]["destination"] == "nav"
+    assert views["Deliver"]["url_route"] == "aep-deliver"
+    assert views["Deliver"]["href"] == f"{base}/deliver"
+    assert [view["name"] for view in AepPlugin().external_views] == ["Activation", "Activations", "Deliver"]
 
 
 def test_the_web_code_is_not_loaded_outside_the_api_server() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from adobe_experience_platform.plugin import PREFIX
 from tests.airflow.web.conftest import Client
 from tests.support.rights import ONE_DAG
 
@@ -110,6 +111,28 @@ def test_who_may_read_nothing_gets_nothing(as_user: Client, user: str | None, st
     assert ONE_DAG not in str(dags) + str(runs)
     for path in RUN_PATHS:
         assert as_user(user).get("/api/v2/" + path.format(dag=ONE_DAG, run=RUN)).status_code == status
+
+
+@pytest.mark.parametrize(("user", "may"), [("admin", True), ("op", True), ("user", True), ("viewer", False)])
+def test_the_pages_are_told_what_airflow_would_say_to_a_trigger(as_user: Client, user: str, may: bool) -> None:
+    client = as_user(user)
+    answer = client.get(f"{PREFIX}/may-trigger/{ONE_DAG}")
+
+    assert answer.status_code == 200
+    assert answer.json() == {"dag_id": ONE_DAG, "may_trigger": may}
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    # The body lacks a field, so nothing is started: 403 comes before that.
+    tried = client.post(f"/api/v2/dags/{ONE_DAG}/dagRuns", json={})
+    assert (tried.status_code != 403) is may
+
+
+@pytest.mark.parametrize(("user", "status"), [(None, 401), ("nobody", 403)])
+def test_who_may_see_no_page_is_not_told(as_user: Client, user: str | None, status: int) -> None:
+    assert as_user(user).get(f"{PREFIX}/may-trigger/{ONE_DAG}").status_code == status
+
+
+def test_of_a_dag_that_one_may_not_read_one_is_told_no(as_user: Client) -> None:
+    assert as_user("one").get(f"{PREFIX}/may-trigger/{OTHER_DAG}").json()["may_trigger"] is False
 
 
 def test_a_viewer_can_start_nothing(as_user: Client) -> None:

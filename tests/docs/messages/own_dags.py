@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from adobe_experience_platform.operators.activate import AdHocActivationOperator
 from adobe_experience_platform.sensors.flow_run import FlowRunSensor
 
@@ -17,6 +19,17 @@ def nothing_to_watch(stage: Stage) -> None:
 @produces("is no order: pass what AdHocActivationOperator returns")
 def an_order_of_another_form(stage: Stage) -> None:
     stage.fails(lambda: FlowRunSensor(task_id="task", orders=[7]).execute(stage.context))
+
+
+@produces("enter a mapping, or a template that renders to one")
+def a_template_that_renders_to_something_else(stage: Stage) -> None:
+    stage.fails(lambda: activation(stage, names="gold, silver"))
+
+
+@produces("of this try is over, and this was still to end")
+def a_try_without_time(stage: Stage) -> None:
+    stage.aep.start_export_job()
+    stage.fails(lambda: activation(stage, execution_timeout=timedelta(0)))
 
 
 @produces("a job must have the form")

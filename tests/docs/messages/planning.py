@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
+from adobe_experience_platform import segment_export_asset
 from adobe_experience_platform.delivery import SETTINGS
 from adobe_experience_platform.operators.plan import PlanJobsOperator
 from tests.support.aep import FLOWS, SEED
@@ -98,7 +99,7 @@ def settings_that_cannot_be(stage: Stage) -> None:
     "is not a valid connection id: enter the id of a connection of type",
 )
 def connection_ids_that_cannot_be(stage: Stage) -> None:
-    stage.fails(lambda: plan(stage, aep_conn_id=""))
+    stage.fails(lambda: segment_export_asset(""))
     stage.fails(lambda: plan(stage, aep_conn_id="../variables"))
 
 

@@ -28,6 +28,7 @@ from adobe_experience_platform.errors import (
     AepNotFoundError,
     AepNotReadyError,
     AepRequestError,
+    AepTokenError,
     AepTransientError,
 )
 from tests.support.parts import BASE_URL, play, received, settings
@@ -52,7 +53,8 @@ BROKEN = TransportError("the connection was closed", sent=True)
 class Wire:
     """Plays prepared answers and notes what happened."""
 
-    def __init__(self, *answers: Received | TransportError) -> None:
+    def __init__(self, *answers: Received | TransportError, given: bool = False) -> None:
+        self.given = given
         self.answers = list(answers)
         self.sent: list[Send] = []
         self.slept: list[float] = []
@@ -61,6 +63,8 @@ class Wire:
     def __call__(self, effect):
         if isinstance(effect, NeedToken):
             self.tokens.append(effect.refused)
+            if self.given and effect.refused:
+                auth.mint_body(settings(access_token="given"))
             return f"token-{len(self.tokens)}"
         if isinstance(effect, Sleep):
             self.slept.append(effect.seconds)
@@ -207,11 +211,27 @@ def test_a_refused_token_is_renewed_once():
     assert not wire.slept
 
 
-def test_a_token_that_is_refused_even_when_new_is_final():
-    wire = Wire(EXPIRED, EXPIRED)
-    error = wire.fail(AepAuthError)
+def test_a_token_that_is_refused_even_when_new_may_be_accepted_a_moment_later():
+    wire = Wire(EXPIRED, EXPIRED, EXPIRED, OK)
+    wire.carry()
+    assert wire.tokens == [None, "token-1"]
+    assert wire.slept == [1.0, 2.0]
+
+
+def test_a_token_that_is_always_refused_ends_the_call_and_is_renewed_only_once():
+    wire = Wire(*[EXPIRED] * (ATTEMPTS + 1))
+    error = wire.fail(AepTokenError)
     assert len(wire.tokens) == 2
     assert "a newly issued token was rejected" in str(error)
+    assert error.retriable
+
+
+def test_a_given_token_that_is_refused_may_be_accepted_a_moment_later():
+    wire = Wire(EXPIRED, EXPIRED, OK, given=True)
+    wire.carry()
+    assert {send.headers["Authorization"] for send in wire.sent} == {"Bearer token-1"}
+    wire = Wire(*[EXPIRED] * ATTEMPTS, given=True)
+    assert "enter a new extra 'access_token'" in str(wire.fail(AepTokenError))
 
 
 def test_the_renewed_token_serves_later_attempts_too():

@@ -21,7 +21,8 @@ def inspect(flows, pairs, now=NOW):
         call.close()
         if flow_id == "flows":
             bodies = [found for found in flows.values() if not isinstance(found, Exception)]
-            return answer(endpoints.destination_flows(), {"items": bodies})[0]
+            # An empty list is read twice.
+            return answer(endpoints.destination_flows(), *[{"items": bodies}] * (1 if bodies else 2))[0]
         found = flows.get(flow_id, AepNotFoundError("GET /flows/{id}", status=404, text="flows not found"))
         if isinstance(found, Exception):
             raise found
@@ -89,13 +90,13 @@ def test_reasons_not_to_send(flow, said):
     "flow",
     [
         flow_json("f", selector("a", schedule={"frequency": "ONCE", "startDate": "2026-01-01"})),
-        flow_json("f", selector("a", schedule={"startDate": "2026-03-10", "endDate": "2026-03-10"})),
+        flow_json("f", selector("a", schedule={"startDate": "2026-03-10", "endDate": "2026-03-11"})),
         flow_json("f", selector("a", createTime=seconds_ago(3600))),
         flow_json("f", selector("a", createTime=str(millis(NOW - dt.timedelta(days=1))))),
         flow_json("f", selector("a"), state="ENABLED"),
         flow_json("f", selector("external", systemSegmentId="a")),
     ],
-    ids=["once", "first and last day", "an hour ago", "milliseconds", "casing", "imported"],
+    ids=["once", "first day", "an hour ago", "milliseconds", "casing", "imported"],
 )
 def test_nothing_against_sending(flow):
     findings = inspect({"f": flow}, [("f", "a")])

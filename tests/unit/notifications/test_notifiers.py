@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from airflow.sdk import BaseNotifier
+from airflow.sdk import DAG, BaseNotifier
 
 from adobe_experience_platform.notifications.message import Notice, On
 from adobe_experience_platform.notifications.notices import Notices, tell_missed_deadline
@@ -144,6 +144,18 @@ def test_each_is_told_in_its_own_words(
 
     [told] = said
     assert {"how": "worker", **expected}.items() <= told.items()
+
+
+@pytest.mark.parametrize("native", [False, True], ids=["text", "native"])
+@pytest.mark.parametrize("text", ["007", "1e5", "None", "True", "[1, 2]"])
+def test_text_stays_text_however_the_dag_renders(text: str, native: bool, said: list[dict[str, Any]]) -> None:
+    dag = DAG("templates", schedule=None, render_template_as_native_obj=native)
+    notice = Notice(frozenset({On.FAILURE}), text, text, text)
+
+    notices("Slack", channel=text, username="{{ notice.subject }}", text="{{ notice.text }}").send(notice, {"dag": dag})
+
+    [told] = said
+    assert (told["channel"], told["username"], told["text"]) == (text, text, text)
 
 
 @pytest.mark.parametrize(("cls", "how"), [("Slack", "triggerer"), ("Apprise", "triggerer"), ("WorkerOnly", "worker")])

@@ -9,6 +9,7 @@ import pytest
 
 from adobe_experience_platform.delivery import SETTINGS
 from adobe_experience_platform.errors import AepInputError
+from adobe_experience_platform.operators import catalog as catalog_module
 from adobe_experience_platform.operators.catalog import CatalogOperator
 from adobe_experience_platform.operators.plan import PlanJobsOperator
 from tests.support.aep import SEED, LocalAep
@@ -71,3 +72,24 @@ def test_an_empty_sandbox_has_an_empty_catalog(aep: LocalAep, context: Any) -> N
     aep.reset({**SEED, "flows": []})
 
     assert CatalogOperator(task_id="task").execute(context) == {"flows": [], "activation_info": {}, "by_name": {}}
+
+
+def test_a_catalog_of_adobes_guardrails_is_in_xcoms_that_a_database_likes(
+    aep: LocalAep, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog_module, "PART_BYTES", 2_000)
+    monkeypatch.setattr(catalog_module, "_STEP", 5)
+    small = CatalogOperator(task_id="task")
+    listed: list[Any] = []
+    monkeypatch.setattr(small, "_show", lambda flows, *_: listed.extend(flows))
+
+    returned = small.execute(context)
+
+    assert (returned["flows"], returned["activation_info"]) == ([], {})
+    pushed = {key: value for (_, key), value in context["ti"].xcoms.items()}
+    texts = [pushed[f"flows_{number}"] for number in range(1, returned["parts"] + 1)]
+    assert max(map(len, texts)) <= 2_100
+    merged: dict[str, Any] = {}
+    for flow in (flow for text in texts for flow in json.loads(text)):
+        merged.setdefault(flow["flow_id"], {**flow, "audiences": []})["audiences"] += flow["audiences"]
+    assert list(merged.values()) == listed

@@ -60,7 +60,6 @@ def test_a_dry_run_keeps_nothing_and_skips_the_rest(aep: LocalAep, context: Any)
     ("arguments", "fault"),
     [
         ({"api_version": "v3"}, "api_version is 'v3': choose v2 or v1"),
-        ({"on_conflict": None}, "on_conflict is None: choose wait or adopt or fail"),
         ({"on_partial_success": "ok"}, "on_partial_success is 'ok': choose fail or accept"),
         ({"max_audiences_per_job": 81}, "max_audiences_per_job is 81: enter a number from 1 to 80"),
         ({"max_audiences_per_job": 1.5}, "max_audiences_per_job is 1.5: enter a whole number"),
@@ -70,7 +69,6 @@ def test_a_dry_run_keeps_nothing_and_skips_the_rest(aep: LocalAep, context: Any)
         ({"dry_run": 1}, "dry_run is 1: choose true or false"),
         ({"sandbox_name": 5}, "sandbox_name 5 is not text"),
         ({"sandbox_name": "two words"}, "sandbox_name 'two words' is not a valid AEP id"),
-        ({"aep_conn_id": ""}, "aep_conn_id is empty"),
         ({"activation_info": None}, "activation_info is missing"),
         ({"activation_info": "text"}, "activation_info is text"),
         ({"activation_info": []}, "activation_info is a list"),

@@ -355,3 +355,48 @@ def test_a_stuck_export_is_warned_of_once_however_old_it_gets(
         task.poke(context)
 
     assert sum("looks stuck" in line for line in lines) == 1
+
+
+def test_a_rescheduled_sensor_warns_once_too_although_each_look_is_another_process(aep: LocalAep, context: Any) -> None:
+    aep.reset({**SEED, "export_jobs": [{"id": 1, "age": "30h", "status": "PROCESSING"}]})
+    aep.start_export_job()
+
+    with captured() as lines:
+        for _ in range(3):
+            assert sensor(SegmentExportSensor, mode="reschedule").poke(context) is False
+
+    assert sum("looks stuck" in line for line in lines) == 1
+    assert sum("Waiting for" in line for line in lines) == 1
+
+
+def test_the_trigger_does_not_warn_again_of_what_its_task_has_warned_of(aep: LocalAep, context: Any) -> None:
+    aep.reset({**SEED, "export_jobs": [{"id": 1, "age": "30h", "status": "PROCESSING"}]})
+    aep.start_export_job()
+
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor(SegmentExportSensor, deferrable=True).execute(context)
+
+    assert deferred.value.trigger.stuck == ["1"]
+
+
+@pytest.mark.parametrize(("kind", "asks"), [(SegmentExportSensor, "_is_clear"), (FlowRunSensor, "_read_results")])
+def test_the_same_trouble_is_warned_of_once_until_it_is_over(
+    aep: LocalAep, context: Any, monkeypatch: pytest.MonkeyPatch, kind: Any, asks: str
+) -> None:
+    trouble = AepTransientError("GET /somewhere", status=503)
+    running = {"run_id": "r", "flow_id": "f", "audience_id": "a", "status": "in_progress"}
+    answers: list[Any] = [trouble, trouble, trouble, [running] if kind is FlowRunSensor else False, trouble]
+    task = sensor(kind, **({"orders": ["r"]} if kind is FlowRunSensor else {}))
+
+    def ask(*_: Any) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(task, asks, ask)
+    with captured() as lines:
+        while answers:
+            assert not task.poke(context)
+
+    assert sum("HTTP 503" in line for line in lines) == 2

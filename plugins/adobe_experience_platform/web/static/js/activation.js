@@ -3,6 +3,8 @@
 import { ApiError, ask, list, runPath, xcom } from "./api.js";
 import { deliveries, KEYS_OF_PART, partOf, xcomKey } from "./delivery.js";
 import { showDelivery, showNotice } from "./activation_view.js";
+import { light } from "./light.js";
+import { errorIn, logOf } from "./task_log.js";
 
 const PAUSE = 3000;
 const LONGEST_PAUSE = 30000;
@@ -90,24 +92,12 @@ async function readErrors() {
     if (!failed.some((task) => xcomKey(task, "error") === key)) known.errors.delete(key);
   }
   const missing = failed.filter((task) => !known.errors.has(xcomKey(task, "error"))).slice(0, MOST_LOGS);
-  const readOne = async (task) => known.errors.set(xcomKey(task, "error"), await errorOf(task));
+  const readOne = async (task) => known.errors.set(xcomKey(task, "error"), errorIn(await logOf(dagId, runId, task)));
   await Promise.all(missing.map(readOne));
 }
 
-async function errorOf(task) {
-  const path = `${runPath(dagId, runId)}/taskInstances/${encodeURIComponent(task.task_id)}/logs/${task.try_number}`;
-  try {
-    const log = await ask(path, { params: { map_index: task.map_index, full_content: true } });
-    const records = Array.isArray(log.content) ? log.content : [];
-    const last = records.findLast((record) => record?.error_detail?.length);
-    return String(last?.error_detail[0].exc_value ?? "");
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    return ""; // without the right to read logs, the page says less
-  }
-}
-
 function show(reading, stale = false) {
+  light(["queued", "running"].includes(known.run.state));
   const found = deliveries(known.run, known.tasks, known.values, known.errors);
   showDelivery(page, { run: known.run, found, reading, stale, hidden: known.hidden, dagId, runId });
 }

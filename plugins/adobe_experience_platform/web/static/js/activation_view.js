@@ -94,6 +94,7 @@ function headline({ run, delivery, dagId, runId, reading, many }) {
   const isReading = reading && tone !== "busy" && !delivery.pairs.length;
   const question = `${airflow.run(dagId, runId)}/required_actions`;
   const csv = { type: "button", data: { key: "csv" }, onclick: () => download(delivery, run) };
+  const again = { class: "button", data: { key: "again" } };
   return h(
     "header",
     { class: `card verdict-card tone-${tone}` },
@@ -112,6 +113,7 @@ function headline({ run, delivery, dagId, runId, reading, many }) {
       "div.actions",
       {},
       delivery.pairs.length > 0 && h("button.button", csv, icon("download"), "CSV"),
+      ["success", "failed"].includes(run.state) && inside(airflow.deliver(run), again, icon("again"), "Deliver again"),
       inside(airflow.activations(), { class: "button quiet", data: { key: "all" } }, "All activations"),
     ),
   );
@@ -143,6 +145,8 @@ function figures({ run, delivery, reading }, seconds) {
     h("div", { class: `figure ${tone}` }, h("dt", {}, label), h("dd", {}, value), hint && h("dd.hint", {}, hint));
   const known = (value) => (value === null ? "–" : compact(value));
   const problems = counts.failed + counts.not_sent + counts.unknown;
+  const lossy = all.filter((pair) => pair.lost > 0).length;
+  const lost = lossy > 0 && `${count(lossy)} of them lost records`;
   const partly = counts.partial_success && `${count(counts.partial_success)} more only partly`;
   const started = run.start_date ? `since ${when(run.start_date)}` : "not started";
   return [
@@ -152,7 +156,7 @@ function figures({ run, delivery, reading }, seconds) {
       figure(
         "Delivered",
         reading && !all.length ? "…" : `${count(counts.success)} of ${count(all.length)}`,
-        partly || plural(delivery.flows.length, "destination"),
+        lost || partly || plural(delivery.flows.length, "destination"),
       ),
       figure("Records exported", known(records.exported), records.exported >= 10000 ? count(records.exported) : ""),
       figure("Records skipped", known(records.skipped), ""),

@@ -1,20 +1,19 @@
 // The page with the deliveries of all DAGs: the list first, then results as they are looked at, then charts.
 
-import { ApiError, ask, list, ROOT, runPath } from "./api.js";
+import { ApiError, ask, ROOT, runPath } from "./api.js";
 import { fits, isFinished, perDay, slim } from "./history.js";
+import { light } from "./light.js";
 import { kept, names, read } from "./reports.js";
+import { PAGE, readDags, runsPage } from "./runs.js";
 import { draw } from "./charts.js";
 import { build, showAll, showNotice } from "./activations_view.js";
 
-export const TAG = "aep-activation";
-const PAGE = 100;
 const STEP = 200;
 const PAUSE = 10000;
 const DAYS = 30;
 const LIVE = 12;
 
-const page = document.getElementById("page");
-/** `single`: this person may read single DAGs only, so each is asked by itself. */
+const place = document.getElementById("page");
 const known = {
   dags: [],
   runs: new Map(),
@@ -23,7 +22,6 @@ const known = {
   shown: 50,
   refused: new Set(),
   stale: false,
-  single: false,
 };
 const choice = { dag: "", state: "", flow: "", search: "", from: "", to: "" };
 let timer = null;
@@ -55,27 +53,9 @@ function period() {
 /** Key of a run among all DAGs. */
 const keyOf = (run) => `${run.dag_id}\n${run.dag_run_id}`;
 
-const readDags = () => list("dags", "dags", { params: { tags: TAG, order_by: "dag_display_name" } });
-
-async function runsPage(offset) {
+function page(offset) {
   const ids = known.dags.map((dag) => dag.dag_id).filter((id) => !choice.dag || id === choice.dag);
-  const states = choice.state ? [choice.state] : undefined;
-  if (!ids.length) return { dag_runs: [], total_entries: 0 };
-  if (!known.single) {
-    const paging = { order_by: "-run_after", page_limit: PAGE, page_offset: offset };
-    try {
-      return await ask("dags/~/dagRuns/list", { body: { dag_ids: ids, states, ...paging, ...period() } });
-    } catch (error) {
-      if (error.status !== 403) throw error;
-      known.single = true;
-    }
-  }
-  const params = { order_by: "-run_after", limit: PAGE, offset, state: states, ...period() };
-  const found = await Promise.all(ids.map((id) => ask(`dags/${encodeURIComponent(id)}/dagRuns`, { params })));
-  return {
-    dag_runs: found.flatMap((item) => item.dag_runs),
-    total_entries: found.reduce((sum, item) => sum + item.total_entries, 0),
-  };
+  return runsPage(ids, { states: choice.state ? [choice.state] : undefined, offset, period: period() });
 }
 
 function take(found) {
@@ -91,7 +71,7 @@ async function load() {
     if (!known.dags.length) known.dags = await readDags();
     known.runs = new Map();
     for (let offset = 0; offset < known.wanted; offset += PAGE) {
-      const found = await runsPage(offset);
+      const found = await page(offset);
       if (mine !== round) return;
       take(found);
       show();
@@ -109,7 +89,7 @@ async function load() {
 async function refresh() {
   const mine = round;
   try {
-    const [found, dags] = await Promise.all([runsPage(0), readDags()]);
+    const [found, dags] = await Promise.all([page(0), readDags()]);
     if (mine !== round) return;
     known.dags = dags;
     take(found);
@@ -148,7 +128,7 @@ function goOn() {
 function failed(error) {
   if (!(error instanceof ApiError)) console.error(error);
   const lasting = [401, 403].includes(error.status);
-  if (!known.runs.size || lasting) showNotice(page, error, load);
+  if (!known.runs.size || lasting) showNotice(place, error, load);
   else {
     known.stale = true;
     show();
@@ -197,11 +177,12 @@ let charted = "";
 function show() {
   const all = [...known.runs.values()].sort((a, b) => (b.run_after ?? "").localeCompare(a.run_after ?? ""));
   const runs = all.filter((run) => fits(run, kept(run), choice, names));
-  showAll(page, { known, choice, runs, all, names, kept, actions });
+  light(all.some((run) => !isFinished(run)));
+  showAll(place, { known, choice, runs, all, names, kept, actions });
   const data = perDay(runs, kept, choice.flow || null);
   const signature = JSON.stringify([data, [...data.records], [...names], document.documentElement.dataset.theme]);
-  const place = (name) => page.querySelector(`canvas[data-chart="${name}"]`);
-  const places = { records: place("records"), duration: place("duration"), success: place("success") };
+  const canvas = (name) => place.querySelector(`canvas[data-chart="${name}"]`);
+  const places = { records: canvas("records"), duration: canvas("duration"), success: canvas("success") };
   if (!data.days.length || signature === charted || !places.records) return;
   charted = signature;
   // After the list has been painted.
@@ -240,6 +221,6 @@ const actions = {
 };
 
 readAddress();
-build(page);
+build(place);
 window.addEventListener("themechange", () => known.dags.length && show());
 load();

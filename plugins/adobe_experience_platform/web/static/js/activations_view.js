@@ -2,7 +2,7 @@
 
 import { h, icon, update } from "./dom.js";
 import { compact, count, dayKey, duration, full, plural, when } from "./format.js";
-import { askedOf, flowsOf, isFinished, perDay, totals } from "./history.js";
+import { askedOf, flowsOf, isDry, isFinished, perDay, totals } from "./history.js";
 import { airflow, inside } from "./links.js";
 import { pill, problemOf } from "./parts.js";
 import { waits } from "./reports.js";
@@ -27,7 +27,12 @@ export function build(page) {
       "header.top",
       {},
       h("div", {}, h("h1", {}, "Activations"), h("p.muted", {}, "Deliveries of Adobe Experience Platform audiences")),
-      h("div", { id: "export" }),
+      h(
+        "div.actions",
+        {},
+        h("div", { id: "export" }),
+        inside(airflow.deliver(), { class: "button primary", data: { key: "deliver" } }, icon("send"), "Deliver"),
+      ),
     ),
     h("div", { id: "banner", role: "status" }),
     h("form", { id: "filters", class: "toolbar", "aria-label": "Filter", onsubmit: stay }),
@@ -60,7 +65,7 @@ export function showAll(page, view) {
   update(part("now"), [live.map((run) => [run, kept(run), waits(run)]), next, minute], () =>
     h("div.columns", {}, runningNow(live, kept), next.length > 0 && upcoming(next)),
   );
-  const hasEnded = runs.some(isFinished);
+  const hasEnded = runs.some((run) => isFinished(run) && !isDry(run));
   update(part("charts"), [hasEnded, CHARTS], () => hasEnded && charts());
   if (hasEnded) tables(part("charts"), view);
   update(part("export"), [runs.length > 0], () => runs.length > 0 && exportButton());

@@ -1,8 +1,11 @@
 // Airflow's own REST API, asked with the visitor's own session: it decides what they may see.
 
-const HERE = "/adobe-experience-platform/";
+/** Where this package's own files and routes are. */
+export const PLUGIN = "/adobe-experience-platform/";
 /** Where Airflow lives on its server: "" or a path such as "/airflow". */
-export const ROOT = location.pathname.includes(HERE) ? location.pathname.slice(0, location.pathname.indexOf(HERE)) : "";
+export const ROOT = location.pathname.includes(PLUGIN)
+  ? location.pathname.slice(0, location.pathname.indexOf(PLUGIN))
+  : "";
 const AT_ONCE = 4;
 const TIMEOUT = 30000;
 
@@ -19,10 +22,13 @@ const queue = [];
 /** How many requests there were, for tests. */
 export const statistics = { requests: 0, atOnce: 0 };
 
-/** GET (or, with a body, POST: Airflow's long lists are read that way). `urgent` goes before what waits. */
-export function ask(path, { params, body, urgent = true, signal } = {}) {
+/**
+ * GET, or with a body POST, which also reads Airflow's long lists. `urgent` goes before what waits. A path that begins
+ * with a slash is one of this package.
+ */
+export function ask(path, { params, body, method = body ? "POST" : "GET", urgent = true, signal } = {}) {
   return new Promise((resolve, reject) => {
-    const job = { path, params, body, signal, resolve, reject };
+    const job = { path, params, body, method, signal, resolve, reject };
     if (urgent) queue.splice(queue.findIndex((item) => !item.urgent) >>> 0, 0, { ...job, urgent });
     else queue.push(job);
     next();
@@ -48,18 +54,19 @@ function next() {
   }
 }
 
-async function send({ path, params, body, signal }) {
-  const url = new URL(`${ROOT}/api/v2/${path}`, location.origin);
+async function send({ path, params, body, method, signal }) {
+  const url = new URL(ROOT + (path.startsWith("/") ? path : `/api/v2/${path}`), location.origin);
   for (const [name, value] of Object.entries(params ?? {})) {
     for (const item of [value].flat()) if (item !== null && item !== undefined) url.searchParams.append(name, item);
   }
   const limit = AbortSignal.timeout(TIMEOUT);
   const options = {
+    method,
     credentials: "same-origin",
     headers: { Accept: "application/json" },
     signal: signal ? AbortSignal.any([signal, limit]) : limit,
   };
-  if (body) Object.assign(options, { method: "POST", body: JSON.stringify(body) });
+  if (body) options.body = JSON.stringify(body);
   if (body) options.headers["Content-Type"] = "application/json";
   let answer;
   try {
@@ -69,15 +76,19 @@ async function send({ path, params, body, signal }) {
     if (signal?.aborted) throw error;
     throw new ApiError(answer?.status ?? 0, "");
   }
-  const text = await answer.text().catch(() => "");
-  let detail = "";
+  throw new ApiError(answer.status, detailOf(await answer.text().catch(() => "")));
+}
+
+/** Airflow says why in three forms: a text, an object with a reason, or a list of what is wrong with the request. */
+function detailOf(text) {
   try {
-    const said = JSON.parse(text).detail;
-    detail = typeof said === "string" ? said : "";
+    const { detail } = JSON.parse(text);
+    if (typeof detail === "string") return detail;
+    const said = Array.isArray(detail) ? detail.map((item) => item?.msg) : [detail?.reason];
+    return said.filter((item) => typeof item === "string").join("; ");
   } catch {
-    /* a gateway's page */
+    return ""; // a gateway's page
   }
-  throw new ApiError(answer.status, detail);
 }
 
 /** All pages of a list, at most `most` entries. */

@@ -45,7 +45,8 @@ export async function draw(places, data, names) {
   show(Chart, places.success, "bar", labels, outcomes, {
     stacked: true,
     footer: (items) => rateOf(data, items[0]?.dataIndex),
-    tick: (value) => (Number.isInteger(value) ? count(value) : ""),
+    precision: 0,
+    tick: count,
     tip: (value) => plural(value, "run"),
   });
 }
@@ -89,7 +90,14 @@ const bars = (label, data, color) => ({
   maxBarThickness: 28,
 });
 
-function show(Chart, canvas, type, labels, datasets, { stacked = false, legend = true, tick, tip, footer = () => "" }) {
+function show(
+  Chart,
+  canvas,
+  type,
+  labels,
+  datasets,
+  { stacked = false, legend = true, precision, tick, tip, footer = () => "" },
+) {
   const label = (item) => ` ${item.dataset.label}: ${tip(item.parsed.y)}`;
   const isShown = (item) => item.parsed.y !== 0 && item.parsed.y !== null;
   const options = {
@@ -102,7 +110,7 @@ function show(Chart, canvas, type, labels, datasets, { stacked = false, legend =
       y: {
         stacked,
         beginAtZero: true,
-        ticks: { callback: tick, maxTicksLimit: 6 },
+        ticks: { callback: tick, maxTicksLimit: 6, precision },
         border: { display: false },
       },
     },

@@ -21,9 +21,10 @@ function guarded(text) {
   return new RegExp(`^(?:[\t\r\n]|${blank}${sign})`, "u").test(text) ? `'${inner}` : inner;
 }
 
-/** Let the browser save text as a file. */
-export function save(name, text) {
-  const url = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv;charset=utf-8" }));
+/** Let the browser save text as a file; a spreadsheet wants to be told that a table is Unicode. */
+export function save(name, text, type = "text/csv") {
+  const mark = type === "text/csv" ? "\ufeff" : "";
+  const url = URL.createObjectURL(new Blob([mark, text], { type: `${type};charset=utf-8` }));
   const anchor = document.createElement("a");
   anchor.href = url;
   anchor.download = name;

@@ -3,7 +3,18 @@
 import { headlineOf } from "./headline.js";
 import { ACTIVE, ENDED, FAILED, stagesOf } from "./stages.js";
 import { knownStatus, tally } from "./statuses.js";
-import { jobsOf, KEYS, namesOf, pairsOf, reasonToSkip, resultsOf, submissionOf, TASK_IDS, verdictOf } from "./xcom.js";
+import {
+  jobsOf,
+  KEYS,
+  lostIn,
+  namesOf,
+  pairsOf,
+  reasonToSkip,
+  resultsOf,
+  submissionOf,
+  TASK_IDS,
+  verdictOf,
+} from "./xcom.js";
 
 /** Operator → its part in a delivery. A task's id may have any prefix. */
 const PARTS = new Map([
@@ -181,6 +192,7 @@ function newsOf(item) {
     exported: knownNumber(item.records_exported),
     skipped: knownNumber(item.records_skipped),
     failed: knownNumber(item.records_failed),
+    lost: lostIn(item),
     startedAt: item.started_at ?? null,
     endedAt: item.completed_at ?? null,
     code: item.error_code || "",

@@ -4,11 +4,13 @@
 import { count, plural } from "./format.js";
 import { ACTIVE } from "./stages.js";
 import { PROBLEMS, STATUSES } from "./statuses.js";
+import { linesOf } from "./task_log.js";
 import { titleOf } from "./xcom.js";
 
 /** The verdict's state → how it is shown; any other is as red as its run. */
 const VERDICTS = new Map([
   ["delivered", { tone: "good", icon: "check" }],
+  ["lossy", { tone: "warn", icon: "warning" }],
   ["empty", { tone: "warn", icon: "warning" }],
   ["partly", { tone: "warn", icon: "warning" }],
   ["nothing", { tone: "idle", icon: "check" }],
@@ -124,7 +126,7 @@ function inProgress(delivery, run, tasksOf, asked) {
 /** The reasons, each once, with how many pairs it concerns; before them what tasks said that concerns no single one. */
 function whyOf({ pairs, failures }) {
   const plan = failures.find((item) => item.part === "plan" && item.text);
-  if (plan) return lines(plan.text);
+  if (plan) return linesOf(plan.text);
   const found = [...taskReasons(failures), ...pairReasons(pairs)];
   if (!found.length && failures.length) found.push(`${failures[0].task.task_id} failed; its log says why.`);
   return found;
@@ -145,18 +147,9 @@ function pairReasons(pairs) {
 function taskReasons(failures) {
   const found = new Map();
   for (const { task, part, text } of failures) {
-    const [said] = lines(text);
+    const [said] = linesOf(text);
     if (!said || part === "watch" || part === "report" || found.has(said)) continue;
     found.set(said, `${task.map_index >= 0 ? `Job ${task.map_index + 1}` : task.task_id}: ${said}`);
   }
   return [...found.values()];
-}
-
-/** Lines of an error's text without list marks. */
-function lines(text) {
-  const found = text
-    .split("\n")
-    .map((line) => line.replace(/^\s*[-–•]\s*/, "").trim())
-    .filter(Boolean);
-  return found.length > 1 && found[0].endsWith(":") ? found.slice(1) : found;
 }

@@ -2,7 +2,7 @@
 
 import { dayKey } from "./format.js";
 import { DELIVERED } from "./statuses.js";
-import { pairsOf, resultsOf, text, titleOf, verdictOf } from "./xcom.js";
+import { lostIn, pairsOf, resultsOf, text, titleOf, verdictOf } from "./xcom.js";
 
 const DAY = 86400000;
 const FINISHED = new Set(["success", "failed"]);
@@ -22,6 +22,7 @@ export function condense(reports) {
     pairs: 0,
     delivered: 0,
     partly: 0,
+    lossy: 0,
     failed: 0,
     unknown: 0,
     records: 0,
@@ -39,6 +40,7 @@ export function condense(reports) {
       sums.records += records;
       if (DELIVERED.has(item.status)) sums.delivered += 1;
     }
+    if (lostIn(item)) kept.lossy += 1;
     if (item.status === "partial_success") kept.partly += 1;
     else if (item.status === "failed" || item.status === "not_sent") kept.failed += 1;
     else if (item.status === "unknown") kept.unknown += 1;

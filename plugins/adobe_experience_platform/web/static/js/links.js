@@ -1,7 +1,7 @@
 // Ways out of the page. Airflow shows it in a sandboxed iframe, where neither target=_blank nor target=_top works.
 
 import { h, icon } from "./dom.js";
-import { ROOT } from "./api.js";
+import { PLUGIN, ROOT } from "./api.js";
 
 const AEP = "https://experience.adobe.com/";
 
@@ -12,6 +12,10 @@ export const airflow = {
   dag: (dagId) => `${ROOT}/dags/${encodeURIComponent(dagId)}`,
   task: (dagId, runId, taskId, mapIndex = -1) =>
     `${airflow.run(dagId, runId)}/tasks/${encodeURIComponent(taskId)}${mapIndex >= 0 ? `/mapped/${mapIndex}` : ""}`,
+  deliver: (run = null) => {
+    const from = run && new URLSearchParams({ dag_id: run.dag_id, run_id: run.dag_run_id });
+    return `${ROOT}/plugin/aep-deliver${from ? `${ROOT}${PLUGIN}deliver?${from}` : ""}`;
+  },
   activations: () => `${ROOT}/plugin/aep-activations`,
   home: () => `${ROOT}/`,
 };
@@ -64,10 +68,14 @@ function leave(event, url, newTab) {
   if (event.type === "auxclick" && event.button !== 1) return;
   if (window.parent === window) return; // on its own, links work as they are
   event.preventDefault();
-  // A link of the outer document may do what one in here may not.
+  goTo(url, newTab || event.ctrlKey || event.metaKey || event.shiftKey);
+}
+
+/** Leave for a page inside Airflow: a link of the outer document may do what one in here may not. */
+export function goTo(url, newTab = false) {
   const anchor = window.parent.document.createElement("a");
   anchor.href = url;
-  if (newTab || event.ctrlKey || event.metaKey || event.shiftKey) anchor.target = "_blank";
+  if (newTab) anchor.target = "_blank";
   anchor.rel = "noopener noreferrer";
   anchor.click();
 }

@@ -132,7 +132,7 @@ function row(pair) {
   );
   const cell = (label, value, extra = "") => h("td", { class: `number ${extra}`, data: { label } }, value);
   const said = [pair.code && `[${pair.code}]`, pair.error].filter(Boolean).join(" ");
-  const isEmpty = pair.exported === 0 && pair.endedAt;
+  const isEmpty = pair.exported === 0 && pair.endedAt && !pair.lost && !pair.failed;
   const adopted = { title: "Started by somebody else, taken as this delivery" };
   return h(
     "tr",
@@ -142,7 +142,7 @@ function row(pair) {
       { scope: "row" },
       h("span.name", {}, pair.audienceName || pair.audience),
       pair.audienceName && h("code.id", { title: "Audience id" }, pair.audience),
-      said && h("p", { class: `error ${status.tone}` }, said),
+      said && h("p", { class: `error ${pair.lost ? "warn" : status.tone}` }, said),
       pair.runId && h("p.run-id", {}, "Flow run ", h("code", {}, pair.runId)),
     ),
     h(
@@ -151,6 +151,7 @@ function row(pair) {
       pill(status.tone, status.label, status.icon),
       pair.adopted && h("span.note", adopted, "adopted"),
       isEmpty && h("span.note.warn", {}, "empty"),
+      pair.lost > 0 && h("span.note.warn", {}, `${count(pair.lost)} records lost`),
     ),
     cell("Exported", count(pair.exported)),
     cell("Skipped", count(pair.skipped)),

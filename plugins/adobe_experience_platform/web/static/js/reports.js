@@ -61,12 +61,7 @@ async function fetchResult(run, urgent) {
   const key = keyOf(run);
   const finished = isFinished(run);
   if (isDry(run)) return remember(run, null); // it sends nothing, so it reports nothing
-  let ids = tasksOf.get(run.dag_id) ?? DEFAULT;
-  let values = finished ? await valuesOf(run, ids.report, KEYS.RETURN_VALUE, urgent) : await progressOf(run);
-  if (finished && !values.length && ids === DEFAULT) {
-    ids = await tasksByOperator(run.dag_id);
-    if (ids !== DEFAULT) values = await valuesOf(run, ids.report, KEYS.RETURN_VALUE, urgent);
-  }
+  const values = finished ? await reportsOf(run, urgent) : await progressOf(run);
   // Before anything is sent, a person may have to agree.
   if (!finished && !values.length) waiting.set(key, await isAsked(run));
   else waiting.delete(key);
@@ -75,10 +70,19 @@ async function fetchResult(run, urgent) {
     await learnNames(
       run,
       result.flows.map(({ flow }) => flow),
-      ids.plan,
+      (tasksOf.get(run.dag_id) ?? DEFAULT).plan,
       urgent,
     );
   return remember(run, result);
+}
+
+/** What the tasks `report` of a finished run returned. */
+export async function reportsOf(run, urgent = false) {
+  const ids = tasksOf.get(run.dag_id) ?? DEFAULT;
+  const values = await valuesOf(run, ids.report, KEYS.RETURN_VALUE, urgent);
+  if (values.length || ids !== DEFAULT) return values;
+  const others = await tasksByOperator(run.dag_id);
+  return others === DEFAULT ? [] : valuesOf(run, others.report, KEYS.RETURN_VALUE, urgent);
 }
 
 function remember(run, result) {

@@ -14,7 +14,7 @@ export const STATES = new Map([
   ["running", ["busy", "Running"]],
   ["queued", ["idle", "Waiting to start"]],
 ]);
-const HEADS = ["Campaign", "State", "Started", "Deliveries", "Records", "Duration"];
+const HEADS = ["Campaign", "State", "Started", "Deliveries", "Records", "Duration", ""];
 
 let watcher = null;
 const watched = new WeakMap();
@@ -31,7 +31,8 @@ export function table(view) {
   const newest = `These are the newest ${count(all.length)} of ${plural(known.total, "run")} in this period. `;
   const button = (key, act, text) =>
     h("button", { class: `button ${key}`, type: "button", data: { key }, onclick: act }, text);
-  const head = (label, index) => h("th", { scope: "col", class: index > 2 ? "number" : null }, label);
+  const head = (label, index) =>
+    h("th", { scope: "col", class: index > 2 ? "number" : null }, label || h("span.hidden", {}, "Deliver again"));
   return h(
     "section.card",
     {},
@@ -71,7 +72,7 @@ function nothing({ known, choice }) {
   }
   const dag = ({ dag_id, dag_display_name }) => h("li", {}, inside(airflow.dag(dag_id), {}, dag_display_name));
   return notice("idle", "calendar", "No deliveries in the last 30 days", [
-    h("p", {}, "Start one by Trigger on a campaign, or choose a longer period above."),
+    h("p", {}, "Start one with Deliver, or choose a longer period above."),
     h("ul.list", {}, known.dags.slice(0, 5).map(dag)),
   ]);
 }
@@ -103,12 +104,21 @@ function row(run, { kept, names, known }) {
     cell("Deliveries", dry ? "–" : deliveries(run, result, isReading), isShort ? "bad" : ""),
     cell("Records", records ?? (isReading ? "…" : "–")),
     cell("Duration", took),
+    h("td.again", {}, isFinished(run) && again(run)),
   );
   if (isReading) {
     watched.set(element, run);
     watcher.observe(element);
   }
   return element;
+}
+
+/** To the page that delivers, filled in from this run. */
+function again(run) {
+  const what = `Deliver ${run.dag_display_name}, ${run.dag_run_id}, again`;
+  const link = { class: "button small-button", title: "Deliver again", "aria-label": what };
+  const data = { testid: "deliver-again", key: `again-${run.dag_id}-${run.dag_run_id}` };
+  return inside(airflow.deliver(run), { ...link, data }, icon("again"), h("span.again-word", {}, "Again"));
 }
 
 function campaign(run, result, names) {
@@ -131,6 +141,7 @@ function states(run, result, dry) {
   return [
     pill(tone, label),
     dry && h("span.note", {}, "dry run"),
+    result?.lossy > 0 && h("span.note.warn", {}, `${result.lossy} lost records`),
     result?.partly > 0 && h("span.note.warn", {}, `${result.partly} partly`),
   ];
 }

@@ -6,10 +6,13 @@
 export const KEYS = Object.freeze({
   RETURN_VALUE: "return_value",
   NAMES: "names",
+  SETTINGS: "settings",
+  PLACE: "place",
   CAMPAIGN_DAY: "campaign_day",
   SUBMISSION: "submission",
   PROGRESS: "progress",
   LINK: "destination_link",
+  REASON: "reason",
 });
 
 /** Ids of the tasks, without the prefix of their group; in the DAGs of others they may have one. */
@@ -27,12 +30,19 @@ export const ORDER_FIELDS = Object.freeze(["flow_id", "audience_id", "run_id", "
  * @property {number | null} records_exported
  * @property {number | null} records_skipped
  * @property {number | null} records_failed
+ * @property {number} records_failed_in_run
  * @property {string | null} started_at
  * @property {string | null} completed_at
  * @property {string} error_code
  * @property {string} error
  * @property {boolean} adopted
  */
+
+/** How many records failed of a delivery that AEP calls a success. */
+export function lostIn({ status, records_failed: own, records_failed_in_run: whole }) {
+  const failed = [own, whole].find((number) => typeof number === "number" && number > 0);
+  return status === "success" ? (failed ?? 0) : 0;
+}
 
 /**
  * @typedef {object} Verdict what a run came to, in the words of its report
@@ -67,7 +77,7 @@ export const ORDER_FIELDS = Object.freeze(["flow_id", "audience_id", "run_id", "
  * @property {Result[]} results
  */
 
-const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+export const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 export const asList = (value) => (Array.isArray(value) ? value : []);
 export const text = (value) => (typeof value === "string" ? value : "");
 

@@ -1,0 +1,85 @@
+"""What an argument says once Airflow has resolved it: a template's text becomes the value it stands for. No I/O.
+
+Text is read by the argument's declared type. Ids and names are never evaluated: ``"007"``, ``"1e5"`` and ``"True"``
+stay what they are.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
+
+from adobe_experience_platform.aep import short_repr
+from adobe_experience_platform.errors import AepInputError
+
+from .input import check_id
+
+NOT_GIVEN = ("", "None")
+"""What a template without a value renders to."""
+
+
+def is_given(value: object) -> bool:
+    """Whether an argument, or the text of its template, has a value."""
+    return value is not None and not (isinstance(value, str) and value.strip() in NOT_GIVEN)
+
+
+def given_collection(value: Any) -> Any:
+    """Return the mapping or list that JSON or Python text says, other values as they are, None if not given."""
+    text = value.strip() if isinstance(value, str) else value
+    if not is_given(text) or text == "null":
+        return None
+    if isinstance(text, str) and text.startswith(("{", "[", "(")):
+        for read in (json.loads, ast.literal_eval):
+            try:
+                return read(text)
+            except (ValueError, SyntaxError, RecursionError, MemoryError):
+                continue
+    return value
+
+
+def given_info(value: Any) -> Any:
+    """Return an ``activation_info`` with plain lists, or a list of jobs; anything else as it is, None if not given."""
+    found = given_collection(value)
+    if isinstance(found, Mapping):
+        return {
+            flow: audiences if (listed := given_list(audiences)) is None else listed
+            for flow, audiences in found.items()
+        }
+    return found if (listed := given_list(found)) is None else listed
+
+
+def given_list(value: Any) -> list[Any] | None:
+    """Return a list of any sequence, such as Airflow's lazy one, or of text that says one; None if it is none."""
+    found = given_collection(value)
+    if isinstance(found, Sequence) and not isinstance(found, str | bytes):
+        return list(found[:])  # a lazy sequence answers a slice with one request, and an iteration with many
+    return sorted(found, key=str) if isinstance(found, Set) else None
+
+
+def given_id(value: object, what: str) -> str | None:
+    """Return an id as text, None if not given.
+
+    :raises AepInputError: for what is no id.
+    """
+    if not is_given(value):
+        return None
+    # AEP's own samples have ids that are integers.
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if fault := check_id(text, what):
+        raise AepInputError([fault])
+    return str(text)
+
+
+def given_truth(value: object, what: str, default: bool) -> bool:
+    """Return true or false, also from their text.
+
+    :raises AepInputError: for anything else.
+    """
+    if not is_given(value):
+        return default
+    found = {"true": True, "false": False}.get(str(value).strip().lower())
+    if found is None:
+        raise AepInputError([f"{what} is {short_repr(value)}: choose true or false"])
+    return found

@@ -1,0 +1,47 @@
+"""What the sensors share: Airflow's own arguments of a sensor stand for the settings of the wait."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseSensorOperator
+
+from adobe_experience_platform.delivery import DeliverySettings, checked_settings
+from adobe_experience_platform.operators import AepTask
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+
+class AepSensor(AepTask, BaseSensorOperator):
+    """A sensor whose ``timeout`` and ``poke_interval``, also from ``default_args``, are honoured however it waits.
+
+    :param timeout: seconds or a timedelta; stands for the setting that ends the wait. With what ``plan_jobs`` has
+        checked the shorter of the two holds.
+    :param poke_interval: seconds or a timedelta; stands for ``poll_interval``.
+    """
+
+    limited_by: ClassVar[str]
+    """The setting that ends the wait, minutes."""
+
+    # Only what a signature names is taken from default_args; None leaves Airflow's own default in place.
+    def __init__(
+        self,
+        *,
+        timeout: float | dt.timedelta | None = None,
+        poke_interval: float | dt.timedelta | None = None,
+        **kwargs: Any,
+    ) -> None:
+        given: dict[str, Any] = {"timeout": timeout, "poke_interval": poke_interval}
+        super().__init__(**{name: value for name, value in given.items() if value is not None}, **kwargs)
+        self._minutes = None if timeout is None else self.timeout / 60
+        self._seconds = None if poke_interval is None else self.poke_interval
+
+    def _limited(self, options: DeliverySettings) -> DeliverySettings:
+        limits: dict[str, float] = {}
+        if self._minutes is not None:
+            planned = [getattr(options, self.limited_by)] if self.given("settings") is not None else []
+            limits[self.limited_by] = min([self._minutes, *planned])
+        if self._seconds is not None:
+            limits["poll_interval"] = self._seconds
+        return checked_settings({**options.to_json(), **limits}) if limits else options

@@ -1,0 +1,606 @@
+"""What people of this field run into with AEP itself: each case as it happened, and further samples of its kind.
+
+``samples.json`` holds made-up bodies in Adobe's field names, one for each form that Adobe documents.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adobe_experience_platform.aep import Activation, AepConnection, auth, classify, endpoints, explain, transport
+from adobe_experience_platform.aep.answers import AnswerKind, conflict_in
+from adobe_experience_platform.aep.export_jobs import ExportJob
+from adobe_experience_platform.aep.flow_runs import FlowRun, RunStatus
+from adobe_experience_platform.aep.flows import DestinationFlow
+from adobe_experience_platform.delivery import Findings, exports, judge, losses_of, preflight, results_of, summarize
+from adobe_experience_platform.errors import (
+    AepAuthError,
+    AepCallError,
+    AepExportError,
+    AepInputError,
+    AepNotFoundError,
+    AepTransientError,
+)
+from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.notifications.message import Delivered, On, of_delivery
+from adobe_experience_platform.operators.activate import AdHocActivationOperator
+from adobe_experience_platform.operators.catalog import CatalogOperator
+from adobe_experience_platform.operators.latest_export import LatestSegmentExportOperator
+from adobe_experience_platform.operators.plan import PlanJobsOperator
+from tests.support.aep import ADHOC, FLOWS, JOBS, SEED, LocalAep
+from tests.support.dagtest import captured
+from tests.support.parts import NOW, answer, flow_json, job_json, play, received, run_json, selector, settings
+
+SAMPLES: dict[str, Any] = json.loads(Path(__file__).with_name("samples.json").read_text(encoding="utf-8"))
+FLOW, GOLD, SILVER = (SAMPLES["young_run"]["items"][0]["flowId"], "a1d00001", "a1d00002-8e14-47d3-b6c5-91f3a2e4b202")
+REQUEST = endpoints.Request("GET /flows", "GET", endpoints.FLOWS)
+
+
+def raw(body: object) -> bytes:
+    return body if isinstance(body, bytes) else json.dumps(body).encode()
+
+
+# -- 5: flows that take no audiences
+
+
+def flow_of(sample: str, **changes: Any) -> dict[str, Any]:
+    """Return a sample's flow; a change to None removes the field."""
+    flow = {**deepcopy(SAMPLES[sample]["items"][0]), **changes}
+    return {key: value for key, value in flow.items() if value is not None}
+
+
+TAKE_NONE = {
+    "dataset flow": (flow_of("dataset_flow"), "exports datasets"),
+    "dataset flow without its schedule": (flow_of("dataset_flow", scheduleParams=None), "exports datasets"),
+    "dataset flow whose transformations are null": (
+        {**flow_of("dataset_flow"), "transformations": None},
+        "exports datasets",
+    ),
+    "source flow": (flow_of("source_flow"), "is not a destination flow"),
+    "source flow that says no": (
+        flow_of("source_flow", inheritedAttributes={"properties": {"isDestinationFlow": False}}),
+        "is not a destination flow",
+    ),
+    "source flow that says nothing": (flow_of("source_flow", inheritedAttributes={}), "brings data in from a source"),
+}
+
+
+@pytest.mark.parametrize(("flow", "said"), TAKE_NONE.values(), ids=TAKE_NONE)
+def test_a_flow_that_takes_no_audiences_is_refused_in_the_plan(flow: dict[str, Any], said: str) -> None:
+    findings = inspected(flow, "any-audience")
+    assert [finding.what.partition(",")[0] for finding in findings.faults] == [said]
+    assert flow["name"] in str(findings.faults[0])
+    assert findings.warnings == []
+
+
+@pytest.mark.parametrize("flow", [flow for flow, _ in TAKE_NONE.values()], ids=TAKE_NONE)
+def test_a_flow_that_takes_no_audiences_is_not_in_the_catalogue(flow: dict[str, Any]) -> None:
+    found, _ = answer(endpoints.destination_flows(), {"items": [flow, flow_json("mail", selector("gold"))]})
+    assert [item.id for item in found] == ["mail"]
+
+
+@pytest.mark.parametrize("transformations", [None, [{"name": "GeneralTransform"}], [{"params": None}]])
+def test_a_flow_that_does_not_say_what_it_takes_is_not_refused(transformations: object) -> None:
+    flow = flow_json("mail", transformations=transformations)
+    assert DestinationFlow.from_json(flow).takes_none == ""
+    assert inspected(flow, "gold").faults == []
+
+
+def test_the_plan_and_the_catalogue_of_a_sandbox_with_every_kind_of_flow(aep: LocalAep, context: Any) -> None:
+    kinds = [{"id": "tables", "name": "Tables", "kind": "dataset"}, {"id": "till", "name": "Till", "kind": "source"}]
+    aep.reset({**SEED, "flows": [*SEED["flows"], *kinds]})
+    catalog = CatalogOperator(task_id="task").execute(context)
+    assert not {"tables", "till"} & {flow["flow_id"] for flow in catalog["flows"]}
+    info = {"mail": ["gold"], "tables": ["gold"], "till": ["gold"]}
+    with pytest.raises(AepInputError, match="2 faults found") as refused:
+        PlanJobsOperator(task_id="task", activation_info=info, check_conf=False).execute(context)
+    assert "flow 'Tables' (tables) exports datasets" in str(refused.value)
+    assert "flow 'Till' (till) is not a destination flow" in str(refused.value)
+
+
+def inspected(flow: dict[str, Any], audience: str) -> Findings:
+    def read(call: Any) -> Any:
+        return answer(call, {"items": [flow]})[0]
+
+    return preflight.inspect([endpoints.Pair(flow["id"], audience)], read, NOW)
+
+
+# -- 6: records that are lost in a success
+
+
+def lossy(**changes: Any) -> dict[str, Any]:
+    """Return the sample of a run that lost records; changes are made in ``recordSummary``, None removes a field."""
+    run = deepcopy(SAMPLES["lossy_run"]["items"][0])
+    records = run["metrics"]["recordSummary"] | changes
+    run["metrics"]["recordSummary"] = {key: value for key, value in records.items() if value is not None}
+    return run
+
+
+BARE = {"sourceSummaries": None, "targetSummaries": None}
+LOSSES = {
+    "counted by audience": lossy(),
+    "counted for the run": lossy(**BARE),
+    "only listed": lossy(**BARE, failedRecordCount=None),
+    "counted as none, but listed": lossy(**BARE, failedRecordCount=0),
+    "only among the errors": lossy(**BARE, failedRecordCount=None, failedInfo=None),
+    "all of them": lossy(**BARE, outputRecordCount=0, createdRecordCount=0),
+}
+
+
+def told(*runs: dict[str, Any], audiences: tuple[str, ...] = (SILVER,)) -> Any:
+    """Return the results of these runs."""
+    read = {run.id: run for run in map(FlowRun.from_json, runs)}
+    return results_of([Activation(FLOW, name, run_id) for run_id in read for name in audiences], read, {})
+
+
+@pytest.mark.parametrize("run", LOSSES.values(), ids=LOSSES)
+def test_records_lost_in_a_success_are_told_loudly_everywhere(run: dict[str, Any]) -> None:
+    results = told(run)
+    verdict = judge(results)
+    assert (verdict["state"], verdict["label"]) == ("lossy", "RECORDS LOST")
+    assert "400 records failed" in verdict["headline"]
+    assert "why records failed" in " ".join(verdict["advice"])
+    assert not any("nobody was in them" in advice for advice in verdict["advice"])
+    assert "RECORDS LOST" in losses_of(results, {})[0]
+    notice = of_delivery(Delivered("Newsletter", "dag", "run", results=results, verdict=verdict))
+    assert notice.subject.startswith("RECORDS LOST: Newsletter: 1 of 1 delivery lost records")
+    assert "400 records failed" in notice.text
+    assert On.PARTIAL in notice.about, "who asked for partial deliveries hears of it"
+
+
+def test_records_lost_by_a_run_of_several_audiences_are_told_although_nobody_knows_whose_they_are() -> None:
+    results = told(lossy(**BARE), audiences=("gold", "silver"))
+    assert [item["records_failed"] for item in results] == [None, None]
+    verdict = judge(results)
+    assert verdict["headline"].startswith("2 of 2 deliveries lost records")
+    assert "400 records failed" in verdict["headline"], "counted once"
+    assert all("400 failed in its run" in line for line in losses_of(results, {}))
+
+
+def test_only_the_audience_that_lost_records_is_named() -> None:
+    target = {"id": "t", "entitySummaries": [{"id": "segment:gold", "failedRecordCount": 0}]}
+    target["entitySummaries"].append({"id": "segment:silver", "failedRecordCount": 400})
+    results = told(lossy(sourceSummaries=None, targetSummaries=[target]), audiences=("gold", "silver"))
+    assert [bool(losses_of([item], {})) for item in results] == [False, True]
+
+
+def test_a_success_without_losses_is_told_as_before() -> None:
+    results = told(lossy(**BARE, failedRecordCount=0, failedInfo=None), run_json("r2", FLOW))
+    assert judge(results)["label"] == "Delivered"
+    assert losses_of(results, {}) == []
+
+
+@pytest.mark.parametrize("count", [400, None])
+def test_a_warning_is_no_error(count: int | None) -> None:
+    warning = {"code": "CONNECTOR-1-200", "message": "Slow destination.", "count": count, "type": "Warning"}
+    run = lossy(**BARE, failedRecordCount=None, failedInfo=None)
+    run["metrics"]["statusSummary"]["errors"] = [warning]
+    assert judge(told(run))["state"] == "delivered"
+    assert told(run)[0]["error"] == ""
+    error = {"code": "CONNECTOR-2-500", "message": "Bucket is gone.", "type": "Error"}
+    run["metrics"]["statusSummary"] = {"status": "failed", "errors": [warning, error]}
+    assert told(run)[0]["error"] == "Bucket is gone."
+    run["metrics"]["statusSummary"]["errors"] = [warning]
+    assert told(run)[0]["error"] == "Slow destination.", "better than nothing"
+
+
+def test_a_run_found_in_aep_with_other_audiences_lends_nobody_its_totals() -> None:
+    target = {"id": "t", "entitySummaries": [{"id": "segment:gold"}, {"id": "segment:other"}]}
+    run = lossy(sourceSummaries=None, targetSummaries=[target], failedRecordCount=None, failedInfo=None)
+    [result] = told(run, audiences=("gold",))
+    assert result["records_exported"] is None
+
+
+# -- 9: lists that are empty for a moment
+
+EMPTY = {
+    JOBS: {"records": [], "page": {"sortField": "createdTime", "sort": "desc"}, "link": {"next": ""}},
+    FLOWS: {"items": []},
+}
+
+
+def empty_once(aep: LocalAep, path: str, pattern: str = "") -> None:
+    aep.add_faults({"kind": "body", "method": "GET", "path": f"{pattern or path}", "body": EMPTY[path], "times": 1})
+
+
+def test_an_export_list_that_is_empty_for_a_moment_is_looked_at_again(aep: LocalAep, context: Any) -> None:
+    empty_once(aep, JOBS)
+    assert LatestSegmentExportOperator(task_id="task").execute(context) == "722"
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_the_gate_before_a_delivery_looks_again_too(aep: LocalAep, context: Any, version: str) -> None:
+    empty_once(aep, JOBS)
+    arguments = {"activation_info": {"mail": ["gold"]}, "api_version": version, "max_export_age_hours": 36}
+    AdHocActivationOperator(task_id="task", **arguments).execute(context)
+    assert aep.delivered() == {("mail", "gold"): 1}
+
+
+@pytest.mark.parametrize("jobs", [[], [job_json(1, "FAILED")], [job_json(1, age=dt.timedelta(hours=40))]])
+def test_an_export_that_the_list_lacks_for_a_moment_is_found(jobs: list[Any]) -> None:
+    state, requests = answer(exports.newest(NOW, 36), {"records": jobs}, {"records": [job_json(7)]})
+    assert state.latest is not None
+    assert (state.latest.id, len(requests)) == ("7", 2)
+
+
+def test_a_list_that_stays_empty_is_looked_at_again_by_the_next_try(aep: LocalAep, context: Any) -> None:
+    aep.reset({**SEED, "export_jobs": []})
+    with pytest.raises(AepExportError, match="no successful profile segment export") as none:
+        LatestSegmentExportOperator(task_id="task").execute(context)
+    assert none.value.retriable
+
+
+def test_a_flow_that_is_missing_for_a_moment_does_not_fail_the_plan(aep: LocalAep, context: Any) -> None:
+    empty_once(aep, FLOWS, f"{FLOWS}/mail")
+    assert PlanJobsOperator(task_id="task", activation_info={"mail": ["gold"]}, check_conf=False).execute(context)
+
+
+def test_a_catalogue_that_is_empty_for_a_moment_is_read_again(aep: LocalAep, context: Any) -> None:
+    empty_once(aep, FLOWS)
+    assert CatalogOperator(task_id="task").execute(context)["flows"]
+
+
+# -- 10: where ids end
+
+RUN = "c0de0001-52f7-4b19-8a6d-3e90d7b4a601"
+CONFLICT = f"Run already going on for audience {{0}}a1{{1}} for order {{0}}f1{{1}} with run id {{0}}{RUN}{{1}}"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", ""),
+        ("", "."),
+        ("", ","),
+        ("", ";"),
+        ("", ":"),
+        ("", "!"),
+        ("", "..."),
+        ('"', '"'),
+        ("'", "'."),
+        ("`", "`"),
+        ("[", "]"),
+        ("(", ")."),
+        ('["', '"]'),
+    ],
+)
+def test_ids_end_where_ids_end(before: str, after: str) -> None:
+    text = CONFLICT.format(before, after)
+    assert conflict_in(text) == ("f1", "a1", RUN)
+    verdict = classify(400, {}, raw({"message": text}), activation=True)
+    assert (verdict.kind, verdict.conflict) == (AnswerKind.CONFLICT, ("f1", "a1", RUN))
+
+
+@pytest.mark.parametrize("after", ["\n", "\r\nplease wait", ".\nplease wait", "\tfor now"])
+def test_an_id_ends_at_the_end_of_its_line(after: str) -> None:
+    verdict = classify(400, {}, raw({"message": CONFLICT.format("", "") + after}), activation=True)
+    assert verdict.conflict == ("f1", "a1", RUN)
+
+
+def test_the_sample_of_a_conflict_names_all_three_ids() -> None:
+    found = conflict_in(SAMPLES["conflict"]["message"])
+    assert found == (FLOW, "a1d00001-3b52-4c6e-9f10-5e2a77c0d101", RUN)
+
+
+@pytest.mark.parametrize("ident", ["run-1", "run_1", "a.b", "a:b", "7", "r~1"])
+@pytest.mark.parametrize("after", ["", ".", "]"])
+def test_ids_of_other_forms_end_there_too(ident: str, after: str) -> None:
+    assert conflict_in(f"Run already going on for segment a for order f with run id {ident}{after}") == (
+        "f",
+        "a",
+        ident,
+    )
+
+
+def test_a_sentence_that_follows_without_a_blank_is_no_part_of_an_id() -> None:
+    assert conflict_in(f"Run already going on for segment a for order f with run id {RUN}.Please wait") == (
+        "f",
+        "a",
+        RUN,
+    )
+
+
+def test_the_run_that_a_conflict_names_is_adopted_by_its_id(aep: LocalAep, context: Any) -> None:
+    run = aep.start_run("mail", audience_ids=["gold"], status="inProgress")
+    arguments = {"activation_info": {"mail": ["gold"]}, "on_conflict": "adopt"}
+    [order] = AdHocActivationOperator(task_id="task", **arguments).execute(context)
+    assert order["run_id"] == run["id"]
+    assert any(post["path"] == ADHOC for post in aep.posts())
+
+
+# -- 11: error bodies in both documented forms
+
+FORMS: dict[str, tuple[int, Any, str, str, str]] = {
+    "Flow Service 404": (404, SAMPLES["flow_service_404"], "FLOW-1439-404", "There is no flow", "rq7Hs2mKf0Xc9LbTzVw4"),
+    "Flow Service 403": (403, SAMPLES["flow_service_403"], "FLOW-2120-403", "This credential", "rqN1e8Yd5GpQ3JrUa6Ko"),
+    "Flow Service, older": (404, SAMPLES["flow_service_404_older"], "", "flows not found with id", ""),
+    "Flow Service, report alone": (
+        500, {"report": {"detailed-message": "Deep.", "request-id": "rq1"}}, "", "Deep.", "rq1",
+    ),
+    "ups 404": (404, SAMPLES["ups_404"], "UPAPI-113430-404", "No audience has the id", "rqB4x7ZcW2tMh9EsLp0D"),
+    "ups, nested": (
+        404,
+        {"requestId": "rq2", "errors": {"type": "https://ns.adobe.com/aep/errors/UPAPI-1-404", "title": "Gone."}},
+        "UPAPI-1-404", "Gone.", "rq2",
+    ),
+    "ups, a code for each entry": (
+        400,
+        {"requestId": "rq3", "errors": {"400": [{"code": "UPAPI-7-400", "message": "Bad."}]}},
+        "UPAPI-7-400", "Bad.", "rq3",
+    ),
+    "ups 429, older": (429, SAMPLES["ups_429_older"], "", "Slow down a little.", ""),
+    "ups 403, older": (403, SAMPLES["ups_403_older"], "UPS-ACC-1000004", "UPS-ACC-1000004: This organization", ""),
+    "problem": (
+        404,
+        {"type": "http://ns.adobe.com/aep/errors/XDM-1012-404", "title": "t", "report": {"registryRequestId": "rq4"}},
+        "XDM-1012-404", "t", "rq4",
+    ),
+    "another 401": (401, SAMPLES["unauthorized"], "invalid_token", "The token was not accepted", ""),
+    "gateway": (403, {"error_code": 403025, "message": "Profile is not valid"}, "403025", "Profile is not valid", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "body", "code", "text", "request_id"), FORMS.values(), ids=FORMS)
+def test_code_text_and_request_id_of_every_form(status: int, body: Any, code: str, text: str, request_id: str) -> None:
+    verdict = classify(status, {"x-request-id": "of-the-header"}, raw(body))
+    assert (verdict.code, verdict.request_id) == (code, request_id or "of-the-header")
+    assert verdict.text.startswith(text)
+    said = str(AepCallError("GET /x", **verdict.fields))
+    assert all(part in said for part in (code, text, request_id))
+
+
+def test_how_long_the_older_form_asks_to_wait() -> None:
+    assert classify(429, {}, raw(SAMPLES["ups_429_older"])).retry_after == 1.5
+
+
+def test_a_secret_that_a_request_id_echoes_is_not_shown() -> None:
+    body = raw({"requestId": "p8e-secret", "errorMessage": "no"})
+    assert "p8e-secret" not in str(classify(400, {}, body, secrets=["p8e-secret"]))
+
+
+def carried(status: int, body: Any) -> AepCallError:
+    """Return what a call ends in that always meets this answer, a token renewed meanwhile."""
+
+    def react(effect: Any) -> Any:
+        return received(status, body) if isinstance(effect, transport.Send) else "token"
+
+    with pytest.raises(AepCallError) as caught:
+        play(transport.exchange(settings(), REQUEST, 1), react)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        SAMPLES["flow_service_404"],
+        SAMPLES["flow_service_404_older"],
+        {"type": "https://ns.adobe.com/aep/errors/FLOW-1439-400", "status": 404, "title": "x"},
+    ],
+)
+def test_an_aep_that_answers_not_found_is_told_apart_from_what_is_not_aep(body: Any) -> None:
+    said = explain(carried(404, body), settings())
+    assert "is not AEP" not in said
+    assert "Host" not in said
+    assert "AEP does not find this in sandbox 'prod'" in said
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>Not Found</html>", b"", {"message": "no Route matched"}, {"detail": "x"}, [1]]
+)
+def test_what_is_not_aep_is_called_so(body: Any) -> None:
+    assert "is not AEP: leave Host empty" in explain(carried(404, body), settings())
+    assert "is not AEP, leave Host empty" in explain(carried(403, body), settings())
+    assert "is not AEP, leave Host empty" in explain(carried(422, body), settings())
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (404, "FLOW-2100-404", "There is no sandbox 'prod'"),
+        (403, "FLOW-2120-403", "has no role on sandbox 'prod'"),
+        (403, "FLOW-2118-403", "has no role on sandbox 'prod'"),
+        (503, "FLOW-1103-503", "AEP is having problems: try again"),
+        (400, "FLOW-2105-400", "AEP rejected the call."),
+    ],
+)
+def test_specific_advice_survives_the_documented_form(status: int, code: str, said: str) -> None:
+    body = {**SAMPLES["flow_service_403"], "type": f"https://ns.adobe.com/aep/errors/{code}", "status": status}
+    explained = explain(carried(status, body), settings())
+    assert said in explained
+    assert "Host" not in explained
+    assert code in explained
+    assert "rqN1e8Yd5GpQ3JrUa6Ko" in explained
+
+
+def test_the_button_tells_an_independent_aep_from_a_stranger(aep: LocalAep) -> None:
+    aep.add_faults({"kind": "status", "status": 404, "path": FLOWS, "times": 1, "body": SAMPLES["flow_service_404"]})
+    works, said = AdobeExperiencePlatformHook().test_connection()
+    assert (works, "is not AEP" in said) == (False, False)
+    aep.add_faults({"kind": "html", "status": 404, "path": FLOWS, "times": 1})
+    assert "is not AEP: leave Host empty" in AdobeExperiencePlatformHook().test_connection()[1]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, SAMPLES["flow_service_404"]),
+        (400, {"type": "https://ns.adobe.com/aep/errors/FLOW-1439-400", "status": 400, "title": "Resource not found"}),
+        (400, {"errorMessage": "1439-400: flows not found with id = [x]"}),
+    ],
+)
+def test_not_found_is_read_from_either_number(status: int, body: Any) -> None:
+    assert isinstance(carried(status, body), AepNotFoundError)
+
+
+def test_a_sandbox_that_is_not_there_is_no_flow_that_is_not_there() -> None:
+    body = {"type": "https://ns.adobe.com/aep/errors/FLOW-2100-404", "status": 404, "title": "x"}
+    error = carried(404, body)
+    assert not isinstance(error, AepNotFoundError)
+    assert "check the sandbox name" in str(error)
+
+
+# -- 401s that heal
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("body", [SAMPLES["unauthorized"], {"error_code": "401013", "message": "not valid"}, b""])
+def test_a_good_token_that_is_refused_for_a_while_heals(aep: LocalAep, context: Any, body: Any) -> None:
+    text = body.decode() if isinstance(body, bytes) else body
+    aep.add_faults({"kind": "status", "status": 401, "path": f"{FLOWS}/mail", "times": 3, "body": text})
+    before = len(aep.tokens())
+    assert PlanJobsOperator(task_id="task", activation_info={"mail": ["gold"]}, check_conf=False).execute(context)
+    assert len(aep.tokens()) - before <= 2, "Adobe throttles who mints too many"
+
+
+def test_a_401_is_tried_again_by_the_task_and_a_403_is_not() -> None:
+    refused = carried(401, SAMPLES["unauthorized"])
+    assert isinstance(refused, AepAuthError)
+    assert refused.retriable
+    assert not carried(403, SAMPLES["flow_service_403"]).retriable
+
+
+def test_a_given_token_may_heal_too() -> None:
+    connection: AepConnection = settings(access_token="given")
+    answers = [received(401, SAMPLES["unauthorized"]), received(401, b""), received(200, {"items": []})]
+
+    def react(effect: Any) -> Any:
+        if isinstance(effect, transport.NeedToken) and effect.refused:
+            auth.mint_body(connection)
+        return answers.pop(0) if isinstance(effect, transport.Send) else "given"
+
+    assert play(transport.exchange(connection, REQUEST), react).data == {"items": []}
+
+
+# -- 12: exports that somebody made by API
+
+
+def job(job_id: int, status: str = "SUCCEEDED", hours: float = 3, **more: Any) -> dict[str, Any]:
+    return {**job_json(job_id, status, dt.timedelta(hours=hours)), **more}
+
+
+FILTERS = {
+    "sample": SAMPLES["export_jobs"]["records"][0]["filter"],
+    "a status as text": {"segments": [{"segmentId": "a", "segmentNs": "ups", "status": "realized"}]},
+    "several": {"segments": [{"segmentId": "a"}, {"segmentId": "b"}]},
+    "one, not in a list": {"segments": {"segmentId": "a"}},
+}
+
+
+def test_the_sample_of_two_exports_delivers_the_one_of_all_audiences() -> None:
+    now = dt.datetime.fromtimestamp(1795599000, tz=dt.UTC)
+    state, _ = answer(exports.newest(now, 36), SAMPLES["export_jobs"], {"records": [], "link": {"next": ""}})
+    assert state.latest is not None
+    assert state.latest.id == "24115"
+
+
+@pytest.mark.parametrize("chosen", FILTERS.values(), ids=FILTERS)
+def test_an_export_of_single_audiences_is_never_delivered(chosen: Any) -> None:
+    jobs = {"records": [job(9, filter=chosen, hours=1), job(8)]}
+    assert answer(exports.to_deliver(NOW, 36, api_version="v1", export_id=None), jobs)[0] == ("", "8")
+    stale = {"records": [job(9, filter=chosen, hours=1), job(8, hours=40)]}
+    with pytest.raises(AepExportError, match="is 40 h 0 min old"):
+        answer(exports.to_deliver(NOW, 36, api_version="v2", export_id=None), stale, stale)
+
+
+@pytest.mark.parametrize("nothing", [None, {}, {"segments": []}, {"segments": None}])
+def test_an_export_without_a_filter_is_delivered(nothing: Any) -> None:
+    jobs = {"records": [job(9, filter=nothing, hours=1), job(8)]}
+    assert answer(exports.to_deliver(NOW, 36, api_version="v1", export_id=None), jobs)[0] == ("", "9")
+
+
+def test_an_export_of_single_audiences_is_waited_for_and_its_failure_is_nobodys() -> None:
+    read = [ExportJob.from_json(item) for item in (job(9, "FAILED", 1, filter=FILTERS["sample"]), job(8))]
+    assert exports.state_of(read, NOW).failed_since == ()
+    running = ExportJob.from_json(job(10, "PROCESSING", 0.1, filter=FILTERS["sample"]))
+    assert exports.state_of([running, *read], NOW).in_progress == (running,)
+
+
+def test_version_1_sends_the_export_of_all_audiences(aep: LocalAep, context: Any) -> None:
+    aep.start_export_job(id=900, status="SUCCEEDED", segments=["silver"])
+    arguments = {"activation_info": {"mail": ["gold"]}, "api_version": "v1"}
+    AdHocActivationOperator(task_id="task", **arguments).execute(context)
+    assert [post["json"]["exportIds"] for post in aep.posts()] == [["722"]]
+    assert LatestSegmentExportOperator(task_id="task").execute(context) == "722"
+
+
+# -- 13: the last day of a schedule
+
+
+@pytest.mark.parametrize(("end", "warned", "refused"), [(0, True, False), (1, False, False), (-1, False, True)])
+@pytest.mark.parametrize("start", [-30, 0])
+def test_a_schedules_last_day_is_warned_of(end: int, warned: bool, refused: bool, start: int) -> None:
+    days = {"startDate": NOW.date() + dt.timedelta(start), "endDate": NOW.date() + dt.timedelta(end)}
+    if days["endDate"] < days["startDate"]:
+        days["startDate"] = days["endDate"]
+    schedule = {"frequency": "DAILY", **{key: day.isoformat() for key, day in days.items()}}
+    findings = inspected(flow_json("mail", selector("gold", schedule=schedule)), "gold")
+    assert any("leave open" in warning and "ends today" in warning for warning in findings.warnings) is warned
+    assert bool(findings.faults) is refused
+
+
+def test_the_plan_warns_of_a_last_day_and_goes_on(aep: LocalAep, context: Any) -> None:
+    mail = {"id": "mail", "name": "Mail", "audiences": [{"id": "gold", "start": -5, "end": 0}]}
+    aep.reset({**SEED, "flows": [mail]})
+    with captured() as lines:
+        assert PlanJobsOperator(task_id="task", activation_info={"mail": ["gold"]}, check_conf=False).execute(context)
+    assert sum("leave open" in line for line in lines) == 1
+
+
+# -- nulls, and the state of a flow's last run
+
+
+def test_a_young_run_full_of_nulls_is_in_progress() -> None:
+    [data] = SAMPLES["young_run"]["items"]
+    run = FlowRun.from_json(data)
+    assert (run.status, run.created_at, run.completed_at) == (RunStatus.IN_PROGRESS, None, None)
+    assert run.started_at is not None
+    assert run.audiences == {}
+
+
+@pytest.mark.parametrize("sample", ["young_run", "lossy_run", "dataset_flow", "source_flow"])
+def test_any_part_of_a_sample_may_be_null(sample: str) -> None:
+    [whole] = SAMPLES[sample]["items"]
+
+    def spoilt(node: Any) -> Any:
+        """Yield copies of a value in which one part is null."""
+        parts = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+        for key, value in parts:
+            if key not in ("id", "flowId") or node is not whole:
+                copied = deepcopy(node)
+                copied[key] = None
+                yield copied
+            for deeper in spoilt(value):
+                copied = deepcopy(node)
+                copied[key] = deeper
+                yield copied
+
+    read = FlowRun.from_json if "run" in sample else DestinationFlow.from_json
+    assert all(read(each).id == whole["id"] for each in spoilt(whole))
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [("success", "success"), ("partialSuccess", "partial success"), ("PARTIAL_SUCCESS", "partial success"), ("x", "x")],
+)
+def test_the_state_of_a_flows_last_run_is_shown_in_words(aep: LocalAep, context: Any, word: str, shown: str) -> None:
+    last = {"state": word, "completedAtUTC": 1795554048907}
+    mail = {"id": "mail", "name": "Mail", "audiences": ["gold"], "raw": {"lastRunDetails": last}}
+    aep.reset({**SEED, "flows": [mail]})
+    [flow] = CatalogOperator(task_id="task").execute(context)["flows"]
+    assert flow["last_run"].startswith(f"{shown} 20")
+
+
+def test_a_link_that_is_none_is_not_followed() -> None:
+    since = NOW - dt.timedelta(days=1)
+    with pytest.raises(AepTransientError, match="its link to the next page is not understood"):
+        answer(endpoints.profile_export_jobs(since), {"records": [job_json(1)], "link": {"next": "string"}})
+
+
+def test_summaries_count_losses_among_the_failed_records() -> None:
+    assert summarize(told(lossy()))["records_failed"] == 400
