@@ -107,7 +107,7 @@ MUTANTS = (
     Mutant(NOTES, 'return note.get("record", "")', "return None", "a clear that forgets the record makes it empty", ALL),
     Mutant(NOTES, 'self._notes.set(name, {"run": self._dag_run, "record": value})', "pass", "the record has no copy", ALL),
     Mutant(NOTES, ".get(run_id, self._owner) != self._owner", ".get(run_id, self._owner) is None", "no run is another DAG run's", ALL),
-    Mutant(ACTIVATE, "self.hook.call(submission.begin(resend_failed=self.resend_failed))", "self.hook.call(submission.begin(resend_failed=True))", "activate repairs too", ALL),
+    Mutant(ACTIVATE, 'resend_failed=self.given("resend_failed")', "resend_failed=True", "activate repairs too", ALL),
     Mutant(LOST, "time.monotonic() - self._since >= self.settle_seconds", "True", "the trigger settles at once", ALL),
     Mutant(LOST, "return None if look.unnamed else self._end", "return self._end", "the trigger ends although a run names nobody", ALL),
     Mutant(FLOW_RUN, "time.monotonic() - self._since > NOT_FOUND_GRACE", "True", "a run that AEP does not know yet is lost", ALL),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class AepError(Exception):
@@ -81,13 +81,14 @@ class AepTransientError(AepCallError):
 
 
 class AepAuthError(AepCallError):
-    """IMS or AEP refuses the credential (400 of IMS, 401 after a renewal, 403)."""
+    """IMS or AEP refuses the credential (400 of IMS, 401 after a renewal, 403).
 
+    :param heals: whether it may heal by itself: AEP has refused good tokens at random for a while (401).
+    """
 
-class AepTokenError(AepAuthError):
-    """AEP refuses a token that IMS has just issued: good tokens have been refused at random for a while."""
-
-    retriable = True
+    def __init__(self, call: str, *, heals: bool = False, **kwargs: Any) -> None:
+        super().__init__(call, **kwargs)
+        self.retriable = heals
 
 
 class AepNotFoundError(AepCallError):

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from adobe_experience_platform.errors import AepAuthError, AepTokenError, AepTransientError
+from adobe_experience_platform.errors import AepAuthError, AepTransientError
 
 from .answers import AnswerReading
 from .connection import AepConnection, fits_a_header
@@ -82,8 +82,9 @@ def forget_all() -> None:
 def mint_body(connection: AepConnection) -> bytes:
     """Build the form body; the secret goes into the body because query strings get logged."""
     if connection.access_token:
-        raise AepTokenError(
+        raise AepAuthError(
             "AEP",
+            heals=True,
             status=401,
             text="the access token in the connection was rejected",
             advice="enter a new extra 'access_token', or remove it and enter a client secret",

@@ -22,7 +22,6 @@ from adobe_experience_platform.errors import (
     AepNotFoundError,
     AepNotReadyError,
     AepRequestError,
-    AepTokenError,
     AepTransientError,
 )
 
@@ -136,7 +135,7 @@ def exchange(connection: AepConnection, request: Request, attempts: int | None =
     :raises AepCallError: the subclass says what may be done.
     """
     attempt, redirects, renewed = 1, 0, False
-    given: AepTokenError | None = None
+    given: AepAuthError | None = None
     attempts = attempts or ATTEMPTS
     token: str = yield NeedToken()
     url = connection.base_url + request.path
@@ -168,11 +167,13 @@ def exchange(connection: AepConnection, request: Request, attempts: int | None =
         if data is not None:
             return Response(data, verdict.request_id)
         if verdict.kind is AnswerKind.RENEW_TOKEN and not renewed:
-            renewed = True
+            renewed, attempt = True, attempt + 1
             try:
                 token = yield NeedToken(token)
                 continue
-            except AepTokenError as error:
+            except AepAuthError as error:
+                if not error.retriable:
+                    raise
                 given = error  # it cannot be renewed, yet the refusal may heal
         failure = given if given and verdict.kind is AnswerKind.RENEW_TOKEN else _error(request, verdict)
         pause = max(backoff(attempt), min(verdict.retry_after or 0.0, LONGEST_SLEEP + 1))
@@ -319,10 +320,8 @@ def _error(request: Request, verdict: AnswerReading) -> AepCallError:
         return _transient(request.name, verdict)
     code = number_of(verdict.code)
     fields["advice"] = advice_of(verdict)
-    if verdict.status == 401:
-        return AepTokenError(request.name, **fields)
-    if verdict.status == 403:
-        return AepAuthError(request.name, **fields)
+    if verdict.status in (401, 403):
+        return AepAuthError(request.name, heals=verdict.status == 401, **fields)
     if code != NO_SANDBOX and (verdict.status == 404 or code.endswith("-404") or code == "1439-400"):
         return AepNotFoundError(request.name, **fields)
     return AepRequestError(request.name, **fields)

@@ -79,7 +79,9 @@ def given_truth(value: object, what: str, default: bool) -> bool:
     """
     if not is_given(value):
         return default
-    found = {"true": True, "false": False}.get(str(value).strip().lower())
+    if isinstance(value, bool):
+        return value
+    found = {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else None
     if found is None:
         raise AepInputError([f"{what} is {short_repr(value)}: choose true or false"])
     return found

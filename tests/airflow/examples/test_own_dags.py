@@ -150,8 +150,8 @@ def test_sensors_take_the_words_of_airflows_sensors() -> None:
     export = SegmentExportSensor(task_id="a", mode="reschedule", poke_interval=300, timeout=7200)
     runs = FlowRunSensor(task_id="b", orders=["r"], poke_interval=timedelta(minutes=1), timeout=timedelta(hours=3))
 
-    assert (export.poll_interval, export.export_timeout_minutes) == (300, 120)
-    assert (runs.poll_interval, runs.activation_timeout_minutes) == (60, 180)
+    assert (export.options.poll_interval, export.options.export_timeout_minutes) == (300, 120)
+    assert (runs.options.poll_interval, runs.options.activation_timeout_minutes) == (60, 180)
 
 
 def test_airflows_own_time_out_never_comes_before_ours() -> None:

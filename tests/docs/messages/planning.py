@@ -132,15 +132,32 @@ def flows_and_audiences_that_cannot_be_delivered(stage: Stage) -> None:
     stage.fails(lambda: plan(stage, info))
 
 
-@produces("was mapped less than an hour ago", "is scheduled from", "is not a destination flow")
+@produces(
+    "was mapped less than an hour ago",
+    "is scheduled from",
+    "is not a destination flow",
+    "exports datasets, not audiences",
+    "brings data in from a source",
+)
 def flows_and_audiences_that_are_too_young_or_of_another_kind(stage: Stage) -> None:
     audiences = [{"id": "gold", "mapped_ago": 60}, {"id": "silver", "start": 5}]
     flows = [
         {"id": "mail", "name": "Mail", "audiences": audiences},
-        {"id": "crm", "name": "CRM", "kind": "source", "audiences": []},
+        {"id": "crm", "name": "CRM", "kind": "source"},
+        {"id": "till", "name": "Till", "kind": "source", "raw": {"inheritedAttributes": None}},
+        {"id": "tables", "name": "Tables", "kind": "dataset"},
     ]
     stage.aep.reset({**SEED, "flows": flows})
-    stage.fails(lambda: plan(stage, {"mail": ["gold", "silver"], "crm": ["gold"]}))
+    stage.fails(
+        lambda: plan(stage, {"mail": ["gold", "silver"], **{key: ["gold"] for key in ("crm", "till", "tables")}})
+    )
+
+
+@produces("has a schedule that ends today")
+def an_audience_on_the_last_day_of_its_schedule(stage: Stage) -> None:
+    flow = {"id": "mail", "name": "Mail", "audiences": [{"id": "gold", "end": 0}, "silver"]}
+    stage.aep.reset({**SEED, "flows": [flow]})
+    stage.runs(lambda: plan(stage))
 
 
 @produces(

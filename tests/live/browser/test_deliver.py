@@ -31,6 +31,7 @@ FOCUSED = """() => {
 def catalogue(scene: Scene, client: AirflowClient) -> None:
     """Let the newest list of destinations be of the scene's AEP; *Refresh* makes another one of it."""
     client.wait_dags(CATALOGUE_DAG, DAG)
+    client.set_paused(DAG, False)
     run_id = client.trigger_dag(CATALOGUE_DAG, {"aep_conn_id": scene.conn_id})
     assert client.wait_run(CATALOGUE_DAG, run_id, timeout=RUN_SECONDS) == "success"
 

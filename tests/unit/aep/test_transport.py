@@ -28,7 +28,6 @@ from adobe_experience_platform.errors import (
     AepNotFoundError,
     AepNotReadyError,
     AepRequestError,
-    AepTokenError,
     AepTransientError,
 )
 from tests.support.parts import BASE_URL, play, received, settings
@@ -215,12 +214,12 @@ def test_a_token_that_is_refused_even_when_new_may_be_accepted_a_moment_later():
     wire = Wire(EXPIRED, EXPIRED, EXPIRED, OK)
     wire.carry()
     assert wire.tokens == [None, "token-1"]
-    assert wire.slept == [1.0, 2.0]
+    assert wire.slept == [2.0, 3.0]
 
 
 def test_a_token_that_is_always_refused_ends_the_call_and_is_renewed_only_once():
-    wire = Wire(*[EXPIRED] * (ATTEMPTS + 1))
-    error = wire.fail(AepTokenError)
+    wire = Wire(*[EXPIRED] * ATTEMPTS)
+    error = wire.fail(AepAuthError)
     assert len(wire.tokens) == 2
     assert "a newly issued token was rejected" in str(error)
     assert error.retriable
@@ -230,8 +229,8 @@ def test_a_given_token_that_is_refused_may_be_accepted_a_moment_later():
     wire = Wire(EXPIRED, EXPIRED, OK, given=True)
     wire.carry()
     assert {send.headers["Authorization"] for send in wire.sent} == {"Bearer token-1"}
-    wire = Wire(*[EXPIRED] * ATTEMPTS, given=True)
-    assert "enter a new extra 'access_token'" in str(wire.fail(AepTokenError))
+    wire = Wire(*[EXPIRED] * (ATTEMPTS - 1), given=True)
+    assert "enter a new extra 'access_token'" in str(wire.fail(AepAuthError))
 
 
 def test_the_renewed_token_serves_later_attempts_too():

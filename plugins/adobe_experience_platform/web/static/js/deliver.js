@@ -237,13 +237,15 @@ function leaveFor(runId) {
 }
 
 async function check() {
-  const order = conf();
+  const [order, asked, jobs] = [conf(), summaryOf(state.order, limit()), state.order.jobs(limit())];
   if (await isInTheWay(DAG)) return;
   const runId = newRunId("check");
-  const base = { dagId: DAG, runId, faults: [], warnings: [], names: [], jobs: state.order.jobs(limit()) };
+  const base = { dagId: DAG, runId, faults: [], warnings: [], names: [], jobs };
   const tellCheck = (news) => {
+    const isNews = news.state !== state.check?.state;
     state.check = { ...base, ...news };
     show();
+    if (isNews) page.querySelector(".check").scrollIntoView({ block: "nearest" });
   };
   state.checkedConf = JSON.stringify(order);
   const title = "Checking with AEP…";
@@ -254,19 +256,18 @@ async function check() {
       const text = now === "queued" ? "Waiting for Airflow to start it." : "A dry run: nothing is sent.";
       tellCheck({ state: "running", title, text, started: true });
     });
-    tellCheck({ started: true, ...checked(await resultOf(run)) });
+    tellCheck({ started: true, ...checked(await resultOf(run), asked) });
   } catch (error) {
     state.check = null;
     throw error;
   }
-  page.querySelector(".check").scrollIntoView({ block: "nearest" });
 }
 
-function checked(result) {
+function checked(result, asked) {
   if (result.state !== "success") {
     return { ...result, title: "This cannot be delivered as it is", text: "Nothing was sent." };
   }
-  const text = [view().summary.text, result.sandbox && `from sandbox ${result.sandbox}`].filter(Boolean).join(", ");
+  const text = [asked, result.sandbox && `from sandbox ${result.sandbox}`].filter(Boolean).join(", ");
   const title = result.warnings.length
     ? `Can be delivered, with ${plural(result.warnings.length, "warning")}`
     : "Everything is fine";

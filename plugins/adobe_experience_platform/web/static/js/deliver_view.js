@@ -28,7 +28,7 @@ export function build(page, actions) {
       h("div", {}, h("h1", {}, "Deliver"), h("p.muted", {}, "Choose audiences, check, deliver now")),
       inside(airflow.activations(), { class: "button" }, "All activations"),
     ),
-    h("div", { id: "banner", role: "status" }),
+    h("div", { id: "banner" }),
     h(
       "div.work",
       {},
@@ -59,6 +59,7 @@ export function build(page, actions) {
           h("h2", {}, "Your delivery"),
           h("p.summary", { role: "status", data: { testid: "deliver-summary" } }),
           h("div", { id: "act" }),
+          h("div", { id: "messages", role: "status" }),
         ),
         h("div", { id: "options", class: "card" }, h("h2", {}, "Options"), h("div", { id: "form" })),
       ),
@@ -75,10 +76,9 @@ export function showNotice(page, error, retry) {
 export function showAll(page, view) {
   const { known, state, actions } = view;
   const part = (id) => page.querySelector(`#${id}`);
-  update(part("banner"), [state.messages, state.missing], () => [
-    state.messages.map((message) => banner(message, actions)),
-    state.missing.length > 0 && missing(state.missing),
-  ]);
+  update(part("banner"), state.missing, () => state.missing.length > 0 && missing(state.missing));
+  // Beside the buttons, which are always in sight.
+  update(part("messages"), state.messages, () => state.messages.map((message) => banner(message, actions)));
   const minute = Math.floor(Date.now() / 60000);
   const { flows, ...about } = known.catalogue ?? { flows: [] };
   update(part("source"), [about, flows.length, state.refresh, known.why, minute], () => source(view));

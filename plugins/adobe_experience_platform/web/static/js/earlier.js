@@ -48,7 +48,7 @@ export async function startedBefore(dagId) {
   } catch {
     /* storage is off */
   }
-  const run = runId && (await look(dagId, runId).catch(() => null));
   remember(null);
+  const run = runId && (await look(dagId, runId).catch(() => null));
   return run ? runId : null;
 }
