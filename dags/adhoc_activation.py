@@ -15,7 +15,7 @@ DOC = """
 Sends the chosen audiences to their file destinations **exactly once**, without waiting for the daily
 export. AEP delivers the latest daily snapshot; audiences are not re-evaluated.
 
-1. Run **aep_catalog** once: its log lists your destinations and audiences, and JSON to paste here.
+1. Run **aep_catalog** once: its log lists your destinations and audiences, and JSON to paste here, by name and by id.
 2. Press **Trigger**, paste it into *What to deliver*, keep what you need, and start.
 3. Not sure? Tick **Dry run**: everything is checked and shown, nothing is sent.
 
@@ -39,7 +39,8 @@ with DAG(
             type="object",
             title="What to deliver",
             description_md=(
-                'Destination flows and their audiences: `{"<flow id>": ["<audience id>", "<audience id>"]}`. '
+                "Destination flows and their audiences, by name exactly as AEP shows it, or by id: "
+                '`{"Newsletter S3": ["Newsletter subscribers", "<audience id>"]}`. '
                 "The DAG **aep_catalog** prints this: click into the box, select all (Ctrl+A), paste."
             ),
         ),

@@ -1,4 +1,4 @@
-"""Find the ids: destination flows and their audiences, as a table and as JSON to paste."""
+"""Find names and ids: destination flows and their audiences, as a table and as JSON to paste."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ DOC = """
 ### Which destinations and audiences are there?
 
 Lists the sandbox's destination flows with their audiences: names, ids, schedule, last run. The end of the
-log of `list_destinations` is JSON, ready to paste into *What to deliver* of **aep_adhoc_activation**.
-Nothing is sent.
+log of `list_destinations` is JSON, by name and by id, ready to paste into *What to deliver* of
+**aep_adhoc_activation**. Nothing is sent.
 """
 
 with DAG(

@@ -70,7 +70,7 @@ def activation_pipeline(
 
     ``activation_info`` and settings may be resolved at run time: ``dag.param("…")``, an XComArg, a template.
 
-    :param activation_info: {flow id: [audience id, …]}.
+    :param activation_info: {flow: [audience, …]}, each by its id or by its name as AEP shows it.
     :param settings: the delivery's settings, such as ``on_conflict="wait"``: the params of the DAG
         ``aep_adhoc_activation`` of the same name, see :class:`~.settings.DeliverySettings`.
     :param check_conf: refuse conf keys that are no params of the DAG.
@@ -79,8 +79,8 @@ def activation_pipeline(
         True (anybody, within 4 hours) or an :class:`~.delivery.Approval`.
     :param labels: flow or audience id → how people call it; shown beside AEP's own name.
     :param notices: who is told how the delivery ended: a :class:`~.notifications.Notices`, its arguments, or None.
-    :param emit_assets: emit an asset event of this DAG's delivery, and one of each delivered flow whose id is known
-        when the DAG is parsed, see ``docs/after-export.md``; campaigns do. Default False.
+    :param emit_assets: emit an asset event of this DAG's delivery, and one of each delivered flow that is given by its
+        id when the DAG is parsed, see ``docs/after-export.md``; campaigns do. Default False.
     :param deferrable: wait in the triggerer instead of holding a worker slot; default True.
     :param group_id: id of the task group; with ``prefix_group_id=True`` a DAG may hold several.
     :param default_args: for the tasks, over those of the DAG; where neither says so, 3 retries, 30 seconds apart.

@@ -111,6 +111,24 @@ def test_a_dry_run_says_that_nothing_was_sent(fake: FakeAirflow, tab: Page) -> N
     expect(tab.locator(".jobs-list")).to_have_count(0)
 
 
+def test_a_run_that_was_asked_for_by_names_shows_its_ids_as_soon_as_they_are_known(
+    fake: FakeAirflow, tab: Page
+) -> None:
+    conf = {"activation_info": {"Mail": ["Gold customers", "silver", "Nobody knows"]}, "dry_run": True}
+    fake.add_run("run", "success", conf=conf)
+    fake.set_task("run", "plan_jobs", "success", xcoms={"return_value": [], "names": NAMES})
+    for task in ("wait_for_segment_export", "get_latest_export_job", "activate", "wait_for_flow_runs", "report"):
+        fake.set_task("run", task, "skipped", start=None)
+    open_tab(tab, "run")
+
+    for name, ident in (("Gold customers", "gold"), ("Silver customers", "silver")):
+        expect(tab.locator("tr", has_text=name).locator("code.id")).to_have_text(ident)
+    unknown = tab.locator("tr", has_text="Nobody knows")
+    expect(unknown).to_be_visible()
+    expect(unknown.locator("code.id")).to_have_count(0)
+    expect(tab.locator(".figure").first).to_contain_text("1 destination")
+
+
 def test_a_campaign_day_that_is_not_this_runs_is_not_called_a_dry_run(fake: FakeAirflow, tab: Page) -> None:
     day = {"deliver": False, "reason": "another run has delivered 2026-05-20"}
     fake.add_run("run", "success")

@@ -177,6 +177,18 @@ def test_filters_narrow_the_list_and_stay_in_the_address(fake: FakeAirflow, tab:
     expect(rows).to_have_count(4)
 
 
+def test_a_destination_finds_the_runs_that_were_asked_for_by_its_name(fake: FakeAirflow, tab: Page) -> None:
+    fake.deliver("over", [result("sftp", "gold", exported=5)], names={"sftp": "Partner SFTP"}, start=-10)
+    for run_id, flow in (("by-name", "Partner SFTP"), ("by-id", "sftp"), ("other", "Web shop")):
+        fake.add_run(run_id, "running", conf={"activation_info": {flow: ["gold"]}})
+    open_list(tab)
+    settle(fake, tab)
+
+    tab.get_by_role("combobox", name="Destination").select_option("Partner SFTP")
+
+    expect(tab.locator("table.runs tbody tr")).to_have_count(3)
+
+
 def test_the_period_is_asked_for(fake: FakeAirflow, tab: Page) -> None:
     fake.deliver("new", [result("mail", "gold")], start=-60)
     fake.deliver("old", [result("mail", "gold")], start=-60 * 24 * 60)

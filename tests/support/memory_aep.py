@@ -232,6 +232,10 @@ class MemoryAep:
             return _json(200, {"records": self._exports(), "link": {"next": ""}})
         if path == RUNS:
             return self._list(query["property"])
+        if path == FLOWS:
+            return _json(
+                200, {"items": [flow_json(flow_id, *map(selector, ids)) for flow_id, ids in self.mapped.items()]}
+            )
         if path.startswith(f"{FLOWS}/"):
             flow_id = path.removeprefix(f"{FLOWS}/")
             return _json(200, {"items": [flow_json(flow_id, *map(selector, self.mapped.get(flow_id, ())))]})

@@ -21,7 +21,7 @@ from .flow_runs import UNKNOWN_COUNTS, Counts, FlowRun, RunStatus
 from .flows import DestinationFlow, MappedAudience
 from .json_values import as_dict
 from .orders import Activation, Pair, by_flow
-from .text import count, for_mail, for_markdown, named, names_secret, one_line, short_repr, without_secrets
+from .text import count, for_mail, for_markdown, named, names_secret, one_line, quoted, short_repr, without_secrets
 from .ui import destination_url
 
 __all__ = [
@@ -61,6 +61,7 @@ __all__ = [
     "no_connection",
     "one_line",
     "proxy_address",
+    "quoted",
     "short_repr",
     "transport",
     "without_secrets",

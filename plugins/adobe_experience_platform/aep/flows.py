@@ -10,6 +10,12 @@ from .flow_runs import RunStatus
 from .json_values import as_date, as_dict, as_dicts, as_id, as_text, as_time
 from .text import one_line
 
+NAME_LIMIT = 255
+
+
+def _exact(name: object) -> str:
+    return (name if isinstance(name, str) else as_text(name))[: NAME_LIMIT + 1]
+
 
 @dataclass(frozen=True, slots=True)
 class MappedAudience:
@@ -21,6 +27,7 @@ class MappedAudience:
     :param end_date: last day of its schedule (UTC), None if open-ended.
     :param mapped_at: time of mapping (UTC), None if unknown.
     :param is_file_export: whether the selector has what only file exports have.
+    :param exact_name: ``name`` before it was made fit for one line.
     """
 
     id: str
@@ -31,6 +38,7 @@ class MappedAudience:
     end_date: dt.date | None
     mapped_at: dt.datetime | None
     is_file_export: bool
+    exact_name: str = ""
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> MappedAudience:
@@ -39,12 +47,13 @@ class MappedAudience:
         return cls(
             id=as_id(data.get("id")),
             system_id=as_id(data.get("systemSegmentId")),
-            name=one_line(as_text(data.get("name")), 120),
+            name=one_line(as_text(data.get("name")), NAME_LIMIT),
             frequency=one_line(as_text(schedule.get("frequency")), 40),
             start_date=as_date(schedule.get("startDate")),
             end_date=as_date(schedule.get("endDate")),
             mapped_at=as_time(data.get("createTime")),
             is_file_export=any(key in data for key in ("filenameTemplate", "fileNameTemplate", "exportMode")),
+            exact_name=_exact(data.get("name")),
         )
 
     @property
@@ -61,6 +70,7 @@ class DestinationFlow:
     :param tells_audiences: whether the flow has a list of audiences at all (it may be empty).
     :param takes_none: why it takes no audiences (it exports datasets, or is no destination's), "" if it may.
     :param last_run_state: ``lastRunDetails.state`` as words (``partial success``), "" if it never ran.
+    :param exact_name: ``name`` before it was made fit for one line.
     """
 
     id: str
@@ -72,6 +82,7 @@ class DestinationFlow:
     takes_none: str
     last_run_state: str
     last_run_at: dt.datetime | None
+    exact_name: str = ""
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> DestinationFlow:
@@ -97,7 +108,7 @@ class DestinationFlow:
         ]
         return cls(
             id=as_id(data.get("id")),
-            name=one_line(as_text(data.get("name")), 120),
+            name=one_line(as_text(data.get("name")), NAME_LIMIT),
             state=one_line(as_text(data.get("state")), 40),
             is_destination=flag if isinstance(flag, bool) else None,
             audiences=tuple(audience for audience in audiences if audience.platform_id),
@@ -105,6 +116,7 @@ class DestinationFlow:
             takes_none=takes_none,
             last_run_state=run_status.value.replace("_", " ") if run_status.is_terminal else one_line(state, 40),
             last_run_at=as_time(last.get("completedAtUTC")) or as_time(last.get("startedAtUTC")),
+            exact_name=_exact(data.get("name")),
         )
 
     def audience(self, audience_id: str) -> MappedAudience | None:

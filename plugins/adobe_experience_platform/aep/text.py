@@ -80,6 +80,11 @@ def short_repr(value: object, limit: int = 60) -> str:
         return f"(a huge {type(value).__name__})"
 
 
+def quoted(text: str, limit: int = 120) -> str:
+    """Show a name in quotes in one line: what looks like a blank and is none shows as its escape, secrets do not."""
+    return without_secrets(repr(text[:1000]), limit)
+
+
 def count(number: int, noun: str) -> str:
     """Return ``1 audience`` or ``2 audiences``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

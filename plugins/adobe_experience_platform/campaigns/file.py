@@ -31,44 +31,49 @@ KEYS_OF_RULES: dict[str, blocks.Path] = {"not_after": ("when", "not_after"), "du
 
 
 def _audiences(value: object) -> object:
-    """Read a list of ids, or ids with labels."""
+    """Read one audience, a list of them, or ids with labels."""
+    if isinstance(value, str):
+        value = [value]
     if isinstance(value, list):
         audiences: dict[Any, str | None] = {}
         for item in value:
             if not isinstance(item, str | int):
-                raise ValueError(f"{short_repr(item)} is not an audience id: list ids, or write each as 'id: label'")
+                raise ValueError(f"{short_repr(item)} is not an audience: list names or ids, or write 'id: label'")
             if str(item) in audiences:
                 raise ValueError(f"audience {one_line(str(item), 60)} is listed twice: list it once")
             audiences[str(item)] = None
         value = audiences
     if not isinstance(value, dict):
-        raise ValueError("this is not a list of audiences: list ids, or write each as 'id: label'")
+        raise ValueError("this is not a list of audiences: list names or ids, or write each as 'id: label'")
     if not value:
-        raise ValueError("there is no audience: list at least one id, or remove the destination")
+        raise ValueError("there is no audience: list at least one, or remove the destination")
     return value
 
 
-_IDS: dict[str, Any] = {
-    "type": "array",
+_AUDIENCES: dict[str, Any] = {
+    "type": ["array", "string"],
     "minItems": 1,
+    "minLength": 1,
     "uniqueItems": True,
     "items": {"type": ["string", "integer"]},
-    "description": "Audience ids.",
+    "description": "Names or ids of audiences.",
 }
 
 
 class Destination(blocks.Block):
     """A destination flow and the audiences that go there."""
 
-    flow: values.Ident = Field(description="Id of the destination flow: the DAG aep_catalog lists them.")
+    flow: values.IdOrName = Field(
+        description="Name or id of the destination flow, as AEP shows it: the DAG aep_catalog lists them."
+    )
     label: values.Text | None = Field(None, description="How people call this destination.")
-    audiences: Annotated[dict[values.Ident, values.Text | None], blocks.Short(_IDS, _audiences)] = Field(
-        description="Audience ids; with labels for people: 'id: label'."
+    audiences: Annotated[dict[values.IdOrName, values.Text | None], blocks.Short(_AUDIENCES, _audiences)] = Field(
+        description="Names or ids of audiences, as AEP shows them; ids with labels for people: 'id: label'."
     )
 
 
 def _deliver(value: object) -> object:
-    """Read a list of destinations, or what aep_catalog prints: {flow id: [audience id, …]}."""
+    """Read a list of destinations, or what aep_catalog prints: {flow: [audience, …]}."""
     if isinstance(value, dict):
         value = [{"flow": flow, "audiences": audiences} for flow, audiences in value.items()]
     if not isinstance(value, list) or not value:
@@ -83,8 +88,8 @@ def _deliver_schema() -> dict[str, Any]:
     return {
         "type": "object",
         "minProperties": 1,
-        "additionalProperties": _IDS,
-        "description": "{flow id: [audience id]}",
+        "additionalProperties": _AUDIENCES,
+        "description": "{flow: [audience]}, by name or id",
     }
 
 
@@ -223,7 +228,7 @@ class Campaign(blocks.Block):
 
     @property
     def activation_info(self) -> dict[str, list[str]]:
-        """What is delivered: {flow id: [audience id, …]}."""
+        """What is delivered: {flow: [audience, …]}, by id or by name."""
         return {item.flow: list(item.audiences) for item in self.deliver}
 
     @property

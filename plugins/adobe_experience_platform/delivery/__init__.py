@@ -6,10 +6,19 @@ import importlib
 from typing import TYPE_CHECKING
 
 from . import export_news, exports, preflight, rounds, task_ids, xcom
+from .findings import Findings, ids_of
 from .given import given_collection, given_id, given_info, given_list, given_truth
-from .input import MAX_PAIRS_PER_RUN, check_id, parse_activation_info, read_activation_info, shorten
+from .input import (
+    MAX_PAIRS_PER_RUN,
+    check_id,
+    is_uuid,
+    may_be_id,
+    parse_activation_info,
+    read_activation_info,
+    shorten,
+)
 from .jobs import API_VERSIONS, MAX_PAIRS_PER_JOB, Job, split, titles_of
-from .preflight import Findings
+from .names import resolve, unambiguous
 from .record import Record, check_version
 from .results import (
     NOT_SENT,
@@ -28,7 +37,7 @@ from .results import (
     without_run,
 )
 from .rounds import Snapshot
-from .search import RunSearch, aliases_of, concerns, find, names_of
+from .search import RunSearch, concerns, find, names_of
 from .states import SubmissionState
 from .steps import Done, OnConflict, Settle, WaitFor
 from .submission import KEY, Submission
@@ -70,7 +79,6 @@ __all__ = [
     "VerdictState",
     "WaitFor",
     "advice_for",
-    "aliases_of",
     "all_succeeded",
     "check_id",
     "check_version",
@@ -87,18 +95,22 @@ __all__ = [
     "given_info",
     "given_list",
     "given_truth",
+    "ids_of",
     "is_delivered",
     "is_terminal",
+    "is_uuid",
     "judge",
     "line_of",
     "losses_of",
     "lost_in",
+    "may_be_id",
     "message_of",
     "names_of",
     "parse_activation_info",
     "preflight",
     "read_activation_info",
     "read_settings",
+    "resolve",
     "results_of",
     "rounds",
     "shorten",
@@ -108,6 +120,7 @@ __all__ = [
     "task_ids",
     "title_of",
     "titles_of",
+    "unambiguous",
     "without_run",
     "xcom",
 ]

@@ -40,15 +40,16 @@ class Job:
         return {"job": self.number, "of": self.of, "activation_info": info, "aliases": dict(self.aliases)}
 
     @classmethod
-    def from_json(cls, data: object) -> Job:
+    def from_json(cls, data: object, *, names: bool = False) -> Job:
         """Read a job from an XCom or from a user's own DAG; only ``activation_info`` is required.
 
+        :param names: whether names may stand for ids; the pairs then hold what was given.
         :raises AepInputError: if it is malformed.
         """
         form = AepInputError(["a job must have the form {'activation_info': {…}, 'aliases': {…}, 'job': 1, 'of': 1}"])
         if not isinstance(data, Mapping):
             raise form
-        pairs = parse_activation_info(given_info(data.get("activation_info")))
+        pairs = parse_activation_info(given_info(data.get("activation_info")), names=names)
         aliases = data.get("aliases") or {}
         number, of = data.get("job", 1), data.get("of", 1)
         if not isinstance(aliases, Mapping) or not isinstance(number, int) or not isinstance(of, int):

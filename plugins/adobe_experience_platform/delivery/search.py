@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from adobe_experience_platform.aep import Activation, Call, FlowRun, Pair, RunStatus, by_flow, endpoints
-from adobe_experience_platform.errors import AepNotFoundError, Conflict
+from adobe_experience_platform.errors import Conflict
 
 from .record import Record, Watermark
 from .steps import Log
@@ -38,19 +38,6 @@ def names_of(pair: Pair, aliases: Mapping[str, str]) -> tuple[str, ...]:
     """Return the ids that AEP may use for the pair's audience."""
     other = aliases.get(pair.audience_id)
     return (pair.audience_id, other) if other else (pair.audience_id,)
-
-
-def aliases_of(pairs: Iterable[Pair]) -> Call[dict[str, str]]:
-    """Ask each flow which of these audiences are imported; return audience id → external id."""
-    aliases: dict[str, str] = {}
-    for flow_id, audience_ids in by_flow(pairs).items():
-        try:
-            flow = yield from endpoints.flow(flow_id)
-        except AepNotFoundError:
-            continue
-        mapped = filter(None, map(flow.audience, audience_ids))
-        aliases |= {item.platform_id: item.id for item in mapped if item.id and item.id != item.platform_id}
-    return aliases
 
 
 def pair_of(conflict: Conflict, pairs: Iterable[Pair], aliases: Mapping[str, str]) -> Pair | None:

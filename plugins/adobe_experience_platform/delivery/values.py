@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from adobe_experience_platform.aep import conn_id_fault, one_line, short_repr
 
-from .input import check_id
+from .input import LONGEST_NAME, check_id, check_name
 
 NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,99}"
 CRON_PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
@@ -52,12 +52,24 @@ def _paragraph(value: object) -> str:
     return text
 
 
-def _ident(value: object) -> str:
+def _digits(value: object) -> object:
     # An id of digits alone reads as a number; marked_yaml only does so where nothing gets lost.
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _ident(value: object) -> str:
+    value = _digits(value)
     if fault := check_id(value, "the id"):
         raise ValueError(fault)
+    return str(value)
+
+
+def _id_or_name(value: object) -> str:
+    value = _digits(value)
+    if fault := check_name(value, "the entry"):
+        raise ValueError(fault)
+    if any(sign in str(value) for sign in ("{{", "{%", "{#")):
+        raise ValueError(f"{short_repr(value)} looks like a template, and a campaign file has none: write the id")
     return str(value)
 
 
@@ -184,6 +196,11 @@ Ident = Annotated[
     str,
     BeforeValidator(_ident),
     WithJsonSchema({"type": ["string", "integer"], "pattern": "^[A-Za-z0-9][A-Za-z0-9._:~@+-]{0,254}$"}),
+]
+IdOrName = Annotated[
+    str,
+    BeforeValidator(_id_or_name),
+    WithJsonSchema({"type": ["string", "integer"], "minLength": 1, "maxLength": LONGEST_NAME}),
 ]
 ConnectionId = Annotated[str, *_type(_connection, minLength=1)]
 TimeOfDay = Annotated[

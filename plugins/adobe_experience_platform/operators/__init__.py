@@ -6,6 +6,7 @@ from .base import AepTask, Deadline, Resolvable, TaskStore, WaitTimeoutError, ke
 from .catalog import CatalogOperator
 from .latest_export import LatestSegmentExportOperator
 from .links import DestinationLink
+from .notes import resolve_once
 from .plan import PlanJobsOperator
 from .report import DeliveryReportOperator
 from .retry import AEP_RETRY_POLICY
@@ -35,4 +36,5 @@ __all__ = [
     "now",
     "poke_settings",
     "read_event",
+    "resolve_once",
 ]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, count
-from adobe_experience_platform.delivery import KEY, MAX_PAIRS_PER_JOB, Job, OnConflict, Submission, aliases_of, xcom
+from adobe_experience_platform.delivery import KEY, MAX_PAIRS_PER_JOB, Job, OnConflict, Submission, xcom
 from adobe_experience_platform.errors import AepError, AepInputError
 
 from .base import Resolvable, TaskStore, clears_of, read_event
 from .gates import require_gates
 from .links import DestinationLink
-from .notes import NotedStore, note_attempt
+from .notes import NotedStore, note_attempt, resolve_once
 from .retry import AEP_RETRY_POLICY
 from .submit import PHASE, WATCHING, SubmittingTask, phase_of
 from .watch import WatchingTask
@@ -28,7 +27,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
     A record in the task's state store keeps a retry, a crash or a cleared task from sending anything
     twice, see :mod:`.submission`.
 
-    :param activation_info: {flow id: [audience id, …]}, at most 80 pairs. (templated)
+    :param activation_info: {flow: [audience, …]}, by id or by name, at most 80 pairs. (templated)
     :param job: a job of ``plan_jobs``, instead of ``activation_info``. (templated)
     :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``. (templated)
     :param sandbox_name: sandbox; None takes the connection's. (templated)
@@ -127,7 +126,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
     def job_title(self) -> str:
         """Label of a mapped task in the grid."""
         job = self.given("job")
-        return self.task_id if job is None else Job.from_json(job).title
+        return self.task_id if job is None else Job.from_json(job, names=True).title
 
     def execute(self, context: Context) -> Any:
         """Submit what has no run yet; never what has one."""
@@ -162,7 +161,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         return [item._asdict() for item in deliveries]
 
     def _submission(self, context: Context) -> Submission:
-        job = self._job()
+        job = self._job(context)
         submission: Submission
 
         def after_set(key: str, value: dict[str, object]) -> None:
@@ -197,17 +196,17 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         )
         return submission
 
-    def _job(self) -> Job:
+    def _job(self, context: Context) -> Job:
         job = self.given("job")
         given = {"activation_info": self.given("activation_info")} if job is None else job
-        job = Job.from_json(given)
+        is_planned = isinstance(given, Mapping) and "aliases" in given
+        job = Job.from_json(given, names=not is_planned)
         if len(job.pairs) > MAX_PAIRS_PER_JOB:
             too_many = f"{len(job.pairs)} pairs are more than the {MAX_PAIRS_PER_JOB} that AEP takes in one job"
             raise AepInputError([too_many])
-        if "aliases" in given:
-            return job
-        # AEP may name an imported audience by its external id only: in its answer, a conflict, or a run that was lost.
-        return replace(job, aliases=self.hook.call(aliases_of(job.pairs)))
+        return (
+            job if is_planned else Job(job.number, job.of, *resolve_once(context, job.pairs, self.hook.call, self.log))
+        )
 
 
 def _push(context: Context, submission: Submission, *, is_sending: bool = False) -> None:

@@ -7,8 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from adobe_experience_platform.aep import DEFAULT_CONN_ID, DestinationFlow, MappedAudience, Pair, count, endpoints
-from adobe_experience_platform.delivery import preflight
+from adobe_experience_platform.aep import DEFAULT_CONN_ID, DestinationFlow, MappedAudience, count, endpoints
+from adobe_experience_platform.delivery import preflight, unambiguous
 
 from .base import AepTask, Resolvable, now
 from .retry import AEP_RETRY_POLICY
@@ -29,10 +29,10 @@ class CatalogOperator(AepTask):
     :param sandbox_name: sandbox; None takes the connection's. (templated)
 
     Returns ``{"flows": [{"flow_id", "name", "state", "last_run", "audiences": [{"audience_id", "name",
-    "schedule", "ready", "reason"}]}], "activation_info": {flow id: [audience id, …]}}``; the latter holds
-    what can be delivered now. Of a catalog of more than PART_BYTES all are empty, and there is ``"parts": n``: the
-    XComs ``flows_1`` … ``flows_n`` hold its flows as JSON text of about that size each, which any database stores
-    and Airflow's API reads quickly.
+    "schedule", "ready", "reason"}]}], "activation_info": {flow id: [audience id, …]}, "by_name": {flow: [audience,
+    …]}}``; the last two hold what can be delivered now: by ids, and by names where a name is enough. Of a catalog of
+    more than PART_BYTES all are empty, and there is ``"parts": n``: the XComs ``flows_1`` … ``flows_n`` hold its flows
+    as JSON text of about that size each, which any database stores and Airflow's API reads quickly.
 
     Source: Adobe, Flow Service API, ``GET /flows``.
     """
@@ -60,14 +60,18 @@ class CatalogOperator(AepTask):
         flows = sorted(found, key=lambda flow: flow.name.lower())
         moment = now()
         listed = [_describe(flow, moment) for flow in flows]
-        ready: dict[str, list[str]] = {}
-        for flow in listed:
-            if audiences := [item["audience_id"] for item in flow["audiences"] if item["ready"]]:
-                ready[flow["flow_id"]] = audiences
-        self._show(listed, ready)
-        return _stored(context, {"flows": listed, "activation_info": ready})
+        by_id: dict[str, list[str]] = {}
+        by_name: dict[str, list[str]] = {}
+        flow_names = unambiguous(flows)
+        for flow, about in zip(flows, listed, strict=True):
+            if ready := [item["audience_id"] for item in about["audiences"] if item["ready"]]:
+                names = unambiguous(flow.audiences)
+                by_id[flow.id] = ready
+                by_name[flow_names.get(flow.id, flow.id)] = [names.get(ident, ident) for ident in ready]
+        self._show(listed, by_name, by_id)
+        return _stored(context, {"flows": listed, "activation_info": by_id, "by_name": by_name})
 
-    def _show(self, flows: Sequence[dict[str, Any]], ready: dict[str, list[str]]) -> None:
+    def _show(self, flows: Sequence[dict[str, Any]], *to_paste: dict[str, list[str]]) -> None:
         self.log.info("%s in sandbox %s", count(len(flows), "destination flow"), self.hook.settings.sandbox_name)
         rows = [
             (
@@ -95,8 +99,13 @@ class CatalogOperator(AepTask):
         )
         for line in table(head, rows):
             self.log.info("%s", line)
-        lines = [f"  {json.dumps(flow_id)}: {json.dumps(audiences)}" for flow_id, audiences in ready.items()]
-        self.log.info("To paste into activation_info (keep what you need):\n{\n%s\n}", ",\n".join(lines))
+        for how, info in zip(("by name", "by id"), to_paste, strict=True):
+            lines = [f"  {_json(flow)}: {_json(audiences)}" for flow, audiences in info.items()]
+            self.log.info("To paste into activation_info, %s (keep what you need):\n{\n%s\n}", how, ",\n".join(lines))
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 _STEP = 500
@@ -144,12 +153,7 @@ def _describe(flow: DestinationFlow, moment: dt.datetime) -> dict[str, Any]:
 
 def _audience(flow: DestinationFlow, audience: MappedAudience, moment: dt.datetime) -> dict[str, Any]:
     """Describe one audience; whether it can be delivered is judged by the preflight's own rules."""
-
-    def known(call: Any) -> DestinationFlow:
-        call.close()
-        return flow
-
-    faults = preflight.inspect([Pair(flow.id, audience.platform_id)], known, moment).faults
+    faults = preflight.check(flow, audience, moment).faults
     # The plan only warns of this, as a flow need not tell; what is offered for pasting should be certain.
     reasons = [fault.what for fault in faults] or (
         [] if audience.is_file_export else ["does not look like a file export"]

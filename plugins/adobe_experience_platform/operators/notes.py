@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from adobe_experience_platform.aep import Activation, Pair
-from adobe_experience_platform.delivery import Record, titles_of
-from adobe_experience_platform.errors import AepSubmissionError
+from adobe_experience_platform.aep import Activation, Call, Pair
+from adobe_experience_platform.delivery import KEY, Record, ids_of, resolve, shorten, titles_of
+from adobe_experience_platform.errors import AepInputError, AepSubmissionError
 from adobe_experience_platform.triggers import submissions_asset
 
 from .base import TaskStore, clears_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk._shared.logging.types import Logger
 
 RUNS_KEPT = 20
 """DAG runs of which a task (each map index) keeps notes; those of older ones are deleted."""
@@ -34,6 +35,33 @@ def note_attempt(context: Context) -> None:
     store = TaskStore(context)
     if store.get(ATTEMPT) is None and not (clears_of(context) and context["ti"].try_number > 1):
         store.set(ATTEMPT, {"max_tries": context["ti"].max_tries})
+
+
+def resolve_once(
+    context: Context, asked: Sequence[Pair], run: Callable[[Call[Any]], Any], log: Logger
+) -> tuple[tuple[Pair, ...], dict[str, str]]:
+    """Return the pairs that ids and names stand for, and their audiences' other ids, for a task without a plan.
+
+    They are looked up once in this DAG run: a name that AEP has given to something else meanwhile changes nothing.
+
+    :raises AepInputError: naming everything that is neither.
+    """
+    store = NotedStore(context, asked)
+
+    def look_up() -> dict[str, Any]:
+        findings = resolve(asked, run)
+        # What is no longer in AEP may have been sent by its id: the record says so.
+        if findings.faults and store.get(KEY) is None:
+            intro = "This attempt sent nothing." if clears_of(context) else "Nothing was sent."
+            raise AepInputError(shorten([str(fault) for fault in findings.faults]), intro=intro)
+        for warning in shorten(findings.warnings):
+            log.warning("%s", warning)
+        return {"given": findings.named(), "aliases": findings.aliases}
+
+    # AEP may name an imported audience by its external id only: in its answer, a conflict, or a run that was lost.
+    found = store.looked_up(f"names/{context['ti'].task_id}", look_up)
+    ids = ids_of(found["given"])
+    return tuple(ids.get(pair, pair) for pair in asked), found["aliases"]
 
 
 class NotedStore:
@@ -103,6 +131,20 @@ class NotedStore:
             self._notes.set(name, {"run": self._dag_run, "record": value})
         self._is_new = False
         self._own.set(key, value)
+
+    def looked_up(self, key: str, look_up: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return the ids of what was asked for: names are looked up once in this DAG run, whatever is cleared."""
+        name = self._name(key, self._pairs)
+        if (own := self._own.get(name)) is not None:
+            return dict(own)  # type: ignore[call-overload, no-any-return]
+        note = self._note(name) if self._is_cleared else None
+        kept: dict[str, Any] = note["record"] if note is not None else look_up()
+        if kept["given"]:
+            if note is None and self._notes is not None:
+                self._keep([name])
+                self._notes.set(name, {"run": self._dag_run, "record": kept})
+            self._own.set(name, kept)
+        return kept
 
     def claim(self, activations: Iterable[Activation]) -> None:
         """Note for all DAG runs that these flow runs are this DAG run's; AEP's answer outweighs what was found."""

@@ -16,6 +16,7 @@ from adobe_experience_platform.delivery import (
     DayAction,
     Findings,
     Job,
+    ids_of,
     preflight,
     read_activation_info,
     read_settings,
@@ -42,9 +43,9 @@ class PlanJobsOperator(AepTask):
     """Validate a delivery, check it against AEP, split it into jobs and print what will happen.
 
     All faults come in one message, before anything is sent. The split is kept in the task's state store
-    and returned unchanged when the task runs again, so that a cleared run keeps its jobs.
+    and returned unchanged when the task runs again, so that a cleared run keeps its jobs, and its names their ids.
 
-    :param activation_info: {flow id: [audience id, …]}. (templated)
+    :param activation_info: {flow: [audience, …]}, each by its id or by its name as AEP shows it. (templated)
     :param settings: name → value of the delivery's settings, see :class:`~.settings.DeliverySettings`; what is left out
         has its default. (templated)
     :param check_conf: refuse conf keys that are no params of the DAG; default True.
@@ -86,7 +87,7 @@ class PlanJobsOperator(AepTask):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Judge the day, validate, look up, plan."""
-        kept, place = self._kept(context)
+        kept, place, known = self._kept(context)
         if kept:
             # First of all: should this try fail, the report still knows what the run is about.
             context["ti"].xcom_push(key=xcom.RETURN_VALUE, value=[job.to_json() for job in kept])
@@ -95,9 +96,10 @@ class PlanJobsOperator(AepTask):
             gate.skip()
             self._skip_the_rest(context)
         self._options, setting_faults = read_settings(self.given("settings") or {})
-        pairs, faults = read_activation_info(self.given("activation_info"))
+        asked, faults = read_activation_info(self.given("activation_info"), names=True)
         faults = [*self._conf_faults(context), *faults, *setting_faults]
-        findings = self._look_up(pairs, faults)
+        findings = self._look_up(asked, known, faults)
+        pairs = findings.pairs
         faults += [str(fault) for fault in findings.faults]
         groups: list[tuple[Pair, ...]] = []
         if not any(fault.startswith("max_audiences_per_job") for fault in faults):
@@ -125,7 +127,9 @@ class PlanJobsOperator(AepTask):
     def _publish(
         self, context: Context, jobs: Sequence[Job], pairs: Sequence[Pair], findings: Findings
     ) -> list[dict[str, Any]]:
-        names = labelled(findings.names(pairs), self.labels)
+        ids = {text: ident for pair, asked in findings.given.items() for text, ident in zip(asked, pair, strict=True)}
+        labels = {ids.get(key, key): label for key, label in self.labels.items()}
+        names = labelled(findings.names(pairs), labels)
         settings = self.hook.settings
         place = xcom.Place(sandbox_name=settings.sandbox_name, tenant=settings.tenant)
         context["ti"].xcom_push(key=xcom.SETTINGS, value=self.options.to_json())
@@ -169,32 +173,36 @@ class PlanJobsOperator(AepTask):
             if key not in known
         ]
 
-    def _look_up(self, pairs: Sequence[Pair], faults: list[str]) -> Findings:
-        """Ask AEP about every flow; faults of the input and of AEP come together."""
+    def _look_up(self, asked: Sequence[Pair], known: Mapping[Pair, Pair], faults: list[str]) -> Findings:
+        """Ask AEP about every flow; faults of the input and of AEP come together.
+
+        :param known: what was asked for → its ids, as an earlier try has found them.
+        """
         place_is_known = not any(fault.startswith(("aep_conn_id", "sandbox_name")) for fault in faults)
-        findings = Findings()
-        if 0 < len(pairs) <= MAX_PAIRS_PER_RUN and place_is_known:
+        if 0 < len(asked) <= MAX_PAIRS_PER_RUN and place_is_known:
             try:
-                findings = preflight.inspect(pairs, self.hook.call, now())
+                return preflight.inspect(asked, self.hook.call, now(), known)
             except AepError as error:
                 if not faults:
                     raise
                 faults.append(f"in addition, looking up the flows failed: {error}")
-        return findings
+        return Findings(pairs=list(asked))
 
     @staticmethod
-    def _kept(context: Context) -> tuple[list[Job], object]:
-        """Return the jobs that an earlier try of this run has planned, none if none has, and where.
+    def _kept(context: Context) -> tuple[list[Job], object, dict[Pair, Pair]]:
+        """Return the jobs that an earlier try of this run has planned, where, and what was asked for → its ids.
 
         :raises AepSubmissionError: if some of them are missing; what the run has sent is not known then.
         """
         store = TaskStore(context)
         plan = store.get("jobs")
         if plan is None:
-            return [], None
+            return [], None, {}
         try:
             kept: Any = plan
-            return [Job.from_json(store.get(f"job_{number + 1}")) for number in range(kept["count"])], kept["place"]
+            stored: list[Any] = [store.get(f"job_{number + 1}") for number in range(kept["count"])]
+            known = ids_of(given for item in stored for given in item["given"])
+            return [Job.from_json(item) for item in stored], kept["place"], known
         except (AepInputError, LookupError, TypeError):
             raise AepSubmissionError(
                 "The plan that this run has kept is damaged, so it cannot go on. Look up in AEP what it delivered, and "
@@ -228,7 +236,7 @@ class PlanJobsOperator(AepTask):
         if not self.options.dry_run:
             store = TaskStore(context)
             for job in jobs:
-                store.set(f"job_{job.number}", job.to_json())
+                store.set(f"job_{job.number}", {**job.to_json(), "given": findings.named(job.pairs)})
             store.set("jobs", {"count": len(jobs), "place": self._place()})
         return jobs
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, Pair, by_flow
-from adobe_experience_platform.delivery import Job, parse_activation_info, rounds
+from adobe_experience_platform.delivery import Job, is_uuid, parse_activation_info, rounds
 from adobe_experience_platform.errors import AepTransientError
 from adobe_experience_platform.hooks import metrics
 from adobe_experience_platform.operators import (
@@ -19,6 +18,7 @@ from adobe_experience_platform.operators import (
     now,
     poke_settings,
     read_event,
+    resolve_once,
 )
 from adobe_experience_platform.triggers import ExportWait
 
@@ -37,7 +37,7 @@ class SegmentExportSensor(AepSensor):
 
     :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``. (templated)
     :param sandbox_name: sandbox; None takes the connection's. (templated)
-    :param activation_info: {flow id: [audience id, …]} or the jobs of ``plan_jobs``; optional. (templated)
+    :param activation_info: {flow: [audience, …]}, by id or by name, or the jobs of ``plan_jobs``; optional. (templated)
     :param on_conflict: ``wait`` waits for flow runs too; ``adopt`` and ``fail`` do not. (templated)
     :param export_timeout_minutes: how long to wait, minutes; default 240. (templated)
     :param poll_interval: longest pause between two polls, seconds; default 30. (templated)
@@ -102,20 +102,21 @@ class SegmentExportSensor(AepSensor):
                 self.options.poll_interval, self.options.export_timeout_minutes
             )
             return super().execute(context)
-        if self._looks_clear():
+        if self._looks_clear(context):
             return None
-        pairs, aliases = self._pairs()
-        said, stuck = self._export_wait.waiting, sorted(self._export_wait.stuck)
-        trigger = self._export_trigger(deadline, by_flow(pairs), aliases, ends_task=True, said=said, stuck=stuck)
+        wait = self._wait_of(context)
+        said, stuck, info = wait.waiting, sorted(wait.stuck), by_flow(wait.pairs)
+        trigger = self._export_trigger(deadline, info, wait.aliases, ends_task=True, said=said, stuck=stuck)
         return self.execute_complete(context, self._wait(context, trigger, deadline))
 
     def poke(self, context: Context) -> bool:
         """Ask AEP once, for sensors that do not use the triggerer."""
-        store, wait = TaskStore(context), self._export_wait
+        store = TaskStore(context)
         before = store.get("said")
         if isinstance(before, dict) and self.reschedule:  # each look is another process
-            wait.waiting, wait.stuck, self._trouble = before["waiting"], {*before["stuck"]}, before["trouble"]
-        is_clear = self._looks_clear()
+            self._trouble = before["trouble"]
+        is_clear = self._looks_clear(context, before if self.reschedule else None)
+        wait = self._export_wait or ExportWait(self.log)
         said: dict[str, object] = {"waiting": wait.waiting, "stuck": sorted(wait.stuck), "trouble": self._trouble}
         if self.reschedule and said != before:
             store.set("said", said)
@@ -130,19 +131,28 @@ class SegmentExportSensor(AepSensor):
         status, message = read_event(event)
         if status == "done":
             self.log.info("No segment export is in progress")
-        elif not self._is_clear():
+        elif not self._is_clear(context):
             raise self._too_late(context, message)
 
     _trouble = ""
+    _export_wait: ExportWait | None = None
 
-    @cached_property
-    def _export_wait(self) -> ExportWait:
-        return ExportWait(self.log, *self._pairs(), self.known_names)
+    def _wait_of(self, context: Context, before: object = None) -> ExportWait:
+        """Return the wait; its pairs are looked up when it is first needed.
 
-    def _looks_clear(self) -> bool:
+        :param before: what an earlier process has said.
+        """
+        if self._export_wait is None:
+            self._export_wait = ExportWait(self.log, *self._pairs(context), self.known_names)
+            if isinstance(before, dict):
+                self._export_wait.waiting, self._export_wait.stuck = before["waiting"], {*before["stuck"]}
+        return self._export_wait
+
+    def _looks_clear(self, context: Context, before: object = None) -> bool:
         """Ask AEP once; a failed request does not end the wait."""
         try:
-            is_clear, self._trouble = self._is_clear(), ""
+            self._wait_of(context, before)
+            is_clear, self._trouble = self._is_clear(context), ""
             return is_clear
         except AepTransientError as error:
             trouble = f"AEP's answer ({error.call})"
@@ -151,8 +161,8 @@ class SegmentExportSensor(AepSensor):
             self._trouble = trouble
             return False
 
-    def _is_clear(self) -> bool:
-        wait = self._export_wait
+    def _is_clear(self, context: Context) -> bool:
+        wait = self._wait_of(context)
         metrics.count(metrics.POLLS, {"poll": "export", **self._tags()})
         snapshot = self.hook.call(rounds.export_call(by_flow(wait.pairs), now()))
         if clear := wait.is_over(snapshot, now()):
@@ -160,13 +170,16 @@ class SegmentExportSensor(AepSensor):
             self.log.info("No segment export%s is in progress", of_these)
         return clear
 
-    def _pairs(self) -> tuple[list[Pair], dict[str, str]]:
+    def _pairs(self, context: Context) -> tuple[Sequence[Pair], dict[str, str]]:
         """Return the pairs whose runs are waited for, and their other ids."""
         given = self.given("activation_info")
         if not given or self.options.on_conflict != "wait":
             return [], {}
         if not isinstance(given, list):
-            return list(parse_activation_info(given)), {}
+            asked = parse_activation_info(given, names=True)
+            if all(is_uuid(text) for pair in asked for text in pair):
+                return asked, {}
+            return resolve_once(context, asked, self.hook.call, self.log)
         jobs = [Job.from_json(item) for item in given]
         aliases = {key: value for job in jobs for key, value in job.aliases.items()}
         return [pair for job in jobs for pair in job.pairs], aliases
@@ -175,7 +188,7 @@ class SegmentExportSensor(AepSensor):
         return self._deadline(context, "export", self.options.export_timeout_minutes)
 
     def _too_late(self, context: Context, waiting_for: str = "") -> WaitTimeoutError:
-        waiting_for = waiting_for or str(self._export_wait) or self._trouble
+        waiting_for = waiting_for or str(self._export_wait or "") or self._trouble
         self._export_ends(context).require(waiting_for)
         hours = dt.timedelta(minutes=self.options.export_timeout_minutes)
         return WaitTimeoutError(

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from airflow.sdk import Asset, AssetWatcher
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, conn_id_fault
-from adobe_experience_platform.delivery import check_id
+from adobe_experience_platform.delivery import check_id, may_be_id
 from adobe_experience_platform.errors import AepInputError
 
 from .segment_export import SegmentExportTrigger
@@ -85,10 +85,12 @@ def delivery_outlets(dag_id: str, activation_info: object) -> list[Asset]:
     All are static: the DAG processor makes their rows. An asset that a task names at run time (through an AssetAlias)
     makes its rows as the task succeeds, and Airflow 3.3.2 fails the task if another does the same at that moment.
 
-    :param activation_info: {flow id: [audience id, …]}, or what Airflow resolves at run time.
+    The event of the DAG's asset names all flows, those that are given by name among them: no asset is named by a name.
+
+    :param activation_info: {flow: [audience, …]}, by id or by name, or what Airflow resolves at run time.
     """
     flows = activation_info if isinstance(activation_info, Mapping) else {}
-    known = [delivered_flow_asset(flow) for flow in flows if check_id(flow, "") is None]
+    known = [delivered_flow_asset(flow) for flow in flows if may_be_id(flow)]
     return [delivery_asset(dag_id), *known]
 
 

@@ -47,6 +47,14 @@ def test_a_campaign_is_one_delivery_at_a_time_and_makes_up_for_nothing() -> None
     assert "aep-activation" in dag.tags
 
 
+def test_no_asset_is_named_by_a_name() -> None:
+    """The flows that a file gives by their names stand in the extra of the event of the campaign's own asset."""
+    dag = dag_of("when: manual\ndeliver: {Newsletter S3: [Gold], Mail: [Gold], mail: [Gold, a b]}\n")
+    outlets = [asset.uri for asset in dag.task_dict["report"].outlets]
+    assert outlets == ["aep://deliveries/aep_campaign_mine", "aep://flows/mail"]
+    assert "Newsletter S3" in str(dag.doc_md)
+
+
 def test_a_schedule_has_its_time_zone() -> None:
     dag = dag_of(lines("0 7 * * 1", "timezone: Europe/Berlin", "end: 2026-12-24"))
     assert isinstance(dag.timetable, CronTriggerTimetable)

@@ -81,7 +81,7 @@ def test_all_faults_come_in_one_message_before_anything_is_sent(aep: LocalAep, d
     for fault in (
         "conf key 'dryrun' is unknown",
         "audience gold is listed twice",
-        "audience id 'two words' is not a valid AEP id",
+        "audience 'two words' is not mapped to this flow",
         "flow shop: its list of audiences is empty",
         "audience loose is not mapped to this flow",
         "'Black Friday shoppers' (expired) has a schedule that ended on",
@@ -89,6 +89,16 @@ def test_all_faults_come_in_one_message_before_anything_is_sent(aep: LocalAep, d
         "flow 'Switched off' (off) is disabled, not enabled",
     ):
         assert fault in message
+
+
+def test_names_are_delivered_as_the_ids_that_they_stand_for(aep: LocalAep, deliver: Any) -> None:
+    run = deliver({"Mail": ["Gold customers", "silver"], "shop": ["Bronze customers"]})
+
+    assert run.state == "success"
+    assert aep.delivered() == {("mail", "gold"): 1, ("mail", "silver"): 1, ("shop", "bronze"): 1}
+    results = run.xcom("report")["results"]
+    assert {(item["flow_id"], item["audience_id"]) for item in results} == set(aep.delivered())
+    assert run.xcom("plan_jobs", "names")["gold"] == "Gold customers"
 
 
 def test_aep_out_of_reach_does_not_hide_the_faults(aep: LocalAep, deliver: Any) -> None:

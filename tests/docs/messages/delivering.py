@@ -96,7 +96,7 @@ def somebody_elses_delivery(stage: Stage) -> None:
 
 @produces("Not sent:")
 def a_refusal(stage: Stage) -> None:
-    stage.fails(lambda: activation(stage, activation_info={"mail": ["loose"]}))
+    stage.fails(lambda: activation(stage, activation_info={"mail": ["expired"]}))
 
 
 @produces("AEP accepted the activation but named no run for")

@@ -36,13 +36,39 @@ def empty_input(stage: Stage) -> None:
 @produces(
     "is not text: put it in quotes",
     "is empty",
+    "is neither an id nor a name: copy it again, as one line",
     "is not a valid AEP id: copy it again, without spaces or punctuation",
     ": give its audiences as a list",
     ": its list of audiences is empty",
     "is listed twice; list it once",
 )
 def faulty_lists(stage: Stage) -> None:
-    stage.fails(lambda: plan(stage, {"mail": [7, "", "go ld", "gold", "gold"], "shop": "gold", "north": []}))
+    info = {"mail": [7, "", "go\nld", "gold", "gold"], "shop": "gold", "north": []}
+    stage.fails(lambda: plan(stage, info, sandbox_name="two words"))
+
+
+@produces(
+    "did you mean",
+    "it is an audience of flow",
+    "is the name of 2 flows: write the id of the one that you mean",
+    "is the name of 2 audiences of this flow: write the id of the one that you mean",
+    "is listed twice, also as",
+    ": the id counts",
+)
+def names_that_find_nothing_or_too_much(stage: Stage) -> None:
+    named = [("mail", "Mail"), ("shop", "Shop"), ("off", "Shop"), ("north", "mail")]
+    flows = [{"id": ident, "name": name, "audiences": ["gold", "silver", "bronze"]} for ident, name in named]
+    audiences = [{"id": "gold", "name": "Gold"}, {"id": "silver", "name": "Twin"}, {"id": "bronze", "name": "Twin"}]
+    stage.aep.reset({**SEED, "flows": flows, "audiences": audiences})
+    stage.fails(lambda: plan(stage, {"Mial": ["gold"], "Gold": ["gold"], "Shop": ["gold"]}))
+    stage.fails(lambda: plan(stage, {"Mail": ["Gold", "gold", "Twin"]}))
+    stage.runs(lambda: plan(stage, {"mail": ["gold"], "Mail": ["bronze"]}))
+
+
+@produces("cannot be looked up, as this flow does not list its audiences")
+def a_name_in_a_flow_that_lists_nothing(stage: Stage) -> None:
+    stage.answers(f"{FLOWS}/mail", body={"items": [{"id": "mail", "name": "Mail"}]})
+    stage.fails(lambda: plan(stage, {"mail": ["Gold customers"]}))
 
 
 @produces("audiences are more than one run takes")

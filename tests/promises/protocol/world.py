@@ -10,6 +10,7 @@ import asyncio
 import datetime as dt
 import json
 from collections.abc import Callable, Mapping
+from string import ascii_lowercase
 from types import SimpleNamespace
 from typing import Any
 
@@ -58,7 +59,8 @@ class OddAep(MemoryAep):
         if path.startswith(FLOWS + "/"):
             flow_id = path.rsplit("/", 1)[1]
             imported = [selector(other, systemSegmentId=name) for name, other in self.aliases.items()]
-            return received(200, {"items": [flow_json(flow_id, *imported)]})
+            others = [selector(name) for name in ascii_lowercase if name not in self.aliases]
+            return received(200, {"items": [flow_json(flow_id, *imported, *others)]})
         answer = super()._answer(send)
         if path == RUNS and self.odd_lists and (odd := self.odd_lists.pop(0)) is not None:
             return received(200, odd(json.loads(answer.body)))

@@ -177,7 +177,12 @@ def test_what_the_catalog_prints_can_be_pasted() -> None:
         ("when: manual\ndeliver:\n  - flow: f\n", 3, "deliver[0].audiences", "this key is missing"),
         ("when: manual\ndeliver:\n  f: [a]\n  g: []\n", 4, "deliver[1].audiences", "there is no audience"),
         ("when: manual\ndeliver:\n  f:\n    - a\n    - a\n", 3, "deliver[0].audiences", "audience a is listed twice"),
-        ("when: manual\ndeliver:\n  f:\n    - a\n    - b c\n", 5, "deliver[0].audiences.b c", "is not a valid AEP id"),
+        (
+            "when: manual\ndeliver:\n  f:\n    - a\n    - ' '\n",
+            5,
+            "deliver[0].audiences.",
+            "is neither an id nor a name",
+        ),
         (
             "when: manual\ndeliver:\n- {flow: f, audiences: [a]}\n- {flow: f, audiences: [b]}\n",
             2,
@@ -195,8 +200,39 @@ def test_a_fault_is_told_with_line_field_and_remedy(text: str, line: int, key: s
     assert str(place[0]).startswith(f"my_campaign.yaml, line {line}")
 
 
+def test_a_file_may_name_its_flows_and_audiences() -> None:
+    campaign = sound(
+        "when: manual\ndeliver:\n- {flow: Newsletter S3, audiences: [Newsletter subscribers, Käufer, a-b]}\n"
+        "- {flow: Flash sale SFTP, audiences: Bargain hunters}\n"
+    )
+    assert campaign.activation_info == {
+        "Newsletter S3": ["Newsletter subscribers", "Käufer", "a-b"],
+        "Flash sale SFTP": ["Bargain hunters"],
+    }
+    assert campaign.labels == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("'{{ conn.aep_default.password }}'", "looks like a template, and a campaign file has none: write the id"),
+        ("'{% raw %}'", "looks like a template"),
+        ('"Gold\\nFORGED"', "is neither an id nor a name"),
+        ('"Gold\\u202e"', "is neither an id nor a name"),
+        (f"'{'x' * 256}'", "is neither an id nor a name"),
+        ("''", "is empty"),
+        ("[Gold]", "is not text"),
+        ("true", "is not text"),
+    ],
+)
+def test_what_is_no_name_is_refused_in_a_file(name: str, what: str) -> None:
+    [fault] = faults(f"when: manual\ndeliver:\n- flow: {name}\n  audiences: [a]\n")
+    assert (fault.line, fault.key) == (3, "deliver[0].flow")
+    assert what in fault.what
+
+
 def test_all_faults_come_at_once() -> None:
-    found = faults("when: 0 7\ndeliver: {f f: [a]}\nstart: x\ntimezone: y\npaused: maybe\nunknown: 1\n")
+    found = faults("when: 0 7\ndeliver: {'{{ f }}': [a]}\nstart: x\ntimezone: y\npaused: maybe\nunknown: 1\n")
     assert [fault.line for fault in found] == [1, 2, 3, 4, 5, 6]
 
 

@@ -8,6 +8,9 @@ from adobe_experience_platform.delivery.input import (
     MAX_FAULTS_SHOWN,
     MAX_PAIRS_PER_RUN,
     check_id,
+    check_name,
+    is_uuid,
+    may_be_id,
     parse_activation_info,
     read_activation_info,
     shorten,
@@ -87,6 +90,62 @@ def test_an_id_with_a_character_that_no_id_has_is_refused_safely(ident):
     assert len(fault) < 250
     assert read_activation_info({ident: ["a"], "f": [ident]})[0] == []
     assert len(read_activation_info({ident: ["a"], "f": [ident]})[1]) == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["\n", "a\n", "a\r\nX-Evil: 1", "a\x00", "\x1b[31m", "a\u200b", "a\u2028", "a\u202e", "\ud800", " ", "a" * 256],
+)
+def test_what_is_no_line_of_text_is_no_name(name):
+    fault = check_name(name, "audience")
+    assert fault is not None
+    assert fault.replace("…", "").isascii()
+    assert fault.isprintable()
+    assert len(fault) < 250
+    pairs, faults = read_activation_info({name: ["a"], "f": [name]}, names=True)
+    assert (pairs, len(faults)) == ([], 2)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Newsletter S3",
+        " a ",
+        "ä",
+        "Käufer (2026)",
+        "a/b",
+        "50% off!",
+        "{{ x }}",
+        "👩\u200d💻",
+        "a\u00a0b",
+        "::group::",
+        "..",
+        "a" * 255,
+    ],
+)
+def test_a_line_of_text_may_be_a_name(name):
+    assert check_name(name, "audience") is None
+    assert read_activation_info({name: [name]}, names=True) == ([(name, name)], [])
+    faults = read_activation_info({name: [name, name]}, names=True)[1]
+    assert len(faults) == 1
+    assert faults[0].isprintable()
+    assert "::group" not in faults[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_id", "is_certain"),
+    [
+        ("ca5c6e9a-8559-4a08-97a5-f15b756da600", True, True),
+        ("extaud9001", True, False),
+        ("Newsletter", False, False),
+        ("Newsletter S3", False, False),
+        ("{{ params.flow }}", False, False),
+        (5, False, False),
+    ],
+)
+def test_what_may_be_an_id(text, is_id, is_certain):
+    assert may_be_id(text) is is_id
+    assert is_uuid(str(text)) is is_certain
 
 
 @pytest.mark.parametrize("ident", [None, 5, 5.0, True, [], {}, ["a"], b"a"], ids=repr)

@@ -42,14 +42,36 @@ def test_the_catalogs_json_can_be_pasted(aep: LocalAep, context: Any) -> None:
     with captured() as lines:
         catalog = CatalogOperator(task_id="task").execute(context)
 
-    [text] = [line for line in lines if line.startswith("To paste into activation_info")]
-    assert json.loads(text.partition("\n")[2]) == catalog["activation_info"]
+    by_name, by_id = [line for line in lines if line.startswith("To paste into activation_info")]
+    assert json.loads(by_id.partition("\n")[2]) == catalog["activation_info"]
+    assert json.loads(by_name.partition("\n")[2]) == catalog["by_name"]
+    assert catalog["by_name"]["Mail"] == [
+        "Gold customers",
+        "Silver customers",
+        "Bronze customers",
+        "Nobody yet",
+        "Partners",
+    ]
+    by_ids = plan(activation_info=catalog["activation_info"]).execute(context)
+    context["task_state_store"].clear()
+    assert plan(activation_info=catalog["by_name"]).execute(context) == by_ids
+
+
+def test_what_a_name_would_not_find_is_printed_by_its_id(aep: LocalAep, context: Any) -> None:
+    audiences = [{"id": "gold", "name": "Gold"}, {"id": "twin", "name": "gold"}]
+    flows = [("one", "Mail", ["gold", "twin"]), ("two", "Mail", []), ("three", "one", ["gold"])]
+    told = [{"id": ident, "name": name, "audiences": mapped} for ident, name, mapped in flows]
+    aep.reset({**SEED, "audiences": audiences, "flows": told})
+
+    catalog = CatalogOperator(task_id="task").execute(context)
+
+    assert catalog["by_name"] == {"one": ["Gold", "twin"], "three": ["Gold"]}
 
 
 def test_an_empty_sandbox_has_an_empty_catalog(aep: LocalAep, context: Any) -> None:
     aep.reset({**SEED, "flows": []})
 
-    assert CatalogOperator(task_id="task").execute(context) == {"flows": [], "activation_info": {}}
+    assert CatalogOperator(task_id="task").execute(context) == {"flows": [], "activation_info": {}, "by_name": {}}
 
 
 def test_a_catalog_of_adobes_guardrails_is_in_xcoms_that_a_database_likes(
@@ -59,7 +81,7 @@ def test_a_catalog_of_adobes_guardrails_is_in_xcoms_that_a_database_likes(
     monkeypatch.setattr(catalog_module, "_STEP", 5)
     small = CatalogOperator(task_id="task")
     listed: list[Any] = []
-    monkeypatch.setattr(small, "_show", lambda flows, ready: listed.extend(flows))
+    monkeypatch.setattr(small, "_show", lambda flows, *_: listed.extend(flows))
 
     returned = small.execute(context)
 

@@ -74,7 +74,7 @@ def test_a_dry_run_keeps_nothing_and_skips_the_rest(aep: LocalAep, context: Any)
         ({"activation_info": []}, "activation_info is a list"),
         ({"activation_info": {"mail": "gold"}}, "flow mail: give its audiences as a list"),
         ({"activation_info": {"mail": ["partner-77"]}}, "is the external id of the imported audience 'Partners'"),
-        ({"activation_info": {"north": ["x" * 300]}}, "is not a valid AEP id"),
+        ({"activation_info": {"north": ["x" * 300]}}, "is neither an id nor a name"),
     ],
 )
 def test_each_fault_says_what_to_do(aep: LocalAep, context: Any, arguments: Any, fault: str) -> None:

@@ -157,7 +157,7 @@ def test_templates_inside_a_mapping_leave_ids_alone(kind: Any, name: str, native
     task = rendered(kind, native, {name: given}, {"params": {"first": "True", "all": ("1e5", "null")}})
 
     found = task.given(name)
-    pairs = parse_activation_info(found if name == "activation_info" else task._job().to_json()["activation_info"])
+    pairs = parse_activation_info(found if name == "activation_info" else task._job({}).to_json()["activation_info"])
     assert pairs == tuple(
         Pair(*pair)
         for pair in [("1e5", "True"), ("1e5", "None"), ("1e5", "007"), ("None", "1e5"), ("None", "null"), ("f", "True")]

@@ -77,10 +77,10 @@ function delivery(run, prefix, tasks, { values, errors, alone }) {
   const skipsRest = plan?.state === "success" && planned?.length === 0;
   const skippedBy = skipsRest ? reasonToSkip(valueOf(plan, KEYS.CAMPAIGN_DAY)) : "";
   const over = run.state === "success" || run.state === "failed";
-  const known = { run, alone, tasksOf, valueOf, planned: planned ?? [], skipsRest, over };
+  const names = namesOf(valueOf(plan, KEYS.NAMES));
+  const known = { run, alone, tasksOf, valueOf, planned: planned ?? [], names, skipsRest, over };
   const reported = ENDED.has(report?.state) ? valueOf(report, KEYS.RETURN_VALUE) : null;
   const pairs = pairsIn(known, resultsOf(reported));
-  const names = namesOf(valueOf(plan, KEYS.NAMES));
   for (const pair of pairs) {
     pair.flowName = names.get(pair.flow) ?? "";
     pair.audienceName = names.get(pair.audience) ?? "";
@@ -128,7 +128,7 @@ function activateTasks({ tasksOf, skipsRest }) {
 
 /** All pairs of a delivery: what was asked for, then what each task knows better, in the order of the run. */
 function pairsIn(known, reported) {
-  const { run, alone, tasksOf, valueOf, planned, skipsRest, over } = known;
+  const { run, alone, tasksOf, valueOf, planned, names, skipsRest, over } = known;
   const pairs = new Map();
   const learn = (flow, audience, news = {}) => {
     if (typeof flow !== "string" || typeof audience !== "string") return;
@@ -142,7 +142,10 @@ function pairsIn(known, reported) {
   for (const job of planned) {
     for (const [flow, audience] of pairsOf(job.activation_info)) learn(flow, audience, { job: job.job });
   }
-  if (!pairs.size && alone) for (const pair of pairsOf(run.conf?.activation_info)) learn(...pair);
+  if (!pairs.size && alone) {
+    const ids = idsByName(names);
+    for (const pair of pairsOf(run.conf?.activation_info)) learn(...pair.map((given) => ids.get(given) ?? given));
+  }
   for (const task of activateTasks(known)) {
     learnSubmission(learn, submissionOf(valueOf(task, KEYS.SUBMISSION)), ENDED.has(task.state));
     learnResults(resultsOf(valueOf(task, KEYS.PROGRESS)));
@@ -157,6 +160,13 @@ function pairsIn(known, reported) {
     else if (over) pair.status = statusAtEnd(pair.status, tasksOf("activate"));
   }
   return found;
+}
+
+/** What a run was asked for by its name, the plan has found the id of; a name of two things says nothing. */
+function idsByName(names) {
+  const ids = new Map();
+  for (const [id, name] of names) ids.set(name, ids.has(name) || names.has(name) ? null : id);
+  return ids;
 }
 
 function learnSubmission(learn, { job, orders, missing, missingIs }, hasEnded) {

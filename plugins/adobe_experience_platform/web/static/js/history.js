@@ -75,7 +75,8 @@ export function slim({ conf, ...run }) {
 export function fits(run, kept, { dag, state, flow, search }, names) {
   if (dag && run.dag_id !== dag) return false;
   if (state && run.state !== state) return false;
-  if (flow && !flowsOf(run, kept).includes(flow)) return false;
+  // A run that is not over may have been asked for by names.
+  if (flow && !flowsOf(run, kept).some((asked) => asked === flow || asked === names.get(flow))) return false;
   if (!search) return true;
   const about = [run.dag_display_name, run.dag_id, run.dag_run_id, run.triggering_user_name, run.note];
   const flows = flowsOf(run, kept).map((id) => `${id} ${names.get(id) ?? ""}`);

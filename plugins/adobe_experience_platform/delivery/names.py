@@ -1,0 +1,218 @@
+"""From the ids and names that people give to the flows and audiences of AEP: each is looked up once.
+
+An id counts before a name, and a name is what AEP shows, to the letter. Ids alone cost one request a flow; a name costs
+the list of all destination flows, which then answers everything else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from adobe_experience_platform.aep import Call, DestinationFlow, MappedAudience, Pair, by_flow, endpoints, quoted
+from adobe_experience_platform.errors import AepNotFoundError, AepRequestError
+
+from .findings import Finding, Findings, label_of
+from .input import check_id, may_be_id, shown
+
+Run = Callable[[Call[Any]], Any]
+"""Carries out a call, such as ``hook.call``."""
+Named = TypeVar("Named", DestinationFlow, MappedAudience)
+
+SEARCHES = 20
+"""Faults for which similar names are looked for: a search among 250 names takes a twentieth of a second."""
+SIMILAR = 0.75
+LISTED = 10
+"""Flows or audiences of one name that a fault lists."""
+_COPY = "copy it from the aep_catalog DAG or from Destinations > Browse"
+_MAP = "map it under Destinations > Browse > Activate audiences, or correct the id"
+
+
+def resolve(asked: Sequence[Pair], run: Run, known: Mapping[Pair, Pair] | None = None) -> Findings:
+    """Look up every flow and audience; what is neither an id nor a name is a fault.
+
+    :param asked: (flow, audience), each an id or a name.
+    :param run: carries out a call, such as ``hook.call``.
+    :param known: what was asked for → its ids, as an earlier try of the run has found them.
+    :raises AepCallError: if AEP cannot be reached at all.
+    """
+    findings = Findings()
+    given = dict(zip([(known or {}).get(pair, pair) for pair in asked], asked, strict=True))
+    look = _LookUp(run, list(dict.fromkeys(pair.flow_id for pair in given)), findings)
+    for flow_text, audiences in by_flow(given).items():
+        if (flow := look.flow(flow_text)) is None:
+            continue
+        findings.flows[flow.id] = flow
+        if flow.takes_none:
+            findings.faults.append(takes_none(flow))
+            continue
+        for text in audiences:
+            if (audience_id := look.audience(flow, text)) is None:
+                continue
+            pair, source = Pair(flow.id, audience_id), given[Pair(flow_text, text)]
+            if pair in findings.given:
+                where = f"{label_of('flow', flow.id, flow.name)}: audience {shown(source.audience_id)}"
+                other = shown(findings.given[pair].audience_id)
+                findings.faults.append(Finding(where, f"is listed twice, also as {other}", "list it once"))
+                continue
+            findings.pairs.append(pair)
+            findings.given[pair] = source
+    return findings
+
+
+def takes_none(flow: DestinationFlow) -> Finding:
+    """Say why a flow takes no audiences."""
+    label = label_of("flow", flow.id, flow.name)
+    return Finding(label, flow.takes_none, "choose one from the aep_catalog DAG")
+
+
+class _LookUp:
+    """Finds flows and audiences, and keeps what it has read."""
+
+    def __init__(self, run: Run, flows: Sequence[str], findings: Findings) -> None:
+        self._run = run
+        self._findings = findings
+        self._all: list[DestinationFlow] | None = None
+        self._unread: dict[str, str] = {}
+        self._audiences: dict[str, list[MappedAudience]] = {}
+        if not all(map(may_be_id, flows)):
+            self._list()
+
+    def _list(self) -> list[DestinationFlow]:
+        if self._all is None:
+            self._all = _sound(self._run(endpoints.destination_flows()))
+        return self._all
+
+    def flow(self, text: str) -> DestinationFlow | None:
+        """Return the flow of this id or name, None after a fault."""
+        if self._all is None and (flow := self._read(text)):
+            return flow
+        flows = self._list()
+        same = _of_name(text, flows)
+        flow = next((item for item in flows if item.id == text), None)
+        if flow is None and not same:
+            flow = self._read(text)
+        if flow is None and len(same) == 1:
+            return same[0]
+        label = f"flow {shown(text)}"
+        if flow is not None:
+            self._warn(label, text, flow.id, [item.id for item in same])
+        elif same:
+            states = [f"{item.id} ({item.state or 'state unknown'})" for item in same]
+            self._fault(label, f"is the name of {len(same)} flows", _choose(states))
+        else:
+            said = self._unread.get(text, "")
+            what = "does not exist in this sandbox" + (f" (AEP: {said})" if said else "")
+            self._fault(label, what, lambda: self._meant(text, flows))
+        return flow
+
+    def audience(self, flow: DestinationFlow, text: str) -> str | None:
+        """Return the id of the flow's audience of this id or name, None after a fault."""
+        label = label_of("flow", flow.id, flow.name)
+        where = f"{label}: audience {shown(text)}"
+        sound = self._audiences.get(flow.id) or self._audiences.setdefault(flow.id, _sound(flow.audiences))
+        same = {item.platform_id: item for item in _of_name(text, sound)}
+        found = flow.audience(text) if check_id(text, "") is None else None
+        if found is not None:
+            self._warn(where, text, found.platform_id, same)
+        elif len(same) == 1:
+            [found] = same.values()
+        elif same:
+            listed = [f"{item.platform_id} ({_schedule(item)})" for item in same.values()]
+            self._fault(where, f"is the name of {len(same)} audiences of this flow", _choose(listed))
+        elif external := next((item for item in flow.audiences if item.system_id and item.id == text), None):
+            what = f"is the external id of the imported audience {external.name!r}"
+            self._fault(where, what, f"use its system-generated id {external.system_id}")
+        elif flow.tells_audiences:
+            self._fault(where, "is not mapped to this flow", lambda: _nearest(text, flow.audiences) or _MAP)
+        elif check_id(text, "") is None:
+            self._findings.warnings.append(f"{label} does not list the audiences mapped to it")
+            return text
+        else:
+            self._fault(where, "cannot be looked up, as this flow does not list its audiences", "use its id")
+        if found is None:
+            return None
+        if found.id and found.id != found.platform_id:
+            self._findings.aliases[found.platform_id] = found.id
+        return found.platform_id
+
+    def _read(self, text: str) -> DestinationFlow | None:
+        """Read a flow by its id, None if there is none; each is asked for once."""
+        if not may_be_id(text) or text in self._unread:
+            return None
+        try:
+            flow: DestinationFlow = self._run(endpoints.flow(text))
+        except (AepNotFoundError, AepRequestError) as error:
+            if not isinstance(error, AepNotFoundError) and error.status != 400:
+                raise
+            self._unread[text] = error.text
+            return None
+        return flow
+
+    def _meant(self, text: str, flows: Sequence[DestinationFlow]) -> str:
+        if near := _nearest(text, flows):
+            return near
+        for flow in sorted(flows, key=lambda flow: flow.state.lower() != "enabled"):
+            if flow.audience(text) or _of_name(text, flow.audiences):
+                return f"it is an audience of {label_of('flow', flow.id, flow.name)}: list it under that flow"
+        return _COPY
+
+    def _warn(self, label: str, text: str, ident: str, same: Iterable[str]) -> None:
+        if others := [other for other in same if other != ident]:
+            what = f"{label} is an id here; {quoted(text)} is also the name of {', '.join(others[:LISTED])}"
+            self._findings.warnings.append(f"{what}: the id counts")
+
+    def _fault(self, where: str, what: str, remedy: str | Callable[[], str]) -> None:
+        if callable(remedy):
+            remedy = remedy() if len(self._findings.faults) < SEARCHES else _COPY
+        self._findings.faults.append(Finding(where, what, remedy))
+
+
+def _of_name(text: str, items: Sequence[Named]) -> list[Named]:
+    """Return what has exactly this name, else what is shown so in one line."""
+    return [item for item in items if item.exact_name == text] or [item for item in items if item.name == text]
+
+
+def unambiguous(items: Iterable[Named]) -> dict[str, str]:
+    """Return id → name, of those that a name finds."""
+    sound = _sound(items)
+    often, ids = Counter(item.name for item in sound), set(map(_id_of, sound))
+    return {_id_of(item): item.name for item in sound if item.name and often[item.name] == 1 and item.name not in ids}
+
+
+def _id_of(item: DestinationFlow | MappedAudience) -> str:
+    return item.id if isinstance(item, DestinationFlow) else item.platform_id
+
+
+def _sound(items: Iterable[Named]) -> list[Named]:
+    """Return what has an id that can be sent on: an id becomes a part of requests."""
+    return [item for item in items if check_id(_id_of(item), "") is None]
+
+
+def _choose(listed: Sequence[str]) -> str:
+    more = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
+    return f"write the id of the one that you mean: {', '.join(listed[:LISTED])}{more}"
+
+
+def _schedule(audience: MappedAudience) -> str:
+    until = f" until {audience.end_date}" if audience.end_date else ""
+    return f"{audience.frequency.lower().replace('_', ' ')}{until}".strip() or "no schedule"
+
+
+def _plain(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _nearest(text: str, items: Iterable[Named]) -> str:
+    """Ask whether one of up to three similar names was meant, "" if none is similar."""
+    names: dict[str, dict[str, Named]] = {}
+    for item in items:
+        names.setdefault(_plain(item.name), {})[_id_of(item)] = item
+    alike, found = "", difflib.get_close_matches(_plain(text), [name for name in names if name], 3, SIMILAR)
+    if _plain(text) in found:
+        alike, found = " (names count to the letter: capitals, blanks, accents)", [_plain(text)]
+    near = [f"{quoted(item.exact_name or item.name)} ({key})" for name in found for key, item in names[name].items()]
+    return f"did you mean {' or '.join(near[:3])}?{alike}" if near else ""

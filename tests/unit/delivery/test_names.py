@@ -1,0 +1,270 @@
+"""From ids and names to the flows and audiences that they stand for."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from adobe_experience_platform.aep import Pair
+from adobe_experience_platform.aep.endpoints import FLOWS, Response
+from adobe_experience_platform.delivery import Findings, ids_of, resolve, unambiguous
+from adobe_experience_platform.delivery.names import SEARCHES
+from adobe_experience_platform.errors import AepNotFoundError, AepTransientError
+from tests.support.parts import flow_json, selector
+
+MAIL, SHOP = "69245ed8-a016-5548-8762-dca344a9e201", "6495ebba-62c8-5b27-9ad6-44dc8e854363"
+GOLD, SILVER = "439a96de-1866-5d4d-873b-c43eec1b5478", "3d411b0c-e3f7-5faf-97c2-8004109fd5b7"
+NEWSLETTER = flow_json(MAIL, selector(GOLD, name="Gold customers"), selector(SILVER, name="Käufer"), name="Newsletter")
+SALE = flow_json(SHOP, selector(GOLD, name="Gold customers"), name="Flash sale SFTP")
+
+
+class Aep:
+    """An AEP that knows these flows, and counts what it is asked."""
+
+    def __init__(self, *flows: Mapping[str, object]) -> None:
+        self.flows = {str(flow["id"]): flow for flow in flows}
+        self.asked: list[str] = []
+
+    def __call__(self, call: Any) -> Any:
+        request = next(call)
+        while True:
+            self.asked.append(request.path.removeprefix(FLOWS))
+            try:
+                request = call.send(Response(self._answer(self.asked[-1].strip("/"))))
+            except StopIteration as stop:
+                return stop.value
+
+    def _answer(self, flow_id: str) -> dict[str, object]:
+        if not flow_id:
+            shown = [
+                flow
+                for flow in self.flows.values()
+                if flow["inheritedAttributes"]["properties"]["isDestinationFlow"]  # type: ignore[index]
+            ]
+            return {"items": shown}
+        if flow_id not in self.flows:
+            raise AepNotFoundError("GET /flows/{id}", status=404, text="flows not found")
+        return {"items": [self.flows[flow_id]]}
+
+
+def found(aep: Aep, *asked: tuple[str, str], known: Any = None) -> Findings:
+    return resolve([Pair(*pair) for pair in asked], aep, known)
+
+
+def fault_of(findings: Findings) -> str:
+    assert findings.pairs == []
+    [fault] = map(str, findings.faults)
+    return fault
+
+
+# ----------------------------------------------------------------------------------- what is meant
+
+
+def test_names_and_ids_may_be_mixed():
+    findings = found(
+        Aep(NEWSLETTER, SALE), ("Newsletter", "Gold customers"), ("Newsletter", SILVER), (SHOP, "Gold customers")
+    )
+
+    assert (findings.faults, findings.warnings) == ([], [])
+    assert findings.pairs == [(MAIL, GOLD), (MAIL, SILVER), (SHOP, GOLD)]
+    assert set(findings.flows) == {MAIL, SHOP}
+    assert findings.given[Pair(MAIL, SILVER)] == ("Newsletter", SILVER)
+
+
+def test_an_imported_audience_is_known_by_its_name_too():
+    flow = flow_json(MAIL, selector("crm-7", systemSegmentId=GOLD, name="Partners"), name="Newsletter")
+    findings = found(Aep(flow), ("Newsletter", "Partners"))
+
+    assert (findings.pairs, findings.aliases) == ([(MAIL, GOLD)], {GOLD: "crm-7"})
+
+
+@pytest.mark.parametrize(
+    "name", ["Käufer", "A  B", " A", "A ", "a\u00a0b", "👩\u200d💻 Devs", "{a}/../b?c#d", "a,b==c", "X" * 255]
+)
+def test_a_name_counts_to_the_letter_whatever_it_is_made_of(name):
+    flow = flow_json(MAIL, selector(GOLD, name=name), selector(SILVER, name=name + "!"), name=name)
+    aep = Aep(flow)
+
+    assert found(aep, (name, name)).pairs == [(MAIL, GOLD)]
+    assert aep.asked == [""]
+
+
+def test_what_one_line_shows_of_a_name_finds_it():
+    flow = flow_json(MAIL, selector(GOLD, name="Gold\t customers\n"), name=" ::group::Mail " + "x" * 300)
+    [shown] = unambiguous(found(Aep(flow), (MAIL, GOLD)).flows.values()).values()
+
+    assert found(Aep(flow), (shown, "Gold customers")).pairs == [(MAIL, GOLD)]
+
+
+def test_the_letter_counts_before_what_is_shown():
+    flow = flow_json(MAIL, selector(GOLD, name="Gold "), selector(SILVER, name="Gold"), name="Newsletter")
+
+    assert found(Aep(flow), (MAIL, "Gold"), (MAIL, "Gold ")).pairs == [(MAIL, SILVER), (MAIL, GOLD)]
+
+
+def test_an_id_counts_before_a_name_and_a_warning_says_so():
+    named_like_it = flow_json(SHOP, name=MAIL)
+    flow = flow_json(MAIL, selector(GOLD, name=SILVER), selector(SILVER, name="Gold"), name="Newsletter")
+    findings = found(Aep(flow, named_like_it), (MAIL, SILVER), ("Newsletter", GOLD))
+
+    why = "the id counts"
+    assert findings.pairs == [(MAIL, SILVER), (MAIL, GOLD)]
+    assert sorted(findings.warnings) == [
+        f"flow 'Newsletter' ({MAIL}): audience {SILVER} is an id here; '{SILVER}' is also the name of {GOLD}: {why}",
+        f"flow {MAIL} is an id here; '{MAIL}' is also the name of {SHOP}: {why}",
+    ]
+
+
+def test_an_earlier_try_has_the_last_word_about_a_name():
+    aep = Aep(
+        flow_json(MAIL, selector(GOLD, name="Old"), name="Old"), flow_json(SHOP, selector(GOLD), name="Newsletter")
+    )
+    known = ids_of([["Newsletter", "Gold customers", MAIL, GOLD]])
+
+    assert found(aep, ("Newsletter", "Gold customers"), known=known).pairs == [(MAIL, GOLD)]
+    assert aep.asked == [f"/{MAIL}"]
+
+
+# -------------------------------------------------------------------------------- what it costs
+
+
+def test_ids_alone_cost_one_request_a_flow():
+    aep = Aep(NEWSLETTER, SALE)
+    found(aep, (MAIL, GOLD), (MAIL, SILVER), (SHOP, GOLD))
+
+    assert aep.asked == [f"/{MAIL}", f"/{SHOP}"]
+
+
+@pytest.mark.parametrize("name", ["Flash sale SFTP", "Newsletter", "newsletter"])
+def test_names_cost_one_list_which_answers_for_the_ids_too(name):
+    flow = {**SALE, "name": name}
+    aep = Aep(NEWSLETTER, flow)
+
+    assert found(aep, (MAIL, GOLD), (MAIL, SILVER), (name, GOLD), (name, "Gold customers")).pairs[:2] == [
+        (MAIL, GOLD),
+        (MAIL, SILVER),
+    ]
+    assert aep.asked.count("") == 1
+    assert len(aep.asked) <= 3, "a word that might be an id costs one request more"
+
+
+def test_a_name_never_becomes_a_part_of_an_address():
+    aep = Aep(NEWSLETTER)
+    found(aep, ("../runs?x=y", "a"), ("Newsletter S3", "b/../c"), ("%2e%2e", "d"))
+
+    assert aep.asked == [""]
+
+
+# ------------------------------------------------------------------------------------ what is wrong
+
+
+@pytest.mark.parametrize(
+    ("flow", "said"),
+    [
+        ("Newslettr", f"flow Newslettr does not exist in this sandbox: did you mean 'Newsletter' ({MAIL})?"),
+        ("flash Sale SFTP", f"did you mean 'Flash sale SFTP' ({SHOP})? (names count to the letter: capitals"),
+        (" Newsletter", f"flow ' Newsletter' does not exist in this sandbox: did you mean 'Newsletter' ({MAIL})?"),
+        ("Ｎewsletter", f"did you mean 'Newsletter' ({MAIL})? (names count"),  # noqa: RUF001 - a wide N
+        ("Completely other", "copy it from the aep_catalog DAG"),
+        ("Gold customers", f"it is an audience of flow 'Newsletter' ({MAIL}): list it under that flow"),
+        ("CRM import", "does not exist in this sandbox"),
+        ("nowhere", "flow nowhere does not exist in this sandbox (AEP: flows not found): copy it"),
+        (GOLD, f"flow {GOLD} does not exist in this sandbox (AEP: flows not found): it is an audience of"),
+    ],
+    ids=["typo", "case", "blank", "wide letter", "unknown", "audience", "source flow", "unknown id", "audience's id"],
+)
+def test_a_wrong_flow_is_a_fault_that_names_the_nearest(flow, said):
+    source = flow_json("crm", name="CRM import", inheritedAttributes={"properties": {"isDestinationFlow": False}})
+
+    assert said in fault_of(found(Aep(NEWSLETTER, SALE, source), (flow, "Gold customers")))
+
+
+@pytest.mark.parametrize(
+    ("audience", "said"),
+    [
+        (
+            "Gold customer",
+            f"audience 'Gold customer' is not mapped to this flow: did you mean 'Gold customers' ({GOLD})?",
+        ),
+        ("gold customers", f"did you mean 'Gold customers' ({GOLD})? (names count to the letter"),
+        (unicodedata.normalize("NFD", "Käufer"), f"did you mean 'Käufer' ({SILVER})? (names count"),
+        (
+            "Gold customers\u00a0",
+            f"'Gold customers\\xa0' is not mapped to this flow: did you mean 'Gold customers' ({GOLD})?",
+        ),
+        ("Silver", "is not mapped to this flow: map it under Destinations > Browse > Activate audiences"),
+        (SHOP, f"audience {SHOP} is not mapped to this flow: map it"),
+    ],
+    ids=["typo", "case", "unicode form", "blank", "unknown", "flow's id"],
+)
+def test_a_wrong_audience_is_a_fault_that_names_the_nearest(audience, said):
+    assert said in fault_of(found(Aep(NEWSLETTER, SALE), (MAIL, audience)))
+
+
+def test_a_name_of_two_flows_is_a_fault_that_lists_them_with_their_states():
+    twin = {**SALE, "name": "Newsletter", "state": "disabled"}
+
+    assert fault_of(found(Aep(NEWSLETTER, twin), ("Newsletter", GOLD))) == (
+        f"flow Newsletter is the name of 2 flows: write the id of the one that you mean: {MAIL} (enabled), "
+        f"{SHOP} (disabled)"
+    )
+
+
+def test_a_name_of_two_audiences_is_a_fault_that_lists_them():
+    twins = [selector(GOLD, name="Gold"), selector(SILVER, name="Gold", schedule=None)]
+
+    assert fault_of(found(Aep(flow_json(MAIL, *twins, name="Newsletter")), ("Newsletter", "Gold"))) == (
+        f"flow 'Newsletter' ({MAIL}): audience Gold is the name of 2 audiences of this flow: write the id of the one "
+        f"that you mean: {GOLD} (daily until 2026-12-31), {SILVER} (no schedule)"
+    )
+
+
+def test_the_same_audience_by_name_and_by_id_is_listed_twice():
+    findings = found(Aep(NEWSLETTER), ("Newsletter", "Gold customers"), (MAIL, GOLD), (MAIL, SILVER))
+
+    assert list(map(str, findings.faults)) == [
+        f"flow 'Newsletter' ({MAIL}): audience {GOLD} is listed twice, also as 'Gold customers': list it once"
+    ]
+
+
+def test_a_flow_that_lists_no_audiences_takes_ids_only():
+    silent = flow_json(MAIL, name="Newsletter", transformations=None)
+    findings = found(Aep(silent), ("Newsletter", GOLD), ("Newsletter", "Gold customers"))
+
+    assert findings.pairs == [(MAIL, GOLD)]
+    assert "cannot be looked up, as this flow does not list its audiences: use its id" in str(findings.faults[0])
+
+
+def test_an_id_of_aeps_that_could_not_be_sent_on_finds_nothing():
+    odd = flow_json("a,b", selector(GOLD), name="Newsletter")
+    other = flow_json(MAIL, selector("x/../y", name="Gold"), name="Mail")
+    findings = found(Aep(odd, other), ("Newsletter", GOLD), ("Mail", "Gold"), ("Mail", "x/../y"))
+
+    assert findings.pairs == []
+    assert len(findings.faults) == 3
+
+
+def test_all_wrong_names_are_named_at_once_and_quickly():
+    flow = flow_json(MAIL, *(selector(f"a{number}", name=f"Audience number {number}") for number in range(250)))
+    findings = found(Aep(flow), *((MAIL, f"Audience nummer {number}") for number in range(1_000)))
+
+    assert len(findings.faults) == 1_000
+    assert sum("did you mean" in str(fault) for fault in findings.faults) == SEARCHES
+
+
+def test_when_the_list_cannot_be_read_nothing_is_concluded():
+    def away(call: Any) -> Any:
+        raise AepTransientError(next(call).name, status=503)
+
+    with pytest.raises(AepTransientError):
+        resolve([Pair("Newsletter S3", GOLD)], away)
+
+
+def test_names_that_find_more_than_one_or_an_id_are_not_offered():
+    mapped = {GOLD: "Gold", SILVER: "Twin", "a1": "Twin", "a2": GOLD, "a3": ""}
+    flow = flow_json(MAIL, *(selector(ident, name=name) for ident, name in mapped.items()))
+
+    assert unambiguous(found(Aep(flow), (MAIL, GOLD)).flows[MAIL].audiences) == {GOLD: "Gold"}
