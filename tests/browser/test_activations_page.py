@@ -429,3 +429,22 @@ def test_it_fits_every_screen(fake: FakeAirflow, visitor: Open, size: tuple[int,
 
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert tab.evaluate("document.documentElement.dataset.theme") == ("dark" if dark else "light")
+
+
+def test_a_past_run_is_delivered_again_from_the_page_that_delivers(fake: FakeAirflow, tab: Page) -> None:
+    fake.deliver("past", [result("mail", "gold")], start=-60, conf={"activation_info": {"mail": ["gold"]}})
+    fake.add_run("live", "running", start=-5)
+    open_list(tab)
+    expect(tab.locator("table.runs tbody tr")).to_have_count(2)
+    expect(tab.get_by_test_id("deliver-again")).to_have_count(1)
+    tab.get_by_test_id("deliver-again").click()
+
+    tab.wait_for_url(re.compile(rf"/plugin/aep-deliver/adobe-experience-platform/deliver\?dag_id={DAG}&run_id=past$"))
+
+
+def test_the_main_button_leads_to_the_page_that_delivers(fake: FakeAirflow, tab: Page) -> None:
+    fake.add_dag()
+    open_list(tab)
+    expect(tab.get_by_role("link", name="Deliver", exact=True)).to_have_attribute("href", "/plugin/aep-deliver")
+    tab.get_by_role("heading", name="No deliveries in the last 30 days").wait_for()
+    expect(tab.get_by_text("Start one with Deliver")).to_be_visible()

@@ -113,8 +113,8 @@ function headline({ run, delivery, dagId, runId, reading, many }) {
       "div.actions",
       {},
       delivery.pairs.length > 0 && h("button.button", csv, icon("download"), "CSV"),
-      ["success", "failed"].includes(run.state) && inside(airflow.deliver(run), again, icon("again"), "Deliver again"),
       inside(airflow.activations(), { class: "button quiet", data: { key: "all" } }, "All activations"),
+      ["success", "failed"].includes(run.state) && inside(airflow.deliver(run), again, icon("again"), "Deliver again"),
     ),
   );
 }

@@ -8,7 +8,7 @@ import { pairKey } from "./last.js";
 import { pill } from "./parts.js";
 
 /** So many audiences are all in the page at once. */
-const ALL_AT_ONCE = 600;
+const ALL_AT_ONCE = 200;
 const ROW_HEIGHT = 37;
 const NEAR = "800px";
 

@@ -4,7 +4,7 @@ import { csv, save } from "./csv.js";
 import { h, icon } from "./dom.js";
 import { count, dayKey, duration, full, plural, when } from "./format.js";
 import { askedOf, flowsOf, isDry, isFinished } from "./history.js";
-import { airflow, inside } from "./links.js";
+import { airflow, goTo, inside } from "./links.js";
 import { notice, pill, someOf } from "./parts.js";
 
 /** State of a run → how it is shown. */
@@ -115,10 +115,11 @@ function row(run, { kept, names, known }) {
 
 /** To the page that delivers, filled in from this run. */
 function again(run) {
-  const what = `Deliver ${run.dag_display_name}, ${run.dag_run_id}, again`;
-  const link = { class: "button small-button", title: "Deliver again", "aria-label": what };
+  const label = `Deliver ${run.dag_display_name}, ${run.dag_run_id}, again`;
   const data = { testid: "deliver-again", key: `again-${run.dag_id}-${run.dag_run_id}` };
-  return inside(airflow.deliver(run), { ...link, data }, icon("again"), h("span.again-word", {}, "Again"));
+  const onclick = () => goTo(airflow.deliver(run));
+  const attributes = { type: "button", title: "Deliver again", "aria-label": label, data, onclick };
+  return h("button.button.small-button", attributes, icon("again"), "Again");
 }
 
 function campaign(run, result, names) {
