@@ -241,6 +241,7 @@ class FakeAirflow:
             orders = [[r["flow_id"], r["audience_id"], r["run_id"], False] for r in job if r["run_id"]]
             missing = [[r["flow_id"], r["audience_id"]] for r in job if not r["run_id"]]
             submission = {"v": 1, "job": index + 1, "orders": orders, "missing": missing, "missing_is": "not_sent"}
+            submission["later"] = []
             xcoms = {"submission": submission, "destination_link": TENANT_LINK}
             self.set_task(run_id, "activate", "failed" if missing else "success", map_index=index, xcoms=xcoms, **done)
         progress = {"ended": len(results), "of": len(results), "results": list(results)}

@@ -83,7 +83,7 @@ class _LookUp:
 
     def _list(self) -> list[DestinationFlow]:
         if self._all is None:
-            self._all = _sound(self._run(endpoints.destination_flows()))
+            self._all = _sound(self._run(endpoints.catalog_flows()))
         return self._all
 
     def flow(self, text: str) -> DestinationFlow | None:

@@ -54,10 +54,7 @@ class CatalogOperator(AepTask):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the flows, print the table and the JSON."""
-        found = self.hook.call(endpoints.destination_flows()) or self.hook.call(
-            endpoints.destination_flows()
-        )  # a slip?
-        flows = sorted(found, key=lambda flow: flow.name.lower())
+        flows = sorted(self.hook.call(endpoints.catalog_flows()), key=lambda flow: flow.name.lower())
         moment = now()
         listed = [_describe(flow, moment) for flow in flows]
         by_id: dict[str, list[str]] = {}

@@ -117,7 +117,7 @@ class SegmentExportSensor(AepSensor):
             self._trouble = before["trouble"]
         is_clear = self._looks_clear(context, before if self.reschedule else None)
         wait = self._export_wait or ExportWait(self.log)
-        said: dict[str, object] = {"waiting": wait.waiting, "stuck": sorted(wait.stuck), "trouble": self._trouble}
+        said: dict[str, object] = {"waiting": list(wait.waiting), "stuck": sorted(wait.stuck), "trouble": self._trouble}
         if self.reschedule and said != before:
             store.set("said", said)
         if is_clear:

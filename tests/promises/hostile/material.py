@@ -108,12 +108,13 @@ def carry_out(call: Call[T], body: Any) -> T:
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """Yield every text in a value of ours."""
+    """Yield every text in a value of ours, but the names that are only compared with what people wrote."""
     if isinstance(value, str):
         yield value
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
-            yield from texts_in(getattr(value, field.name))
+            if field.name != "exact_name":
+                yield from texts_in(getattr(value, field.name))
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from texts_in(key)

@@ -333,7 +333,7 @@ def test_what_is_kept_of_a_delivery_has_no_place_for_a_secret() -> None:
     ]
     assert [set(item) for item in kept] == [
         {"job", "of", "activation_info", "aliases"},
-        {"v", "state", "orders", "adopted", "max_tries", "marks", "not_ours", "doubtful", "lost"},
+        {"v", "state", "orders", "adopted", "max_tries", "marks", "not_ours", "doubtful", "lost", "later"},
     ]
 
 

@@ -22,7 +22,7 @@ def inspect(flows, pairs, now=NOW):
         if flow_id == "flows":
             bodies = [found for found in flows.values() if not isinstance(found, Exception)]
             # An empty list is read twice.
-            return answer(endpoints.destination_flows(), *[{"items": bodies}] * (1 if bodies else 2))[0]
+            return answer(endpoints.catalog_flows(), *[{"items": bodies}] * (1 if bodies else 2))[0]
         found = flows.get(flow_id, AepNotFoundError("GET /flows/{id}", status=404, text="flows not found"))
         if isinstance(found, Exception):
             raise found
