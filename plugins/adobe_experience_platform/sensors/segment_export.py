@@ -111,20 +111,24 @@ class SegmentExportSensor(AepSensor):
 
     def poke(self, context: Context) -> bool:
         """Ask AEP once, for sensors that do not use the triggerer."""
-        store = TaskStore(context)
-        before = store.get("said")
-        if isinstance(before, dict) and self.reschedule:  # each look is another process
-            self._trouble = before["trouble"]
-        is_clear = self._looks_clear(context, before if self.reschedule else None)
-        wait = self._export_wait or ExportWait(self.log)
-        said: dict[str, object] = {"waiting": list(wait.waiting), "stuck": sorted(wait.stuck), "trouble": self._trouble}
-        if self.reschedule and said != before:
-            store.set("said", said)
-        if is_clear:
+        if self._look_again(context) if self.reschedule else self._looks_clear(context):
             return True
         if now() >= self._export_ends(context).at:
             raise self._too_late(context)
         return False
+
+    def _look_again(self, context: Context) -> bool:
+        """Ask AEP once, in a process that knows nothing of the looks before it but what they have said."""
+        store = TaskStore(context)
+        before = store.get("said")
+        if isinstance(before, dict):
+            self._trouble = before["trouble"]
+        is_clear = self._looks_clear(context, before)
+        wait = self._export_wait or ExportWait(self.log)
+        said: dict[str, object] = {"waiting": list(wait.waiting), "stuck": sorted(wait.stuck), "trouble": self._trouble}
+        if said != before:
+            store.set("said", said)
+        return is_clear
 
     def execute_complete(self, context: Context, event: object = None) -> None:
         """Finish after the trigger; when the time is over, AEP is asked once more."""
