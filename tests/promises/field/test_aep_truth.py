@@ -268,6 +268,10 @@ CONFLICT = f"Run already going on for audience {{0}}a1{{1}} for order {{0}}f1{{1
         ("[", "]"),
         ("(", ")."),
         ('["', '"]'),
+        ("<", ">."),
+        ("\u201c", "\u201d."),
+        ('\\"', '\\"'),
+        ("", "\u2026"),
     ],
 )
 def test_ids_end_where_ids_end(before: str, after: str) -> None:
@@ -275,6 +279,16 @@ def test_ids_end_where_ids_end(before: str, after: str) -> None:
     assert conflict_in(text) == ("f1", "a1", RUN)
     verdict = classify(400, {}, raw({"message": text}), activation=True)
     assert (verdict.kind, verdict.conflict) == (AnswerKind.CONFLICT, ("f1", "a1", RUN))
+
+
+@pytest.mark.parametrize("before", ["https://platform.adobe.io/data/foundation/flowservice/runs/", "/runs/", "</runs/"])
+@pytest.mark.parametrize("after", ["", ".", "?x=1", "</p>", ">"])
+def test_the_id_is_taken_out_of_an_address(before: str, after: str) -> None:
+    assert conflict_in(f"Run already going on for segment a for order f with run id {before}{RUN}{after}") == (
+        "f",
+        "a",
+        RUN,
+    )
 
 
 @pytest.mark.parametrize("after", ["\n", "\r\nplease wait", ".\nplease wait", "\tfor now"])
@@ -304,6 +318,18 @@ def test_a_sentence_that_follows_without_a_blank_is_no_part_of_an_id() -> None:
         "a",
         RUN,
     )
+
+
+@pytest.mark.parametrize("word", ["null", "None", "undefined", ". Please wait"])
+def test_a_conflict_that_names_no_run_is_a_refusal(word: str) -> None:
+    verdict = classify(400, {}, raw({"message": CONFLICT.partition("{}")[0] + word}), activation=True)
+    assert (verdict.kind, verdict.conflict) == (AnswerKind.FINAL, None)
+
+
+@pytest.mark.parametrize("length", range(300, 520, 7))
+def test_an_id_is_whole_however_long_the_text_before_it_is(length: int) -> None:
+    verdict = classify(400, {}, raw({"message": "x" * length + " " + CONFLICT.format("", "")}), activation=True)
+    assert verdict.conflict == ("f1", "a1", RUN)
 
 
 def test_the_run_that_a_conflict_names_is_adopted_by_its_id(aep: LocalAep, context: Any) -> None:
@@ -391,7 +417,17 @@ def test_an_aep_that_answers_not_found_is_told_apart_from_what_is_not_aep(body: 
 
 
 @pytest.mark.parametrize(
-    "body", [b"<html>Not Found</html>", b"", {"message": "no Route matched"}, {"detail": "x"}, [1]]
+    "body",
+    [
+        b"<html>Not Found</html>",
+        b"",
+        {"message": "no Route matched"},
+        {"detail": "x"},
+        [1],
+        {"statusCode": 404, "message": "Cannot GET /", "error": "Not Found"},
+        {"code": 40400, "message": "x"},
+        {"errors": [{"status": "404", "code": "10404", "title": "x"}]},
+    ],
 )
 def test_what_is_not_aep_is_called_so(body: Any) -> None:
     assert "is not AEP: leave Host empty" in explain(carried(404, body), settings())

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import jinja2
 import pytest
 from airflow.sdk import DAG
+from airflow.sdk.definitions.xcom_arg import _ConcatResult, _MapResult, _ZipResult
 from airflow.sdk.execution_time.lazy_sequence import LazyXComSequence
 
 from adobe_experience_platform.aep import Pair
@@ -81,6 +84,9 @@ class Lazy(Sequence[Any]):
     def __getitem__(self, key: Any) -> Any:
         self.requests += 1
         return list(self._items)[key]
+
+
+Lazy.__name__ = LazyXComSequence.__name__  # by which it is told from what cannot be sliced
 
 
 @pytest.fixture(params=[False, True], ids=["text", "native"])
@@ -187,9 +193,13 @@ def test_airflows_lazy_sequence_is_the_sequence_meant_here() -> None:
         Lazy("gold", "silver"),
         {"gold", "silver"},
         {"gold": 1, "silver": 2}.keys(),
+        {1: "gold", 2: "silver"}.values(),
+        deque(["gold", "silver"]),
+        _MapResult(Lazy({"id": "gold"}, {"id": "silver"}), [itemgetter("id")]),
+        _ConcatResult([["gold"], Lazy("silver")]),
         "['gold', 'silver']",
     ],
-    ids=["tuple", "lazy", "set", "keys", "text"],
+    ids=["tuple", "lazy", "set", "keys", "values", "deque", "map", "concat", "text"],
 )
 def test_any_sequence_of_audiences_will_do(aep: LocalAep, context: Any, audiences: Any) -> None:
     context["params"] = {}
@@ -206,6 +216,9 @@ def test_any_sequence_of_audiences_will_do(aep: LocalAep, context: Any, audience
         (FlowRunSensor, "orders", Lazy(*ORDERS)),
         (FlowRunSensor, "orders", Lazy(Lazy(*ORDERS))),
         (FlowRunSensor, "orders", tuple(ORDERS)),
+        (FlowRunSensor, "orders", _MapResult([{"order": ORDERS}], [itemgetter("order")])),
+        (FlowRunSensor, "orders", _ConcatResult([ORDERS, Lazy()])),
+        (FlowRunSensor, "orders", _ZipResult([ORDERS])),
         (DeliveryOperator, "jobs", Lazy(JOB)),
         (ApproveDeliveryOperator, "jobs", Lazy(JOB)),
         (SegmentExportSensor, "activation_info", Lazy(JOB)),
