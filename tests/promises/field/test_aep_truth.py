@@ -129,6 +129,26 @@ LOSSES = {
     "only listed": lossy(**BARE, failedRecordCount=None),
     "counted as none, but listed": lossy(**BARE, failedRecordCount=0),
     "only among the errors": lossy(**BARE, failedRecordCount=None, failedInfo=None),
+    "counted for the connection": lossy(
+        sourceSummaries=None,
+        targetSummaries=[{"id": "t", "failedRecordCount": 400, "entitySummaries": None}],
+        failedRecordCount=None,
+        failedInfo=None,
+    ),
+    "counted for an activity": {
+        **lossy(**BARE, failedRecordCount=None, failedInfo=None),
+        "activities": [{"id": "x", "recordSummary": None}, {"id": "a", "recordSummary": {"failedRecordCount": 400}}],
+    },
+    "counted where the data come from": lossy(
+        failedRecordCount=None,
+        failedInfo=None,
+        sourceSummaries=[{"entitySummaries": [{"id": f"segment:{SILVER}", "failedRecordCount": 400}]}],
+        targetSummaries=[{"entitySummaries": [{"id": f"segment:{SILVER}", "failedRecordCount": None}]}],
+    ),
+    "counted for the run, none for its one audience": lossy(
+        sourceSummaries=None,
+        targetSummaries=[{"entitySummaries": [{"id": f"segment:{SILVER}", "failedRecordCount": 0}]}],
+    ),
     "all of them": lossy(**BARE, outputRecordCount=0, createdRecordCount=0),
 }
 
@@ -152,6 +172,44 @@ def test_records_lost_in_a_success_are_told_loudly_everywhere(run: dict[str, Any
     assert notice.subject.startswith("RECORDS LOST: Newsletter: 1 of 1 delivery lost records")
     assert "400 records failed" in notice.text
     assert On.PARTIAL in notice.about, "who asked for partial deliveries hears of it"
+
+
+def clean(**metrics: Any) -> dict[str, Any]:
+    """Return the sample without a counter or a list of failed records, and with these metrics."""
+    run = lossy(**BARE, failedRecordCount=None, failedInfo=None)
+    run["metrics"] |= {"statusSummary": {"status": "success", "errors": None}, **metrics}
+    return run
+
+
+UNCOUNTED = {
+    "files": (clean(fileSummary={"failedFileCount": 2}), "2 files failed"),
+    "one file": (clean(fileSummary={"failedFileCount": 1, "outputFileCount": 0}), "1 file failed"),
+    "errors without a number": (
+        clean(statusSummary={"status": "success", "errors": [{"code": "CONNECTOR-1-500", "message": "Cut."}]}),
+        "AEP lists errors, but not how many records failed",
+    ),
+}
+
+
+@pytest.mark.parametrize(("run", "said"), UNCOUNTED.values(), ids=UNCOUNTED)
+def test_what_a_success_lost_is_told_where_it_is_not_counted_in_records(run: dict[str, Any], said: str) -> None:
+    results = told(run)
+    verdict = judge(results)
+    assert (verdict["state"], verdict["label"]) == ("lossy", "RECORDS LOST")
+    assert said in verdict["headline"]
+    assert said in losses_of(results, {})[0]
+    assert said in of_delivery(Delivered("Newsletter", "dag", "run", results=results, verdict=verdict)).text
+
+
+@pytest.mark.parametrize("files", [None, {}, {"failedFileCount": 0}, {"failedFileCount": -1}, {"failedFileCount": None}])
+def test_a_success_that_lost_no_file_is_told_as_before(files: object) -> None:
+    assert judge(told(clean(fileSummary=files)))["label"] == "Delivered"
+
+
+def test_a_notice_does_not_call_empty_what_lost_all_its_records() -> None:
+    results = told(lossy(**BARE, outputRecordCount=0, createdRecordCount=0), audiences=("gold", "silver"))
+    notice = of_delivery(Delivered("Newsletter", "dag", "run", results=results, verdict=judge(results)))
+    assert "EMPTY" not in notice.text
 
 
 def test_records_lost_by_a_run_of_several_audiences_are_told_although_nobody_knows_whose_they_are() -> None:
