@@ -39,7 +39,7 @@ rename or remove one, nor a trigger's class: Airflow has stored both for every t
 FAILURES_ALLOWED = 20
 """Failed polls in a row (each already retried inside) before a wait gives up."""
 REFUSALS_ALLOWED = 3
-"""The same for a refused credential, which seldom heals by itself."""
+"""The same for a credential that is refused for good: by IMS, or with a 403. A 401 may heal."""
 
 
 NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
@@ -241,7 +241,7 @@ class SharedPollTrigger(BaseEventTrigger):
     def _failed(self, error: Exception) -> TriggerEvent | None:
         """Count a failed poll; a wait ends only after many in a row."""
         self._failures += 1
-        final = isinstance(error, AepAuthError | AepConnectionConfigError)
+        final = isinstance(error, AepAuthError | AepConnectionConfigError) and not error.retriable
         allowed = REFUSALS_ALLOWED if final else FAILURES_ALLOWED
         if self._failures == 1 or self._failures == allowed:
             known = isinstance(error, AepError)
