@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseSensorOperator
+from airflow.sdk.exceptions import AirflowSkipException
 
 from adobe_experience_platform.delivery import DeliverySettings, checked_settings
+from adobe_experience_platform.errors import AepError
 from adobe_experience_platform.operators import AepTask
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Iterator
+
+    from airflow.sdk import Context
 
 
 class AepSensor(AepTask, BaseSensorOperator):
@@ -36,6 +42,33 @@ class AepSensor(AepTask, BaseSensorOperator):
         super().__init__(**{name: value for name, value in given.items() if value is not None}, **kwargs)
         self._minutes = None if timeout is None else self.timeout / 60
         self._seconds = None if poke_interval is None else self.poke_interval
+
+    def execute(self, context: Context) -> Any:
+        """Look at once, and wait."""
+        with self._softly():
+            return self._begin(context)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after a wait."""
+        with self._softly():
+            return super().resume_execution(next_method, next_kwargs, context)
+
+    def _begin(self, context: Context) -> Any:
+        raise NotImplementedError
+
+    def _poke_on(self, context: Context) -> Any:
+        """Wait as Airflow's ``mode`` says."""
+        return BaseSensorOperator.execute(self, context)
+
+    @contextmanager
+    def _softly(self) -> Iterator[None]:
+        """Skip where the task may fail softly: Airflow's sensors turn only Airflow's own errors into a skip."""
+        try:
+            yield
+        except AepError as error:
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(f"Skipped, as soft_fail or never_fail says: {error}") from error
+            raise
 
     def _limited(self, options: DeliverySettings) -> DeliverySettings:
         limits: dict[str, float] = {}
