@@ -360,8 +360,9 @@ def test_names_that_are_no_text_are_shown_as_text(aep: LocalAep, context: Any) -
     aep.change_run(run, status="failed")
     order = {"flow_id": "mail", "audience_id": "gold", "run_id": run, "adopted": False}
 
+    task = sensor(FlowRunSensor, orders=[order], names={"gold": 7, "mail": [1]}, deferrable=False)
+
     with pytest.raises(AepDeliveryError, match=r"'7' \(gold\) → '\[1\]' \(mail\): failed"):
-        task = sensor(FlowRunSensor, orders=[order], names={"gold": 7, "mail": [1]}, deferrable=False)
         task.execute(context)
 
 
