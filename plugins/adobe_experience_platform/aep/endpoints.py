@@ -149,9 +149,9 @@ def _list(
         found += items
         if items and enough(found):
             return found
-        # Segmentation links as ``link.next`` (text), the Flow Service as ``_links.next.href``.
-        following = as_dict(as_dict(response.data.get("_links")).get("next")).get("href")
-        link = as_text(following) or as_text(as_dict(response.data.get("link")).get("next"))
+        # Segmentation links as ``link.next`` (text), the Flow Service as ``_links.next.href``; both are read either way.
+        links = [as_dict(response.data.get(name)).get("next") for name in ("_links", "link")]
+        link = next(filter(None, (as_text(as_dict(each).get("href", each)) for each in links)), "")
         if not link:
             return found
         page = _follow(request, link)
