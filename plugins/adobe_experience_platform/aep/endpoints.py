@@ -149,7 +149,7 @@ def _list(
         found += items
         if items and enough(found):
             return found
-        # Segmentation links as ``link.next`` (text), the Flow Service as ``_links.next.href``; both are read either way.
+        # Segmentation links as ``link.next`` (text), the Flow Service as ``_links.next.href``; either form is read.
         links = [as_dict(response.data.get(name)).get("next") for name in ("_links", "link")]
         link = next(filter(None, (as_text(as_dict(each).get("href", each)) for each in links)), "")
         if not link:
