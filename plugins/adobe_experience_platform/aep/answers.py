@@ -110,7 +110,7 @@ def classify(
         return AnswerReading(AnswerKind.OK, status, request_id=request_id)
     data = _load(body)
     code, text = describe(data, body, secrets)
-    whole = _text_in(data)  # not ``text``, which may be cut in the middle of an id
+    whole = blot(_text_in(data), secrets)  # not ``text``, which may be cut in the middle of an id
     found = conflict_in(whole)
     if status == 401:
         kind = AnswerKind.RENEW_TOKEN
@@ -239,10 +239,10 @@ def _retry_after(headers: Mapping[str, str], data: object, now: float | None) ->
             pass
         try:
             moment = email.utils.parsedate_to_datetime(value).timestamp()
+            start = dt.datetime.now(tz=dt.UTC).timestamp() if now is None else now
+            return max(0.0, moment - start)
         except (ValueError, TypeError, IndexError, OverflowError, OSError):
-            return None
-        start = dt.datetime.now(tz=dt.UTC).timestamp() if now is None else now
-        return max(0.0, moment - start)
+            pass  # the body may say it
     if isinstance(data, dict):
         try:
             pause = float(data["retryAfterMs"]) / 1000

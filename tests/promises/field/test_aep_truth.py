@@ -448,6 +448,16 @@ def test_a_secret_that_a_request_id_echoes_is_not_shown() -> None:
     assert "p8e-secret" not in str(classify(400, {}, body, secrets=["p8e-secret"]))
 
 
+def test_a_secret_in_the_place_of_an_id_is_no_id() -> None:
+    body = raw({"message": CONFLICT.format("", "").replace(RUN, "p8e-secret")})
+    assert "p8e-secret" not in repr(classify(400, {}, body, activation=True, secrets=["p8e-secret"]))
+
+
+@pytest.mark.parametrize("header", ["", "soon", "tomorrow at 9"])
+def test_a_pause_that_the_header_does_not_say_is_read_in_the_body(header: str) -> None:
+    assert classify(429, {"retry-after": header}, raw(SAMPLES["ups_429_older"])).retry_after == 1.5
+
+
 def carried(status: int, body: Any) -> AepCallError:
     """Return what a call ends in that always meets this answer, a token renewed meanwhile."""
 
