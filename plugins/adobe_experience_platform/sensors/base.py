@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from adobe_experience_platform.delivery import DeliverySettings, checked_settings
+from adobe_experience_platform.delivery import DeliverySettings, checked_settings, form_field
 from adobe_experience_platform.errors import AepError
 from adobe_experience_platform.operators import AepTask
 
@@ -77,4 +77,7 @@ class AepSensor(AepTask, BaseSensorOperator):
             limits[self.limited_by] = min([self._minutes, *planned])
         if self._seconds is not None:
             limits["poll_interval"] = self._seconds
-        return checked_settings({**options.to_json(), **limits}) if limits else options
+        # Meant for sensors of any kind, in default_args perhaps: what goes beyond a setting is that setting's limit.
+        ranges = {name: form_field(name) for name in limits}
+        within = {name: min(max(limits[name], ranges[name]["minimum"]), ranges[name]["maximum"]) for name in limits}
+        return checked_settings({**options.to_json(), **within}) if within else options
