@@ -190,8 +190,10 @@ def flow(flow_id: str) -> Call[DestinationFlow]:
     """Read one flow; raises :class:`AepNotFoundError` for an unknown id."""
     request = Request("GET /flows/{id}", "GET", _path_of(FLOWS, flow_id))
     response = yield request
-    if response.data.get("items") == []:
-        response = yield request  # it may be a slip, and the plan would call the flow unknown
+    items = response.data.get("items")
+    found = [DestinationFlow.from_json(item) for item in as_dicts(items)]
+    if items == [] or any(flow.tells_audiences and not flow.audiences for flow in found):
+        response = yield request  # it may be a slip, and the plan would call the flow or its audiences unknown
     return DestinationFlow.from_json(_single(request, response, flow_id))
 
 

@@ -299,6 +299,17 @@ def test_a_flow_that_is_missing_for_a_moment_does_not_fail_the_plan(aep: LocalAe
     assert PlanJobsOperator(task_id="task", activation_info={"mail": ["gold"]}, check_conf=False).execute(context)
 
 
+@pytest.mark.parametrize("asked", [{"mail": ["gold"]}, {"Mail": ["Gold customers"]}])
+def test_a_flow_whose_audiences_are_missing_for_a_moment_does_not_fail_the_plan(
+    aep: LocalAep, context: Any, asked: dict[str, Any]
+) -> None:
+    body = {"items": [flow_json("mail", name="Mail")]}
+    path = f"{FLOWS}/mail" if "mail" in asked else FLOWS
+    aep.add_faults({"kind": "body", "method": "GET", "path": path, "body": body, "times": 1})
+    [job] = PlanJobsOperator(task_id="task", activation_info=asked, check_conf=False).execute(context)
+    assert job["activation_info"] == {"mail": ["gold"]}
+
+
 def test_a_catalogue_that_is_empty_for_a_moment_is_read_again(aep: LocalAep, context: Any) -> None:
     empty_once(aep, FLOWS)
     assert CatalogOperator(task_id="task").execute(context)["flows"]
