@@ -109,6 +109,8 @@ def classify(
     if 200 <= status < 300:
         return AnswerReading(AnswerKind.OK, status, request_id=request_id)
     data = _load(body)
+    if isinstance(data, list):
+        data = next(iter(as_dicts(data)), data)
     code, text = describe(data, body, secrets)
     whole = blot(_text_in(data), secrets)  # not ``text``, which may be cut in the middle of an id
     found = conflict_in(whole)
@@ -197,11 +199,10 @@ def _text_in(data: object) -> str:
 
 def _errors(errors: object) -> Iterator[Mapping[str, object]]:
     """Yield the entries of ``errors``: Segmentation keys lists of them by HTTP status; some stand there directly."""
-    yield from as_dicts(errors)
-    if isinstance(errors, dict):
-        yield errors
-        for item in errors.values():
-            yield from as_dicts(item if isinstance(item, list) else [item])
+    for item in [errors, *errors.values()] if isinstance(errors, dict) else [errors]:
+        for each in item if isinstance(item, list) else [item if isinstance(item, dict) else None]:
+            if isinstance(each, dict | str):
+                yield {"message": each} if isinstance(each, str) else each
 
 
 def _request_id_in(data: object, secrets: Iterable[str]) -> str:

@@ -419,6 +419,11 @@ FORMS: dict[str, tuple[int, Any, str, str, str]] = {
         500, {"report": {"detailed-message": "Deep.", "request-id": "rq1"}}, "", "Deep.", "rq1",
     ),
     "ups 404": (404, SAMPLES["ups_404"], "UPAPI-113430-404", "No audience has the id", "rqB4x7ZcW2tMh9EsLp0D"),
+    "Flow Service 404, in a list": (
+        404, [SAMPLES["flow_service_404"]], "FLOW-1439-404", "There is no flow", "rq7Hs2mKf0Xc9LbTzVw4",
+    ),
+    "errors are texts": (400, {"errors": ["Too many fields."]}, "", "Too many fields.", ""),
+    "errors are texts by status": (400, {"requestId": "rq4", "errors": {"400": ["Bad."]}}, "", "Bad.", "rq4"),
     "ups, nested": (
         404,
         {"requestId": "rq2", "errors": {"type": "https://ns.adobe.com/aep/errors/UPAPI-1-404", "title": "Gone."}},
