@@ -67,7 +67,7 @@ def given_id(value: object, what: str) -> str | None:
 
     :raises AepInputError: for what is no id.
     """
-    if not is_given(value):
+    if not is_given(value) or value == "null":
         return None
     # AEP's own samples have ids that are integers.
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -81,7 +81,7 @@ def given_truth(value: object, what: str, default: bool) -> bool:
 
     :raises AepInputError: for anything else.
     """
-    if not is_given(value):
+    if not is_given(value) or value == "null":
         return default
     if isinstance(value, bool):
         return value

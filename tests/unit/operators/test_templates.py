@@ -155,6 +155,18 @@ def test_a_template_without_a_value_is_not_given(kind: Any, nothing: Any, native
     assert found == {name: not_given.get(name) for name in found}
 
 
+@pytest.mark.parametrize("nothing", ["null", "{{ none | tojson }}"])
+@pytest.mark.parametrize("kind", ALWAYS)
+def test_null_is_not_given_where_no_id_is_meant(kind: Any, nothing: str, native: bool) -> None:
+    templates = {**dict.fromkeys(VALUES, nothing), "sandbox_name": "dev", "aep_conn_id": "aep"}
+    defaults = {**DeliverySettings().to_json(), "max_export_age_hours": None, "resend_failed": True}
+
+    found = each_read(kind, native, templates, {})
+
+    given = {"wait_for_completion": False, "sandbox_name": "dev", "aep_conn_id": "aep"}
+    assert found == {name: {**defaults, **given}.get(name) for name in found}
+
+
 @pytest.mark.parametrize(("kind", "name"), [item for item in ARGUMENTS if item[1] in ("activation_info", "job")])
 def test_templates_inside_a_mapping_leave_ids_alone(kind: Any, name: str, native: bool) -> None:
     info = {"1e5": ["{{ params.first }}", "None", "{{ '007' }}"], "None": "{{ params.all }}", "f": "{{ ['True'] }}"}
