@@ -104,7 +104,8 @@ class SharedPollTrigger(BaseEventTrigger):
     :param aep_conn_id: Airflow connection.
     :param sandbox_name: sandbox; it is part of what makes two polls the same. A waiting task gives the resolved one;
         an asset watcher, which is made before the connection can be read, may give None for the connection's.
-    :param deadline: end of the wait, also as ISO 8601; UTC if it names no time zone; None (for an asset watcher) has no end.
+    :param deadline: end of the wait, also as ISO 8601; UTC if it names no time zone; None (for an asset watcher) has
+        no end.
     :param poll_interval: longest pause between two polls, seconds.
     :param v: version of these arguments, at most :data:`ARGUMENTS_VERSION`.
     :param unknown: arguments that only a newer version knows; the wait then ends at once, with that as its error.

@@ -253,12 +253,15 @@ def test_a_run_that_aep_never_shows_is_unknown_in_the_end(
     assert (event["status"], event["counts"]["success"], event["counts"]["unknown"]) == ("done", 1, 1)
 
 
-@pytest.mark.parametrize("ends", ["2026-11-26T10:00:00", "2026-11-26T12:00:00+02:00", dt.datetime(2026, 11, 26, 10)])
+AT_TEN = dt.datetime(2026, 11, 26, 10, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize("ends", ["2026-11-26T10:00:00", "2026-11-26T12:00:00+02:00", AT_TEN])
 def test_a_deadline_is_a_moment_however_it_is_given(ends: Any) -> None:
     trigger = SegmentExportTrigger(sandbox_name="prod", deadline=ends)
     again = SegmentExportTrigger(**json.loads(json.dumps(trigger.serialize()[1])))
 
-    assert again._ends_at == trigger._ends_at == dt.datetime(2026, 11, 26, 10, tzinfo=dt.UTC)
+    assert again._ends_at == trigger._ends_at == AT_TEN
 
 
 @pytest.mark.usefixtures("quick")
