@@ -9,7 +9,7 @@ from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from adobe_experience_platform.delivery import DeliverySettings, checked_settings, form_field
-from adobe_experience_platform.errors import AepError
+from adobe_experience_platform.errors import AepConnectionConfigError, AepError, AepInputError
 from adobe_experience_platform.operators import AepTask
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ class AepSensor(AepTask, BaseSensorOperator):
         try:
             yield
         except AepError as error:
-            if self.soft_fail or self.never_fail:
+            # What a person must correct is no failure to be soft about, as in Airflow's own sensors.
+            soft = self.soft_fail and not isinstance(error, AepInputError | AepConnectionConfigError)
+            if soft or self.never_fail:
                 raise AirflowSkipException(f"Skipped, as soft_fail or never_fail says: {error}") from error
             raise
 

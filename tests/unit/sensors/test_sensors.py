@@ -354,6 +354,14 @@ def test_a_sensor_that_may_fail_softly_is_skipped_however_it_waits(
         sensor(FlowRunSensor, **{option: True}, orders=[failed], deferrable=deferrable).execute(context.retried())
 
 
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_soft_sensor_hides_no_input_that_must_be_corrected(context: Any, deferrable: bool) -> None:
+    with pytest.raises(AepInputError, match="orders is empty"):
+        sensor(FlowRunSensor, orders=[], soft_fail=True, deferrable=deferrable).execute(context)
+    with pytest.raises(AirflowSkipException):
+        sensor(FlowRunSensor, orders=[], never_fail=True, deferrable=deferrable).execute(context)
+
+
 @pytest.mark.usefixtures("quick")
 def test_names_that_are_no_text_are_shown_as_text(aep: LocalAep, context: Any) -> None:
     run = started(aep)
