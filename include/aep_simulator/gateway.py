@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from .errors import AepService, gateway_error
+from .errors import AepService, ApiError, gateway_error
 from .journal import Exchange, exchange_of
 from .tokens import Credential, IssuedToken
 from .world import World
@@ -52,7 +52,7 @@ def guarded(simulator: Simulator, service: AepService, handler: Handler) -> Endp
         unboxed = service is AepService.SANDBOXES
         sandbox = "" if unboxed else _check_sandbox(request, world, service, token.credential)
         if body:
-            _check_content_type(request, service)
+            _check_content_type(request)
         return handler(Call(request, body, world, service, sandbox, exchange_of(request)))
 
     return endpoint
@@ -110,7 +110,8 @@ def _check_sandbox(request: Request, world: World, service: AepService, credenti
     return name
 
 
-def _check_content_type(request: Request, service: AepService) -> None:
+def _check_content_type(request: Request) -> None:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise service.error(400, "BadRequestError: Content-Type must be application/json")
+        body = {"type": "/placeholder/type/uri", "status": 400, "title": "BadRequestError"}
+        raise ApiError(400, {**body, "detail": "A valid content-type must be specified"})

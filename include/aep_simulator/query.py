@@ -33,7 +33,7 @@ _FIELDS = frozenset(
         *("lastRunDetails", "runs"),
     )
 )
-_DATES = ("createdAt", "updatedAt")
+_TIMES = re.compile(r"(?:.*\.)?(?:(?:created|updated)At|(?:started|completed)AtUTC)")
 
 
 class HasId(Protocol):
@@ -71,8 +71,8 @@ class Condition:
             raise bad_query("1453-400", f"a value is empty: {text}")
         if path == "id" and op != "==":
             raise bad_query("1448-400", f"{op} is not supported on id")
-        if len(values) > 1 and path in _DATES:
-            raise bad_query("1452-400", f"{path} takes one value: {text}")
+        if _TIMES.fullmatch(path) and not (len(values) == 1 and values[0].isdecimal()):
+            raise bad_query("1452-400", f"{path} takes one value, a time in milliseconds: {text}")
         if len(values) > 1 and op != "==":
             raise bad_query("1443-400", f"{op} is not allowed with several values: {text}")
         return cls(tuple(path.split(".")), op, values)
@@ -138,7 +138,10 @@ class ListQuery:
         if empty := [name for name, value in params.multi_items() if not value]:
             raise bad_query("1453-400", f"the query parameter is empty: {empty[0]}")
         cursor = _decode(params["continuationToken"]) if "continuationToken" in params else {}
-        count = params.get("count", "false").lower() == "true"  # clients in Python send "False"
+        counts = params.get("count", "false").lower()  # clients in Python send "False"
+        if counts not in ("true", "false"):
+            raise bad_query("1452-400", f"count must be true or false: {counts}")
+        count = counts == "true"
         limit = params.get("limit")
         if count and limit is not None:
             raise bad_query("1401-400", "limit can not be combined with count")

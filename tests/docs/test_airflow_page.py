@@ -45,7 +45,10 @@ TESTS: dict[str, list[tuple[str, str]]] = {
         (SENSORS, "test_rescheduling_gives_the_worker_back"),
         (OWN, "test_a_pipeline_delivers_without_a_triggerer"),
     ],
-    "`soft_fail`, `never_fail`": [(SENSORS, "test_a_deferred_sensor_that_may_fail_softly_is_skipped")],
+    "`soft_fail`, `never_fail`": [
+        (SENSORS, "test_a_deferred_sensor_that_may_fail_softly_is_skipped"),
+        (SENSORS, "test_a_sensor_that_may_fail_softly_is_skipped_however_it_waits"),
+    ],
     "`retries`, `retry_delay`": [
         (CONTRACT, "test_retries"),
         (OWN, "test_a_dags_own_retries_count_and_ours_where_it_names_none"),

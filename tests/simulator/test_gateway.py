@@ -74,7 +74,8 @@ def test_a_given_token_needs_no_minting(aep):
 def test_a_body_must_be_declared_as_json(small):
     answer = requests.post(small.url + small.adhoc_path, data="{}", headers=small.headers(), timeout=60)
     assert answer.status_code == 400
-    assert "BadRequestError" in answer.json()["message"]
+    assert (answer.json()["title"], answer.json()["type"]) == ("BadRequestError", "/placeholder/type/uri")
+    assert answer.json()["detail"] == "A valid content-type must be specified"
 
 
 def test_answers_may_carry_a_request_id(aep):

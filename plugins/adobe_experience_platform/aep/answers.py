@@ -24,18 +24,20 @@ from .text import one_line
 _CODE_LIMIT = 100
 _LONGEST_ERROR = 2**18
 """Bytes of a refusal that are read as JSON: the triggerer's event loop waits meanwhile."""
-_OPEN, _CLOSE = r"[\"'`\[(]*", r"[\"'`\])}>,;:.!?]*"
-"""What may stand around an id in a text and is no part of it."""
+_GAP = r"[^A-Za-z0-9{}]+"
+"""What may stand around an id in a text and is no part of it: blanks, quotes, brackets, a colon; no placeholder."""
+_ID = r"[A-Za-z0-9](?:[A-Za-z0-9._:~@+-]*[A-Za-z0-9])?"
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![A-Za-z0-9_~-])"
 _CONFLICT = re.compile(
-    rf"Run already going on for (?:audience|segment)\s+{_OPEN}(?P<audience>[^\s\"'`]+?){_CLOSE}\s+for order\s+"
-    rf"{_OPEN}(?P<flow>[^\s\"'`]+?){_CLOSE}\s+with run id:?\s+{_OPEN}"
-    rf"(?P<run>{_UUID}|[A-Za-z0-9](?:[A-Za-z0-9._:~-]*[A-Za-z0-9])?)",
+    rf"Run\s+already\s+going\s+on\s+for\s+(?:audience|segment)(?:\s+id)?{_GAP}(?P<audience>{_ID}){_GAP}"
+    rf"for\s+order(?:\s+id)?{_GAP}(?P<flow>{_ID}){_GAP}with\s+run\s+id[^A-Za-z0-9.!?{{}}]+?"
+    rf"(?:\S{{0,200}}?/runs/)?(?!(?:null|none|undefined)\b)(?P<run>{_UUID}|[A-Za-z0-9](?:[A-Za-z0-9._:~-]*[A-Za-z0-9])?)",
     re.IGNORECASE,
 )
 _LEADING_CODE = re.compile(r"(?:FLOW-)?\d{4}-\d{3}(?=\W|$)|[A-Z]{2,}(?:-[A-Z0-9]+)*-\d{3,}(?=:)")
-_CODE = re.compile(r"(?:[A-Z_]+-)*\d{4,}(?:-\d{3})?")
-"""A code of AEP's: ``403025``, ``2118-403``, ``FLOW-1439-404``, ``UPAPI-113430-404``, ``UPS-ACC-1000004``."""
+_CODE = re.compile(r"(?:[A-Z_]+-)*\d{4,}-\d{3}|(?:[A-Z_]+-)+\d{4,}")
+"""A code that only AEP has: ``2118-403``, ``FLOW-1439-404``, ``UPAPI-113430-404``, ``UPS-ACC-1000004``."""
+_GATEWAY_CODE = re.compile(r"[45]\d{5}")
 _NOT_READY = re.compile(r"not ready.*\bretry\b", re.IGNORECASE | re.DOTALL)
 NOT_READY_PAUSE = 600.0
 """Seconds to wait after "not ready … wait for 10 minutes and retry", as AEP's own text says."""
@@ -107,12 +109,15 @@ def classify(
     if 200 <= status < 300:
         return AnswerReading(AnswerKind.OK, status, request_id=request_id)
     data = _load(body)
+    if isinstance(data, list):
+        data = next(iter(as_dicts(data)), data)
     code, text = describe(data, body, secrets)
-    found = conflict_in(text)
+    whole = blot(_text_in(data), secrets)  # not ``text``, which may be cut in the middle of an id
+    found = conflict_in(whole)
     if status == 401:
         kind = AnswerKind.RENEW_TOKEN
     elif activation and status == 400:
-        kind = AnswerKind.CONFLICT if found else AnswerKind.NOT_READY if _NOT_READY.search(text) else AnswerKind.FINAL
+        kind = AnswerKind.CONFLICT if found else AnswerKind.NOT_READY if _NOT_READY.search(whole) else AnswerKind.FINAL
     elif activation and status in (403, 404):
         kind = AnswerKind.NOT_SENT
     elif activation:
@@ -168,12 +173,7 @@ def describe(data: object, body: bytes = b"", secrets: Iterable[str] = ()) -> tu
     """Return (code, text) of an error body of any of AEP's shapes, text made safe for one log line."""
     said = as_dict(data)
     errors = list(_errors(said.get("errors")))
-    detailed = as_dict(said.get("report")).get("detailed-message")
-    texts = [said.get("message"), said.get("errorMessage"), detailed, said.get("detail")]
-    texts += [error.get("message") for error in errors]
-    texts += [each.get("title") for each in (said, *errors)]
-    texts += [said.get("error_description"), said.get("errorDescription")]
-    text = one_line(blot(next(filter(None, map(as_text, texts)), ""), secrets))
+    text = one_line(blot(_text_in(data), secrets))
     codes = [said.get(key) for key in ("error_code", "errorCode", "code", "error")]
     codes += [as_text(each.get("type")).partition("/errors/")[2] for each in (said, *errors)]
     codes += [code for error in errors if not (code := as_text(error.get("code"))).isdecimal()]
@@ -186,13 +186,23 @@ def describe(data: object, body: bytes = b"", secrets: Iterable[str] = ()) -> tu
     )
 
 
+def _text_in(data: object) -> str:
+    said = as_dict(data)
+    errors = list(_errors(said.get("errors")))
+    detailed = as_dict(said.get("report")).get("detailed-message")
+    texts = [said.get("message"), said.get("errorMessage"), detailed, said.get("detail")]
+    texts += [error.get("message") for error in errors]
+    texts += [each.get("title") for each in (said, *errors)]
+    texts += [said.get("error_description"), said.get("errorDescription")]
+    return next(filter(None, map(as_text, texts)), "")[:10_000]
+
+
 def _errors(errors: object) -> Iterator[Mapping[str, object]]:
     """Yield the entries of ``errors``: Segmentation keys lists of them by HTTP status; some stand there directly."""
-    yield from as_dicts(errors)
-    if isinstance(errors, dict):
-        yield errors
-        for item in errors.values():
-            yield from as_dicts(item if isinstance(item, list) else [item])
+    for item in [errors, *errors.values()] if isinstance(errors, dict) else [errors]:
+        for each in item if isinstance(item, list) else [item if isinstance(item, dict) else None]:
+            if isinstance(each, dict | str):
+                yield {"message": each} if isinstance(each, str) else each
 
 
 def _request_id_in(data: object, secrets: Iterable[str]) -> str:
@@ -205,8 +215,11 @@ def _request_id_in(data: object, secrets: Iterable[str]) -> str:
 def _is_aeps(data: object, code: str) -> bool:
     """Whether a body has what other servers' errors lack; ``{"message"}`` alone could be anybody's."""
     said = as_dict(data)
-    keyed = isinstance(said.get("errors"), dict) and "requestId" in said
-    own = isinstance(said.get("errorMessage"), str) or keyed or ("statusCode" in said and "message" in said)
+    keyed = isinstance(said.get("errors", ""), dict | None) and "requestId" in said
+    # AEP's statusCode is text; many other servers send one as a number.
+    texts = (("errorMessage",), ("statusCode",), ("errorCode", "errorDescription"))
+    own = keyed or any(all(isinstance(said.get(name), str) for name in names) for names in texts)
+    own = own or bool(_GATEWAY_CODE.fullmatch(as_text(said.get("error_code"))))
     return own or "/aep/errors/" in as_text(said.get("type")) or (bool(said) and bool(_CODE.fullmatch(code)))
 
 
@@ -227,10 +240,10 @@ def _retry_after(headers: Mapping[str, str], data: object, now: float | None) ->
             pass
         try:
             moment = email.utils.parsedate_to_datetime(value).timestamp()
+            start = dt.datetime.now(tz=dt.UTC).timestamp() if now is None else now
+            return max(0.0, moment - start)
         except (ValueError, TypeError, IndexError, OverflowError, OSError):
-            return None
-        start = dt.datetime.now(tz=dt.UTC).timestamp() if now is None else now
-        return max(0.0, moment - start)
+            pass  # the body may say it
     if isinstance(data, dict):
         try:
             pause = float(data["retryAfterMs"]) / 1000

@@ -149,9 +149,9 @@ def _list(
         found += items
         if items and enough(found):
             return found
-        # Segmentation links as ``link.next`` (text), the Flow Service as ``_links.next.href``.
-        following = as_dict(as_dict(response.data.get("_links")).get("next")).get("href")
-        link = as_text(following) or as_text(as_dict(response.data.get("link")).get("next"))
+        # Segmentation links as ``link.next`` (text), the Flow Service as ``_links.next.href``; either form is read.
+        links = [as_dict(response.data.get(name)).get("next") for name in ("_links", "link")]
+        link = next(filter(None, (as_text(as_dict(each).get("href", each)) for each in links)), "")
         if not link:
             return found
         page = _follow(request, link)
@@ -190,8 +190,10 @@ def flow(flow_id: str) -> Call[DestinationFlow]:
     """Read one flow; raises :class:`AepNotFoundError` for an unknown id."""
     request = Request("GET /flows/{id}", "GET", _path_of(FLOWS, flow_id))
     response = yield request
-    if response.data.get("items") == []:
-        response = yield request  # it may be a slip, and the plan would call the flow unknown
+    items = response.data.get("items")
+    found = [DestinationFlow.from_json(item) for item in as_dicts(items)]
+    if items == [] or any(flow.tells_audiences and not flow.audiences for flow in found):
+        response = yield request  # it may be a slip, and the plan would call the flow or its audiences unknown
     return DestinationFlow.from_json(_single(request, response, flow_id))
 
 

@@ -65,6 +65,7 @@ class FlowRun:
 
     :param audiences: counters by audience id, for the audiences that the run names (none while young).
     :param total: counters of the whole run.
+    :param files_failed: files that failed, None where AEP does not say.
     :param error_code: AEP's code of the first error, "" if none; a mere warning counts where nothing else explains
         why the run did not succeed.
     :param error_text: AEP's text of it.
@@ -79,6 +80,7 @@ class FlowRun:
     completed_at: dt.datetime | None
     audiences: Mapping[str, Counts] = field(default_factory=dict)
     total: Counts = UNKNOWN_COUNTS
+    files_failed: int | None = None
     error_code: str = ""
     error_text: str = ""
 
@@ -102,7 +104,8 @@ class FlowRun:
             started_at=as_time(duration.get("startedAtUTC")),
             completed_at=as_time(duration.get("completedAtUTC")) or as_time(duration.get("stoppedAtUTC")),
             audiences=_audience_counts(records),
-            total=_counts(records, records)._replace(failed=_failed(summary, records)),
+            total=_counts(records, records)._replace(failed=_failed(data, records)),
+            files_failed=as_count(as_dict(metrics.get("fileSummary")).get("failedFileCount")),
             error_code=code,
             error_text=text,
         )
@@ -123,7 +126,8 @@ class FlowRun:
         if not alone:
             return own
         pairs = zip(own, self.total, strict=True)
-        return Counts(*(mine if mine is not None else whole for mine, whole in pairs))
+        counts = Counts(*(mine if mine is not None else whole for mine, whole in pairs))
+        return counts._replace(failed=_most(own.failed, self.total.failed))
 
 
 def _counts(target: Mapping[str, object], source: Mapping[str, object]) -> Counts:
@@ -131,13 +135,21 @@ def _counts(target: Mapping[str, object], source: Mapping[str, object]) -> Count
     return Counts(
         exported=exported if exported is not None else as_count(target.get("createdRecordCount")),
         skipped=as_count(source.get("skippedRecordCount")),
-        failed=as_count({**source, **target}.get("failedRecordCount")),
+        failed=_most(*(as_count(side.get("failedRecordCount")) for side in (source, target))),
     )
 
 
-def _failed(summary: Mapping[str, object], records: Mapping[str, object]) -> int | None:
-    """Return how many records of the run failed: by its counter, or by what it lists, where that is more."""
-    counted = as_count(records.get("failedRecordCount"))
+def _most(*counts: int | None) -> int | None:
+    """Return the largest count; what one part of a run does not say another may."""
+    return max((number for number in counts if number is not None), default=None)
+
+
+def _failed(run: Mapping[str, object], records: Mapping[str, object]) -> int | None:
+    """Return how many records of the run failed: by its counters, or by what it lists, where that is more."""
+    summary = as_dict(as_dict(run.get("metrics")).get("statusSummary"))
+    sides = [item for side in ("sourceSummaries", "targetSummaries") for item in as_dicts(records.get(side))]
+    activities = [as_dict(item.get("recordSummary")) for item in as_dicts(run.get("activities"))]
+    counted = _most(*(as_count(part.get("failedRecordCount")) for part in (records, *sides, *activities)))
     listed = as_dicts(records.get("failedInfo")) or (as_dicts(summary.get("errors")) if counted is None else [])
     return max(counted or 0, sum(as_count(item.get("count")) or 0 for item in listed if not _warns(item))) or counted
 

@@ -51,8 +51,10 @@ def as_time(value: object) -> dt.datetime | None:
 
 
 def as_date(value: object) -> dt.date | None:
-    """Return a ``YYYY-MM-DD`` date, or None."""
+    """Return the UTC day of a date, of a time in ISO 8601 or of an epoch, or None."""
+    text = as_text(value)
     try:
-        return dt.date.fromisoformat(value[:10]) if isinstance(value, str) else None
-    except ValueError:
+        moment = as_time(text) if text.isdecimal() and len(text) > 8 else dt.datetime.fromisoformat(text)
+        return moment and (moment.astimezone(dt.UTC) if moment.tzinfo else moment).date()
+    except (ValueError, OverflowError):
         return None

@@ -62,7 +62,7 @@ def by_flow(pairs: Iterable[Pair]) -> dict[str, list[str]]:
 def run_id_of(status_url: str) -> str:
     """Return the run id at the end of a ``…/runs/<id>`` URL, or "" if there is none."""
     try:
-        parts = [unquote(part) for part in urlsplit(status_url).path.split("/") if part]
+        parts = [unquote(part) for part in urlsplit(status_url.rstrip(".,;")).path.split("/") if part]
     except ValueError:
         return ""
     if len(parts) < 2 or parts[-2] != "runs" or not _RUN_ID.fullmatch(parts[-1]):

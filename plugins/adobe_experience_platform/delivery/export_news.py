@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adobe_experience_platform.aep import ExportJob, ExportStatus
+from adobe_experience_platform.aep import ExportJob
 
 from . import exports
 from .rounds import Snapshot
@@ -87,7 +87,8 @@ class ExportNews:
 def look(snapshot: Snapshot, mark: Mark | None, now: dt.datetime) -> ExportNews:
     """Compare what AEP lists with the mark; without a mark (the first start) nothing is news."""
     state = exports.state_of(snapshot.jobs, now)
-    finished = [job for job in snapshot.jobs if job.status is ExportStatus.SUCCEEDED]
+    # What somebody exports by API, of single audiences, is never delivered: it is no reason to deliver.
+    finished = [job for job in snapshot.jobs if job.is_snapshot]
     if mark is None or mark.place != snapshot.place:
         return ExportNews(waiting=state.in_progress, stuck=state.stuck, mark=Mark.of(snapshot.place, finished))
     if state.in_progress:

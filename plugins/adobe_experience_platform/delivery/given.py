@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set, ValuesView
 from typing import Any
 
 from adobe_experience_platform.aep import short_repr
@@ -54,8 +54,12 @@ def given_list(value: Any) -> list[Any] | None:
     """Return a list of any sequence, such as Airflow's lazy one, or of text that says one; None if it is none."""
     found = given_collection(value)
     if isinstance(found, Sequence) and not isinstance(found, str | bytes):
-        return list(found[:])  # a lazy sequence answers a slice with one request, and an iteration with many
-    return sorted(found, key=str) if isinstance(found, Set) else None
+        # A mapped task's output answers a slice with one request, and an iteration with many. What Airflow makes of
+        # outputs (``map``, ``zip``, ``concat``) cannot be sliced: it fails, or answers with something else.
+        return list(found[:] if type(found).__name__ == "LazyXComSequence" else found)
+    if isinstance(found, Set):
+        return sorted(found, key=str)
+    return list(found) if isinstance(found, ValuesView) else None
 
 
 def given_id(value: object, what: str) -> str | None:
@@ -63,7 +67,7 @@ def given_id(value: object, what: str) -> str | None:
 
     :raises AepInputError: for what is no id.
     """
-    if not is_given(value):
+    if not is_given(value) or value == "null":
         return None
     # AEP's own samples have ids that are integers.
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -77,7 +81,7 @@ def given_truth(value: object, what: str, default: bool) -> bool:
 
     :raises AepInputError: for anything else.
     """
-    if not is_given(value):
+    if not is_given(value) or value == "null":
         return default
     if isinstance(value, bool):
         return value

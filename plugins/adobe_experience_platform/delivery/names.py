@@ -91,7 +91,7 @@ class _LookUp:
         if self._all is None and (flow := self._read(text)):
             return flow
         flows = self._list()
-        same = _of_name(text, flows)
+        same = [item if item.audiences else self._read(item.id) or item for item in _of_name(text, flows)]
         flow = next((item for item in flows if item.id == text), None)
         if flow is None and not same:
             flow = self._read(text)

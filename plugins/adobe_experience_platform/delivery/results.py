@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NotRequired, TypedDict
 
-from adobe_experience_platform.aep import Activation, FlowRun, Pair, RunStatus, named
+from adobe_experience_platform.aep import Activation, FlowRun, Pair, RunStatus, count, named
 from adobe_experience_platform.errors import AepError
 
 from .search import names_of
@@ -18,7 +18,8 @@ UNKNOWN = "unknown"
 class Result(TypedDict):
     """One pair's outcome; times are ISO 8601 in UTC, counts None where AEP does not say.
 
-    ``records_failed_in_run`` says what failed of the whole run, where AEP does not say of which audience.
+    ``records_failed_in_run`` says what failed of the whole run, where AEP does not say of which audience; ``loss``, in
+    words, what a success lost that is not counted in records.
     """
 
     flow_id: str
@@ -29,6 +30,7 @@ class Result(TypedDict):
     records_skipped: int | None
     records_failed: int | None
     records_failed_in_run: NotRequired[int]
+    loss: NotRequired[str]
     started_at: str | None
     completed_at: str | None
     error_code: str
@@ -57,6 +59,11 @@ def result_of(
     result["records_exported"], result["records_skipped"], result["records_failed"] = counts
     if run.status.is_terminal and counts.failed is None and run.total.failed:
         result["records_failed_in_run"] = run.total.failed
+    if run.status is RunStatus.SUCCESS and not lost_in(result):
+        if run.files_failed:
+            result["loss"] = f"{count(run.files_failed, 'file')} failed in its run"
+        elif counts.failed is None and (run.error_code or run.error_text):
+            result["loss"] = "AEP lists errors, but not how many records failed"
     result["started_at"] = _iso(run.started_at or run.created_at)
     result["completed_at"] = _iso(run.completed_at) if run.status.is_terminal else None
     return result
@@ -103,6 +110,11 @@ def lost_in(result: Result) -> int:
     return failed if result["status"] == RunStatus.SUCCESS else 0
 
 
+def is_lossy(result: Result) -> bool:
+    """Whether AEP calls a delivery a success although something of it failed."""
+    return lost_in(result) > 0 or bool(result.get("loss"))
+
+
 def deliveries(number: int) -> str:
     """Return ``1 delivery`` or ``2 deliveries``."""
     return f"{number:,} deliver{'y' if number == 1 else 'ies'}"
@@ -110,14 +122,14 @@ def deliveries(number: int) -> str:
 
 def all_succeeded(results: Sequence[Result]) -> str:
     """Return the last line of a wait."""
-    number, lossy = len(results), sum(lost_in(item) > 0 for item in results)
+    number, lossy = len(results), sum(map(is_lossy, results))
     said = "The delivery succeeded" if number == 1 else f"All {deliveries(number)} succeeded"
     return f"{said}, but {'it' if number == 1 else f'{lossy:,} of them'} lost records" if lossy else said
 
 
 def losses_of(results: Iterable[Result], names: Mapping[str, str]) -> list[str]:
     """Return a line about each delivery that AEP calls a success although records of it failed."""
-    lines = [line_of(item, names) for item in results if lost_in(item)]
+    lines = [line_of(item, names) for item in results if is_lossy(item)]
     return [f"RECORDS LOST, although AEP calls it a success: {line}" for line in lines]
 
 
@@ -166,6 +178,7 @@ def line_of(result: Result, names: Mapping[str, str]) -> str:
         parts.append(f"{result['records_failed']:,} failed")
     elif lost := lost_in(result):
         parts.append(f"{lost:,} failed in its run")
+    parts += filter(None, [result.get("loss")])
     if result["error_code"] or result["error"]:
         parts.append(f"[{result['error_code']}] {result['error']}" if result["error_code"] else result["error"])
     if result["run_id"]:

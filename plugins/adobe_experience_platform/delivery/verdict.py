@@ -9,7 +9,7 @@ from typing import TypedDict
 
 from adobe_experience_platform.aep import RunStatus, count
 
-from .results import NOT_SENT, UNKNOWN, Result, deliveries, lost_in
+from .results import NOT_SENT, UNKNOWN, Result, deliveries, is_lossy, lost_in
 
 TASKS_SHOWN = 20
 
@@ -76,9 +76,9 @@ class Outcomes:
         self.partly = [item for item in results if item["status"] == RunStatus.PARTIAL_SUCCESS]
         delivered = (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS)
         self.bad = [item for item in results if item["status"] not in delivered]
-        self.lossy = [item for item in self.good if lost_in(item)]
+        self.lossy = [item for item in self.good if is_lossy(item)]
         nothing = [item for item in (*self.good, *self.partly) if item["records_exported"] == 0]
-        self.empty = [item for item in nothing if not item["records_failed"] and not lost_in(item)]
+        self.empty = [item for item in nothing if not item["records_failed"] and not is_lossy(item)]
 
     @property
     def records_lost(self) -> int:
@@ -213,7 +213,8 @@ def _headline(state: VerdictState, found: Outcomes, results: Sequence[Result], r
     if state is VerdictState.DELIVERED:
         return f"{number} to {count(len({item['flow_id'] for item in results}), 'destination')}, {records}"
     if state is VerdictState.LOSSY:
-        lost = f"{count(found.records_lost, 'record')} failed, {records} delivered"
+        lost = count(found.records_lost, "record") + " failed" if found.records_lost else found.lossy[0].get("loss")
+        lost = f"{lost}, {records} delivered"
         return f"{len(found.lossy):,} of {number} lost records although AEP calls it a success: {lost}"
     if state is VerdictState.EMPTY:
         return f"{len(found.empty):,} of {number} with 0 records"

@@ -17,6 +17,7 @@ from adobe_experience_platform.delivery import (
     Verdict,
     VerdictState,
     deliveries,
+    is_lossy,
     judge,
     lost_in,
 )
@@ -213,10 +214,11 @@ def _line(item: Result, names: Mapping[str, str]) -> str:
     if item["status"] not in (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS):
         said.append(item["status"].replace("_", " "))
     if item["records_exported"] is not None and item["status"] != RunStatus.IN_PROGRESS:
-        is_empty = item["records_exported"] == 0 and not item["records_failed"]
+        is_empty = item["records_exported"] == 0 and not item["records_failed"] and not is_lossy(item)
         said.append("EMPTY, 0 records" if is_empty else count(item["records_exported"], "record"))
     if failed := item["records_failed"] or lost_in(item):
         said.append(f"{count(failed, 'record')} failed{'' if item['records_failed'] else ' in its run'}")
+    said += filter(None, [item.get("loss")])
     if item["error_code"] or item["error"]:
         said.append(for_mail(" ".join(filter(None, (item["error_code"], item["error"])))))
     if item["adopted"]:

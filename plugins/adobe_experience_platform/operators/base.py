@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 from airflow.sdk import conf
 from airflow.sdk.api.datamodels._generated import TaskInstanceState
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
-from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from adobe_experience_platform.aep import destination_url, one_line, short_repr
@@ -133,7 +133,7 @@ class AepTask(TypedTemplates):
     @property
     def known_names(self) -> Mapping[str, str]:
         """The task's ``names``: id → name."""
-        return self.given("names") or {}
+        return {str(ident): str(name) for ident, name in (self.given("names") or {}).items()}
 
     @property
     def hook(self) -> AdobeExperiencePlatformHook:
@@ -155,13 +155,7 @@ class AepTask(TypedTemplates):
         ):
             next_method = "execute_complete"
             next_kwargs = {"event": {"v": EVENT_VERSION, "status": "timeout", "message": ""}}
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except AepError as error:
-            # Airflow's sensors turn only its own errors into a skip.
-            if getattr(self, "soft_fail", False) or getattr(self, "never_fail", False):
-                raise AirflowSkipException(f"Skipped, as soft_fail or never_fail says: {error}") from error
-            raise
+        return super().resume_execution(next_method, next_kwargs, context)
 
     def _trigger_arguments(self, deadline: dt.datetime) -> dict[str, Any]:
         return {

@@ -82,7 +82,7 @@ class PlanJobsOperator(AepTask):
         self.check_conf = check_conf
         self.skip_on_dry_run = sorted(skip_on_dry_run)
         self.campaign_day = campaign_day
-        self.labels = dict(labels or {})
+        self.labels = {str(ident): str(label) for ident, label in (labels or {}).items()}
         self.deferrable = deferrable
 
     def execute(self, context: Context) -> list[dict[str, Any]]:

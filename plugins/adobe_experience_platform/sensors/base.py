@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseSensorOperator
+from airflow.sdk.exceptions import AirflowSkipException
 
-from adobe_experience_platform.delivery import DeliverySettings, checked_settings
+from adobe_experience_platform.delivery import DeliverySettings, checked_settings, form_field
+from adobe_experience_platform.errors import AepConnectionConfigError, AepError, AepInputError
 from adobe_experience_platform.operators import AepTask
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Iterator
+
+    from airflow.sdk import Context
 
 
 class AepSensor(AepTask, BaseSensorOperator):
@@ -37,6 +43,35 @@ class AepSensor(AepTask, BaseSensorOperator):
         self._minutes = None if timeout is None else self.timeout / 60
         self._seconds = None if poke_interval is None else self.poke_interval
 
+    def execute(self, context: Context) -> Any:
+        """Look at once, and wait."""
+        with self._softly():
+            return self._begin(context)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after a wait."""
+        with self._softly():
+            return super().resume_execution(next_method, next_kwargs, context)
+
+    def _begin(self, context: Context) -> Any:
+        raise NotImplementedError
+
+    def _poke_on(self, context: Context) -> Any:
+        """Wait as Airflow's ``mode`` says."""
+        return BaseSensorOperator.execute(self, context)
+
+    @contextmanager
+    def _softly(self) -> Iterator[None]:
+        """Skip where the task may fail softly: Airflow's sensors turn only Airflow's own errors into a skip."""
+        try:
+            yield
+        except AepError as error:
+            # What a person must correct is no failure to be soft about, as in Airflow's own sensors.
+            soft = self.soft_fail and not isinstance(error, AepInputError | AepConnectionConfigError)
+            if soft or self.never_fail:
+                raise AirflowSkipException(f"Skipped, as soft_fail or never_fail says: {error}") from error
+            raise
+
     def _limited(self, options: DeliverySettings) -> DeliverySettings:
         limits: dict[str, float] = {}
         if self._minutes is not None:
@@ -44,4 +79,7 @@ class AepSensor(AepTask, BaseSensorOperator):
             limits[self.limited_by] = min([self._minutes, *planned])
         if self._seconds is not None:
             limits["poll_interval"] = self._seconds
-        return checked_settings({**options.to_json(), **limits}) if limits else options
+        # Meant for sensors of any kind, in default_args perhaps: what goes beyond a setting is that setting's limit.
+        ranges = {name: form_field(name) for name in limits}
+        within = {name: min(max(limits[name], ranges[name]["minimum"]), ranges[name]["maximum"]) for name in limits}
+        return checked_settings({**options.to_json(), **within}) if within else options

@@ -92,7 +92,7 @@ class FlowRunSensor(WatchingTask, AepSensor):
         self.settings = settings
         self.deferrable = deferrable
 
-    def execute(self, context: Context) -> Any:
+    def _begin(self, context: Context) -> Any:
         """Watch the runs."""
         deliveries = self._orders()
         if not deliveries:
@@ -106,7 +106,7 @@ class FlowRunSensor(WatchingTask, AepSensor):
             self.poke_interval, self.timeout = poke_settings(
                 self.options.poll_interval, self.options.activation_timeout_minutes
             )
-            return super().execute(context)
+            return self._poke_on(context)
         return self._verdict(context, self._watch(context, deliveries, {}, look_first=context["ti"].try_number > 1))
 
     _trouble = ""

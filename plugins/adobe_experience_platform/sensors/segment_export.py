@@ -94,14 +94,14 @@ class SegmentExportSensor(AepSensor):
         self.settings = settings
         self.deferrable = deferrable
 
-    def execute(self, context: Context) -> Any:
+    def _begin(self, context: Context) -> Any:
         """Look once; wait only if something is in progress."""
         deadline = self._export_ends(context).at
         if not self.deferrable:
             self.poke_interval, self.timeout = poke_settings(
                 self.options.poll_interval, self.options.export_timeout_minutes
             )
-            return super().execute(context)
+            return self._poke_on(context)
         if self._looks_clear(context):
             return None
         wait = self._wait_of(context)

@@ -39,7 +39,7 @@ rename or remove one, nor a trigger's class: Airflow has stored both for every t
 FAILURES_ALLOWED = 20
 """Failed polls in a row (each already retried inside) before a wait gives up."""
 REFUSALS_ALLOWED = 3
-"""The same for a refused credential, which seldom heals by itself."""
+"""The same for a credential that is refused for good: by IMS, or with a 403. A 401 may heal."""
 
 
 NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
@@ -104,7 +104,8 @@ class SharedPollTrigger(BaseEventTrigger):
     :param aep_conn_id: Airflow connection.
     :param sandbox_name: sandbox; it is part of what makes two polls the same. A waiting task gives the resolved one;
         an asset watcher, which is made before the connection can be read, may give None for the connection's.
-    :param deadline: end of the wait, ISO 8601 with time zone; None (for an asset watcher) has no end.
+    :param deadline: end of the wait, also as ISO 8601; UTC if it names no time zone; None (for an asset watcher) has
+        no end.
     :param poll_interval: longest pause between two polls, seconds.
     :param v: version of these arguments, at most :data:`ARGUMENTS_VERSION`.
     :param unknown: arguments that only a newer version knows; the wait then ends at once, with that as its error.
@@ -118,7 +119,7 @@ class SharedPollTrigger(BaseEventTrigger):
         *,
         aep_conn_id: str = DEFAULT_CONN_ID,
         sandbox_name: str | None,
-        deadline: str | None,
+        deadline: str | dt.datetime | None,
         poll_interval: float = 30.0,
         v: int = 1,
         **unknown: Any,
@@ -130,9 +131,10 @@ class SharedPollTrigger(BaseEventTrigger):
         self._unknown = unknown
         self.aep_conn_id = aep_conn_id
         self.sandbox_name = sandbox_name
-        self.deadline = deadline
         self.poll_interval = float(poll_interval)
-        self._ends_at = dt.datetime.fromisoformat(deadline) if deadline is not None else NEVER
+        ends = dt.datetime.fromisoformat(deadline) if isinstance(deadline, str) else deadline or NEVER
+        self._ends_at = ends if ends.tzinfo else ends.replace(tzinfo=dt.UTC)
+        self.deadline = None if deadline is None else self._ends_at.isoformat()
         self._failures = 0
         self._since = time.monotonic()
 
@@ -241,7 +243,7 @@ class SharedPollTrigger(BaseEventTrigger):
     def _failed(self, error: Exception) -> TriggerEvent | None:
         """Count a failed poll; a wait ends only after many in a row."""
         self._failures += 1
-        final = isinstance(error, AepAuthError | AepConnectionConfigError)
+        final = isinstance(error, AepAuthError | AepConnectionConfigError) and not error.retriable
         allowed = REFUSALS_ALLOWED if final else FAILURES_ALLOWED
         if self._failures == 1 or self._failures == allowed:
             known = isinstance(error, AepError)

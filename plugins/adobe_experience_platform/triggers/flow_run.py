@@ -30,7 +30,7 @@ from .polling import Bulk, Subscription
 from .progress import LINES_PER_ROUND, Progress
 
 NOT_FOUND_GRACE = 300.0
-"""Seconds that a run may be unknown to AEP after its order."""
+"""Seconds that a run may be unknown to AEP without a break: after its order, or where its lists lack it for a while."""
 
 
 class FlowRunTrigger(SharedPollTrigger):
@@ -66,6 +66,8 @@ class FlowRunTrigger(SharedPollTrigger):
         self.accept_partial = accept_partial
         self._runs: dict[str, FlowRun | AepError] = {}
         self._results: list[Result] = []
+        self._missing: dict[str, float] = {}
+        """Run → since when AEP does not know it, on the monotonic clock."""
         self._progress = Progress(self.names, self.log)
 
     def _arguments(self) -> dict[str, Any]:
@@ -104,12 +106,13 @@ class FlowRunTrigger(SharedPollTrigger):
             if run is None:
                 continue
             if isinstance(run, AepError):
-                if self._is_lost(run):
+                if self._is_lost(run_id, run):
                     self._runs[run_id], changed = run, True
                     subscription.wanted.discard(run_id)
                 else:
                     failed.append(run)
                 continue
+            self._missing.pop(run_id, None)
             before = self._runs.get(run_id)
             if run == before:
                 continue
@@ -142,9 +145,11 @@ class FlowRunTrigger(SharedPollTrigger):
             return TaskSuccessEvent()
         return event("done", counts={status: number for status, number in summary.items() if number})
 
-    def _is_lost(self, error: AepError) -> bool:
+    def _is_lost(self, run_id: str, error: AepError) -> bool:
         """Whether AEP has not known a run for so long that it never will."""
-        return isinstance(error, AepNotFoundError) and time.monotonic() - self._since > NOT_FOUND_GRACE
+        if not isinstance(error, AepNotFoundError):
+            return False
+        return time.monotonic() - self._missing.setdefault(run_id, time.monotonic()) > NOT_FOUND_GRACE
 
     def _unfinished(self) -> str:
         open_runs = [r for r in results_of(self._deliveries, self._runs, self.aliases) if not is_terminal(r)]

@@ -129,6 +129,26 @@ LOSSES = {
     "only listed": lossy(**BARE, failedRecordCount=None),
     "counted as none, but listed": lossy(**BARE, failedRecordCount=0),
     "only among the errors": lossy(**BARE, failedRecordCount=None, failedInfo=None),
+    "counted for the connection": lossy(
+        sourceSummaries=None,
+        targetSummaries=[{"id": "t", "failedRecordCount": 400, "entitySummaries": None}],
+        failedRecordCount=None,
+        failedInfo=None,
+    ),
+    "counted for an activity": {
+        **lossy(**BARE, failedRecordCount=None, failedInfo=None),
+        "activities": [{"id": "x", "recordSummary": None}, {"id": "a", "recordSummary": {"failedRecordCount": 400}}],
+    },
+    "counted where the data come from": lossy(
+        failedRecordCount=None,
+        failedInfo=None,
+        sourceSummaries=[{"entitySummaries": [{"id": f"segment:{SILVER}", "failedRecordCount": 400}]}],
+        targetSummaries=[{"entitySummaries": [{"id": f"segment:{SILVER}", "failedRecordCount": None}]}],
+    ),
+    "counted for the run, none for its one audience": lossy(
+        sourceSummaries=None,
+        targetSummaries=[{"entitySummaries": [{"id": f"segment:{SILVER}", "failedRecordCount": 0}]}],
+    ),
     "all of them": lossy(**BARE, outputRecordCount=0, createdRecordCount=0),
 }
 
@@ -152,6 +172,44 @@ def test_records_lost_in_a_success_are_told_loudly_everywhere(run: dict[str, Any
     assert notice.subject.startswith("RECORDS LOST: Newsletter: 1 of 1 delivery lost records")
     assert "400 records failed" in notice.text
     assert On.PARTIAL in notice.about, "who asked for partial deliveries hears of it"
+
+
+def clean(**metrics: Any) -> dict[str, Any]:
+    """Return the sample without a counter or a list of failed records, and with these metrics."""
+    run = lossy(**BARE, failedRecordCount=None, failedInfo=None)
+    run["metrics"] |= {"statusSummary": {"status": "success", "errors": None}, **metrics}
+    return run
+
+
+UNCOUNTED = {
+    "files": (clean(fileSummary={"failedFileCount": 2}), "2 files failed"),
+    "one file": (clean(fileSummary={"failedFileCount": 1, "outputFileCount": 0}), "1 file failed"),
+    "errors without a number": (
+        clean(statusSummary={"status": "success", "errors": [{"code": "CONNECTOR-1-500", "message": "Cut."}]}),
+        "AEP lists errors, but not how many records failed",
+    ),
+}
+
+
+@pytest.mark.parametrize(("run", "said"), UNCOUNTED.values(), ids=UNCOUNTED)
+def test_what_a_success_lost_is_told_where_it_is_not_counted_in_records(run: dict[str, Any], said: str) -> None:
+    results = told(run)
+    verdict = judge(results)
+    assert (verdict["state"], verdict["label"]) == ("lossy", "RECORDS LOST")
+    assert said in verdict["headline"]
+    assert said in losses_of(results, {})[0]
+    assert said in of_delivery(Delivered("Newsletter", "dag", "run", results=results, verdict=verdict)).text
+
+
+@pytest.mark.parametrize("files", [None, {}, *({"failedFileCount": number} for number in (0, -1, None))])
+def test_a_success_that_lost_no_file_is_told_as_before(files: object) -> None:
+    assert judge(told(clean(fileSummary=files)))["label"] == "Delivered"
+
+
+def test_a_notice_does_not_call_empty_what_lost_all_its_records() -> None:
+    results = told(lossy(**BARE, outputRecordCount=0, createdRecordCount=0), audiences=("gold", "silver"))
+    notice = of_delivery(Delivered("Newsletter", "dag", "run", results=results, verdict=judge(results)))
+    assert "EMPTY" not in notice.text
 
 
 def test_records_lost_by_a_run_of_several_audiences_are_told_although_nobody_knows_whose_they_are() -> None:
@@ -241,6 +299,17 @@ def test_a_flow_that_is_missing_for_a_moment_does_not_fail_the_plan(aep: LocalAe
     assert PlanJobsOperator(task_id="task", activation_info={"mail": ["gold"]}, check_conf=False).execute(context)
 
 
+@pytest.mark.parametrize("asked", [{"mail": ["gold"]}, {"Mail": ["Gold customers"]}])
+def test_a_flow_whose_audiences_are_missing_for_a_moment_does_not_fail_the_plan(
+    aep: LocalAep, context: Any, asked: dict[str, Any]
+) -> None:
+    body = {"items": [flow_json("mail", name="Mail")]}
+    path = f"{FLOWS}/mail" if "mail" in asked else FLOWS
+    aep.add_faults({"kind": "body", "method": "GET", "path": path, "body": body, "times": 1})
+    [job] = PlanJobsOperator(task_id="task", activation_info=asked, check_conf=False).execute(context)
+    assert job["activation_info"] == {"mail": ["gold"]}
+
+
 def test_a_catalogue_that_is_empty_for_a_moment_is_read_again(aep: LocalAep, context: Any) -> None:
     empty_once(aep, FLOWS)
     assert CatalogOperator(task_id="task").execute(context)["flows"]
@@ -268,6 +337,10 @@ CONFLICT = f"Run already going on for audience {{0}}a1{{1}} for order {{0}}f1{{1
         ("[", "]"),
         ("(", ")."),
         ('["', '"]'),
+        ("<", ">."),
+        ("\u201c", "\u201d."),
+        ('\\"', '\\"'),
+        ("", "\u2026"),
     ],
 )
 def test_ids_end_where_ids_end(before: str, after: str) -> None:
@@ -275,6 +348,16 @@ def test_ids_end_where_ids_end(before: str, after: str) -> None:
     assert conflict_in(text) == ("f1", "a1", RUN)
     verdict = classify(400, {}, raw({"message": text}), activation=True)
     assert (verdict.kind, verdict.conflict) == (AnswerKind.CONFLICT, ("f1", "a1", RUN))
+
+
+@pytest.mark.parametrize("before", ["https://platform.adobe.io/data/foundation/flowservice/runs/", "/runs/", "</runs/"])
+@pytest.mark.parametrize("after", ["", ".", "?x=1", "</p>", ">"])
+def test_the_id_is_taken_out_of_an_address(before: str, after: str) -> None:
+    assert conflict_in(f"Run already going on for segment a for order f with run id {before}{RUN}{after}") == (
+        "f",
+        "a",
+        RUN,
+    )
 
 
 @pytest.mark.parametrize("after", ["\n", "\r\nplease wait", ".\nplease wait", "\tfor now"])
@@ -306,6 +389,18 @@ def test_a_sentence_that_follows_without_a_blank_is_no_part_of_an_id() -> None:
     )
 
 
+@pytest.mark.parametrize("word", ["null", "None", "undefined", ". Please wait"])
+def test_a_conflict_that_names_no_run_is_a_refusal(word: str) -> None:
+    verdict = classify(400, {}, raw({"message": CONFLICT.partition("{}")[0] + word}), activation=True)
+    assert (verdict.kind, verdict.conflict) == (AnswerKind.FINAL, None)
+
+
+@pytest.mark.parametrize("length", range(300, 520, 7))
+def test_an_id_is_whole_however_long_the_text_before_it_is(length: int) -> None:
+    verdict = classify(400, {}, raw({"message": "x" * length + " " + CONFLICT.format("", "")}), activation=True)
+    assert verdict.conflict == ("f1", "a1", RUN)
+
+
 def test_the_run_that_a_conflict_names_is_adopted_by_its_id(aep: LocalAep, context: Any) -> None:
     run = aep.start_run("mail", audience_ids=["gold"], status="inProgress")
     arguments = {"activation_info": {"mail": ["gold"]}, "on_conflict": "adopt"}
@@ -324,6 +419,11 @@ FORMS: dict[str, tuple[int, Any, str, str, str]] = {
         500, {"report": {"detailed-message": "Deep.", "request-id": "rq1"}}, "", "Deep.", "rq1",
     ),
     "ups 404": (404, SAMPLES["ups_404"], "UPAPI-113430-404", "No audience has the id", "rqB4x7ZcW2tMh9EsLp0D"),
+    "Flow Service 404, in a list": (
+        404, [SAMPLES["flow_service_404"]], "FLOW-1439-404", "There is no flow", "rq7Hs2mKf0Xc9LbTzVw4",
+    ),
+    "errors are texts": (400, {"errors": ["Too many fields."]}, "", "Too many fields.", ""),
+    "errors are texts by status": (400, {"requestId": "rq4", "errors": {"400": ["Bad."]}}, "", "Bad.", "rq4"),
     "ups, nested": (
         404,
         {"requestId": "rq2", "errors": {"type": "https://ns.adobe.com/aep/errors/UPAPI-1-404", "title": "Gone."}},
@@ -364,6 +464,16 @@ def test_a_secret_that_a_request_id_echoes_is_not_shown() -> None:
     assert "p8e-secret" not in str(classify(400, {}, body, secrets=["p8e-secret"]))
 
 
+def test_a_secret_in_the_place_of_an_id_is_no_id() -> None:
+    body = raw({"message": CONFLICT.format("", "").replace(RUN, "p8e-secret")})
+    assert "p8e-secret" not in repr(classify(400, {}, body, activation=True, secrets=["p8e-secret"]))
+
+
+@pytest.mark.parametrize("header", ["", "soon", "tomorrow at 9"])
+def test_a_pause_that_the_header_does_not_say_is_read_in_the_body(header: str) -> None:
+    assert classify(429, {"retry-after": header}, raw(SAMPLES["ups_429_older"])).retry_after == 1.5
+
+
 def carried(status: int, body: Any) -> AepCallError:
     """Return what a call ends in that always meets this answer, a token renewed meanwhile."""
 
@@ -391,7 +501,17 @@ def test_an_aep_that_answers_not_found_is_told_apart_from_what_is_not_aep(body: 
 
 
 @pytest.mark.parametrize(
-    "body", [b"<html>Not Found</html>", b"", {"message": "no Route matched"}, {"detail": "x"}, [1]]
+    "body",
+    [
+        b"<html>Not Found</html>",
+        b"",
+        {"message": "no Route matched"},
+        {"detail": "x"},
+        [1],
+        {"statusCode": 404, "message": "Cannot GET /", "error": "Not Found"},
+        {"code": 40400, "message": "x"},
+        {"errors": [{"status": "404", "code": "10404", "title": "x"}]},
+    ],
 )
 def test_what_is_not_aep_is_called_so(body: Any) -> None:
     assert "is not AEP: leave Host empty" in explain(carried(404, body), settings())

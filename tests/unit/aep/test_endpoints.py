@@ -76,6 +76,15 @@ def test_an_empty_page_with_a_next_link_is_not_the_end():
     assert ids(runs) == ["r1"]
 
 
+@pytest.mark.parametrize("name", ["link", "_links"])
+@pytest.mark.parametrize("next_", ["/runs?continuationToken=tok", {"href": "/runs?continuationToken=tok"}])
+def test_a_next_link_is_followed_in_either_form(name, next_):
+    first = {"items": [], name: {"next": next_}}
+    runs, asked = answer(endpoints.runs_of_flow("f", lambda _: False), first, {"items": [run_json("r", "f")]})
+    assert [run.id for run in runs] == ["r"]
+    assert ("continuationToken", "tok") in asked[-1].params
+
+
 def test_of_a_next_link_only_the_cursor_is_taken():
     link = "https://evil.example/steal?continuationToken=tok&property=flowId==other&orderby=createdAt"
     pages = (

@@ -15,6 +15,8 @@ from adobe_experience_platform.aep.orders import Activation, Pair, run_id_of
         ("https://platform-int.adobe.io/runs/88d6", "88d6"),
         ("/runs/88d6", "88d6"),
         ("runs/88d6?x=y#z", "88d6"),
+        ("https://platform.adobe.io/data/foundation/flowservice/runs/88d6.", "88d6"),
+        ("/runs/88d6;", "88d6"),
         ("https://evil.example/data/foundation/flowservice/runs/88d6", "88d6"),
         ("https://platform.adobe.io/runs/..", ""),
         ("https://platform.adobe.io/runs/%2e%2e", ""),

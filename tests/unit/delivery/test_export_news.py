@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 
@@ -51,6 +52,17 @@ def test_a_first_start_only_records() -> None:
     first = look(snap(OLD, job(722, ended=2)), None, NOW)
 
     assert (first.news, first.mark and first.mark.ids) == ((), {"700", "722"})
+
+
+def test_what_somebody_exports_of_single_audiences_is_no_news_and_is_waited_for() -> None:
+    mark = marked(OLD)
+    chosen = dataclasses.replace(job(723, ended=1), is_filtered=True)
+    running = dataclasses.replace(job(724, "PROCESSING", hours=0.1), is_filtered=True)
+
+    assert news(snap(OLD, chosen), mark) == []
+    assert news(snap(OLD, chosen, job(722, ended=2)), mark) == ["722"]
+    assert event_payload(look(snap(OLD, chosen, job(722, ended=2)), mark, NOW).news)["exports"] == 1
+    assert look(snap(OLD, job(722, ended=2), running), mark, NOW).waiting == (running,)
 
 
 def test_an_export_that_finished_is_news_once() -> None:

@@ -252,6 +252,17 @@ def test_timeout_and_poke_interval_count_wherever_they_are_given(
 
 
 @pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize(("timeout", "minutes"), [(14 * 86_400, 7 * 24 * 60), (0, 0)])
+@pytest.mark.parametrize(("poke_interval", "seconds"), [(7200, 3600), (0.5, 1)])
+def test_limits_of_a_dag_that_go_beyond_a_setting_are_that_settings_limit(
+    kind: Any, timeout: float, minutes: float, poke_interval: float, seconds: float
+) -> None:
+    options = in_a_dag(kind, "DAG", {"timeout": timeout, "poke_interval": poke_interval}).options
+
+    assert (getattr(options, kind.limited_by), options.poll_interval) == (minutes, seconds)
+
+
+@pytest.mark.parametrize("kind", BOTH)
 def test_where_neither_is_given_the_settings_count(kind: Any) -> None:
     task = kind(task_id="task", poll_interval=5, **{kind.limited_by: 20})
 

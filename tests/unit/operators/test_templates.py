@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import jinja2
 import pytest
 from airflow.sdk import DAG
+from airflow.sdk.definitions.xcom_arg import _ConcatResult, _MapResult, _ZipResult
 from airflow.sdk.execution_time.lazy_sequence import LazyXComSequence
 
 from adobe_experience_platform.aep import Pair
@@ -83,6 +86,9 @@ class Lazy(Sequence[Any]):
         return list(self._items)[key]
 
 
+Lazy.__name__ = LazyXComSequence.__name__  # by which it is told from what cannot be sliced
+
+
 @pytest.fixture(params=[False, True], ids=["text", "native"])
 def native(request: pytest.FixtureRequest) -> bool:
     found: bool = request.param
@@ -149,6 +155,18 @@ def test_a_template_without_a_value_is_not_given(kind: Any, nothing: Any, native
     assert found == {name: not_given.get(name) for name in found}
 
 
+@pytest.mark.parametrize("nothing", ["null", "{{ none | tojson }}"])
+@pytest.mark.parametrize("kind", ALWAYS)
+def test_null_is_not_given_where_no_id_is_meant(kind: Any, nothing: str, native: bool) -> None:
+    templates = {**dict.fromkeys(VALUES, nothing), "sandbox_name": "dev", "aep_conn_id": "aep"}
+    defaults = {**DeliverySettings().to_json(), "max_export_age_hours": None, "resend_failed": True}
+
+    found = each_read(kind, native, templates, {})
+
+    given = {"wait_for_completion": False, "sandbox_name": "dev", "aep_conn_id": "aep"}
+    assert found == {name: {**defaults, **given}.get(name) for name in found}
+
+
 @pytest.mark.parametrize(("kind", "name"), [item for item in ARGUMENTS if item[1] in ("activation_info", "job")])
 def test_templates_inside_a_mapping_leave_ids_alone(kind: Any, name: str, native: bool) -> None:
     info = {"1e5": ["{{ params.first }}", "None", "{{ '007' }}"], "None": "{{ params.all }}", "f": "{{ ['True'] }}"}
@@ -187,9 +205,13 @@ def test_airflows_lazy_sequence_is_the_sequence_meant_here() -> None:
         Lazy("gold", "silver"),
         {"gold", "silver"},
         {"gold": 1, "silver": 2}.keys(),
+        {1: "gold", 2: "silver"}.values(),
+        deque(["gold", "silver"]),
+        _MapResult(Lazy({"id": "gold"}, {"id": "silver"}), [itemgetter("id")]),
+        _ConcatResult([["gold"], Lazy("silver")]),
         "['gold', 'silver']",
     ],
-    ids=["tuple", "lazy", "set", "keys", "text"],
+    ids=["tuple", "lazy", "set", "keys", "values", "deque", "map", "concat", "text"],
 )
 def test_any_sequence_of_audiences_will_do(aep: LocalAep, context: Any, audiences: Any) -> None:
     context["params"] = {}
@@ -206,6 +228,9 @@ def test_any_sequence_of_audiences_will_do(aep: LocalAep, context: Any, audience
         (FlowRunSensor, "orders", Lazy(*ORDERS)),
         (FlowRunSensor, "orders", Lazy(Lazy(*ORDERS))),
         (FlowRunSensor, "orders", tuple(ORDERS)),
+        (FlowRunSensor, "orders", _MapResult([{"order": ORDERS}], [itemgetter("order")])),
+        (FlowRunSensor, "orders", _ConcatResult([ORDERS, Lazy()])),
+        (FlowRunSensor, "orders", _ZipResult([ORDERS])),
         (DeliveryOperator, "jobs", Lazy(JOB)),
         (ApproveDeliveryOperator, "jobs", Lazy(JOB)),
         (SegmentExportSensor, "activation_info", Lazy(JOB)),

@@ -342,6 +342,38 @@ def test_a_deferred_sensor_that_may_fail_softly_is_skipped(aep: LocalAep, contex
         sensor(kind, **{option: True}, **orders).resume_execution("execute_complete", {"event": event}, context)
 
 
+@pytest.mark.parametrize("option", ["soft_fail", "never_fail"])
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_sensor_that_may_fail_softly_is_skipped_however_it_waits(
+    aep: LocalAep, context: Any, option: str, deferrable: bool
+) -> None:
+    failed = started(aep)
+    aep.change_run(failed, status="failed")
+
+    with pytest.raises(AirflowSkipException, match=option):
+        sensor(FlowRunSensor, **{option: True}, orders=[failed], deferrable=deferrable).execute(context.retried())
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_soft_sensor_hides_no_input_that_must_be_corrected(context: Any, deferrable: bool) -> None:
+    with pytest.raises(AepInputError, match="orders is empty"):
+        sensor(FlowRunSensor, orders=[], soft_fail=True, deferrable=deferrable).execute(context)
+    with pytest.raises(AirflowSkipException):
+        sensor(FlowRunSensor, orders=[], never_fail=True, deferrable=deferrable).execute(context)
+
+
+@pytest.mark.usefixtures("quick")
+def test_names_that_are_no_text_are_shown_as_text(aep: LocalAep, context: Any) -> None:
+    run = started(aep)
+    aep.change_run(run, status="failed")
+    order = {"flow_id": "mail", "audience_id": "gold", "run_id": run, "adopted": False}
+
+    task = sensor(FlowRunSensor, orders=[order], names={"gold": 7, "mail": [1]}, deferrable=False)
+
+    with pytest.raises(AepDeliveryError, match=r"'7' \(gold\) → '\[1\]' \(mail\): failed"):
+        task.execute(context)
+
+
 def test_a_stuck_export_is_warned_of_once_however_old_it_gets(
     aep: LocalAep, context: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from airflow.sdk.serde import deserialize, serialize
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 from airflow.triggers.shared_stream import SharedStreamManager
 
+from adobe_experience_platform.aep import transport
 from adobe_experience_platform.aep.orders import Pair
 from adobe_experience_platform.delivery.record import Intent, Record, Watermark
 from adobe_experience_platform.delivery.states import Event, Reply
@@ -250,6 +251,38 @@ def test_a_run_that_aep_never_shows_is_unknown_in_the_end(
     event = payload(fire(FlowRunTrigger(orders=[*started(aep, "gold", seconds=0), lost], ends_task=True, **place)))
 
     assert (event["status"], event["counts"]["success"], event["counts"]["unknown"]) == ("done", 1, 1)
+
+
+AT_TEN = dt.datetime(2026, 11, 26, 10, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize("ends", ["2026-11-26T10:00:00", "2026-11-26T12:00:00+02:00", AT_TEN])
+def test_a_deadline_is_a_moment_however_it_is_given(ends: Any) -> None:
+    trigger = SegmentExportTrigger(sandbox_name="prod", deadline=ends)
+    again = SegmentExportTrigger(**json.loads(json.dumps(trigger.serialize()[1])))
+
+    assert again._ends_at == trigger._ends_at == AT_TEN
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_run_that_the_lists_lack_for_a_moment_is_watched_on_however_old_the_wait_is(
+    aep: LocalAep, place: dict[str, Any]
+) -> None:
+    trigger = FlowRunTrigger(orders=started(aep, "gold", seconds=0), **place)
+    trigger._since -= 10 * flow_run.NOT_FOUND_GRACE
+    aep.add_faults({"kind": "status", "status": 404, "path": f"{LISTS}/*", "times": 3})
+
+    assert payload(fire(trigger))["counts"]["success"] == 1
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_wait_outlives_a_good_token_that_is_refused_for_a_while(aep: LocalAep, place: dict[str, Any]) -> None:
+    polls = base.REFUSALS_ALLOWED + 2
+    aep.add_faults({"kind": "status", "status": 401, "path": JOBS, "times": polls * transport.ATTEMPTS})
+    before = len(aep.tokens())
+
+    assert payload(fire(SegmentExportTrigger(**place)))["status"] == "done"
+    assert len(aep.tokens()) - before <= polls + 1, "one at a time: Adobe throttles who mints too many"
 
 
 @pytest.mark.usefixtures("quick")

@@ -145,7 +145,7 @@ function figures({ run, delivery, reading }, seconds) {
     h("div", { class: `figure ${tone}` }, h("dt", {}, label), h("dd", {}, value), hint && h("dd.hint", {}, hint));
   const known = (value) => (value === null ? "–" : compact(value));
   const problems = counts.failed + counts.not_sent + counts.unknown;
-  const lossy = all.filter((pair) => pair.lost > 0).length;
+  const lossy = all.filter((pair) => pair.lost).length;
   const lost = lossy > 0 && `${count(lossy)} of them lost records`;
   const partly = counts.partial_success && `${count(counts.partial_success)} more only partly`;
   const started = run.start_date ? `since ${when(run.start_date)}` : "not started";

@@ -151,7 +151,7 @@ function row(pair) {
       pill(status.tone, status.label, status.icon),
       pair.adopted && h("span.note", adopted, "adopted"),
       isEmpty && h("span.note.warn", {}, "empty"),
-      pair.lost > 0 && h("span.note.warn", {}, `${count(pair.lost)} records lost`),
+      Boolean(pair.lost) && h("span.note.warn", {}, pair.lost > 0 ? `${count(pair.lost)} records lost` : pair.lost),
     ),
     cell("Exported", count(pair.exported)),
     cell("Skipped", count(pair.skipped)),

@@ -31,6 +31,7 @@ export const ORDER_FIELDS = Object.freeze(["flow_id", "audience_id", "run_id", "
  * @property {number | null} records_skipped
  * @property {number | null} records_failed
  * @property {number} records_failed_in_run
+ * @property {string} loss
  * @property {string | null} started_at
  * @property {string | null} completed_at
  * @property {string} error_code
@@ -38,10 +39,10 @@ export const ORDER_FIELDS = Object.freeze(["flow_id", "audience_id", "run_id", "
  * @property {boolean} adopted
  */
 
-/** How many records failed of a delivery that AEP calls a success. */
-export function lostIn({ status, records_failed: own, records_failed_in_run: whole }) {
+/** What a delivery lost that AEP calls a success: a number of records, or words; 0 is nothing. */
+export function lostIn({ status, records_failed: own, records_failed_in_run: whole, loss }) {
   const failed = [own, whole].find((number) => typeof number === "number" && number > 0);
-  return status === "success" ? (failed ?? 0) : 0;
+  return status === "success" ? (failed ?? (text(loss).slice(0, 100) || 0)) : 0;
 }
 
 /**
