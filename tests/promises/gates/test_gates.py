@@ -677,3 +677,76 @@ def test_a_whole_run_may_be_cleared_at_any_moment(aep: Aep, stage: str) -> None:
 
     assert world.state == "success"
     assert (len(aep.ours(P)), len(aep.ours(Q))) == (1, 2)
+
+
+# ------------------------------------------------------------------ what a clear forgets, and what was damaged
+
+
+def forget(world: World, *tasks: str) -> None:
+    """Delete the state rows of tasks, as a clear may do one day; without names all."""
+    for (task, _), one in world.instances.items():
+        if not tasks or task in tasks:
+            one.store.clear()
+
+
+def test_a_run_of_a_deleted_runs_id_that_is_cleared_before_it_sent_sends_everything(aep: Aep) -> None:
+    old = World(aep, BOTH)
+    old.play()
+    aep.player, aep.owners = "", dict.fromkeys(aep.owners, "the deleted one")
+    anew = World(aep, BOTH)
+    anew.assets, anew.run_after = old.assets, old.run_after
+    anew.crashes[WAIT_EXPORT] = ["start"] * 3
+    anew.play()
+    assert (anew.state, len(aep.sent)) == ("failed", 1)
+
+    anew.clear_failed()
+    anew.play()
+
+    assert (anew.state, len(aep.sent)) == ("success", 2)
+
+
+def test_a_repair_is_sent_although_every_clear_forgets(aep: Aep) -> None:
+    aep.endings[P] = ["failed", "failed"]
+    world = World(aep, BOTH)
+    world.play()
+    for state in ("failed", "success"):
+        world.clear_failed()
+        forget(world)
+        world.play()
+        assert world.state == state, world.log
+
+    assert [len(aep.ours(pair)) for pair in (P, Q)] == [3, 1]
+
+
+def test_a_repair_that_left_no_trace_is_neither_denied_nor_sent_again(aep: Aep) -> None:
+    aep.endings[P] = ["failed"]
+    world = World(aep, BOTH)
+    world.play()
+    world.clear_failed()
+    world.play()
+    forget(world, WATCH)
+    world.assets.clear()
+
+    for _ in range(2):
+        world.clear(WATCH)
+        world.play()
+        assert (world.state, world.statuses()) == ("failed", {"a1": "unknown", "a2": "unknown"})
+
+    assert len(aep.ours(P)) == 2
+
+
+@pytest.mark.parametrize("damage", [{}, "text", {"max_tries": None, "clears": 0}])
+def test_a_damaged_record_of_tries_makes_no_retry_a_persons_clear(aep: Aep, damage: Any) -> None:
+    aep.endings[P] = ["failed"]
+    world = World(aep, BOTH)
+    world.crashes[WATCH] = ["resume"]
+
+    def happens() -> None:
+        dict.__setitem__(world.instances[WATCH, -1].store, "attempt", damage)
+        aep.advance(1000)
+
+    world.before[f"{WATCH}:FlowRunTrigger"] = happens
+    world.play()
+
+    assert (world.state, len(aep.sent)) == ("failed", 1)
+    assert "The record of this task's tries is damaged" in world.log
