@@ -440,6 +440,7 @@ def test_a_kept_job_that_is_missing_is_not_left_out(aep: Aep, damage: Any) -> No
     store = world.instances[PLAN, -1].store
     if damage is None:
         del store["job_2"]
+        world.assets.clear()
     else:
         store["job_2"] = damage
 
@@ -735,6 +736,38 @@ def test_a_repair_that_left_no_trace_is_neither_denied_nor_sent_again(aep: Aep) 
         assert (world.state, world.statuses()) == ("failed", {"a1": "unknown", "a2": "unknown"})
 
     assert len(aep.ours(P)) == 2
+
+
+@pytest.mark.parametrize("jobs", [(4, 2), (2, 1), (1, 4)])
+def test_a_plan_is_not_forgotten_by_a_clear_that_forgets(aep: Aep, jobs: tuple[int, int]) -> None:
+    """Split anew, its pairs would stand in map indexes that have never run, and that know nothing of them."""
+    info = {"f1": ["a1", "a2", "a3", "a4"]}
+    aep.endings[Pair("f1", "a4")] = ["failed"]
+    world = World(aep, info, max_audiences_per_job=jobs[0])
+    world.play()
+    world.arguments["max_audiences_per_job"] = jobs[1]
+    world.dag = world._dag(info)
+
+    world.clear()
+    forget(world)
+    world.play()
+
+    assert world.state == "success", world.log
+    assert [len(aep.ours(Pair("f1", name))) for name in info["f1"]] == [1, 1, 1, 2]
+
+
+def test_a_run_that_has_planned_a_delivery_does_not_become_a_dry_run(aep: Aep) -> None:
+    aep.endings[P] = ["failed"]
+    world = World(aep, BOTH)
+    world.play()
+    world.arguments["dry_run"] = True
+    world.dag = world._dag(BOTH)
+
+    world.clear()
+    world.play()
+
+    assert (world.state, world.statuses()) == ("failed", {"a1": "failed", "a2": "success"})
+    assert "dry_run was switched on since this run was planned" in world.log
 
 
 @pytest.mark.parametrize("damage", [{}, "text", {"max_tries": None, "clears": 0}])
