@@ -54,7 +54,7 @@ ALL = (*TASKS, *CORE, "tests/promises/gates", *PROTOCOL)
 MUTANTS = (
     # -- what earlier tests did not notice
     Mutant(STATES, "return Reply.CONFLICT if alone else Reply.CONFLICT_IN_PART", "return Reply.CONFLICT", "an unclear 400 counts as a clear one"),
-    Mutant(WATCH, "tries > int(seen", "tries >= int(seen", "repairs at every try after a clear", ALL),
+    Mutant(WATCH, "seen is not None and tries > seen[0]", "seen is not None and tries >= seen[0]", "repairs at every try after a clear", ALL),
     Mutant(ACTIVATE, "TaskStore(context).set(PHASE, WATCHING)", "pass", "a waiting phase is not stored", ALL),
     Mutant(XCOM, 'data.get("missing_is", UNKNOWN)', 'data.get("missing_is", NOT_SENT)', "unknown by default becomes not sent", ALL),
     Mutant(WATCH, "unnoted = NOT_SENT if is_unsent(context, self.submit_task_id, notes) else UNKNOWN", "unnoted = UNKNOWN", "a missing note reads as unknown", ALL),
@@ -104,9 +104,9 @@ MUTANTS = (
     Mutant(SUBMIT, 'return intent if event.get("settled") is True else ""', "return intent", "found passes for settled", ALL),
     Mutant(SUBMIT, "submission.record_found(intent, [", "list([", "what the trigger found is not recorded", ALL),
     Mutant(SUBMIT, "self._is_killed = True", "pass", "on_kill does nothing", ALL),
-    Mutant(NOTES, 'return note.get("record", "")', "return None", "a clear that forgets the record makes it empty", ALL),
+    Mutant(NOTES, 'return note.get("record", "")\n        if own', "return None\n        if own", "a clear that forgets the record makes it empty", ALL),
     Mutant(NOTES, 'self._notes.set(name, {"run": self._dag_run, "record": value})', "pass", "the record has no copy", ALL),
-    Mutant(NOTES, ".get(run_id, self._owner) != self._owner", ".get(run_id, self._owner) is None", "no run is another DAG run's", ALL),
+    Mutant(NOTES, 'owner.get("run") != self._dag_run', "False", "no run is another DAG run's", ALL),
     Mutant(ACTIVATE, 'resend_failed=self.given("resend_failed")', "resend_failed=True", "activate repairs too", ALL),
     Mutant(LOST, "time.monotonic() - self._since >= self.settle_seconds", "True", "the trigger settles at once", ALL),
     Mutant(LOST, "return None if look.unnamed else self._end", "return self._end", "the trigger ends although a run names nobody", ALL),

@@ -112,14 +112,15 @@ def require_fresh(state: ExportState, now: dt.datetime, max_age_hours: float | N
     if latest is None:
         raise AepNoExportError(
             "AEP lists no successful profile segment export, so there is nothing to deliver. Check under "
-            "Monitoring whether the daily export ran, then start a new run."
+            "Monitoring whether the daily export ran, then clear the failed tasks."
         )
     taken = latest.snapshot_at
     if max_age_hours is not None and taken is not None and now - taken > dt.timedelta(hours=max_age_hours):
         failed = f" A newer one failed: {describe(state.failed_since[0], now)}." if state.failed_since else ""
         raise AepExportError(
             f"The newest segment export is {ago(now - taken)} old (job {latest.id}), older than "
-            f"max_export_age_hours = {max_age_hours:g}, so it was not delivered.{failed} Wait for the next export, or "
-            "start a new run with a larger max_export_age_hours."
+            f"max_export_age_hours = {max_age_hours:g}, so it was not delivered.{failed} Wait for the next export, "
+            "then clear the failed tasks; or start a new run with a larger max_export_age_hours and only what is not "
+            "delivered yet."
         )
     return latest

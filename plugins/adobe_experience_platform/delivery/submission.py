@@ -84,8 +84,8 @@ class Submission:
         if stored is not None and (known - wanted or (wanted - known and not self.grows)):
             raise AepSubmissionError(
                 "What this task is to deliver has changed since this run sent it: its record is about "
-                f"{self._names(sorted(known)) or 'nothing'}. Start a new run for what was not delivered; nothing was "
-                "sent."
+                f"{self._names(sorted(known)) or 'nothing'}. Start a new run for what was not delivered. Nothing was "
+                "sent by this try."
             )
         self.record.orders = {**dict.fromkeys(self.job.pairs), **self.record.orders}
 
@@ -162,7 +162,10 @@ class Submission:
         if conflict is not None and refused is not None and in_the_way and not is_theirs:
             # AEP itself says whose run this is, before the run does.
             found[refused] = conflict.run_id
+        known = len(self.record.not_ours)
         self._adopt(found, ours_only=True)
+        if {run.id for run in look.found.values()} & set(self.record.not_ours[known:]):
+            return (yield from self._resolve(settled))  # behind another DAG run's, ours may be listed
         if look.unnamed or (state in UNCERTAIN and not is_settled):
             # A young run may yet name our audience; and runs may be listed late, also those of a POST that was
             # refused for some of its pairs only.
@@ -189,14 +192,14 @@ class Submission:
         return (yield from self._conclude(intent, conflict))
 
     def _began_since(self, conflict: Conflict, pair: Pair | None) -> Call[bool]:
-        """Whether the run that AEP names is newer than the pair's first watermark, though no list may have it yet."""
+        """Whether the run that AEP names is newer than the pair's first watermark, though nothing may show it yet."""
         mark = self.record.sought.get(pair) if pair is not None else None
         if mark is None:
             return False
         try:
             return mark.is_newer((yield from endpoints.run(conflict.run_id)))
         except AepNotFoundError:
-            return False
+            return True  # too young to be shown, by what AEP documents
 
     def _conclude(self, intent: Intent, conflict: Conflict | None) -> Call[Step | None]:
         """Do what follows when AEP knows no run for some pairs; None: they may be sent.
@@ -302,8 +305,8 @@ class Submission:
             self._adopt(adoptable)
         if self.on_conflict is OnConflict.FAIL:
             raise AepSubmissionError(
-                f"AEP is already delivering and on_conflict is 'fail', so nothing more was sent: {text}. Start again "
-                "when it has ended, or choose on_conflict = wait."
+                f"AEP is already delivering and on_conflict is 'fail', so nothing more was sent: {text}. Clear "
+                "the failed tasks when it has ended."
             )
         if self.on_conflict is OnConflict.ADOPT and adoptable:
             return None

@@ -172,7 +172,7 @@ _ADVICE: Sequence[tuple[set[str], str]] = (
     ({RunStatus.FAILED.value, NOT_SENT}, _CLEAR),
     (
         {RunStatus.PARTIAL_SUCCESS.value},
-        "Partly delivered audiences are not sent again by this run: start a new run if they should be.",
+        "Partly delivered audiences are not sent again by this run: start a new run with only these if they should be.",
     ),
     (
         {RunStatus.IN_PROGRESS.value},

@@ -2,7 +2,8 @@
 
 The claims of a DAG are kept in the state store of an asset of its own (``aep_campaign_day/<dag id>``): they outlive
 restarts, retries and clears, and people see them in the UI and over the REST API. Airflow's store has no "write if
-unchanged", so a claim is read again directly before it is taken, and directly before each activation.
+unchanged", so each run says twice that a day is its own: when it is about to deliver, and directly before it sends. It
+reads the first entry again after it wrote the second: of all runs at once, at most one finds itself in both.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from airflow.sdk._shared.logging.types import Logger
 
 STARTED_BY_AIRFLOW = ("asset_triggered", "scheduled", "backfill")
-DAYS_KEPT = 60
+DAYS_KEPT = dt.timedelta(weeks=9)
 JUDGED = "campaign_day"
 """Key in the task's own store: this run was to deliver its day."""
 
@@ -38,35 +39,69 @@ class Claims:
     def __init__(self, context: Context, name: str) -> None:
         ti = context["ti"]
         self._ti: Any = ti
-        self._store: Any = context["asset_state_store"][campaign_day_asset(ti.dag_id)]
+        asset = campaign_day_asset(ti.dag_id)
+        self._asset = asset.name
+        self._store: Any = context["asset_state_store"][asset]
         self._name = name
 
     def of(self, day: dt.date) -> Holder | None:
-        """Return the run that a day belongs to, None if to no run."""
-        entry = self._days().get(day.isoformat())
-        return self._holder(entry) if entry else None
+        """Return the run that a day belongs to, None if to no run: one that sends outweighs one that is about to."""
+        return self._read(f"{day}/sent") or self.first(day)
+
+    def first(self, day: dt.date) -> Holder | None:
+        """Return the run that has taken a day last, None if none has."""
+        return self._read(f"{day}")
 
     def of_export(self, export_id: str) -> Holder | None:
         """Return the run that an export has started, None if none."""
-        found = [entry for entry in self._days().values() if export_id and entry.get("export_id") == export_id]
-        return self._holder(found[-1]) if found else None
+        return (self._read(f"{export_id}/sent") or self._read(export_id)) if export_id else None
 
-    def take(self, day: dt.date, export_id: str, *, sent: bool) -> None:
-        """Make a day this run's; once it sends, the day stays its own."""
-        entry = {"run_id": self._ti.run_id, "export_id": export_id, "at": now().isoformat(), "sent": sent}
-        others = sorted((key, kept) for key, kept in self._days().items() if key != day.isoformat())
-        self._store.set(self._name, {"days": dict(sorted([*others[1 - DAYS_KEPT :], (day.isoformat(), entry)]))})
+    def take(self, day: dt.date, export_id: str) -> None:
+        """Make a day this run's, which is about to deliver.
 
-    def _days(self) -> dict[str, dict[str, Any]]:
-        stored = self._store.get(self._name)
-        days = stored.get("days") if isinstance(stored, Mapping) else None
-        return {str(day): dict(entry) for day, entry in days.items()} if isinstance(days, Mapping) else {}
+        Each day has entries of its own: what two runs write into one at once, one of them loses.
+        """
+        self._write(day, self._entry(export_id))
+        old = day - DAYS_KEPT
+        if (kept := self.first(old)) is not None:
+            for key in filter(None, (str(old), kept.export_id)):
+                self._store.delete(self._key(key))
+                self._store.delete(self._key(f"{key}/sent"))
 
-    def _holder(self, entry: Mapping[str, Any]) -> Holder:
-        run_id = str(entry.get("run_id", ""))
+    def begin(self, day: dt.date, export_id: str) -> Holder | None:
+        """Say that this run sends, so that the day stays its own; return the run that the day belongs to."""
+        self._write(day, {**self._entry(export_id), "sent": True})
+        first = self.first(day)
+        if first is not None and first.run_id != self._ti.run_id:
+            self._write(day, {**self._store.get(self._key(str(day))), "sent": True})
+        return first
+
+    def _entry(self, export_id: str) -> dict[str, Any]:
+        return {"run_id": self._ti.run_id, "export_id": export_id, "at": now().isoformat(), "sent": False}
+
+    def _write(self, day: dt.date, entry: Mapping[str, Any]) -> None:
+        for key in filter(None, (str(day), entry["export_id"])):
+            self._store.set(self._key(key) + ("/sent" if entry["sent"] else ""), entry)
+
+    def _key(self, key: str) -> str:
+        return f"{self._name}/{key}"
+
+    def _read(self, key: str) -> Holder | None:
+        entry = self._store.get(self._key(key))
+        if entry is None:
+            return None
+        try:
+            run_id, export_id, sent = entry["run_id"], entry["export_id"], entry["sent"]
+        except (LookupError, TypeError):
+            run_id = export_id = sent = None
+        if not (isinstance(run_id, str) and run_id and isinstance(export_id, str) and isinstance(sent, bool)):
+            raise AepCampaignDayError(
+                f"The claim {self._key(key)!r} in the state of the asset {self._asset} is damaged: it may hide a "
+                "delivery. Look in AEP what was delivered that day; if nothing was, delete that entry and clear the "
+                "failed tasks. Nothing was sent by this try."
+            )
         state = "running" if run_id == self._ti.run_id else self._state(run_id)
-        since = _moment(entry.get("at"))
-        return Holder(run_id, str(entry.get("export_id", "")), bool(entry.get("sent")), state, since)
+        return Holder(run_id, export_id, sent, state, _moment(entry.get("at")))
 
     def _state(self, run_id: str) -> str:
         """Return a run's state, "" when it is gone."""
@@ -146,7 +181,7 @@ class DayGate:
             state = other.state or "deleted"
             self._log.warning("Run %s (%s) sent nothing for %s: this run takes over", other.name, state, day)
         if other or not self._holder:
-            self._claims.take(day, self._export_id, sent=False)
+            self._claims.take(day, self._export_id)
         self._log.info("Campaign day %s (%s): %s", day, self._rules.timezone, self.decision.reason)
         self._note(held=True)
 
@@ -220,11 +255,7 @@ def hold_day(context: Context, note: object) -> None:
     claims = Claims(context, str(note["plan"]))
     day = dt.date.fromisoformat(str(note["day"]))
     holder = claims.of(day)
-    if holder is not None and holder.run_id != context["ti"].run_id:
-        raise AepCampaignDayError(
-            f"This task sent nothing: {day} now belongs to run {holder.name}, and a campaign delivers once a day. "
-            "To deliver anyway, start a new run manually."
-        )
+    _require_own(context, day, holder)
     if holder is not None and holder.sent:
         return
     late = note.get("not_after")
@@ -233,7 +264,17 @@ def hold_day(context: Context, note: object) -> None:
             f"This task sent nothing: not_after of {day} ({late}) passed while it waited. To deliver anyway, clear the "
             "failed tasks."
         )
-    claims.take(day, str(note["export_id"]), sent=True)
+    if holder is None:
+        claims.take(day, str(note["export_id"]))
+    _require_own(context, day, claims.begin(day, str(note["export_id"])))
+
+
+def _require_own(context: Context, day: dt.date, holder: Holder | None) -> None:
+    if holder is not None and holder.run_id != context["ti"].run_id:
+        raise AepCampaignDayError(
+            f"This task sent nothing: {day} now belongs to run {holder.name}, and a campaign delivers once a day. "
+            "To deliver anyway, start a new run manually."
+        )
 
 
 def _moment(text: object) -> dt.datetime | None:

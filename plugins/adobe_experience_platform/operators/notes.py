@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 RUNS_KEPT = 20
 """DAG runs of which a task (each map index) keeps notes; those of older ones are deleted."""
-OWNERS_KEPT = 800
-"""Flow runs of each flow whose DAG run is known; the oldest are forgotten."""
 ATTEMPT = "attempt"
 """Store key: the task has begun in this DAG run."""
 
@@ -46,7 +44,8 @@ def resolve_once(
 
     :raises AepInputError: naming everything that is neither.
     """
-    store = NotedStore(context, asked)
+    movable = context["ti"].map_index != -1
+    store = NotedStore(context, asked, movable=movable)
 
     def look_up() -> dict[str, Any]:
         findings = resolve(asked, run)
@@ -59,15 +58,15 @@ def resolve_once(
         return {"given": findings.named(), "aliases": findings.aliases}
 
     # AEP may name an imported audience by its external id only: in its answer, a conflict, or a run that was lost.
-    found = store.looked_up(f"names/{context['ti'].task_id}", look_up)
+    found = store.looked_up("names", look_up)
     ids = ids_of(found["given"])
     return tuple(ids.get(pair, pair) for pair in asked), found["aliases"]
 
 
 class NotedStore:
-    """Keeps records in the task's own store, and a copy for these pairs of this DAG run.
+    """Keeps records in the task's own store, and a copy for these pairs of this task and DAG run.
 
-    :param pairs: what the task delivers.
+    :param pairs: what the task delivers; none where its records are not about pairs.
     :param after_set: called with every value that was stored.
     :param movable: whether the pairs of a map index may change while the DAG run exists, as those of a user's list do.
     """
@@ -83,11 +82,14 @@ class NotedStore:
         self._own = TaskStore(context, after_set)
         self._pairs = sorted(pairs)
         self._movable = movable
-        self._is_new = False
+        self._listed: set[str] = set()
         self._is_cleared = clears_of(context) > 0
         ti = context["ti"]
         self._ran_before = ti.try_number > 1
-        self._dag_run = f"{ti.dag_id}/{ti.run_id}"
+        # What never ran has sent nothing, unless pairs have moved to it; a note may be of a deleted run of the same id.
+        self._looks_back = self._ran_before or (movable and self._is_cleared)
+        self._dag_run = f"{ti.dag_id}/{ti.run_id}/{getattr(context['dag_run'], 'run_after', '')}"
+        self._task = ti.task_id
         self._index = _hash("index", ti.dag_id, ti.task_id, ti.map_index)
         try:
             self._notes: Any = context["asset_state_store"][submissions_asset()]
@@ -102,15 +104,15 @@ class NotedStore:
         own = self._own.get(key)
         known = sorted(Record.from_json(own).orders) if own is not None and self._movable else self._pairs
         if own is not None and (known == self._pairs or self._notes is None):
+            self._listed.add(key)
             return own
-        self._is_new = True
-        if own is None and not self._is_cleared:
+        if own is None and not self._looks_back:
             return None
         if (note := self._note(self._name(key, self._pairs))) is not None:
             return note.get("record", "")
         if own is not None and self._note(self._name(key, known)) is None:
             return own  # about other pairs, and the notes of this DAG run are gone: it is refused
-        forgot = own is None and self._ran_before and self._own.get(ATTEMPT) is None
+        forgot = own is None and self._is_cleared and self._ran_before and self._own.get(ATTEMPT) is None
         if forgot or (self._movable and (self._notes is None or any(map(self._note, self._pair_names(key))))):
             raise AepSubmissionError(
                 "This run was cleared, and this task has no record of what it sent before. Look in AEP whether it "
@@ -119,17 +121,24 @@ class NotedStore:
             )
         return None
 
+    def kept(self, key: str) -> object:
+        """Return what proves nothing where it is missing: the task's own record, or the note."""
+        own = self._own.get(key)
+        if own is None and self._looks_back and (note := self._note(self._name(key, self._pairs))) is not None:
+            return note.get("record", "")
+        return own
+
     def set(self, key: str, value: dict[str, object]) -> None:
         """Store a record in both places, the copy first."""
         if self._notes is not None:
             name = self._name(key, self._pairs)
-            if self._is_new:
+            if key not in self._listed:
                 pairs = self._pair_names(key) if self._movable else []
                 self._keep([name, *pairs])
                 for each in pairs:
                     self._notes.set(each, {"run": self._dag_run})
             self._notes.set(name, {"run": self._dag_run, "record": value})
-        self._is_new = False
+        self._listed.add(key)
         self._own.set(key, value)
 
     def looked_up(self, key: str, look_up: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -137,7 +146,7 @@ class NotedStore:
         name = self._name(key, self._pairs)
         if (own := self._own.get(name)) is not None:
             return dict(own)  # type: ignore[call-overload, no-any-return]
-        note = self._note(name) if self._is_cleared else None
+        note = self._note(name) if self._looks_back else None
         kept: dict[str, Any] = note["record"] if note is not None else look_up()
         if kept["given"]:
             if note is None and self._notes is not None:
@@ -147,45 +156,50 @@ class NotedStore:
         return kept
 
     def claim(self, activations: Iterable[Activation]) -> None:
-        """Note for all DAG runs that these flow runs are this DAG run's; AEP's answer outweighs what was found."""
-        claimed = list(activations)
-        for flow_id in dict.fromkeys(item.flow_id for item in claimed) if self._notes is not None else ():
-            owners = self._owners(flow_id)
-            mine = [item for item in claimed if item.flow_id == flow_id]
-            owners |= {item.run_id: self._owner for item in mine if not item.adopted or item.run_id not in owners}
-            self._notes.set(_hash("owners", flow_id), {"runs": [list(item) for item in owners.items()][-OWNERS_KEPT:]})
+        """Note for all DAG runs that these flow runs are this DAG run's; AEP's answer outweighs what was found.
+
+        Each has a note of its own: what two tasks write into one note at once, one of them loses.
+        """
+        claimed = {_owner(item.flow_id, item.run_id): item for item in activations if self._notes is not None}
+        if claimed:
+            self._keep(list(claimed))
+        for name, item in claimed.items():
+            if not item.adopted or self._note(name) is None:
+                self._notes.set(name, {"run": self._dag_run})
 
     def is_anothers(self, flow_id: str, run_id: str) -> bool | None:
         """Return whether a flow run is another DAG run's; None where nobody could have noted it."""
-        return None if self._notes is None else self._owners(flow_id).get(run_id, self._owner) != self._owner
-
-    @property
-    def _owner(self) -> str:
-        return _hash(self._dag_run)
-
-    def _owners(self, flow_id: str) -> dict[str, str]:
-        kept = self._note(_hash("owners", flow_id))
-        return dict(kept["runs"]) if kept is not None else {}
+        owner = self._note(_owner(flow_id, run_id))
+        return None if self._notes is None else owner is not None and owner.get("run") != self._dag_run
 
     def _note(self, name: str) -> Mapping[str, Any] | None:
         found = self._notes.get(name) if self._notes is not None else None
         return found if isinstance(found, Mapping) else None
 
     def _name(self, key: str, pairs: Iterable[Pair]) -> str:
-        return _hash("record", self._dag_run, key, *map(list, pairs))
+        return _hash("record", self._dag_run, self._task, key, *map(list, pairs))
 
     def _pair_names(self, key: str) -> list[str]:
-        return [_hash("pair", self._dag_run, key, *pair) for pair in self._pairs]
+        return [_hash("pair", self._dag_run, self._task, key, *pair) for pair in self._pairs]
 
     def _keep(self, names: list[str]) -> None:
         """Note what this DAG run has noted, and delete the notes of old ones."""
         kept = self._note(self._index)
-        runs = dict(kept["runs"]) if kept is not None else {}
-        runs[self._dag_run] = sorted({*runs.pop(self._dag_run, ()), *names})
-        for old in list(runs)[:-RUNS_KEPT]:
-            for name in runs.pop(old):
+        runs = [run for run in kept["runs"] if run != self._dag_run] if kept is not None else []
+        for old in runs[: 1 - RUNS_KEPT]:
+            for name in (*self._names_of(old), _hash("names", self._index, old)):
                 self._notes.delete(name)
-        self._notes.set(self._index, {"runs": [list(item) for item in runs.items()]})
+        self._notes.set(self._index, {"runs": [*runs[1 - RUNS_KEPT :], self._dag_run]})
+        names = sorted({*self._names_of(self._dag_run), *names})
+        self._notes.set(_hash("names", self._index, self._dag_run), {"names": names})
+
+    def _names_of(self, dag_run: str) -> list[str]:
+        kept = self._note(_hash("names", self._index, dag_run))
+        return list(kept["names"]) if kept is not None else []
+
+
+def _owner(flow_id: str, run_id: str) -> str:
+    return _hash("owner", flow_id, run_id)
 
 
 def _hash(*parts: object) -> str:

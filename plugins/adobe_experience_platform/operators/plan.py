@@ -25,10 +25,11 @@ from adobe_experience_platform.delivery import (
     xcom,
 )
 from adobe_experience_platform.errors import AepError, AepInputError, AepSubmissionError
-from adobe_experience_platform.triggers import resume_pause
+from adobe_experience_platform.triggers import resume_pause, submissions_asset
 
-from .base import AepTask, Deadline, TaskStore, clears_of, now
+from .base import AepTask, Deadline, clears_of, now
 from .campaign_gate import DayGate
+from .notes import NotedStore
 from .retry import AEP_RETRY_POLICY
 from .tables import folded, table
 
@@ -84,6 +85,7 @@ class PlanJobsOperator(AepTask):
         self.campaign_day = campaign_day
         self.labels = {str(ident): str(label) for ident, label in (labels or {}).items()}
         self.deferrable = deferrable
+        self.inlets = [*self.inlets, submissions_asset()]
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Judge the day, validate, look up, plan."""
@@ -188,19 +190,18 @@ class PlanJobsOperator(AepTask):
                 faults.append(f"in addition, looking up the flows failed: {error}")
         return Findings(pairs=list(asked))
 
-    @staticmethod
-    def _kept(context: Context) -> tuple[list[Job], object, dict[Pair, Pair]]:
+    def _kept(self, context: Context) -> tuple[list[Job], object, dict[Pair, Pair]]:
         """Return the jobs that an earlier try of this run has planned, where, and what was asked for → its ids.
 
         :raises AepSubmissionError: if some of them are missing; what the run has sent is not known then.
         """
-        store = TaskStore(context)
-        plan = store.get("jobs")
+        store = NotedStore(context, ())
+        plan = store.kept("jobs")
         if plan is None:
             return [], None, {}
         try:
             kept: Any = plan
-            stored: list[Any] = [store.get(f"job_{number + 1}") for number in range(kept["count"])]
+            stored: list[Any] = [store.kept(f"job_{number + 1}") for number in range(kept["count"])]
             known = ids_of(given for item in stored for given in item["given"])
             return [Job.from_json(item) for item in stored], kept["place"], known
         except (AepInputError, LookupError, TypeError):
@@ -215,6 +216,8 @@ class PlanJobsOperator(AepTask):
         differing = [("added", pair) for pair in pairs if pair not in set(planned)]
         differing += [("removed", pair) for pair in planned if pair not in set(pairs)]
         changes = [f"audience {pair.audience_id} of flow {pair.flow_id} was {how}" for how, pair in differing]
+        if self.options.dry_run:
+            changes.append("dry_run was switched on")
         if place != self._place():
             changes.append(f"the sandbox or the organization is another one ({self.hook.settings.sandbox_name})")
         return [
@@ -234,7 +237,7 @@ class PlanJobsOperator(AepTask):
             aliases = {key: value for key, value in findings.aliases.items() if key in ids}
             jobs.append(Job(number, len(groups), group, aliases))
         if not self.options.dry_run:
-            store = TaskStore(context)
+            store = NotedStore(context, ())
             for job in jobs:
                 store.set(f"job_{job.number}", {**job.to_json(), "given": findings.named(job.pairs)})
             store.set("jobs", {"count": len(jobs), "place": self._place()})

@@ -18,12 +18,12 @@ from adobe_experience_platform.delivery import (
     without_run,
     xcom,
 )
-from adobe_experience_platform.errors import AepError, AepInputError
+from adobe_experience_platform.errors import AepError, AepInputError, AepSubmissionError
 
 from .base import TaskStore, clears_of, read_event
 from .gates import is_unsent, require_gates
 from .links import DestinationLink
-from .notes import NotedStore
+from .notes import ATTEMPT, NotedStore
 from .retry import AEP_RETRY_POLICY
 from .submit import PHASE, WATCHING, SubmittingTask, phase_of
 from .watch import WatchingTask
@@ -86,24 +86,26 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
 
     def execute(self, context: Context) -> Any:
         """Watch; if a person cleared this task, send failed pairs again first."""
-        store = TaskStore(context)
+        jobs = self._jobs()
         tries = context["ti"].max_tries
         attempt: dict[str, object] = {"max_tries": tries, "clears": clears_of(context)}
-        seen = store.get("attempt")
-        if seen is None:
-            # First of all: a try that dies before this is noted could not be told from a person's clear.
-            store.set("attempt", attempt)
-        jobs = self._jobs()
+        store = NotedStore(context, [pair for job in jobs for pair in job.pairs])
+        seen = _seen(store)
+        # First of all: a try that dies before this is noted could not be told from a person's clear.
+        store.set(ATTEMPT, attempt if seen is None else {"max_tries": seen[0], "clears": seen[1]})
         if jobs:
             self._push_link(context, jobs[0].pairs[0].flow_id)
-        if isinstance(seen, dict) and tries > int(seen.get("max_tries", 0)):
-            self._repair(context, jobs, int(seen.get("clears", 0)))
-            store.set("attempt", attempt)
+        if seen is not None and tries > seen[0]:
+            self._repair(context, jobs, seen[1])
+            store.set(ATTEMPT, attempt)
         return self._go_on(context, jobs)
 
     def execute_complete(self, context: Context, event: object = None) -> Any:
         """Go on after a wait: of a repair, or for the flow runs."""
         jobs = self._jobs()
+        seen = _seen(NotedStore(context, [pair for job in jobs for pair in job.pairs]))
+        if seen is not None and context["ti"].max_tries > seen[0]:
+            return self.execute(context)  # cleared while it ran: Airflow has kept the event of the wait before
         phase = phase_of(context)
         if not phase.get("watching"):
             read_event(event)
@@ -224,3 +226,20 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
             gate=partial(require_gates, context, self.gate_task_ids, self.given("campaign_day")),
             conflicted=self._count_conflicts,
         )
+
+
+def _seen(store: NotedStore) -> tuple[int, int] | None:
+    """Return ``max_tries`` and the run's clears when the task last began anew, None if it never has.
+
+    :raises AepSubmissionError: for what cannot be read: a retry would pass for a person's clear.
+    """
+    seen = store.get(ATTEMPT)
+    if seen is None:
+        return None
+    try:
+        return int(seen["max_tries"]), int(seen["clears"])  # type: ignore[index]
+    except (LookupError, TypeError, ValueError):
+        raise AepSubmissionError(
+            "The record of this task's tries is damaged: it may hide what was sent again. Look in AEP what was "
+            "delivered and start a new run with the rest. Nothing was sent by this try."
+        ) from None

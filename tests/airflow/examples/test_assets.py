@@ -132,8 +132,11 @@ def test_a_run_claims_its_day_in_airflows_own_store(run: Run, aep: SimulatorProc
 
     assert played.state == "success", played.log
     today = CampaignDay("Europe/Berlin").day_of(dt.datetime.now(tz=dt.UTC)).isoformat()
-    days = kept(campaign_day_asset("claims"))["plan_jobs"]["days"]
-    assert {day: (entry["run_id"], entry["sent"]) for day, entry in days.items()} == {today: (played.run_id, True)}
+    days = kept(campaign_day_asset("claims"))
+    assert {day: (entry["run_id"], entry["sent"]) for day, entry in days.items()} == {
+        f"plan_jobs/{today}": (played.run_id, False),
+        f"plan_jobs/{today}/sent": (played.run_id, True),
+    }
     assert played.xcom("plan_jobs", "campaign_day")["manual"] is True
     again = run(dag)
     assert again.state == "success"

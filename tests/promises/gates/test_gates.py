@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from adobe_experience_platform.aep import Pair
 from adobe_experience_platform.delivery import Approval, CampaignDay
+from adobe_experience_platform.operators.campaign_gate import Claims
 from tests.promises.gates.world import (
     ACTIVATE,
     APPROVE,
@@ -438,6 +440,7 @@ def test_a_kept_job_that_is_missing_is_not_left_out(aep: Aep, damage: Any) -> No
     store = world.instances[PLAN, -1].store
     if damage is None:
         del store["job_2"]
+        world.assets.clear()
     else:
         store["job_2"] = damage
 
@@ -533,8 +536,8 @@ def campaign(aep: Aep, run_id: str, like: World | None = None, **more: Any) -> W
 
 def claim(world: World) -> Any:
     [store] = [store for name, store in world.assets.items() if "campaign_day" in name]
-    [day] = store[PLAN]["days"].values()
-    return day
+    [day] = [key for key in store if re.fullmatch(rf"{PLAN}/\d{{4}}-\d\d-\d\d", key)]
+    return store.get(f"{day}/sent", store[day])
 
 
 def ended(world: World) -> None:
@@ -677,3 +680,199 @@ def test_a_whole_run_may_be_cleared_at_any_moment(aep: Aep, stage: str) -> None:
 
     assert world.state == "success"
     assert (len(aep.ours(P)), len(aep.ours(Q))) == (1, 2)
+
+
+# ------------------------------------------------------------------ what a clear forgets, and what was damaged
+
+
+def forget(world: World, *tasks: str) -> None:
+    """Delete the state rows of tasks, as a clear may do one day; without names all."""
+    for (task, _), one in world.instances.items():
+        if not tasks or task in tasks:
+            one.store.clear()
+
+
+def test_a_run_of_a_deleted_runs_id_that_is_cleared_before_it_sent_sends_everything(aep: Aep) -> None:
+    old = World(aep, BOTH)
+    old.play()
+    aep.player, aep.owners = "", dict.fromkeys(aep.owners, "the deleted one")
+    anew = World(aep, BOTH)
+    anew.assets, anew.run_after = old.assets, old.run_after
+    anew.crashes[WAIT_EXPORT] = ["start"] * 3
+    anew.play()
+    assert (anew.state, len(aep.sent)) == ("failed", 1)
+
+    anew.clear_failed()
+    anew.play()
+
+    assert (anew.state, len(aep.sent)) == ("success", 2)
+
+
+def test_a_repair_is_sent_although_every_clear_forgets(aep: Aep) -> None:
+    aep.endings[P] = ["failed", "failed"]
+    world = World(aep, BOTH)
+    world.play()
+    for state in ("failed", "success"):
+        world.clear_failed()
+        forget(world)
+        world.play()
+        assert world.state == state, world.log
+
+    assert [len(aep.ours(pair)) for pair in (P, Q)] == [3, 1]
+
+
+def test_a_repair_that_left_no_trace_is_neither_denied_nor_sent_again(aep: Aep) -> None:
+    aep.endings[P] = ["failed"]
+    world = World(aep, BOTH)
+    world.play()
+    world.clear_failed()
+    world.play()
+    forget(world, WATCH)
+    world.assets.clear()
+
+    for _ in range(2):
+        world.clear(WATCH)
+        world.play()
+        assert (world.state, world.statuses()) == ("failed", {"a1": "unknown", "a2": "unknown"})
+
+    assert len(aep.ours(P)) == 2
+
+
+@pytest.mark.parametrize("jobs", [(4, 2), (2, 1), (1, 4)])
+def test_a_plan_is_not_forgotten_by_a_clear_that_forgets(aep: Aep, jobs: tuple[int, int]) -> None:
+    """Split anew, its pairs would stand in map indexes that have never run, and that know nothing of them."""
+    info = {"f1": ["a1", "a2", "a3", "a4"]}
+    aep.endings[Pair("f1", "a4")] = ["failed"]
+    world = World(aep, info, max_audiences_per_job=jobs[0])
+    world.play()
+    world.arguments["max_audiences_per_job"] = jobs[1]
+    world.dag = world._dag(info)
+
+    world.clear()
+    forget(world)
+    world.play()
+
+    assert world.state == "success", world.log
+    assert [len(aep.ours(Pair("f1", name))) for name in info["f1"]] == [1, 1, 1, 2]
+
+
+def test_a_run_that_has_planned_a_delivery_does_not_become_a_dry_run(aep: Aep) -> None:
+    aep.endings[P] = ["failed"]
+    world = World(aep, BOTH)
+    world.play()
+    world.arguments["dry_run"] = True
+    world.dag = world._dag(BOTH)
+
+    world.clear()
+    world.play()
+
+    assert (world.state, world.statuses()) == ("failed", {"a1": "failed", "a2": "success"})
+    assert "dry_run was switched on since this run was planned" in world.log
+
+
+@pytest.mark.parametrize("damage", [{}, "text", {"max_tries": None, "clears": 0}])
+def test_a_damaged_record_of_tries_makes_no_retry_a_persons_clear(aep: Aep, damage: Any) -> None:
+    aep.endings[P] = ["failed"]
+    world = World(aep, BOTH)
+    world.crashes[WATCH] = ["resume"]
+
+    def happens() -> None:
+        dict.__setitem__(world.instances[WATCH, -1].store, "attempt", damage)
+        aep.advance(1000)
+
+    world.before[f"{WATCH}:FlowRunTrigger"] = happens
+    world.play()
+
+    assert (world.state, len(aep.sent)) == ("failed", 1)
+    assert "The record of this task's tries is damaged" in world.log
+
+
+# ------------------------------------------------------------------ campaign days, once more
+
+
+@pytest.mark.parametrize(
+    "damage", ["text", {}, [], {"run_id": "first"}, {"run_id": "", "export_id": "", "sent": True}, 5]
+)
+@pytest.mark.parametrize("which", ["", "/sent"])
+def test_a_damaged_claim_is_not_read_as_a_free_day(aep: Aep, damage: Any, which: str) -> None:
+    first = campaign(aep, "first")
+    first.play()
+    ended(first)
+    [store] = [store for name, store in first.assets.items() if "campaign_day" in name]
+    for key in list(store):
+        if key.endswith("/sent") == bool(which):
+            store[key] = damage
+        elif not which:
+            del store[key]
+    second = campaign(aep, "second", first)
+    second.play()
+
+    assert (second.state, len(aep.sent)) == ("failed", 1)
+    assert "is damaged: it may hide a delivery" in second.log
+
+
+def test_a_plan_that_stood_still_does_not_take_a_day_that_was_sent(aep: Aep) -> None:
+    """The second run finds the day free and stands still; the first delivers; then the second writes its claim."""
+    first, second = campaign(aep, "first"), campaign(aep, "second")
+    second.assets, second.other_runs = first.assets, first.other_runs
+    first.other_runs["second"] = "running"
+    original = Claims.take
+
+    def take(self: Claims, *arguments: Any) -> None:
+        if self._ti.run_id == "second":
+            first.play()
+            ended(first)
+        original(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Claims, "take", take)
+        second.play()
+
+    assert (first.state, second.state, len(aep.sent)) == ("success", "failed", 1)
+
+
+@pytest.mark.parametrize("moment", range(1, 5))
+def test_of_two_runs_that_begin_to_send_at_once_at_most_one_sends(aep: Aep, moment: int) -> None:
+    """Both have found the day free. The other one begins between any two steps of the first one's last look."""
+    first, second = campaign(aep, "first"), campaign(aep, "second")
+    second.assets, second.other_runs = first.assets, first.other_runs
+    first.other_runs.update(first="running", second="running")
+    second.play(stop_at=ACTIVATE)
+    [store] = [store for name, store in first.assets.items() if "campaign_day" in name]
+    kept = dict(store)
+    store.clear()
+    first.play(stop_at=ACTIVATE)
+    steps = 0
+    original = Claims._read
+
+    def read(self: Claims, key: str) -> Any:
+        nonlocal steps
+        found = original(self, key)
+        if self._ti.run_id == "first" and self._ti.task_id == ACTIVATE:
+            steps += 1
+            if steps == moment:
+                store.update(kept)
+                second.play()
+        return found
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Claims, "_read", read)
+        first.play()
+    if steps < moment:
+        second.play()
+
+    assert len(aep.sent) == 1
+    assert sorted([first.state, second.state]) == ["failed", "success"]
+
+
+def test_a_run_that_has_begun_to_send_is_not_skipped_when_its_campaign_ends(aep: Aep) -> None:
+    aep.endings[P] = ["failed"]
+    world = campaign(aep, "first")
+    world.play()
+    world.arguments["campaign_day"] = CampaignDay("Europe/Berlin", end="2026-03-09")
+    world.dag = world._dag(world.info)
+
+    world.clear()
+    world.play()
+
+    assert (world.state, len(aep.sent)) == ("success", 2)

@@ -296,6 +296,8 @@ class World:
     def _expand(self, name: Name) -> bool:
         jobs = self.instances[PLAN, -1].xcoms["return_value"]
         if name[1] >= 0:
+            for index in range(len(jobs)):
+                self.instances.setdefault((ACTIVATE, index), Instance(self, (ACTIVATE, index)))
             if name[1] >= len(jobs):
                 self.instances[name].state = "removed"
             return name[1] < len(jobs)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from adobe_experience_platform.aep import Activation, Pair
 from adobe_experience_platform.errors import AepSubmissionError
 from adobe_experience_platform.operators.activate import AdHocActivationOperator
+from adobe_experience_platform.operators.notes import NotedStore, _owner
 from adobe_experience_platform.triggers import FlowRunTrigger, LostSubmissionTrigger, SegmentExportTrigger
 from tests.promises.protocol.test_histories import BOTH, ONE, P, an_hour_ago, check_delivered_once, mapped, runs_of
-from tests.promises.protocol.world import World, event_of
+from tests.promises.protocol.world import AssetStore, World, event_of
 from tests.support.aep import ADHOC, LocalAep
+from tests.support.tasks import Context, Store, TaskInstance
 
 Make = Callable[..., World]
 PAIR = {"f1": ["a", "c"]}
@@ -262,3 +267,98 @@ def test_no_byte_leaves_after_the_lease(aep: LocalAep, context: Any, monkeypatch
         task.execute(context)
     assert aep.posts() == []
     assert context["task_state_store"]["submission"]["state"] == "open"
+
+
+# -- what two DAG runs, or two troubles, do to the notes
+
+
+@pytest.mark.parametrize("unknown_for", [1, 3])
+def test_a_gateway_repeats_our_post_and_the_run_in_the_way_is_not_shown_yet(world: Make, unknown_for: int) -> None:
+    here = world(posts=["repeated"])
+    here.aep.hidden = unknown_for
+    task = here.run().activate(ONE)
+
+    done = task.start()
+
+    assert isinstance(done, AepSubmissionError)
+    assert task.said()[P] == "unknown"
+    assert here.delivered == {P: 1}
+    assert not here.aep.breaches
+
+
+@pytest.mark.parametrize("moment", range(5))
+def test_two_claims_in_one_instant_lose_none(moment: int) -> None:
+    """The second DAG run claims its flow run between any two steps of the first one's claim."""
+    steps = 0
+
+    class Notes(AssetStore):
+        def step(self) -> None:
+            nonlocal steps
+            steps += 1
+            if steps == moment + 1:
+                noted("second").claim([Activation("f1", "b", "run-b")])
+
+        def get(self, key: str, default: Any = None) -> Any:
+            found = super().get(key, default)
+            self.step()
+            return found
+
+        def set(self, key: str, value: Any) -> None:
+            self.step()
+            super().set(key, value)
+
+    notes = Notes()
+
+    def noted(run_id: str) -> NotedStore:
+        ti = TaskInstance()
+        ti.run_id = run_id
+        assets = defaultdict(lambda: notes)
+        dag_run = SimpleNamespace(conf={})
+        return NotedStore(Context(ti=ti, task_state_store=Store(), asset_state_store=assets, dag_run=dag_run), [])
+
+    noted("first").claim([Activation("f1", "a", "run-a")])
+
+    assert steps > moment
+    assert [noted("third").is_anothers("f1", run) for run in ("run-a", "run-b", "run-c")] == [True, True, False]
+
+
+def test_ours_is_found_behind_a_run_that_another_dag_run_was_told_of_late(world: Make) -> None:
+    """Both are listed; whose the first one is, is noted as late as the settled look."""
+    here = world(posts=["broken_after"], scope="nothing")
+    task = here.run().activate(ONE)
+    task.store.on_open = lambda: here.aep.foreign("f1", "a", seconds=1.0)
+    settling = task.start(until=LostSubmissionTrigger)
+    event = event_of(here, settling)
+    event["found"] = []
+    here.assets["aep_submissions"].set(_owner("f1", here.aep.runs[0].id), {"run": "another"})
+
+    done = task.resume(event)
+
+    assert runs_of(done)[P] == here.aep.ours(Pair(*P))[0].id
+    assert here.delivered == {P: 1}
+
+
+# -- what a clear leaves
+
+
+def test_a_run_that_was_deleted_and_begun_anew_does_not_go_by_the_notes_of_the_old_one(world: Make) -> None:
+    """Its first pass has sent nothing, and a person clears it: only then are notes looked at."""
+    here = world(scope="nothing")
+    here.run().activate(ONE).start()
+    anew = here.run().activate(ONE)
+
+    anew.clear()
+
+    assert here.delivered == {P: 2}
+
+
+@pytest.mark.parametrize("lost", ["broken_after", "ok"])
+def test_rows_that_are_gone_are_no_empty_record_to_a_retry(world: Make, lost: str) -> None:
+    here = world(posts=[lost], scope="nothing")
+    task = here.run().activate(ONE)
+    task.start(crash=None, until=LostSubmissionTrigger)
+    task.forget()
+    task.was_resumed = False
+    here.aep.advance(1000)
+
+    check_delivered_once(here, ONE, task.start())

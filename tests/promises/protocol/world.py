@@ -39,6 +39,7 @@ class OddAep(MemoryAep):
     :ivar one_by_one: seconds between two audiences that a run names, 0 for all at once.
     :ivar jitter: seconds that the clock of every other node of AEP is behind.
     :ivar paused: seconds that a worker's own clock did not count, as when its virtual machine was suspended.
+    :ivar hidden: how often `GET /runs/{id}` does not know a run yet.
     :ivar at_post: called when a POST has arrived.
     :ivar after_post: called once, when a POST has taken effect and is not yet answered.
     """
@@ -46,6 +47,7 @@ class OddAep(MemoryAep):
     def __init__(self, **options: Any) -> None:
         self.odd_lists: list[Callable[[dict[str, Any]], dict[str, Any]] | None] = []
         self.one_by_one = self.jitter = self.paused = 0.0
+        self.hidden = 0
         self.at_post: Callable[[], None] = lambda: None
         self.after_post: Callable[[], None] | None = None
         super().__init__(**options)
@@ -61,6 +63,9 @@ class OddAep(MemoryAep):
             imported = [selector(other, systemSegmentId=name) for name, other in self.aliases.items()]
             others = [selector(name) for name in ascii_lowercase if name not in self.aliases]
             return received(200, {"items": [flow_json(flow_id, *imported, *others)]})
+        if path.startswith(RUNS + "/") and self.hidden:
+            self.hidden -= 1
+            return received(404, {"errorMessage": "not found"})
         answer = super()._answer(send)
         if path == RUNS and self.odd_lists and (odd := self.odd_lists.pop(0)) is not None:
             return received(200, odd(json.loads(answer.body)))

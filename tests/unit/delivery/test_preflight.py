@@ -73,11 +73,11 @@ def test_a_sound_plan_has_no_findings_but_names():
         ),
         (
             flow_json("f", selector("a", createTime=seconds_ago(3599))),
-            "less than an hour ago: start again after 2026-03-10 12:00 UTC",
+            "less than an hour ago: try again after 2026-03-10 12:00 UTC",
         ),
         (
             flow_json("f", selector("a", createTime=seconds_ago(0))),
-            "less than an hour ago: start again after 2026-03-10 13:00 UTC",
+            "less than an hour ago: try again after 2026-03-10 13:00 UTC",
         ),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -103,8 +104,8 @@ class Campaign:
 
     def days(self) -> dict[str, Any]:
         [store] = [kept for name, kept in self.stores.items() if name.startswith("aep_campaign_day/")]
-        found: dict[str, Any] = store["task"]["days"]
-        return found
+        days = [key for key in store if re.fullmatch(r"task/\d{4}-\d\d-\d\d", key)]
+        return {key.removeprefix("task/"): store.get(f"{key}/sent", store[key]) for key in days}
 
 
 def at(text: str) -> dt.datetime:
