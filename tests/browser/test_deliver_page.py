@@ -514,6 +514,60 @@ def test_an_odd_conf_fills_in_nothing(fake: FakeAirflow, tab: Page, conf: dict[s
     expect(tab.get_by_test_id("deliver-summary")).to_have_text("Nothing chosen yet")
 
 
+def test_deliver_again_takes_the_place_of_that_run_and_not_of_the_newest_list(fake: FakeAirflow, tab: Page) -> None:
+    for number in range(11):  # more than any one look once reached
+        fake.add_catalogue(
+            [flow("dev", "Dev", [audience("x")])], f"dev{number}", conf={"sandbox_name": "dev"}, start=-9
+        )
+    fake.add_run("past", conf={"activation_info": {"mail": ["gold"]}})
+    opened(tab, f"?dag_id={DAG}&run_id=past")
+    expect(box(tab, "mail", "gold")).to_be_checked()
+    tab.get_by_test_id("deliver-submit").click()
+    tab.wait_for_url(re.compile("/plugin/aep-activation$"))
+
+    assert fake.started[0][2] == {"activation_info": {"mail": ["gold"]}}
+
+
+def test_values_that_no_setting_takes_are_marked_and_not_delivered_with(fake: FakeAirflow, tab: Page) -> None:
+    odd = {"on_conflict": "panic", "poll_interval": "soon", "max_audiences_per_job": 0, "sandbox_name": 5}
+    fake.add_run("past", conf={"activation_info": {"mail": ["gold", 7], "shop": "cart"}, **odd})
+    opened(tab, f"?dag_id={DAG}&run_id=past")
+
+    expect(tab.locator(".list-banner li")).to_have_count(6)
+    tab.get_by_test_id("deliver-submit").click()
+    tab.wait_for_url(re.compile("/plugin/aep-activation$"))
+    assert fake.started[0][2] == {"activation_info": {"mail": ["gold"]}}
+
+
+def test_a_list_that_is_not_all_there_is_not_shown_as_if_it_were(fake: FakeAirflow, tab: Page) -> None:
+    fake.add_catalogue([], "torn", start=-5)
+    xcoms = {"return_value": {"flows": [], "parts": 2}, "flows_1": json.dumps([flow("torn", "Torn", [audience("a")])])}
+    fake.set_task("torn", "list_destinations", "success", dag_id=CATALOGUE_DAG, xcoms=xcoms)
+    opened(tab)
+
+    expect(tab.get_by_test_id("deliver-flow")).to_have_count(4)
+
+
+def test_without_the_log_a_check_does_not_say_that_all_is_fine(fake: FakeAirflow, tab: Page) -> None:
+    succeed(fake)
+    fake.refuse = {"/logs/": 403}
+    opened(tab)
+    box(tab, "mail", "gold").check()
+    tab.get_by_test_id("deliver-check").press("Enter")
+    check = tab.get_by_role("region", name="Check")
+
+    expect(check).to_contain_text("cannot be read")
+    expect(check).not_to_contain_text("Everything is fine")
+    expect(tab.get_by_test_id("deliver-check")).to_be_focused()
+
+
+def test_audiences_of_one_name_are_told_apart_by_their_ids(fake: FakeAirflow, tab: Page) -> None:
+    fake.add_catalogue([flow("mail", "Mail", [audience("one", "Twin"), audience("two", "Twin")])], "twins", start=-5)
+    opened(tab)
+
+    assert tab.locator(".choice code").all_inner_texts() == ["one", "two"]
+
+
 # -- what is taken away
 
 
@@ -597,7 +651,7 @@ def test_without_the_dag_there_is_no_page(fake: FakeAirflow, tab: Page, status: 
 def test_names_are_text_and_nothing_else(fake: FakeAirflow, tab: Page) -> None:
     evil = "<img src=x onerror=window.hit=1>"
     fake.add_catalogue(
-        [flow(evil, evil, [audience(evil, evil, schedule=evil), audience("b", evil, evil)])], "evil", start=-5
+        [flow(evil, evil, [audience(evil, evil, schedule=evil), audience("b", f"{evil}2", evil)])], "evil", start=-5
     )
     fake.add_run("past", conf={"activation_info": {evil: [evil, "<b>"]}})
     opened(tab, f"?dag_id={DAG}&run_id=past")

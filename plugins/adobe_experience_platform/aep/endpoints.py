@@ -197,17 +197,24 @@ def flow(flow_id: str) -> Call[DestinationFlow]:
     return DestinationFlow.from_json(_single(request, response, flow_id))
 
 
-def destination_flows() -> Call[list[DestinationFlow]]:
-    """List the sandbox's destination flows, but those of datasets; the filter is checked here too."""
+def destination_flows(*, datasets: bool = False) -> Call[list[DestinationFlow]]:
+    """List the sandbox's destination flows, at will with those of datasets; the filter is checked here too."""
     is_destination = ("property", "inheritedAttributes.properties.isDestinationFlow==true")
     request = Request("GET /flows", "GET", FLOWS, (is_destination, ("limit", str(PAGE_SIZE))))
     flows = yield from _list(request, "items", DestinationFlow.from_json, lambda _: False)
-    return [item for item in flows if not item.takes_none]
+    return [item for item in flows if datasets or not item.takes_none]
 
 
-def catalog_flows() -> Call[list[DestinationFlow]]:
+def catalog_flows(*, datasets: bool = False) -> Call[list[DestinationFlow]]:
     """List the destination flows for what goes by the whole of them: a list that is empty is read twice."""
-    return (yield from destination_flows()) or (yield from destination_flows())
+    return (yield from destination_flows(datasets=datasets)) or (yield from destination_flows(datasets=datasets))
+
+
+def flows_named(names: Sequence[str]) -> Call[list[DestinationFlow]]:
+    """List the flows of any kind, also sources, that have one of up to 100 names; AEP reads a comma as "or"."""
+    request = Request("GET /flows", "GET", FLOWS, (("property", "name==" + ",".join(names)), ("limit", str(PAGE_SIZE))))
+    flows = yield from _list(request, "items", DestinationFlow.from_json, lambda _: False)
+    return [item for item in flows if item.exact_name in names]
 
 
 def run(run_id: str) -> Call[FlowRun]:

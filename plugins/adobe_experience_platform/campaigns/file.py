@@ -37,6 +37,8 @@ def _audiences(value: object) -> object:
     if isinstance(value, list):
         audiences: dict[Any, str | None] = {}
         for item in value:
+            if isinstance(item, bool):
+                raise ValueError(f"audience {item} is not text: put it in quotes")
             if not isinstance(item, str | int):
                 raise ValueError(f"{short_repr(item)} is not an audience: list names or ids, or write 'id: label'")
             if str(item) in audiences:

@@ -1,7 +1,7 @@
 """From the ids and names that people give to the flows and audiences of AEP: each is looked up once.
 
-An id counts before a name, and a name is what AEP shows, to the letter. Ids alone cost one request a flow; a name costs
-the list of all destination flows, which then answers everything else.
+An id counts before a name, and a name is what AEP shows, to the letter. Ids alone cost one request a flow, and one for
+flows that have such an id as their name; a name costs the list of all destination flows, which then answers all else.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from adobe_experience_platform.aep import Call, DestinationFlow, MappedAudience, Pair, by_flow, endpoints, quoted
-from adobe_experience_platform.errors import AepNotFoundError, AepRequestError
+from adobe_experience_platform.errors import AepCallError, AepNotFoundError, AepRequestError
 
 from .findings import Finding, Findings, label_of
 from .input import check_id, may_be_id, shown
@@ -25,6 +25,8 @@ Named = TypeVar("Named", DestinationFlow, MappedAudience)
 SEARCHES = 20
 """Faults for which similar names are looked for: a search among 250 names takes a twentieth of a second."""
 SIMILAR = 0.75
+MOST_IDS = 100
+"""Ids that are each asked for; more cost less as a list."""
 LISTED = 10
 """Flows or audiences of one name that a fault lists."""
 _COPY = "copy it from the aep_catalog DAG or from Destinations > Browse"
@@ -60,6 +62,7 @@ def resolve(asked: Sequence[Pair], run: Run, known: Mapping[Pair, Pair] | None =
                 continue
             findings.pairs.append(pair)
             findings.given[pair] = source
+    look.namesakes()
     return findings
 
 
@@ -75,26 +78,43 @@ class _LookUp:
     def __init__(self, run: Run, flows: Sequence[str], findings: Findings) -> None:
         self._run = run
         self._findings = findings
+        self._ids = flows[:MOST_IDS]
         self._all: list[DestinationFlow] | None = None
         self._unread: dict[str, str] = {}
         self._audiences: dict[str, list[MappedAudience]] = {}
-        if not all(map(may_be_id, flows)):
+        if len(flows) > MOST_IDS or not all(map(may_be_id, flows)):
             self._list()
 
     def _list(self) -> list[DestinationFlow]:
         if self._all is None:
-            self._all = _sound(self._run(endpoints.catalog_flows()))
+            self._all = _sound(self._run(endpoints.catalog_flows(datasets=True)))
         return self._all
+
+    def namesakes(self) -> None:
+        """Warn of flows that have one of the ids as their name, where the list has not told."""
+        if self._all is not None or not self._ids:
+            return
+        try:
+            others = _sound(self._run(endpoints.flows_named(self._ids)))
+        except AepCallError as error:  # a warning is not worth a delivery
+            self._findings.warnings.append(f"whether one of the ids is also the name of a flow is not known ({error})")
+            return
+        for text in self._ids:
+            self._warn(f"flow {text}", text, text, [item.id for item in _of_name(text, others)])
 
     def flow(self, text: str) -> DestinationFlow | None:
         """Return the flow of this id or name, None after a fault."""
         if self._all is None and (flow := self._read(text)):
             return flow
-        flows = self._list()
+        listed = self._list()
+        flows = [item for item in listed if not item.takes_none]
         same = [item if item.audiences else self._read(item.id) or item for item in _of_name(text, flows)]
-        flow = next((item for item in flows if item.id == text), None)
+        same = same or _of_name(text, listed)
+        flow = next((item for item in listed if item.id == text), None)
         if flow is None and not same:
             flow = self._read(text)
+        if flow is None and not same:
+            same = self._unlisted(text)
         if flow is None and len(same) == 1:
             return same[0]
         label = f"flow {shown(text)}"
@@ -151,6 +171,15 @@ class _LookUp:
             self._unread[text] = error.text
             return None
         return flow
+
+    def _unlisted(self, text: str) -> list[DestinationFlow]:
+        """Return the flows of this name that are not in the list, such as those of sources: a fault says what they are."""
+        if len(self._findings.faults) >= SEARCHES:
+            return []
+        try:
+            return _sound(self._run(endpoints.flows_named([text])))
+        except AepRequestError:  # a filter that AEP does not take finds nothing
+            return []
 
     def _meant(self, text: str, flows: Sequence[DestinationFlow]) -> str:
         if near := _nearest(text, flows):

@@ -65,6 +65,12 @@ def names_that_find_nothing_or_too_much(stage: Stage) -> None:
     stage.runs(lambda: plan(stage, {"mail": ["gold"], "Mail": ["bronze"]}))
 
 
+@produces("whether one of the ids is also the name of a flow is not known")
+def a_list_that_cannot_be_filtered(stage: Stage) -> None:
+    stage.answers(FLOWS, 400, body={"errorMessage": "1449-400"})
+    stage.runs(lambda: plan(stage))
+
+
 @produces("cannot be looked up, as this flow does not list its audiences")
 def a_name_in_a_flow_that_lists_nothing(stage: Stage) -> None:
     stage.answers(f"{FLOWS}/mail", body={"items": [{"id": "mail", "name": "Mail"}]})

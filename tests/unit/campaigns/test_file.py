@@ -176,6 +176,12 @@ def test_what_the_catalog_prints_can_be_pasted() -> None:
         ("when: manual\ndeliver:\n  - f\n", 3, "deliver[0]", "write a block of keys"),
         ("when: manual\ndeliver:\n  - flow: f\n", 3, "deliver[0].audiences", "this key is missing"),
         ("when: manual\ndeliver:\n  f: [a]\n  g: []\n", 4, "deliver[1].audiences", "there is no audience"),
+        (
+            "when: manual\ndeliver:\n  f:\n    - true\n",
+            3,
+            "deliver[0].audiences",
+            "audience True is not text: put it in",
+        ),
         ("when: manual\ndeliver:\n  f:\n    - a\n    - a\n", 3, "deliver[0].audiences", "audience a is listed twice"),
         (
             "when: manual\ndeliver:\n  f:\n    - a\n    - ' '\n",

@@ -11,7 +11,7 @@ import pytest
 from adobe_experience_platform.aep import Pair
 from adobe_experience_platform.aep.endpoints import FLOWS, Response
 from adobe_experience_platform.delivery import Findings, ids_of, resolve, unambiguous
-from adobe_experience_platform.delivery.names import SEARCHES
+from adobe_experience_platform.delivery.names import MOST_IDS, SEARCHES
 from adobe_experience_platform.errors import AepNotFoundError, AepTransientError
 from tests.support.parts import flow_json, selector
 
@@ -31,13 +31,17 @@ class Aep:
     def __call__(self, call: Any) -> Any:
         request = next(call)
         while True:
-            self.asked.append(request.path.removeprefix(FLOWS))
+            wanted = dict(request.params).get("property", "").partition("name==")[2]
+            self.asked.append(f"?{wanted}" if wanted else request.path.removeprefix(FLOWS))
             try:
-                request = call.send(Response(self._answer(self.asked[-1].strip("/"))))
+                request = call.send(Response(self._answer(self.asked[-1])))
             except StopIteration as stop:
                 return stop.value
 
-    def _answer(self, flow_id: str) -> dict[str, object]:
+    def _answer(self, asked: str) -> dict[str, object]:
+        flow_id = asked.strip("/")
+        if asked.startswith("?"):
+            return {"items": [flow for flow in self.flows.values() if flow["name"] in asked[1:].split(",")]}
         if not flow_id:
             shown = [
                 flow
@@ -125,17 +129,47 @@ def test_an_earlier_try_has_the_last_word_about_a_name():
     known = ids_of([["Newsletter", "Gold customers", MAIL, GOLD]])
 
     assert found(aep, ("Newsletter", "Gold customers"), known=known).pairs == [(MAIL, GOLD)]
-    assert aep.asked == [f"/{MAIL}"]
+    assert "" not in aep.asked
+
+
+def test_an_id_alone_that_is_also_a_name_is_warned_of_too():
+    findings = found(Aep(NEWSLETTER, flow_json(SHOP, name=MAIL)), (MAIL, GOLD))
+
+    assert (findings.pairs, findings.faults) == ([(MAIL, GOLD)], [])
+    assert findings.warnings == [f"flow {MAIL} is an id here; '{MAIL}' is also the name of {SHOP}: the id counts"]
+
+
+def test_a_look_for_namesakes_that_fails_costs_no_delivery():
+    aep = Aep(NEWSLETTER)
+
+    def without_filter(call: Any) -> Any:
+        if not aep.asked:
+            return aep(call)
+        raise AepTransientError(next(call).name, status=503)
+
+    findings = resolve([Pair(MAIL, GOLD)], without_filter)
+
+    assert (findings.pairs, findings.faults) == ([(MAIL, GOLD)], [])
+    [warning] = findings.warnings
+    assert warning.startswith("whether one of the ids is also the name of a flow is not known (")
 
 
 # -------------------------------------------------------------------------------- what it costs
 
 
-def test_ids_alone_cost_one_request_a_flow():
+def test_ids_alone_cost_one_request_a_flow_and_one_for_namesakes():
     aep = Aep(NEWSLETTER, SALE)
     found(aep, (MAIL, GOLD), (MAIL, SILVER), (SHOP, GOLD))
 
-    assert aep.asked == [f"/{MAIL}", f"/{SHOP}"]
+    assert aep.asked == [f"/{MAIL}", f"/{SHOP}", f"?{MAIL},{SHOP}"]
+
+
+def test_very_many_ids_cost_the_list():
+    flows = [flow_json(f"flow-{number}", selector(GOLD)) for number in range(MOST_IDS + 1)]
+    aep = Aep(*flows)
+
+    assert len(found(aep, *((str(flow["id"]), GOLD) for flow in flows)).pairs) == len(flows)
+    assert aep.asked == [""]
 
 
 @pytest.mark.parametrize("name", ["Flash sale SFTP", "Newsletter", "newsletter"])
@@ -155,7 +189,7 @@ def test_a_name_never_becomes_a_part_of_an_address():
     aep = Aep(NEWSLETTER)
     found(aep, ("../runs?x=y", "a"), ("Newsletter S3", "b/../c"), ("%2e%2e", "d"))
 
-    assert aep.asked == [""]
+    assert {asked[:1] for asked in aep.asked} == {"", "?"}, "the list, and a parameter of it"
 
 
 # ------------------------------------------------------------------------------------ what is wrong
@@ -170,16 +204,33 @@ def test_a_name_never_becomes_a_part_of_an_address():
         ("Ｎewsletter", f"did you mean 'Newsletter' ({MAIL})? (names count"),  # noqa: RUF001 - a wide N
         ("Completely other", "copy it from the aep_catalog DAG"),
         ("Gold customers", f"it is an audience of flow 'Newsletter' ({MAIL}): list it under that flow"),
-        ("CRM import", "does not exist in this sandbox"),
+        ("CRM import", "flow 'CRM import' (crm) is not a destination flow: choose one from the aep_catalog DAG"),
+        ("Orders", "flow 'Orders' (orders) brings data in from a source: choose one"),
+        ("Profiles", "flow 'Profiles' (profiles) exports datasets, not audiences: choose one"),
         ("nowhere", "flow nowhere does not exist in this sandbox (AEP: flows not found): copy it"),
         (GOLD, f"flow {GOLD} does not exist in this sandbox (AEP: flows not found): it is an audience of"),
     ],
-    ids=["typo", "case", "blank", "wide letter", "unknown", "audience", "source flow", "unknown id", "audience's id"],
+    ids=lambda value: value[:20],
 )
 def test_a_wrong_flow_is_a_fault_that_names_the_nearest(flow, said):
-    source = flow_json("crm", name="CRM import", inheritedAttributes={"properties": {"isDestinationFlow": False}})
+    others = [
+        flow_json("crm", name="CRM import", inheritedAttributes={"properties": {"isDestinationFlow": False}}),
+        flow_json(
+            "orders",
+            name="Orders",
+            inheritedAttributes={"properties": {"isDestinationFlow": None}},
+            transformations=[{"params": {"mappingId": "m"}}],
+        ),
+        flow_json("profiles", name="Profiles", transformations=[]),
+    ]
 
-    assert said in fault_of(found(Aep(NEWSLETTER, SALE, source), (flow, "Gold customers")))
+    assert said in fault_of(found(Aep(NEWSLETTER, SALE, *others), (flow, "Gold customers")))
+
+
+def test_a_name_that_a_flow_of_datasets_has_too_is_that_of_the_flow_of_audiences():
+    datasets = flow_json(SHOP, name="Newsletter", transformations=[])
+
+    assert found(Aep(datasets, NEWSLETTER), ("Newsletter", GOLD)).pairs == [(MAIL, GOLD)]
 
 
 @pytest.mark.parametrize(

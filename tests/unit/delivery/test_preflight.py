@@ -21,6 +21,8 @@ def inspect(flows, pairs, now=NOW):
         call.close()
         if flow_id == "flows":
             bodies = [found for found in flows.values() if not isinstance(found, Exception)]
+            if call.gi_code is endpoints.flows_named.__code__:
+                return []
             # An empty list is read twice.
             return answer(endpoints.catalog_flows(), *[{"items": bodies}] * (1 if bodies else 2))[0]
         found = flows.get(flow_id, AepNotFoundError("GET /flows/{id}", status=404, text="flows not found"))

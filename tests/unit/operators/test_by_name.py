@@ -117,7 +117,8 @@ WRONG: list[tuple[Any, str]] = [
     ({"MAIL": ["gold"]}, "did you mean 'Mail' (mail)? (names count to the letter"),
     ({"Mail ": ["gold"]}, "did you mean 'Mail' (mail)? (names count to the letter"),
     ({"Gold customers": ["gold"]}, "it is an audience of flow 'Shop' (shop): list it under that flow"),
-    ({"CRM": ["gold"]}, "flow CRM does not exist in this sandbox"),
+    ({"CRM": ["gold"]}, "flow 'CRM' (crm) is not a destination flow: choose one from the aep_catalog DAG"),
+    ({"Profiles": ["gold"]}, "flow 'Profiles' (profiles) exports datasets, not audiences"),
     ({"": ["gold"]}, "flow is empty"),
     ({" ": ["gold"]}, "is neither an id nor a name"),
     ({"Mail\n": ["gold"]}, "is neither an id nor a name"),
@@ -141,7 +142,11 @@ WRONG: list[tuple[Any, str]] = [
 def test_a_wrong_name_is_a_fault_before_anything_is_sent(
     aep: LocalAep, context: Context, kind: str, info: Any, said: str
 ) -> None:
-    aep.reset({**SEED, "flows": [*SEED["flows"], {"id": "crm", "name": "CRM", "kind": "source", "audiences": []}]})
+    others = [
+        {"id": "crm", "name": "CRM", "kind": "source", "audiences": []},
+        {"id": "profiles", "name": "Profiles", "kind": "dataset", "audiences": []},
+    ]
+    aep.reset({**SEED, "flows": [*SEED["flows"], *others]})
 
     with pytest.raises(AepInputError) as refused:
         (plan(info) if kind == "plan" else activation(activation_info=info)).execute(context)
@@ -170,9 +175,9 @@ def test_an_id_that_is_also_a_name_counts_as_the_id_with_a_warning(aep: LocalAep
     rename(aep, shop="mail", bronze="gold")
 
     with captured() as lines:
-        [job] = plan({"mail": ["gold"], "North": ["town-00"]}).execute(context)
+        [job] = plan({"mail": ["gold"]}).execute(context)
 
-    assert job["activation_info"] == {"mail": ["gold"], "north": ["town-00"]}
+    assert job["activation_info"] == {"mail": ["gold"]}
     assert "flow mail is an id here; 'mail' is also the name of shop: the id counts" in lines
     assert "flow 'Mail' (mail): audience gold is an id here; 'gold' is also the name of bronze: the id counts" in lines
 

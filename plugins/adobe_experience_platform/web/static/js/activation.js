@@ -92,7 +92,8 @@ async function readErrors() {
     if (!failed.some((task) => xcomKey(task, "error") === key)) known.errors.delete(key);
   }
   const missing = failed.filter((task) => !known.errors.has(xcomKey(task, "error"))).slice(0, MOST_LOGS);
-  const readOne = async (task) => known.errors.set(xcomKey(task, "error"), errorIn(await logOf(dagId, runId, task)));
+  const readOne = async (task) =>
+    known.errors.set(xcomKey(task, "error"), errorIn((await logOf(dagId, runId, task)) ?? []));
   await Promise.all(missing.map(readOne));
 }
 

@@ -6,7 +6,11 @@ import { asList, KEYS, text } from "./xcom.js";
 
 export const CATALOGUE_DAG = "aep_catalog";
 const TASK = "list_destinations";
-const RUNS = 10;
+/** Runs that Airflow lists at once, such pages that are looked through, and fitting runs that are tried. */
+const RUNS = 100;
+const PAGES = 10;
+const TRIED = 10;
+const MOST_PARTS = 1000;
 
 /** A catalogue that this page cannot read. */
 class UnreadableError extends Error {}
@@ -20,24 +24,33 @@ const NO_DAG = "There is no DAG aep_catalog in this Airflow.";
  * @returns {Promise<{catalogue: object | null, unreadable: string, whyNoRefresh: string}>} with what stands in the way
  */
 export async function catalogueFor(place = null) {
+  const asked = mayTrigger(CATALOGUE_DAG).then((may) => (may ? "" : "You have no right to start the DAG aep_catalog."));
   try {
-    const [catalogue, may] = await Promise.all([newest(place), mayTrigger(CATALOGUE_DAG)]);
-    return { catalogue, unreadable: "", whyNoRefresh: may ? "" : "You have no right to start the DAG aep_catalog." };
+    const [catalogue, whyNoRefresh] = await Promise.all([newest(place), asked]);
+    return { catalogue, unreadable: "", whyNoRefresh };
   } catch (error) {
     const hidden = { 403: NO_RIGHT, 404: NO_DAG }[error.status];
     if (hidden) return { catalogue: null, unreadable: hidden, whyNoRefresh: hidden };
-    if (error instanceof UnreadableError) return { catalogue: null, unreadable: error.message, whyNoRefresh: "" };
+    if (error instanceof UnreadableError) {
+      return { catalogue: null, unreadable: error.message, whyNoRefresh: await asked };
+    }
     throw error;
   }
 }
 
 async function newest(place) {
   const params = { state: "success", order_by: "-end_date", limit: RUNS };
-  const { dag_runs: runs } = await ask(`dags/${CATALOGUE_DAG}/dagRuns`, { params });
-  const fitting = runs.filter((run) => !place || isSamePlace(placeOf(run.conf), place));
-  for (const run of fitting) {
-    const flows = await flowsOf(run);
-    if (flows) return { runId: run.dag_run_id, at: run.end_date, place: placeOf(run.conf), flows };
+  let tried = 0;
+  for (let page = 0; page < PAGES; page += 1) {
+    const { dag_runs: runs } = await ask(`dags/${CATALOGUE_DAG}/dagRuns`, {
+      params: { ...params, offset: page * RUNS },
+    });
+    for (const run of runs.filter(({ conf }) => !place || isSamePlace(placeOf(conf), place))) {
+      const flows = tried < TRIED && (await flowsOf(run));
+      if (flows) return { runId: run.dag_run_id, at: run.end_date, place: placeOf(run.conf), flows };
+      tried += 1;
+    }
+    if (runs.length < RUNS || tried >= TRIED) return null;
   }
   return null;
 }
@@ -53,17 +66,24 @@ export const isSamePlace = (one, other) =>
   (one.aep_conn_id ?? DEFAULT_CONNECTION) === (other.aep_conn_id ?? DEFAULT_CONNECTION) &&
   (one.sandbox_name ?? "") === (other.sandbox_name ?? "");
 
-/** A large catalogue is in several XComs, each of a size that any database takes. */
+/** Why what is chosen of a catalogue cannot be delivered from a place; "" if it can. */
+export function whyNotFrom(catalogue, place) {
+  if (!catalogue) return "There is no list of destinations yet.";
+  if (isSamePlace(catalogue.place, place)) return "";
+  return "The list is of another sandbox or connection: press Refresh.";
+}
+
+/** A large catalogue is in several XComs, each of a size that any database takes; null if it is not all there. */
 async function flowsOf(run) {
-  const value = await xcom(CATALOGUE_DAG, run.dag_run_id, TASK, KEYS.RETURN_VALUE);
-  if (value === null) return null;
-  if (typeof value !== "object") {
+  const read = (key) => xcom(CATALOGUE_DAG, run.dag_run_id, TASK, key);
+  const value = await read(KEYS.RETURN_VALUE);
+  const number = Number.isInteger(value?.parts) ? Math.min(value.parts, MOST_PARTS) : 0;
+  const parts = await Promise.all(Array.from({ length: number }, (_, at) => read(`flows_${at + 1}`)));
+  if ([value, ...parts].some((part) => typeof part === "string")) {
     throw new UnreadableError("It is kept outside of Airflow's database (XCom backend), which this page cannot read.");
   }
-  const number = Number.isInteger(value.parts) ? value.parts : 0;
-  const read = (_, at) => xcom(CATALOGUE_DAG, run.dag_run_id, TASK, `flows_${at + 1}`);
-  const parts = await Promise.all(Array.from({ length: number }, read));
-  return merged([value.flows, ...parts].flatMap(asList).map(flowOf).filter(Boolean));
+  const all = [value?.flows, ...parts];
+  return all.every(Array.isArray) ? merged(all.flat().map(flowOf).filter(Boolean)) : null;
 }
 
 /** A flow with very many audiences is in two parts. */

@@ -3,11 +3,15 @@
 import { list, runPath, xcom } from "./api.js";
 import { partOf } from "./delivery.js";
 import { errorIn, linesOf, logOf, warningsIn } from "./task_log.js";
+import { plural } from "./format.js";
 import { KEYS, namesOf, text } from "./xcom.js";
+
+const NO_LOG = "The log, which has the warnings if there are any, cannot be read.";
 
 /**
  * Read what a finished dry run has found.
- * @returns {Promise<{state: string, faults: string[], warnings: string[], names: [string, string][], sandbox: string}>}
+ * @returns {Promise<{state: string, faults: string[], warnings: string[] | null, names: [string, string][],
+ *   sandbox: string}>} `warnings`: null if they cannot be read
  */
 export async function resultOf(run) {
   const [dagId, runId] = [run.dag_id, run.dag_run_id];
@@ -21,12 +25,25 @@ export async function resultOf(run) {
     read(KEYS.PLACE),
     run.state === "success" ? null : read(KEYS.REASON),
   ]);
-  const said = errorIn(records) || text(reason) || `The task ${plan.task_id} is ${plan.state}; its log says why.`;
+  const said = errorIn(records ?? []) || text(reason) || `The task ${plan.task_id} is ${plan.state}; its log says why.`;
   return {
     state: run.state,
     faults: run.state === "success" ? [] : linesOf(said),
-    warnings: warningsIn(records),
+    warnings: records && warningsIn(records),
     names: [...namesOf(names)],
     sandbox: text(place?.sandbox_name),
   };
+}
+
+/** What a check has found, in words. @param {string} asked what was to be delivered */
+export function verdictOf({ warnings, ...result }, asked) {
+  const found = { ...result, warnings: warnings ?? [] };
+  if (result.state !== "success") {
+    return { ...found, title: "This cannot be delivered as it is", text: "Nothing was sent." };
+  }
+  const number = found.warnings.length;
+  const title = number ? `Can be delivered, with ${plural(number, "warning")}` : "Everything is fine";
+  const place = [asked, result.sandbox && `from sandbox ${result.sandbox}`].filter(Boolean).join(", ");
+  const about = `${place}. Nothing was sent.${warnings ? "" : ` ${NO_LOG}`}`;
+  return { ...found, title: warnings ? title : "Can be delivered", text: about };
 }

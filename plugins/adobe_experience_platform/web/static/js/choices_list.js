@@ -35,9 +35,9 @@ export class ChoicesList {
   setFlows(flows) {
     this.watcher.disconnect();
     this.flows = flows;
-    const names = flows.map(({ name }) => name);
-    const isTwice = ({ name }) => names.indexOf(name) !== names.lastIndexOf(name);
-    this.sections = flows.map((flow) => section(flow, isTwice(flow)));
+    markTwins(flows);
+    for (const { audiences } of flows) markTwins(audiences);
+    this.sections = flows.map(section);
     this.place.replaceChildren(this.none, ...this.sections.map(({ element }) => element));
   }
 
@@ -108,7 +108,12 @@ export class ChoicesList {
     const element = h(
       "li",
       { class: audience.ready ? "choice" : "choice off" },
-      h("label", { title: audience.id }, box, h("span.name", {}, audience.name)),
+      h(
+        "label",
+        { title: audience.id },
+        box,
+        h("span.name", {}, audience.name, audience.isTwice && [" ", h("code.id", {}, audience.id)]),
+      ),
       h("span.schedule", {}, audience.schedule),
       last,
       audience.ready ? pill("good", "Ready") : h("span.reason", {}, pill("warn", "Not now"), audience.reason),
@@ -160,7 +165,14 @@ export class ChoicesList {
   }
 }
 
-function section(flow, isTwice) {
+/** What has the same name needs its id to be told apart. */
+function markTwins(items) {
+  const often = new Map();
+  for (const { name } of items) often.set(name, (often.get(name) ?? 0) + 1);
+  for (const item of items) item.isTwice = often.get(item.name) > 1;
+}
+
+function section(flow) {
   const label = h("span.hidden");
   const all = h("input", { type: "checkbox", data: { flowId: flow.id } });
   const number = h("span.muted.number");
@@ -175,7 +187,7 @@ function section(flow, isTwice) {
       {},
       h("label.all", {}, all, label),
       h("h2", { title: flow.id }, flow.name),
-      isTwice && h("code.id", {}, flow.id),
+      flow.isTwice && h("code.id", {}, flow.id),
       !isOn && pill("warn", flow.state),
       h("span.muted.small", {}, hasRun ? `last run: ${flow.lastRun}` : "never run"),
       number,

@@ -1,8 +1,8 @@
 // The page that starts a delivery: what there is, what a person chooses of it, and what becomes of that.
 
 import { ApiError, ask } from "./api.js";
-import { CATALOGUE_DAG, catalogueFor, isSamePlace, placeOf, renew } from "./catalogue.js";
-import { resultOf } from "./check.js";
+import { CATALOGUE_DAG, catalogueFor, isSamePlace, placeOf, renew, whyNotFrom } from "./catalogue.js";
+import { resultOf, verdictOf } from "./check.js";
 import { ChoicesList } from "./choices_list.js";
 import { copy } from "./copy.js";
 import { save } from "./csv.js";
@@ -13,7 +13,7 @@ import { dayKey, plural } from "./format.js";
 import { readLast } from "./last.js";
 import { light } from "./light.js";
 import { airflow, goTo } from "./links.js";
-import { given, settingsOf } from "./options_view.js";
+import { accepted, given, settingsOf } from "./options_view.js";
 import { campaignOf, confOf, faultOf, matched, MOST_PER_JOB, Order, summaryOf } from "./order.js";
 import { follow, mayTrigger, newRunId, obstacleIn, pause, start, UncertainError, unpause, whyNot } from "./start.js";
 
@@ -34,6 +34,7 @@ const state = {
   faults: new Map(),
   formVersion: 0,
   messages: [],
+  wanted: null,
   missing: [],
   check: null,
   checkedConf: "",
@@ -45,12 +46,18 @@ const state = {
 let attempt = null;
 let pending = null;
 let placeTimer = null;
+let placeChanges = 0;
 
 // -- what there is
 
 async function load() {
   try {
-    const [details, mayDeliver] = await Promise.all([ask(`dags/${DAG}/details`), mayTrigger(DAG), readCatalogue()]);
+    const [details, mayDeliver, found] = await Promise.all([
+      ask(`dags/${DAG}/details`),
+      mayTrigger(DAG),
+      catalogueFor(),
+    ]);
+    take(found);
     known.settings = settingsOf(details);
     if (!mayDeliver) known.why.deliver = NO_RIGHT;
     warnOf(DAG, obstacleIn(details));
@@ -68,8 +75,7 @@ async function load() {
   setInterval(() => document.hidden || show(), MINUTE);
 }
 
-async function readCatalogue(place = null) {
-  const { catalogue, unreadable, whyNoRefresh } = await catalogueFor(place);
+function take({ catalogue, unreadable, whyNoRefresh }) {
   Object.assign(known, { catalogue, unreadable, why: { ...known.why, refresh: whyNoRefresh } });
 }
 
@@ -95,31 +101,41 @@ function takePlace() {
 
 // -- an earlier run
 
-/** Fill the page from the run that the address names. */
+/** Fill the page from the run that the address names; without a list of its place, once there is one. */
 async function takeOver() {
   const query = new URLSearchParams(location.search);
   const [dagId, runId] = [query.get("dag_id"), query.get("run_id")];
   if (!dagId || !runId) return;
   try {
-    const { conf: taken, info } = await earlierRun(dagId, runId);
+    const { values, info } = await earlierRun(dagId, runId);
     if (!info) {
       tell("warn", `The run ${runId} does not say what it delivered.`);
       return;
     }
-    await takeSettings(taken);
-    const { order, missing } = matched(info, known.catalogue?.flows ?? []);
-    Object.assign(state, { order, missing });
-    tell("idle", `Filled in from the run ${runId}. Nothing has been sent.`);
+    state.wanted = info;
+    await takeSettings(values);
+    fillIn();
+    if (state.wanted) tell("warn", `The run ${runId} is filled in as soon as there is a list of destinations.`);
+    else tell("idle", `Filled in from the run ${runId}. Nothing has been sent.`);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     tell("warn", `The run ${runId} of ${dagId} cannot be read: ${error.message}.`);
   }
 }
 
+function fillIn() {
+  if (!state.wanted || !known.catalogue) return;
+  const { order, missing } = matched(state.wanted, known.catalogue.flows);
+  Object.assign(state, { order, missing: [...state.missing, ...missing], wanted: null });
+}
+
+/** What the run does not say has its default, also the place. */
 async function takeSettings(own) {
-  for (const { name } of known.settings) if (Object.hasOwn(own, name)) state.values[name] = own[name];
+  const { values, refused } = accepted(known.settings, own);
+  const why = "cannot have this value: it has its default now";
+  Object.assign(state, { values, missing: refused.map((title) => ({ flow: title, audience: "", why })) });
   state.formVersion += 1;
-  const place = placeOf(own);
+  const place = placeOf(state.values);
   if (known.catalogue && !isSamePlace(place, known.catalogue.place)) await changePlace(place);
 }
 
@@ -140,17 +156,18 @@ function set(name, value, fault) {
   placeTimer = setTimeout(() => changePlace(placeOf(state.values)).then(show, failed), 600);
 }
 
-/** Another connection or sandbox has another list. */
+/** Another connection or sandbox has another list; what was asked for last counts, whatever is answered last. */
 async function changePlace(place) {
-  await readCatalogue(place);
-  state.order.keep(isOffered);
+  placeChanges += 1;
+  const turn = placeChanges;
+  const found = await catalogueFor(place);
+  if (turn !== placeChanges) return;
+  take(found);
+  const lost = state.order.keep(known.catalogue?.flows ?? []);
+  if (lost) tell("warn", `${plural(lost, "audience")} that you had chosen cannot be delivered now.`);
+  fillIn();
   showCatalogue();
 }
-
-const isOffered = (flowId, audienceId) =>
-  known.catalogue?.flows.some(
-    ({ id, audiences }) => id === flowId && audiences.some((item) => item.id === audienceId && item.ready),
-  );
 
 const settings = () => given(known.settings, state.values);
 const conf = () => confOf(state.order, settings());
@@ -163,8 +180,7 @@ const actions = {
     list.show(text, state.order);
   },
   clear() {
-    state.order = new Order();
-    state.missing = [];
+    Object.assign(state, { order: new Order(), missing: [], wanted: null });
     list.mark(state.order);
     show();
   },
@@ -256,22 +272,11 @@ async function check() {
       const text = now === "queued" ? "Waiting for Airflow to start it." : "A dry run: nothing is sent.";
       tellCheck({ state: "running", title, text, started: true });
     });
-    tellCheck({ started: true, ...checked(await resultOf(run), asked) });
+    tellCheck({ started: true, ...verdictOf(await resultOf(run), asked) });
   } catch (error) {
     state.check = null;
     throw error;
   }
-}
-
-function checked(result, asked) {
-  if (result.state !== "success") {
-    return { ...result, title: "This cannot be delivered as it is", text: "Nothing was sent." };
-  }
-  const text = [asked, result.sandbox && `from sandbox ${result.sandbox}`].filter(Boolean).join(", ");
-  const title = result.warnings.length
-    ? `Can be delivered, with ${plural(result.warnings.length, "warning")}`
-    : "Everything is fine";
-  return { ...result, title, text: `${text}. Nothing was sent.` };
 }
 
 async function refresh() {
@@ -286,10 +291,7 @@ async function refresh() {
     tell("bad", `The destinations could not be listed: ${fault}`, run);
     return;
   }
-  const before = state.order.size;
-  await changePlace(place);
-  const lost = before - state.order.size;
-  if (lost) tell("warn", `${plural(lost, "audience")} that you had chosen cannot be delivered now.`);
+  if (isSamePlace(place, placeOf(state.values))) await changePlace(place);
 }
 
 /** Whether a DAG would take a run and not start it. */
@@ -328,7 +330,7 @@ async function lookBack() {
 
 function view() {
   const [setFault] = state.faults.values();
-  const fault = setFault ?? (known.catalogue ? faultOf(state.order, limit()) : "There is no list of destinations yet.");
+  const fault = setFault ?? (whyNotFrom(known.catalogue, placeOf(state.values)) || faultOf(state.order, limit()));
   const text = state.order.size ? summaryOf(state.order, limit()) : "Nothing chosen yet";
   const isStale = state.check !== null && state.checkedConf !== JSON.stringify(conf());
   return { known, state, actions, summary: { text, fault }, isStale };

@@ -69,7 +69,8 @@ export function build(page, actions) {
 
 /** Say what is wrong instead of the page. */
 export function showNotice(page, error, retry) {
-  const problem = () => problemOf(error, { retry, what: "the DAG aep_adhoc_activation" });
+  const about = { what: "the DAG aep_adhoc_activation", gone: "The DAG is missing", isPolled: false };
+  const problem = () => problemOf(error, { retry, ...about });
   update(page, ["problem", error.status, error.message], problem);
 }
 
@@ -81,7 +82,8 @@ export function showAll(page, view) {
   update(part("messages"), state.messages, () => state.messages.map((message) => banner(message, actions)));
   const minute = Math.floor(Date.now() / 60000);
   const { flows, ...about } = known.catalogue ?? { flows: [] };
-  update(part("source"), [about, flows.length, state.refresh, known.why, minute], () => source(view));
+  const shown = [about, flows.length, state.refresh, state.isUncertain, known.why, minute];
+  update(part("source"), shown, () => source(view));
   update(part("form"), [known.settings, state.formVersion], () => form(known.settings, state.values, actions.set));
   const { text, fault } = view.summary;
   const order = [
@@ -140,7 +142,7 @@ function source({ known, state, actions }) {
     catalogue && h("time", { datetime: catalogue.at, title: full(catalogue.at) }, `${duration(ageShown(seconds))} old`);
   const button = {
     type: "button",
-    disabled: Boolean(why.refresh || state.refresh),
+    disabled: Boolean(why.refresh || state.refresh || state.isUncertain),
     "aria-describedby": why.refresh ? "why-refresh" : null,
     data: { testid: "deliver-refresh", key: "refresh" },
     onclick: actions.refresh,

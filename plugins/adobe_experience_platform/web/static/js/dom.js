@@ -68,11 +68,17 @@ export function update(place, shown, build) {
   const signature = JSON.stringify(shown);
   if (place.shownSignature === signature) return false;
   place.shownSignature = signature;
-  const focused = place.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+  const isInside = place.contains(document.activeElement);
+  // A button that was pressed may be off for a while: it gets the focus back, unless it went elsewhere.
+  const focused = isInside
+    ? document.activeElement.dataset.key
+    : document.activeElement === document.body && place.left;
   const open = new Set([...place.querySelectorAll("details[open][data-key]")].map((item) => item.dataset.key));
   place.replaceChildren(...nodes([build()]));
   for (const item of place.querySelectorAll("details[data-key]")) if (open.has(item.dataset.key)) item.open = true;
-  if (focused) place.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  const again = focused ? place.querySelector(`[data-key="${CSS.escape(focused)}"]`) : null;
+  again?.focus({ preventScroll: true });
+  place.left = again && document.activeElement !== again ? focused : null;
   return true;
 }
 

@@ -1,23 +1,24 @@
 // An earlier run, to be delivered again: what it was asked for. No page.
 
-import { ask, runPath, xcom } from "./api.js";
-import { look } from "./start.js";
+import { ApiError, ask, runPath, xcom } from "./api.js";
 import { isObject, jobsOf, KEYS, pairsOf, resultsOf, TASK_IDS, text } from "./xcom.js";
 
 /**
- * @returns {Promise<{conf: object, info: object | null}>} `conf`: its settings; `info`: {flow: [audience]}, ids or names
- *   as they were given, null if nothing says it
+ * @returns {Promise<{values: object, info: object | null}>} `values`: its settings; `info`: {flow: [audience]}, ids or
+ *   names as they were given, null if nothing says it
  */
 export async function earlierRun(dagId, runId) {
   const run = await ask(runPath(dagId, runId));
-  const conf = run.conf ?? {};
-  if (isObject(conf.activation_info)) return { conf, info: conf.activation_info };
-  // A campaign's run has no conf: its plan has what it delivers, and how.
+  const conf = isObject(run.conf) ? run.conf : {};
+  const hasInfo = isObject(conf.activation_info);
   const read = (taskId, key) => xcom(dagId, runId, taskId, key);
-  const [settings, jobs] = await Promise.all([
-    read(TASK_IDS.PLAN, KEYS.SETTINGS),
-    read(TASK_IDS.PLAN, KEYS.RETURN_VALUE),
-  ]);
+  // A campaign has its settings in its file, and so may other DAGs: the plan says them. The conf alone does, too.
+  const settings = await read(TASK_IDS.PLAN, KEYS.SETTINGS).catch((error) => {
+    if (!hasInfo || !(error instanceof ApiError) || error.status === 401) throw error;
+  });
+  const values = { ...(isObject(settings) ? settings : {}), ...conf };
+  if (hasInfo) return { values, info: conf.activation_info };
+  const jobs = await read(TASK_IDS.PLAN, KEYS.RETURN_VALUE);
   let pairs = (jobsOf(jobs) ?? []).flatMap((job) => pairsOf(job.activation_info));
   if (!pairs.length) {
     const results = resultsOf(await read(TASK_IDS.REPORT, KEYS.RETURN_VALUE)) ?? [];
@@ -25,7 +26,7 @@ export async function earlierRun(dagId, runId) {
   }
   const info = new Map();
   for (const [flow, audience] of pairs) info.set(flow, [...(info.get(flow) ?? []), audience]);
-  return { conf: isObject(settings) ? settings : conf, info: pairs.length ? Object.fromEntries(info) : null };
+  return { values, info: pairs.length ? Object.fromEntries(info) : null };
 }
 
 const ATTEMPT = "aep-deliver-attempt";
@@ -40,7 +41,7 @@ export function remember(runId) {
   }
 }
 
-/** The id that was kept when this page was left, if it was started; it is forgotten. */
+/** The id that was kept when this page was left, if it was started; it is forgotten, unless Airflow does not say. */
 export async function startedBefore(dagId) {
   let runId = null;
   try {
@@ -48,7 +49,11 @@ export async function startedBefore(dagId) {
   } catch {
     /* storage is off */
   }
-  remember(null);
-  const run = runId && (await look(dagId, runId).catch(() => null));
-  return run ? runId : null;
+  if (!runId) return null;
+  const status = await ask(runPath(dagId, runId)).then(
+    () => 200,
+    (error) => error.status,
+  );
+  if (status === 200 || status === 404) remember(null);
+  return status === 200 ? runId : null;
 }

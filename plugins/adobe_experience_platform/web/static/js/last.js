@@ -7,7 +7,7 @@ import { readDags, runsPage } from "./runs.js";
 import { DELIVERED } from "./statuses.js";
 import { resultsOf } from "./xcom.js";
 
-const RUNS = 40;
+const RUNS = 100;
 const DAYS = 30;
 
 export const pairKey = (flow, audience) => `${flow}\n${audience}`;
@@ -23,12 +23,12 @@ export async function readLast(known, told) {
   const options = { states: ["success", "failed"], limit: RUNS, period };
   const ids = dags.map((dag) => dag.dag_id);
   const { dag_runs: runs } = await runsPage(ids, options);
-  const newest = runs.sort((a, b) => (b.run_after ?? "").localeCompare(a.run_after ?? "")).slice(0, RUNS);
-  await Promise.all(newest.map((run) => learn(slim(run), known, told)));
+  const sent = runs.map(slim).filter((run) => !isDry(run));
+  const newest = sent.sort((a, b) => (b.run_after ?? "").localeCompare(a.run_after ?? "")).slice(0, RUNS);
+  await Promise.all(newest.map((run) => learn(run, known, told)));
 }
 
 async function learn(run, known, told) {
-  if (isDry(run)) return;
   let reports;
   try {
     reports = await reportsOf(run);

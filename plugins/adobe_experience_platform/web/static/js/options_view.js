@@ -28,6 +28,24 @@ export function given(settings, values) {
   return Object.fromEntries(own.map(({ name }) => [name, values[name]]));
 }
 
+/** Which of an earlier run's values, which may be anything, the settings take: {values, refused: titles}. */
+export function accepted(settings, own) {
+  const found = settings.filter(({ name }) => Object.hasOwn(own, name));
+  const [sound, odd] = [true, false].map((is) => found.filter((setting) => accepts(setting, own[setting.name]) === is));
+  return {
+    values: Object.fromEntries(sound.map(({ name }) => [name, own[name]])),
+    refused: odd.map(({ title }) => title),
+  };
+}
+
+function accepts({ kinds, choices, schema }, value) {
+  if (value === null) return kinds.includes("null");
+  if (choices.length) return choices.includes(value);
+  if (typeof value !== "number") return kinds.includes(typeof value);
+  const isWhole = kinds.includes("integer") && Number.isInteger(value);
+  return (isWhole || kinds.includes("number")) && !(value < schema.minimum || value > schema.maximum);
+}
+
 /**
  * The form.
  * @param {object[]} settings of `settingsOf`

@@ -1,12 +1,13 @@
 // What a person has chosen, and what it becomes: the conf of a run, JSON, a campaign file. No requests, no page.
 
 import { plural } from "./format.js";
-import { asList, text } from "./xcom.js";
+import { asList } from "./xcom.js";
 
 /** Adobe's and our own limits, as in delivery/jobs.py and delivery/input.py. */
 export const MOST_PER_JOB = 80;
 export const MOST_PER_RUN = 5000;
 const MOST_TEXT = 250;
+const MOST_LABELS = 1000;
 /** Settings that a campaign file has under keys of its own; all others but `dry_run` are policies. */
 const CAMPAIGN_KEYS = { aep_conn_id: "connection", sandbox_name: "sandbox", api_version: "api_version" };
 
@@ -41,11 +42,16 @@ export class Order {
     return sum;
   }
 
-  /** Leave out what is no longer offered. */
-  keep(isOffered) {
+  /** Leave out what a catalogue does not offer; return how many that are. */
+  keep(flows) {
+    const before = this.size;
+    const offered = new Map(
+      flows.map(({ id, audiences }) => [id, new Set(audiences.filter(({ ready }) => ready).map((item) => item.id))]),
+    );
     for (const [flow, audiences] of [...this.flows]) {
-      for (const audience of [...audiences]) if (!isOffered(flow, audience)) this.set(flow, audience, false);
+      for (const audience of [...audiences]) if (!offered.get(flow)?.has(audience)) this.set(flow, audience, false);
     }
+    return before - this.size;
   }
 
   /** {flow id: [audience id]}, as the DAG takes it. */
@@ -102,9 +108,10 @@ export const confOf = (order, settings) => ({ activation_info: order.info, ...se
 export function matched(info, flows) {
   const [order, missing] = [new Order(), []];
   for (const [key, entries] of Object.entries(info)) {
-    const audiences = asList(entries).filter((entry) => typeof entry === "string");
+    const audiences = asList(entries).map((entry) => (typeof entry === "string" ? entry : JSON.stringify(entry)));
     const [flow, noFlow] = find(key, flows);
     if (!flow) missing.push({ flow: key, audience: audiences.join(", "), why: noFlow });
+    else if (!audiences.length) missing.push({ flow: flow.name, audience: "", why: "has no list of audiences" });
     for (const entry of flow ? audiences : []) {
       const [audience, noAudience] = find(entry, flow.audiences);
       if (audience?.ready) order.set(flow.id, audience.id, true);
@@ -117,7 +124,8 @@ export function matched(info, flows) {
 function find(key, items) {
   const byId = items.find((item) => item.id === key);
   if (byId) return [byId, ""];
-  const byName = items.filter((item) => item.name === key);
+  const line = oneLine(key);
+  const byName = items.filter((item) => item.name === key || item.name === line);
   if (byName.length === 1) return [byName[0], ""];
   return [null, byName.length ? `${byName.length} have this name: choose one below` : "no longer exists"];
 }
@@ -126,12 +134,16 @@ function find(key, items) {
 export function campaignOf(order, flows, settings) {
   const flowOf = new Map(flows.map((flow) => [flow.id, flow]));
   const chosen = [...order.flows].map(([id, audiences]) => ({ flow: flowOf.get(id), audiences }));
+  // A file of ids alone is small enough for what reads it.
+  const hasLabels = order.size <= MOST_LABELS;
   const title = chosen.map(({ flow }) => flow.name).join(", ");
   const lines = ["# yaml-language-server: $schema=schema.json", `title: ${quoted(title)}`, "when: manual", "deliver:"];
   for (const { flow, audiences } of chosen) {
     lines.push(`  - flow: ${quoted(flow.id)}`, `    label: ${quoted(flow.name)}`, "    audiences:");
     for (const audience of flow.audiences.filter((item) => audiences.has(item.id))) {
-      lines.push(`      ${quoted(audience.id)}: ${quoted(audience.name)}`);
+      lines.push(
+        hasLabels ? `      ${quoted(audience.id)}: ${quoted(audience.name)}` : `      - ${quoted(audience.id)}`,
+      );
     }
   }
   const given = Object.entries(settings).filter(([name]) => name !== "dry_run");
@@ -143,10 +155,12 @@ export function campaignOf(order, flows, settings) {
   return `${lines.join("\n")}\n`;
 }
 
-/** A value as YAML: JSON is, except for signs that YAML does not take as they are. */
+const oneLine = (value) => value.replace(/\s+/g, " ").trim();
+
+/** A value as YAML: JSON is, except for signs that YAML does not take as they are, and for halves of a sign. */
 function quoted(value) {
   if (typeof value !== "string") return JSON.stringify(value);
-  const plain = text(value).replace(/\s+/g, " ").trim().slice(0, MOST_TEXT) || "-";
+  const plain = [...oneLine(value.toWellFormed())].slice(0, MOST_TEXT).join("").trim() || "-";
   const escaped = (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`;
   return JSON.stringify(plain).replace(/[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g, escaped);
 }

@@ -47,7 +47,7 @@ export function notice(tone, sign, title, body) {
 }
 
 /** What a refusal or a fault means, and what to do. */
-export function problemOf(error, { retry, what }) {
+export function problemOf(error, { retry, what, gone = "This run does not exist", isPolled = true }) {
   if (error.status === 401) {
     const login = inside(airflow.home(), { class: "button" }, "Log in");
     return notice("warn", "person", "Your session has ended", [
@@ -61,11 +61,11 @@ export function problemOf(error, { retry, what }) {
   }
   if (error.status === 404) {
     const text = error.message || `Airflow does not know ${what}. Was it deleted?`;
-    return notice("idle", "question", "This run does not exist", [h("p", {}, text)]);
+    return notice("idle", "question", gone, [h("p", {}, text)]);
   }
   const detail = error.status ? `Airflow answered ${error.status}.` : "Airflow does not answer.";
   return notice("bad", "warning", "This could not be loaded", [
-    h("p", {}, `${detail} The delivery itself is not touched by this page. It is tried again.`),
+    h("p", {}, `${detail}${isPolled ? " The delivery itself is not touched by this page. It is tried again." : ""}`),
     error.status > 0 && error.message && h("p.muted", {}, error.message),
     retry && h("button.button", { type: "button", data: { key: "retry" }, onclick: retry }, "Try again"),
   ]);

@@ -67,7 +67,7 @@ const uncertain = (cause) => new UncertainError("Airflow does not say whether it
 const isLost = ({ status }) => status < 400 || status >= 500;
 
 /** The run with this id; null if there is none, or if Airflow does not say. */
-export async function look(dagId, runId) {
+async function look(dagId, runId) {
   try {
     return await ask(runPath(dagId, runId));
   } catch (error) {

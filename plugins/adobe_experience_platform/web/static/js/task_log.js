@@ -4,15 +4,15 @@ import { ApiError, ask, runPath } from "./api.js";
 
 const OURS = "airflow.task.operators.adobe_experience_platform.";
 
-/** The records of a task's newest log; none without the right to read logs. */
+/** The records of a task's newest log; null where it cannot be read, such as without the right to. */
 export async function logOf(dagId, runId, task) {
   const path = `${runPath(dagId, runId)}/taskInstances/${encodeURIComponent(task.task_id)}/logs/${task.try_number}`;
   try {
     const log = await ask(path, { params: { map_index: task.map_index, full_content: true } });
-    return Array.isArray(log.content) ? log.content.filter((record) => typeof record === "object") : [];
+    return Array.isArray(log.content) ? log.content.filter((record) => typeof record === "object") : null;
   } catch (error) {
     if (!(error instanceof ApiError) || error.status === 401) throw error;
-    return [];
+    return null;
   }
 }
 
