@@ -70,9 +70,7 @@ def _check_audience(flow: DestinationFlow, audience: MappedAudience, now: dt.dat
     elif now - audience.mapped_at < FIRST_HOUR:
         ready = audience.mapped_at + FIRST_HOUR
         findings.faults.append(
-            Finding(
-                label, "was mapped less than an hour ago", f"try again after {ready:%Y-%m-%d %H:%M} UTC"
-            )
+            Finding(label, "was mapped less than an hour ago", f"try again after {ready:%Y-%m-%d %H:%M} UTC")
         )
 
 
