@@ -67,7 +67,7 @@ MUTANTS = (
     Mutant(SUBMISSION, "fresh = yield from watermarks(dict.fromkeys(pair.flow_id for pair in pairs if pair not in kept), room)", "kept, fresh = {}, (yield from watermarks(dict.fromkeys(pair.flow_id for pair in pairs), room))", "watermarks are taken anew at each POST"),
     Mutant(SUBMISSION, "self.record.move(Event.INTENT, intent)\n                self._save()", "self.record.move(Event.INTENT, intent)", "the intent is not stored before the POST"),
     Mutant(SUBMISSION, "            lease.require()\n", "            pass\n", "no lease: a frozen process sends when it thaws"),
-    Mutant(SUBMISSION, "if run.status is RunStatus.FAILED:", "if run.status is not RunStatus.SUCCESS:", "a clear sends again what is in progress"),
+    Mutant(SUBMISSION, "if run.status is RunStatus.FAILED and", "if run.status is not RunStatus.SUCCESS and", "a clear sends again what is in progress"),
     Mutant(SUBMISSION, "                    continue  # it may have delivered: never send it again", "                    self.record.orders[order.pair] = None\n                    continue", "a clear sends again what AEP no longer knows"),
     Mutant(SUBMISSION, "self.record.not_ours.append(order.run_id)", "pass", "a failed run is found again after the clear"),
     Mutant(SUBMISSION, "self.record.lost >= LOST_LIMIT", "False", "lost answers are sent again without end"),

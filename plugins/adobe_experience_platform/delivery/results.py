@@ -9,7 +9,7 @@ from typing import NotRequired, TypedDict
 from adobe_experience_platform.aep import Activation, FlowRun, Pair, RunStatus, count, named
 from adobe_experience_platform.errors import AepError
 
-from .search import names_of
+from .search import may_deliver, names_of
 
 NOT_SENT = "not_sent"
 UNKNOWN = "unknown"
@@ -52,6 +52,8 @@ def result_of(
     if not delivery.pair.flow_id:
         # Only the run's id was given: the run itself says what it delivers.
         delivery = delivery._replace(flow_id=run.flow_id, audience_id=next(iter(run.audiences), ""))
+    if run.status.is_terminal and not may_deliver(run, delivery.pair, aliases):
+        return _result(delivery, UNKNOWN, error="AEP gave this run to the pair, but it says that it delivers others")
     counts = run.counts_for(names_of(delivery.pair, aliases), alone=alone)
     result = _result(delivery, run.status.value, error=run.error_text, code=run.error_code)
     if run.status is RunStatus.IN_PROGRESS:

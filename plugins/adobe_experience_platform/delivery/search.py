@@ -40,6 +40,12 @@ def names_of(pair: Pair, aliases: Mapping[str, str]) -> tuple[str, ...]:
     return (pair.audience_id, other) if other else (pair.audience_id,)
 
 
+def may_deliver(run: FlowRun, pair: Pair, aliases: Mapping[str, str]) -> bool:
+    """Whether what a run says of itself can be true of the pair: its flow, and its audiences where it names any."""
+    is_here = run.flow_id in ("", pair.flow_id)
+    return is_here and (not run.audiences or run.names(names_of(pair, aliases)))
+
+
 def pair_of(conflict: Conflict, pairs: Iterable[Pair], aliases: Mapping[str, str]) -> Pair | None:
     """Return which of these pairs AEP means."""
     own = (pair for pair in pairs if conflict.flow_id == pair.flow_id)
@@ -49,16 +55,20 @@ def pair_of(conflict: Conflict, pairs: Iterable[Pair], aliases: Mapping[str, str
 def matched(
     orders: Iterable[Activation], pairs: Iterable[Pair], aliases: Mapping[str, str], log: Log
 ) -> dict[Pair, Activation]:
-    """Return the runs of an answer, matched by audience id or by the imported audience's other id."""
+    """Return the runs of an answer, matched by audience id or by the imported audience's other id.
+
+    A pair that the answer gives two runs has none: which of them delivers is looked for in AEP.
+    """
     ids = {(pair.flow_id, name): pair for pair in pairs for name in names_of(pair, aliases)}
     found: dict[Pair, Activation] = {}
+    twice: set[Pair] = set()
     for order in orders:
         pair = ids.get((order.flow_id, order.audience_id))
         if pair is None:
             log.warning("AEP's answer names %s on flow %s, which was not asked for", order.audience_id, order.flow_id)
-        else:
-            found.setdefault(pair, Activation(*pair, order.run_id))
-    return found
+        elif found.setdefault(pair, Activation(*pair, order.run_id)).run_id != order.run_id:
+            twice.add(pair)
+    return {pair: order for pair, order in found.items() if pair not in twice}
 
 
 def watermarks(flow_ids: Iterable[str], room: int = WATERMARK_IDS) -> Call[dict[str, Watermark]]:

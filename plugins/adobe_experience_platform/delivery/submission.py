@@ -30,7 +30,7 @@ from adobe_experience_platform.errors import (
 from . import exports
 from .jobs import Job, title_of, titles_of
 from .record import Answer, Intent, Record
-from .search import WATERMARK_IDS, find, in_progress, matched, names_of, pair_of, watermarks
+from .search import WATERMARK_IDS, find, in_progress, matched, may_deliver, names_of, pair_of, watermarks
 from .states import UNCERTAIN, Event, Reply, SubmissionState, reply_of
 from .steps import Done, Lease, Log, OnConflict, RecordStore, Settle, Step, WaitFor, clocks
 
@@ -116,7 +116,7 @@ class Submission:
                     run = yield from endpoints.run(order.run_id)
                 except AepNotFoundError:
                     continue  # it may have delivered: never send it again
-                if run.status is RunStatus.FAILED:
+                if run.status is RunStatus.FAILED and may_deliver(run, order.pair, self.job.aliases):
                     title = title_of(order.pair, self.names)
                     self.log.info("Cleared by a person: %s failed in run %s and is sent again", title, order.run_id)
                     self.record.orders[order.pair] = None

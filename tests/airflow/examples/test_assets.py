@@ -15,6 +15,7 @@ from adobe_experience_platform import (
     delivered_flow_asset,
     delivery_asset,
 )
+from adobe_experience_platform.operators.notes import _owner
 from adobe_experience_platform.triggers.assets import campaign_day_asset, submissions_asset
 from tests.airflow.examples.conftest import Run
 from tests.support.aep import SEED
@@ -152,9 +153,10 @@ def test_what_was_sent_is_noted_in_airflows_own_store_beside_the_tasks(run: Run,
 
     assert run(dag).state == "success"
 
-    notes = kept(submissions_asset()).values()
+    found = kept(submissions_asset())
+    notes = found.values()
     records = [note["record"] for note in notes if "record" in note and note["run"].startswith("notes/")]
     delivered = {item["flow_id"]: {item["audience_id"]: item["run_ids"][-1]} for item in aep.deliveries()}
     assert {flow_id: runs for record in records for flow_id, runs in record["orders"].items()} == delivered
-    owned = [run_id for note in notes for run_id, *_ in note.get("runs", ()) if "/" not in run_id]
-    assert {run_id for runs in delivered.values() for run_id in runs.values()} <= set(owned)
+    owners = [found[_owner(flow_id, run_id)] for flow_id, runs in delivered.items() for run_id in runs.values()]
+    assert {owner["run"].split("/")[0] for owner in owners} == {"notes"}

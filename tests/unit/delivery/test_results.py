@@ -103,7 +103,7 @@ def test_counts_of_an_imported_audience_go_by_its_other_id():
 
 
 def test_totals_of_a_run_are_an_audiences_own_only_if_it_is_alone():
-    deliveries = [delivery(A, "r1"), delivery(B, "r1"), delivery(Pair("flow-2", "a"), "r2")]
+    deliveries = [delivery(A, "r1"), delivery(B, "r1"), delivery(A, "r2")]
     runs = {
         "r1": run(totals={"outputRecordCount": 9}),
         "r2": run(run_id="r2", totals={"outputRecordCount": 5}),
@@ -165,3 +165,9 @@ def test_the_summary_counts_every_status_and_adds_up_records():
 )
 def test_a_line_about_a_pair(result, line):
     assert line_of(result, {"flow-1": "S3", "a": "Gold"}) == line
+
+
+@pytest.mark.parametrize("status", ["success", "failed"])
+@pytest.mark.parametrize(("pair", "own"), [(Pair("flow-2", "a"), "a"), (A, "z")], ids=["flow", "audience"])
+def test_a_run_that_says_it_delivers_something_else_is_no_word_on_the_pair(status, pair, own):
+    assert result_of(delivery(pair), run(status, **{own: (7, 0)}), {}, alone=True)["status"] == UNKNOWN
