@@ -51,7 +51,7 @@ FLAGS = (
 )
 DESKTOP = (1280, 800)
 PHONE = (400, 800)
-_SECONDS = 20.0
+_SECONDS = 60.0
 
 
 class BrowserError(Exception):

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from lab import browser as chromium
 
-expect.set_options(timeout=20_000)  # as patient as the pages of `lab.browser`
+expect.set_options(timeout=60_000)  # as patient as the pages of `lab.browser`
 
 
 @pytest.fixture(scope="module")

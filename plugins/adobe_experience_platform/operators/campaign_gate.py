@@ -62,9 +62,10 @@ class Claims:
         Each day has entries of its own: what two runs write into one at once, one of them loses.
         """
         self._write(day, self._entry(export_id))
-        old = day - DAYS_KEPT
-        if (kept := self.first(old)) is not None:
-            for key in filter(None, (str(old), kept.export_id)):
+        old = str(day - DAYS_KEPT)
+        if (kept := self._store.get(self._key(old))) is not None:
+            export_id = kept.get("export_id") if isinstance(kept, Mapping) else None
+            for key in filter(None, (old, export_id)):
                 self._store.delete(self._key(key))
                 self._store.delete(self._key(f"{key}/sent"))
 

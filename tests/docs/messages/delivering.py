@@ -262,6 +262,12 @@ def a_repair_that_is_refused(stage: Stage) -> None:
     stage.fails(lambda: watcher().execute(stage.context.cleared()))
 
 
+@produces("The record of this task's tries is damaged")
+def a_record_of_tries_that_somebody_changed(stage: Stage) -> None:
+    stage.context["task_state_store"]["attempt"] = "odd"
+    stage.fails(lambda: watcher().execute(stage.context))
+
+
 @produces(
     "it was sent again after it failed, and it is not known whether AEP started it",
     "This task was marked or cleared while it ran, so it sends nothing more.",
