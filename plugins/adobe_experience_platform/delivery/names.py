@@ -173,7 +173,7 @@ class _LookUp:
         return flow
 
     def _unlisted(self, text: str) -> list[DestinationFlow]:
-        """Return the flows of this name that are not in the list, such as those of sources: a fault says what they are."""
+        """Return the flows of this name that are not in the list, such as those of sources."""
         if len(self._findings.faults) >= SEARCHES:
             return []
         try:
