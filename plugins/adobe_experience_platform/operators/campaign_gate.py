@@ -64,10 +64,10 @@ class Claims:
         self._write(day, self._entry(export_id))
         old = str(day - DAYS_KEPT)
         if (kept := self._store.get(self._key(old))) is not None:
-            export_id = kept.get("export_id") if isinstance(kept, Mapping) else None
-            for key in filter(None, (old, export_id)):
-                self._store.delete(self._key(key))
-                self._store.delete(self._key(f"{key}/sent"))
+            before = kept.get("export_id") if isinstance(kept, Mapping) else None
+            for stale in filter(None, (old, before)):
+                self._store.delete(self._key(stale))
+                self._store.delete(self._key(f"{stale}/sent"))
 
     def begin(self, day: dt.date, export_id: str) -> Holder | None:
         """Say that this run sends, so that the day stays its own; return the run that the day belongs to."""
