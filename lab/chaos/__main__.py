@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from lab.chaos import kills, paper, plan, races, strikes
+from lab.chaos import blows, kills, paper, plan, races, strikes
 from lab.chaos.arena import FLOWS, MissedError, arena
 from lab.chaos.model import ModelExploration
 from tools.airflow_client import AirflowClientError
@@ -54,7 +54,7 @@ def _play(options: argparse.Namespace) -> paper.ChaosFindings:
             )
             struck = strikes.carry_out(
                 place,
-                strikes.draw(options.seed, options.strikes),
+                blows.draw(options.seed, options.strikes),
                 lambda result: _say("\n".join([paper.strike_line(result), *result.problems])),
             )
             finishes = races.run_all(

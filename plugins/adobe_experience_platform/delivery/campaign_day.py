@@ -166,11 +166,11 @@ class CampaignDay(Terms):
         :param delivered: the run that this very export has started before, None if none.
         """
         day = self.day_of(moment)
-        is_own = holder is not None and holder.run_id == run_id
+        own = holder if holder is not None and holder.run_id == run_id else None
         # What has begun to send is finished: skipped, it would be green.
-        if (why := self.starts_or_ends(day)) and not (is_own and holder is not None and holder.sent):
+        if (why := self.starts_or_ends(day)) and not (own and own.sent):
             return DayDecision(DayAction.SKIP, f"{day} is no day of this campaign: {why}", day)
-        if is_own:
+        if own:
             return DayDecision(DayAction.DELIVER, f"{day} belongs to this run", day)
         if delivered is not None and delivered.run_id != run_id and _keeps(delivered):
             return DayDecision(

@@ -25,10 +25,14 @@ def is_given(value: object) -> bool:
     return value is not None and not (isinstance(value, str) and value.strip() in NOT_GIVEN)
 
 
+def _is_empty(value: object) -> bool:
+    return not is_given(value) or value == "null"
+
+
 def given_collection(value: Any) -> Any:
     """Return the mapping or list that JSON or Python text says, other values as they are, None if not given."""
     text = value.strip() if isinstance(value, str) else value
-    if not is_given(text) or text == "null":
+    if _is_empty(text):
         return None
     if isinstance(text, str) and text.startswith(("{", "[", "(")):
         for read in (json.loads, ast.literal_eval):
@@ -67,7 +71,7 @@ def given_id(value: object, what: str) -> str | None:
 
     :raises AepInputError: for what is no id.
     """
-    if not is_given(value) or value == "null":
+    if _is_empty(value):
         return None
     # AEP's own samples have ids that are integers.
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -81,7 +85,7 @@ def given_truth(value: object, what: str, default: bool) -> bool:
 
     :raises AepInputError: for anything else.
     """
-    if not is_given(value) or value == "null":
+    if _is_empty(value):
         return default
     if isinstance(value, bool):
         return value

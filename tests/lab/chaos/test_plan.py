@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from lab.chaos import strikes
+from lab.chaos import blows
 from lab.chaos.arena import FLOWS, SETTLE_MARGIN, TIMEOUT
 from lab.chaos.plan import POINTS, Moment, Victim, draw
 from tools.local_airflow import COMPONENTS
@@ -46,7 +46,7 @@ def test_every_component_of_airflow_is_killed() -> None:
 
 
 def test_a_seed_draws_the_same_strikes_again_and_each_kind_of_at_least_25() -> None:
-    assert strikes.draw(7, 64) == strikes.draw(7, 64)
-    assert strikes.draw(7, 64) != strikes.draw(8, 64)
-    assert len(set(strikes.KINDS)) >= 25
-    assert {(strike.moment, strike.blow) for strike in strikes.draw(1, len(strikes.KINDS))} == set(strikes.KINDS)
+    assert blows.draw(7, 64) == blows.draw(7, 64)
+    assert blows.draw(7, 64) != blows.draw(8, 64)
+    assert len(set(blows.KINDS)) >= 25
+    assert {(strike.moment, strike.blow) for strike in blows.draw(1, len(blows.KINDS))} == set(blows.KINDS)

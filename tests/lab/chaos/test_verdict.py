@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from lab.chaos import paper, races, strikes
+from lab.chaos import blows, paper, races
 from lab.chaos.kills import KillResult
 from lab.chaos.paper import ChaosFindings
 from lab.chaos.plan import Kill, Moment, Point, Victim
 from lab.chaos.races import Finish, Kind, Race
-from lab.chaos.strikes import Blow, Strike, StrikeResult
+from lab.chaos.strikes import StrikeResult
 from lab.chaos.verdict import DeliveryOutcome
 
 GOLD, SILVER = ("mail", "gold"), ("mail", "silver")
@@ -68,8 +68,8 @@ def test_the_paper_has_a_row_for_each_kill_and_a_summary_of_the_races() -> None:
     result = KillResult(kill, (outcome(), outcome(run_id="besides")), 12.4)
     finish = Finish(Race(0, Kind.TWINS, "wait"), ("success", "success"), 2, 0, ())
 
-    strike = Strike(
-        9, strikes.Moment.HELD, Blow.CLEAR_ALL, {"mail": ["gold", "silver"]}, jobs=True, daily=False, list_lag=0
+    strike = blows.Strike(
+        9, blows.Moment.HELD, blows.Blow.CLEAR_ALL, {"mail": ["gold", "silver"]}, jobs=True, daily=False, list_lag=0
     )
     struck = StrikeResult(strike, ("failed", "success"), outcome(), (), 31.2)
     findings = ChaosFindings([result], [struck], [finish], "It held.", [])
