@@ -35,6 +35,7 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": _FIELDS,
             }
         ],
+        "cli": ["adobe_experience_platform.cli.get_cli_commands"],
         "extra-links": ["adobe_experience_platform.operators.DestinationLink"],
         "config": {
             "adobe_experience_platform": {

@@ -3,19 +3,21 @@
 from .activate import AdHocActivationOperator
 from .approve import ApproveDeliveryOperator
 from .base import AepTask, Deadline, Resolvable, TaskStore, WaitTimeoutError, keep_reason, now, read_event
-from .catalog import CatalogOperator
+from .catalog import CatalogOperator, describe
 from .latest_export import LatestSegmentExportOperator
 from .links import DestinationLink
 from .notes import resolve_once
 from .plan import PlanJobsOperator
-from .report import DeliveryReportOperator
+from .report import HEAD, NUMBERS, DeliveryReportOperator, row_of
 from .retry import AEP_RETRY_POLICY
-from .tables import markdown
+from .tables import markdown, table
 from .wait_for_runs import DeliveryOperator
 from .watch import WatchingTask, deliveries_of, poke_settings
 
 __all__ = [
     "AEP_RETRY_POLICY",
+    "HEAD",
+    "NUMBERS",
     "AdHocActivationOperator",
     "AepTask",
     "ApproveDeliveryOperator",
@@ -31,10 +33,13 @@ __all__ = [
     "WaitTimeoutError",
     "WatchingTask",
     "deliveries_of",
+    "describe",
     "keep_reason",
     "markdown",
     "now",
     "poke_settings",
     "read_event",
     "resolve_once",
+    "row_of",
+    "table",
 ]

@@ -56,7 +56,7 @@ class CatalogOperator(AepTask):
         """Read the flows, print the table and the JSON."""
         flows = sorted(self.hook.call(endpoints.catalog_flows()), key=lambda flow: flow.name.lower())
         moment = now()
-        listed = [_describe(flow, moment) for flow in flows]
+        listed = [describe(flow, moment) for flow in flows]
         by_id: dict[str, list[str]] = {}
         by_name: dict[str, list[str]] = {}
         flow_names = unambiguous(flows)
@@ -137,7 +137,8 @@ def _parts(flows: Sequence[dict[str, Any]]) -> list[str]:
     return [f"[{text}]" for text in texts]
 
 
-def _describe(flow: DestinationFlow, moment: dt.datetime) -> dict[str, Any]:
+def describe(flow: DestinationFlow, moment: dt.datetime) -> dict[str, Any]:
+    """Describe a flow and its audiences as the catalog does: what it is, and what of it can be delivered."""
     last = f"{flow.last_run_state} {flow.last_run_at:%Y-%m-%d %H:%M}" if flow.last_run_at else "never"
     return {
         "flow_id": flow.id,

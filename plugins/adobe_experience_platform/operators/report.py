@@ -41,6 +41,8 @@ COUNTED = "counted"
 """Store key: what this run's metrics have counted already."""
 FAILED_STATES = ("failed", "upstream_failed")
 ROWS_SHOWN = 500
+NUMBERS = ("Records", "Failed", "Duration")
+HEAD = ("Destination", "Audience", "Status", *NUMBERS, "Flow run", "What AEP says")
 
 
 class DeliveryReportOperator(BaseOperator):
@@ -187,9 +189,7 @@ class DeliveryReportOperator(BaseOperator):
         if not results:
             self.log.info("Nothing was delivered: there was no plan to carry out.")
             return
-        right = ("Records", "Failed", "Duration")
-        head = ("Destination", "Audience", "Status", *right, "Flow run", "What AEP says")
-        for line in table(head, (row_of(result, names) for result in results[:ROWS_SHOWN]), right):
+        for line in table(HEAD, (row_of(result, names) for result in results[:ROWS_SHOWN]), NUMBERS):
             self.log.info("%s", line)
         if len(results) > ROWS_SHOWN:
             self.log.info("… and %d more, see the XCom return_value", len(results) - ROWS_SHOWN)
