@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from adobe_experience_platform.aep import count, endpoints
 from adobe_experience_platform.campaigns import campaigns_folder, load
 from adobe_experience_platform.delivery import (
+    Result,
     losses_of,
     message_of,
     preflight,
