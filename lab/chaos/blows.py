@@ -111,12 +111,19 @@ def draw(seed: int, count: int) -> list[Strike]:
 def _detailed(chance: random.Random, number: int, moment: Moment, blow: Blow) -> Strike:
     chosen = sorted(chance.sample(sorted(FLOWS), chance.randint(1, len(FLOWS))))
     lags = (3.0,) if moment in (Moment.SETTLING, Moment.RESUMED) else (0.0, 0.5, 3.0)
+    info = {flow: sorted(chance.sample(FLOWS[flow], chance.randint(1, len(FLOWS[flow])))) for flow in chosen}
+    jobs = chance.random() < 0.4
+    if jobs:  # an audience must not be in two jobs at once, so it goes to one flow here
+        taken: set[str] = set()
+        for flow, audiences in list(info.items()):
+            info[flow] = [audience for audience in audiences if audience not in taken]
+            taken.update(audiences)
     return Strike(
         number,
         moment,
         blow,
-        {flow: sorted(chance.sample(FLOWS[flow], chance.randint(1, len(FLOWS[flow])))) for flow in chosen},
-        jobs=chance.random() < 0.4,
+        {flow: audiences for flow, audiences in info.items() if audiences},
+        jobs=jobs,
         daily=moment is not Moment.ASKED and chance.random() < 0.2,
         list_lag=chance.choice(lags),
     )

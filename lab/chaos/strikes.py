@@ -7,6 +7,7 @@ may be false, and at the last AEP has delivered each pair once (twice where it s
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -221,6 +222,8 @@ class Struck:
             lies += self._outcome().false_words()
             if ends[-1] == "success" and not self._is_painted(ends):
                 break
+            if green := self._green_to_clear():
+                self._clear(*green)
             self._clear(only_failed=ends[-1] != "success")
             if self.strike.dag_id == ASKED_DAG:
                 self._answer("Approve")
@@ -229,6 +232,12 @@ class Struck:
         if self.frozen:
             until(lambda: not any(map(_is_alive_task, self.frozen[:1])), "what was frozen to end")
         return StrikeResult(self.strike, tuple(ends), self._outcome(), tuple(lies), time.monotonic() - struck)
+
+    def _green_to_clear(self) -> list[str]:
+        """Return the tasks that the report says are to be cleared although they are green."""
+        advice = " ".join(self.delivery.report().get("verdict", {}).get("advice", ()))
+        named = re.search(r"Clear (\S+(?: and \S+)*) too, with the tasks that follow", advice)
+        return named[1].split(" and ") if named else []
 
     def _is_painted(self, ends: list[str]) -> bool:
         """Whether the run is green only as a person has painted a task: then that is cleared too."""

@@ -42,7 +42,7 @@ class DeliveryOutcome:
             if count != wanted:
                 word = "DUPLICATE" if count > wanted else "LOST"
                 found.append(f"{word}: {_named(pair)} was delivered {count} times instead of {wanted}")
-        found += self._false_words()
+        found += [*self._false_words(), *self._vague_words()]
         if self.state not in ("success", "failed"):
             found.append(f"STUCK: the run is {self.state}")
         return [f"{self.run_id}: {text}" for text in found]
@@ -63,9 +63,15 @@ class DeliveryOutcome:
                 found.append(f"FALSE: {_named(pair)} is reported as not sent and was delivered")
             if status == "failed" and pair in self.delivered:
                 found.append(f"FALSE: {_named(pair)} is reported as failed and was delivered")
-            if status == "unknown" and pair in self.delivered:
-                found.append(f"VAGUE: {_named(pair)} is reported as unknown and was delivered")
         return found
+
+    def _vague_words(self) -> list[str]:
+        """Return what is said to be unknown at the very end; before it, as after a mark, that is the truth."""
+        return [
+            f"VAGUE: {_named(pair)} is reported as unknown and was delivered"
+            for pair in self.expected
+            if self.reported.get(pair) == "unknown" and pair in self.delivered
+        ]
 
 
 def _named(pair: Pair) -> str:

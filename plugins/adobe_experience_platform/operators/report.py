@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -93,7 +93,7 @@ class DeliveryReportOperator(BaseOperator):
         if states.get(self.plan_task_id) == "skipped":
             raise AirflowSkipException("A task before this delivery has skipped it: there is nothing to report.")
         names = ti.xcom_pull(task_ids=self.plan_task_id, key=xcom.NAMES) or {}
-        results, proven = self._results(context)
+        results, orders, proven = self._results(context)
         self._reported = results, names
         summary = summarize(results)
         settings = ti.xcom_pull(task_ids=self.plan_task_id, key=xcom.SETTINGS) or {}
@@ -101,7 +101,7 @@ class DeliveryReportOperator(BaseOperator):
         bad = [item for item in results if not is_delivered(item, accept_partial=accept)]
         # A task may have been marked as successful: the pairs have the last word.
         failed = bool(bad) or any(state in FAILED_STATES for state in states.values())
-        verdict = judge(results, self._red_run(ti, states, bad, proven=proven) if failed else None)
+        verdict = judge(results, self._red_run(ti, states, bad, orders, proven=proven) if failed else None)
         self._show(results, names)
         report = xcom.Report(summary=summary, results=results, verdict=verdict)
         ti.xcom_push(key=xcom.RETURN_VALUE, value=report)
@@ -118,7 +118,9 @@ class DeliveryReportOperator(BaseOperator):
         """Tell OpenLineage what was delivered, also when the run failed in part; only its provider calls this."""
         return openlineage_of(self._reported[0], self._reported[1])
 
-    def _red_run(self, ti: Any, states: Mapping[str, str], bad: Sequence[Result], *, proven: bool) -> RedRun:
+    def _red_run(
+        self, ti: Any, states: Mapping[str, str], bad: Sequence[Result], orders: Collection[Pair], *, proven: bool
+    ) -> RedRun:
         """Collect what explains a red run: which tasks failed, the first one first, and whether a person said no."""
         order = {task: number for number, task in enumerate(self.delivery_task_ids)}
         # Mapped tasks come as ``activate_0``.
@@ -126,7 +128,9 @@ class DeliveryReportOperator(BaseOperator):
         failed = [task for task, state in states.items() if state == "failed"]
         failed.sort(key=lambda task: (order.get(of[task], 0), task))
         red = {of[task] for task, state in states.items() if state in FAILED_STATES}
-        wanted = {self.submit_task_id if item["status"] == NOT_SENT else self.watch_task_id for item in bad}
+        # Only the submitting task finds out what became of a pair that has no run.
+        watched = {(item["flow_id"], item["audience_id"]) in orders for item in bad}
+        wanted = {self.watch_task_id if is_watched else self.submit_task_id for is_watched in watched}
         day = ti.xcom_pull(task_ids=self.plan_task_id, key=xcom.CAMPAIGN_DAY)
         refused = self.approve_task_id is not None and states.get(self.approve_task_id) == "failed"
         decision = ti.xcom_pull(task_ids=self.approve_task_id, key=xcom.APPROVAL) if refused else None
@@ -160,10 +164,11 @@ class DeliveryReportOperator(BaseOperator):
         except Exception as error:  # noqa: BLE001 - a delivery must outlive trouble with its metrics
             self.log.warning("The metrics of this delivery could not be sent: %s", type(error).__name__)
 
-    def _results(self, context: Context) -> tuple[list[Result], bool]:
-        """Return what the watching task has kept, else what is known of the submissions; and whether no note is lost.
+    def _results(self, context: Context) -> tuple[list[Result], Collection[Pair], bool]:
+        """Return what the watching task has kept, else what is known of the submissions.
 
-        Without a plan, as after a clear, what was submitted before is known all the same.
+        Without a plan, as after a clear, what was submitted before is known all the same. Also returned: the pairs that
+        have a run by the submissions, and whether no note is lost.
         """
         ti = context["ti"]
         progress = ti.xcom_pull(task_ids=self.watch_task_id, key=xcom.PROGRESS)
@@ -183,7 +188,7 @@ class DeliveryReportOperator(BaseOperator):
                 results.append(submitted_only(orders[pair]))
             elif pair not in kept:
                 results.append(without_run(pair, missing.get(pair, NOT_SENT if proven else UNKNOWN), ""))
-        return results, proven
+        return results, orders.keys(), proven
 
     def _show(self, results: Sequence[Result], names: Mapping[str, str]) -> None:
         if not results:

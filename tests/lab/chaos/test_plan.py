@@ -49,4 +49,8 @@ def test_a_seed_draws_the_same_strikes_again_and_each_kind_of_at_least_25() -> N
     assert blows.draw(7, 64) == blows.draw(7, 64)
     assert blows.draw(7, 64) != blows.draw(8, 64)
     assert len(set(blows.KINDS)) >= 25
+    for strike in blows.draw(7, 200):
+        pairs = [(flow, audience) for flow, audiences in strike.info.items() for audience in audiences]
+        assert pairs
+        assert not strike.jobs or len({audience for _, audience in pairs}) == len(pairs), "the plan would refuse it"
     assert {(strike.moment, strike.blow) for strike in blows.draw(1, len(blows.KINDS))} == set(blows.KINDS)
