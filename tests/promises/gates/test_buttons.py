@@ -282,8 +282,7 @@ def test_mark_a_task_while_it_waits_sends_nothing_more(delivery: Delivery, state
     assert len(aep.sent) == sent[0]
     assert world.state == "failed", "whatever was marked: the pairs were not delivered when the run ended"
     aep.advance(1000)
-    world.clear()
-    world.play()
+    world.follow_advice()
     assert (world.state, delivery.counts()) == ("success", delivery.once())
 
 
@@ -340,8 +339,7 @@ def test_any_button_while_a_lost_answer_settles(some: Delivery, meets: str, butt
 
     if world.state != "success":
         aep.advance(1000)
-        world.clear()
-        world.play()
+        world.follow_advice()
     assert (world.state, some.counts()) == ("success", some.once())
 
 
@@ -364,8 +362,7 @@ def test_any_button_while_the_lost_answer_of_a_repair_settles(some: Delivery, me
     if world.state != "success":
         assert world.statuses()[some.last.audience_id] == "unknown"
         aep.advance(1000)
-        world.clear()
-        world.play()
+        world.follow_advice()
     assert (world.state, some.counts()) == ("success", some.once(2))
 
 
