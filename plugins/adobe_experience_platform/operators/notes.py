@@ -112,7 +112,7 @@ class NotedStore:
             return note.get("record", "")
         if own is not None and self._note(self._name(key, known)) is None:
             return own  # about other pairs, and the notes of this DAG run are gone: it is refused
-        forgot = own is None and self._is_cleared and self._ran_before and self._own.get(ATTEMPT) is None
+        forgot = own is None and self._is_cleared and self._ran_before and not self._remembers()
         if forgot or (self._movable and (self._notes is None or any(map(self._note, self._pair_names(key))))):
             raise AepSubmissionError(
                 "This run was cleared, and this task has no record of what it sent before. Look in AEP whether it "
@@ -127,6 +127,18 @@ class NotedStore:
         if own is None and self._looks_back and (note := self._note(self._name(key, self._pairs))) is not None:
             return note.get("record", "")
         return own
+
+    def note_run(self) -> None:
+        """Note this DAG run before any of its tasks can send: while that is there, a missing copy proves something.
+
+        A task that dies, or is cleared, before it has noted anything itself has sent nothing.
+        """
+        if self._notes is not None and not self._is_cleared:
+            self._notes.set(_run_note(self._dag_run), {"run": self._dag_run})
+
+    def _remembers(self) -> bool:
+        """Whether this task's first steps would be known: it has noted that it began, or its run was noted before."""
+        return self._own.get(ATTEMPT) is not None or self._note(_run_note(self._dag_run)) is not None
 
     def set(self, key: str, value: dict[str, object]) -> None:
         """Store a record in both places, the copy first."""
@@ -187,7 +199,8 @@ class NotedStore:
         kept = self._note(self._index)
         runs = [run for run in kept["runs"] if run != self._dag_run] if kept is not None else []
         for old in runs[: 1 - RUNS_KEPT]:
-            for name in (*self._names_of(old), _hash("names", self._index, old)):
+            # The run's note first: without it a missing copy proves nothing any more.
+            for name in (_run_note(old), *self._names_of(old), _hash("names", self._index, old)):
                 self._notes.delete(name)
         self._notes.set(self._index, {"runs": [*runs[1 - RUNS_KEPT :], self._dag_run]})
         names = sorted({*self._names_of(self._dag_run), *names})
@@ -196,6 +209,10 @@ class NotedStore:
     def _names_of(self, dag_run: str) -> list[str]:
         kept = self._note(_hash("names", self._index, dag_run))
         return list(kept["names"]) if kept is not None else []
+
+
+def _run_note(dag_run: str) -> str:
+    return _hash("run", dag_run)
 
 
 def _owner(flow_id: str, run_id: str) -> str:

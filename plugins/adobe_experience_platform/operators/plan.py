@@ -238,6 +238,7 @@ class PlanJobsOperator(AepTask):
             jobs.append(Job(number, len(groups), group, aliases))
         if not self.options.dry_run:
             store = NotedStore(context, ())
+            store.note_run()
             for job in jobs:
                 store.set(f"job_{job.number}", {**job.to_json(), "given": findings.named(job.pairs)})
             store.set("jobs", {"count": len(jobs), "place": self._place()})

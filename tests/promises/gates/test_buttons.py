@@ -319,6 +319,33 @@ def test_a_run_that_was_deleted_and_begun_anew_sends_everything(delivery: Delive
     assert (again.state, delivery.counts()) == ("success", [2] * len(delivery.pairs))
 
 
+# ---------------------------------------------------------------------------------- before a task has noted anything
+
+
+@pytest.mark.parametrize("task", [ACTIVATE, WATCH])
+@pytest.mark.parametrize("button", ["clear all", "clear task"])
+@pytest.mark.parametrize("forgets", [False, True], ids=["rows_kept", "rows_deleted"])
+def test_clear_a_task_in_the_moment_in_which_it_begins(
+    delivery: Delivery, task: str, button: str, forgets: bool
+) -> None:
+    """Its process dies without a note. That is no reason for a run that can never end well."""
+    world = delivery.run()
+    label = f"{task}[0]" if task == ACTIVATE else task
+
+    def press() -> None:
+        world.clear(*([task] if button == "clear task" else []))
+        if forgets:
+            for one in world.instances.values():
+                one.store.clear()
+
+    world.before[label] = press
+    world.crashes[label] = ["start"]
+    world.play()
+
+    assert world.crashes[label] == [], world.log
+    assert (world.state, delivery.counts()) == ("success", delivery.once()), world.log
+
+
 # ---------------------------------------------------------------------------------- while a lost answer settles
 
 

@@ -504,7 +504,10 @@ class _Hook:
     """The hook of the triggerer, without sockets."""
 
     def __init__(self, aep: Aep) -> None:
-        self._aep, self.settings = aep, aep.connection
+        self._aep = aep
+
+    async def settings(self) -> Any:
+        return self._aep.connection
 
     async def __aenter__(self) -> _Hook:
         return self
