@@ -12,20 +12,23 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 
 import psutil
 
-from lab.chaos.arena import ADHOC, ASKED_DAG, SPEED, Arena, Lane, MissedError, patiently, until
+from lab.chaos.arena import ADHOC, ASKED_DAG, END_SECONDS, SPEED, Arena, Lane, MissedError, patiently, until
 from lab.chaos.blows import Blow, Moment, Strike
 from lab.chaos.traps import Spot, Traps
 from lab.chaos.verdict import DeliveryOutcome
-from tools.airflow_client import AirflowApiError
+from tools.airflow_client import TERMINAL_STATES, AirflowApiError
 
 ACTIVATE, WATCH, APPROVE = "activate", "wait_for_flow_runs", "approve"
 FOLLOWED = 5
 """How often people clear the failed tasks, at most."""
+ASKING = ("deferred", "awaiting_input")
+ASK_SECONDS = 1.0
 _HELD = {"kind": "wait_release", "method": "POST", "path": ADHOC, "effect": True, "if_gone": "carry_out"}
 _LOST = {"kind": "close_after", "method": "POST", "path": ADHOC}
 _VAIN = {"kind": "close_before", "method": "POST", "path": ADHOC}
@@ -218,20 +221,29 @@ class Struck:
         for _ in range(FOLLOWED):
             if self.strike.moment is Moment.AWAITED:
                 self.lane.end_runs()
-            ends.append(self.delivery.wait_end())
+            ends.append(self._wait_end())
             lies += self._outcome().false_words()
             if ends[-1] == "success" and not self._is_painted(ends):
                 break
             if green := self._green_to_clear():
                 self._clear(*green)
             self._clear(only_failed=ends[-1] != "success")
-            if self.strike.dag_id == ASKED_DAG:
-                self._answer("Approve")
         for process in self.frozen:
             _signal(process, signal.SIGCONT)
         if self.frozen:
             until(lambda: not any(map(_is_alive_task, self.frozen[:1])), "what was frozen to end")
         return StrikeResult(self.strike, tuple(ends), self._outcome(), tuple(lies), time.monotonic() - struck)
+
+    def _wait_end(self) -> str:
+        """Wait for the run's end, and approve whenever somebody is asked: a clear asks again."""
+        if self.strike.dag_id == ASKED_DAG:
+            deadline = time.monotonic() + END_SECONDS
+            while self.delivery.state() not in TERMINAL_STATES and time.monotonic() < deadline:
+                if self.delivery.task_state(APPROVE) in ASKING:
+                    with suppress(AirflowApiError):  # it has been answered, or cleared, meanwhile
+                        self.lane.client.answer(self.delivery.dag_id, self.delivery.run_id, APPROVE, "Approve")
+                time.sleep(ASK_SECONDS)
+        return self.delivery.wait_end()
 
     def _green_to_clear(self) -> list[str]:
         """Return the tasks that the report says are to be cleared although they are green."""
@@ -272,7 +284,7 @@ class Struck:
 
     def _answer(self, option: str) -> None:
         run = self.delivery
-        run.wait_task(APPROVE, "deferred", "awaiting_input")
+        run.wait_task(APPROVE, *ASKING)
         patiently(lambda: self.lane.client.answer(run.dag_id, run.run_id, APPROVE, option))
 
 
