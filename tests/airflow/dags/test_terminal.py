@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -218,6 +221,22 @@ def test_each_change_is_a_line_where_there_is_no_terminal(
         "wait_for_flow_runs, 1 of 2 deliveries ended",
         "failed",
     ]
+
+
+def test_the_guide_shows_commands_that_there_are() -> None:
+    from airflow.cli.cli_parser import get_parser
+
+    guide = (Path(__file__).resolve().parents[3] / "docs" / "terminal.md").read_text()
+    lines = [
+        line
+        for block in re.findall(r"<!-- test: terminal -->\n```bash\n(.*?)```", guide, re.DOTALL)
+        for line in block.splitlines()
+    ]
+    parsed = [get_parser().parse_args(shlex.split(line)[1:]) for line in lines]
+
+    assert {args.func.__name__ for args in parsed} == {"doctor", "catalog", "plan", "deliver", "follow"}
+    listed = set(re.findall(r"^\| `airflow aep ([a-z ]+)` \|", guide, re.MULTILINE))
+    assert listed == {"doctor", "catalog", "plan", "deliver", "follow", "campaigns check"}
 
 
 @pytest.mark.parametrize(("content", "code"), [("flow: Mail\n", 1), (None, 0)])
