@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 from tests.support.aep import ACCEPT_V2, CROWD, SEED
-from tests.support.stage import TASKS, Scene, together
+from tests.support.stage import DAG, TASKS, Scene, together
 
 ACCOUNT = "_xdm.context.account"
 
@@ -99,3 +100,17 @@ def test_a_dry_run_sends_nothing_and_waits_for_nothing(scene: Scene) -> None:
     log = run.log("plan_jobs")
     assert "Gold customers" in log
     assert "nothing was sent" in log
+
+
+@together
+def test_a_person_delivers_in_a_terminal(scene: Scene) -> None:
+    scene.client.set_paused(DAG, False)
+    words = ("--to", "Mail", "Gold customers", "silver", "--to", "shop", "bronze", "--run-id", scene.name)
+
+    out = scene.airflow.command("aep", "deliver", *words, "--conn-id", scene.conn_id, "-o", "json")
+
+    pairs = {("mail", "gold"): 1, ("mail", "silver"): 1, ("shop", "bronze"): 1}
+    assert scene.aep.delivered() == pairs
+    rows = json.loads(out)
+    assert {(row["flow_id"], row["audience_id"]): row["status"] for row in rows} == dict.fromkeys(pairs, "success")
+    assert {row["audience"] for row in rows} == {"Gold customers", "Silver customers", "Bronze customers"}
