@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+_NAME = "Adobe Experience Platform"
+
 
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's metadata (entry point ``apache_airflow_provider``)."""
     return {
         "package-name": "airflow-provider-adobe-experience-platform",
-        "name": "Adobe Experience Platform",
+        "name": _NAME,
         "description": "Deliver audiences to file destinations on demand, exactly once.",
         "connection-types": [
             {
@@ -33,6 +35,25 @@ def get_provider_info() -> dict[str, Any]:
                     },
                 },
                 "conn-fields": _FIELDS,
+            }
+        ],
+        "integrations": [
+            {
+                "integration-name": _NAME,
+                "external-doc-url": "https://experienceleague.adobe.com/docs/experience-platform/destinations/home.html",
+                "tags": ["service"],
+            }
+        ],
+        **{
+            room: [{"integration-name": _NAME, "python-modules": [f"adobe_experience_platform.{room}"]}]
+            for room in ("hooks", "operators", "sensors", "triggers")
+        },
+        "asset-uris": [
+            {
+                "schemes": ["aep"],
+                "handler": "adobe_experience_platform.hooks.asset_uris.normalize",
+                "factory": "adobe_experience_platform.hooks.asset_uris.create_asset",
+                "to_openlineage_converter": "adobe_experience_platform.hooks.asset_uris.to_openlineage",
             }
         ],
         "cli": ["adobe_experience_platform.cli.get_cli_commands"],

@@ -41,6 +41,14 @@ def test_what_the_provider_names_exists() -> None:
     assert hook.default_conn_name == "aep_default"
     for link in info["extra-links"]:
         assert import_string(link)().name
+    for command in info["cli"]:
+        assert [group.name for group in import_string(command)()] == ["aep"]
+    [uris] = info["asset-uris"]
+    assert all(callable(import_string(uris[key])) for key in ("handler", "factory", "to_openlineage_converter"))
+    for room in ("hooks", "operators", "sensors", "triggers"):
+        [modules] = info[room]
+        assert modules["integration-name"] == info["integrations"][0]["integration-name"]
+        assert [import_string(f"{module}.__all__") for module in modules["python-modules"]]
 
 
 def test_airflow_registers_the_connection_type_from_the_installed_package() -> None:

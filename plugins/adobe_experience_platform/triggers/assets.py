@@ -17,13 +17,13 @@ from airflow.sdk import Asset, AssetWatcher
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, conn_id_fault
 from adobe_experience_platform.delivery import check_id, may_be_id
 from adobe_experience_platform.errors import AepInputError
+from adobe_experience_platform.hooks.asset_uris import GROUP, create_asset, uri_of
 
 from .segment_export import SegmentExportTrigger
 
-GROUP = "adobe_experience_platform"
 WATCH_INTERVAL = 60.0
 """Longest pause between two looks at AEP, seconds; a watcher looks all day long."""
-FLOWS, DELIVERIES = DELIVERED_URIS = ("aep://flows/", "aep://deliveries/")
+DELIVERED_URIS = (uri_of("flows", ""), uri_of("deliveries", ""))
 
 
 def segment_export_asset(
@@ -53,7 +53,7 @@ def segment_export_asset(
     )
     return Asset(
         name="/".join(["aep_segment_export", *place]),
-        uri="aep://segment-exports/" + "/".join(quote(part, safe="") for part in place),
+        uri=uri_of("segment-exports", *place),
         group=GROUP,
         watchers=[AssetWatcher(name="segment exports", trigger=trigger)],
     )
@@ -67,7 +67,7 @@ def delivered_flow_asset(flow_id: str) -> Asset:
     """
     if fault := check_id(flow_id, "flow_id"):
         raise AepInputError([fault], intro="This asset cannot be.")
-    return Asset(name=f"aep_delivered_flow/{flow_id}", uri=FLOWS + quote(flow_id, safe=""), group=GROUP)
+    return create_asset(flow_id=flow_id)
 
 
 def delivery_asset(dag_id: str) -> Asset:
@@ -75,8 +75,7 @@ def delivery_asset(dag_id: str) -> Asset:
 
     :param dag_id: id of the DAG that delivers, such as ``aep_campaign_daily_newsletter``.
     """
-    place = quote(dag_id, safe="")
-    return Asset(name=f"aep_delivery/{place}", uri=DELIVERIES + place, group=GROUP)
+    return Asset(name=f"aep_delivery/{quote(dag_id, safe='')}", uri=uri_of("deliveries", dag_id), group=GROUP)
 
 
 def delivery_outlets(dag_id: str, activation_info: object) -> list[Asset]:
@@ -96,10 +95,9 @@ def delivery_outlets(dag_id: str, activation_info: object) -> list[Asset]:
 
 def submissions_asset() -> Asset:
     """Return the asset in whose state store all DAGs keep what they have sent, where no clear reaches it."""
-    return Asset(name="aep_submissions", uri="aep://submissions", group=GROUP)
+    return Asset(name="aep_submissions", uri=uri_of("submissions"), group=GROUP)
 
 
 def campaign_day_asset(dag_id: str) -> Asset:
     """Return the asset in whose state store a DAG keeps which run delivers which campaign day."""
-    place = quote(dag_id, safe="")
-    return Asset(name=f"aep_campaign_day/{place}", uri=f"aep://campaign-days/{place}", group=GROUP)
+    return Asset(name=f"aep_campaign_day/{quote(dag_id, safe='')}", uri=uri_of("campaign-days", dag_id), group=GROUP)
