@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tools import bootstrap
 
-VENV = bootstrap.ROOT / ".venv-newest"
+FOLDER = bootstrap.ROOT / ".venv-newest"
 PROJECT = f"{bootstrap.ROOT}[smtp,statsd]"
 # What the tests, and what they use of include/ and tools/, need on top. It is all in ranges but Airflow's pin, which is
 # the repository's and not the package's.
@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("tests", nargs="*", default=["tests/unit"], help="arguments of pytest, default tests/unit")
     tests = parser.parse_args().tests
     try:
-        python = install()
+        python = install(FOLDER)
     except NewestError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 1
@@ -37,29 +37,38 @@ def main() -> int:
     others = [name for name in found if pinned.get(name, found[name]) != found[name]]
     listed = ", ".join(f"{name} {found[name]} (pinned: {pinned[name]})" for name in others)
     bootstrap.say(f"Other versions than the pinned ones: {listed or 'none'}")
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    command = [str(python), "-m", "pytest", "-n", "2", *tests]
-    return subprocess.run(command, cwd=bootstrap.ROOT, env=environment, check=False).returncode
+    return run_tests(python, "-n", "2", *tests)
 
 
-def install() -> Path:
-    """Make the environment anew and return its Python."""
-    shutil.rmtree(VENV, ignore_errors=True)
-    VENV.mkdir()
-    wanted = VENV / "wanted.in"
-    python = VENV / "bin" / "python"
+def install(folder: Path, *wanted: str) -> Path:
+    """Make an environment anew and return its Python.
+
+    :param wanted: requirements that decide, such as ``apache-airflow==3.3.0``; all else is the newest in its range.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    listed = folder / "wanted.in"
+    python = folder / "bin" / "python"
     lines = [line for name in NEEDS for line in (bootstrap.ROOT / name).read_text(encoding="utf-8").splitlines()]
-    wanted.write_text("\n".join(line for line in lines if not line.startswith("apache-airflow==")), encoding="utf-8")
+    kept = [line for line in lines if not line.startswith("apache-airflow==")]
+    listed.write_text("\n".join([*kept, *wanted]), encoding="utf-8")
     uv = [str(bootstrap.VENV_PYTHON), "-m", "uv"]
-    newest = ["--upgrade", "--resolution", "highest", "--requirements", str(wanted)]
-    bootstrap.say(f"Installing the newest versions into {VENV.name}")
+    newest = ["--upgrade", "--resolution", "highest", "--requirements", str(listed)]
+    bootstrap.say(f"Installing {' '.join(wanted) or 'the newest versions'} into {folder.name}")
     for command in (
-        [*uv, "venv", "--quiet", "--allow-existing", "--python", str(bootstrap.VENV_PYTHON), str(VENV)],
+        [*uv, "venv", "--quiet", "--allow-existing", "--python", str(bootstrap.VENV_PYTHON), str(folder)],
         [*uv, "pip", "install", "--quiet", "--python", str(python), *newest, "--editable", PROJECT],
     ):
         if subprocess.run(command, env=bootstrap.uv_environment(), check=False).returncode:
             raise NewestError("the newest versions could not be installed (the reason is above).")
     return python
+
+
+def run_tests(python: Path, *arguments: str) -> int:
+    """Run pytest in an environment and return its exit code."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    command = [str(python), "-m", "pytest", *arguments]
+    return subprocess.run(command, cwd=bootstrap.ROOT, env=environment, check=False).returncode
 
 
 def versions(python: Path) -> dict[str, str]:

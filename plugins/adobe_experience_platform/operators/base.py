@@ -27,13 +27,16 @@ from adobe_experience_platform.triggers import (
     EVENT_VERSION,
     SegmentExportTrigger,
     async_hook,
+    keep_policy,
     run_inline,
 )
 
+from .retry import AEP_RETRY_POLICY
 from .templates import TypedTemplates
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
     from airflow.triggers.base import BaseTrigger
 
     from adobe_experience_platform.hooks import AdobeExperiencePlatformAsyncHook, AdobeExperiencePlatformHook
@@ -116,6 +119,11 @@ class AepTask(TypedTemplates):
 
     _options: DeliverySettings | None = None
     _hook: AdobeExperiencePlatformHook | None = None
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """Return a task to be mapped, with the retry policy of an unmapped one."""
+        return keep_policy(super().partial(**kwargs), kwargs, AEP_RETRY_POLICY)
 
     @property
     def options(self) -> DeliverySettings:

@@ -13,6 +13,7 @@ from .assets import (
 from .base import ARGUMENTS_VERSION, EVENT_VERSION, async_hook, resume_pause, run_inline
 from .flow_run import FlowRunTrigger
 from .lost_submission import LostSubmissionTrigger
+from .older_airflow import keep_policy
 from .segment_export import ExportWait, SegmentExportTrigger
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "delivered_flow_asset",
     "delivery_asset",
     "delivery_outlets",
+    "keep_policy",
     "polling",
     "resume_pause",
     "run_inline",

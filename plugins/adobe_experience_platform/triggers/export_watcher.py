@@ -9,6 +9,8 @@ from typing import Any
 from adobe_experience_platform.aep import count
 from adobe_experience_platform.delivery import Snapshot, export_news
 
+from .older_airflow import get_state, set_state
+
 log = logging.getLogger(__name__)
 
 WATERMARK = "watermark"
@@ -58,7 +60,7 @@ class WatcherMemory:
         if self._loaded or store is None:
             return True
         try:
-            self._mark = export_news.Mark.from_json(await store.aget(WATERMARK))
+            self._mark = export_news.Mark.from_json(await get_state(store, WATERMARK))
         except Exception as error:  # noqa: BLE001 - the next round tries again; a watcher outlives such trouble
             log.warning("The watermark could not be read: %s", error)
             return False
@@ -70,7 +72,7 @@ class WatcherMemory:
         if self._to_store is None or store is None:
             return
         try:
-            await store.aset(WATERMARK, self._to_store.to_json())
+            await set_state(store, WATERMARK, self._to_store.to_json())
         except Exception as error:  # noqa: BLE001 - as above
             log.warning("The watermark could not be written: %s", error)
         else:
