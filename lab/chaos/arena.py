@@ -81,6 +81,11 @@ class StartedDelivery:
         """Return the state of a task (``id`` or ``id[map index]``)."""
         return patiently(lambda: self.lane.client.task_states(self.dag_id, self.run_id)).get(task)
 
+    def task_states(self, task: str) -> dict[str, str | None]:
+        """Return {``id[map index]``: state} of a mapped task."""
+        states = patiently(lambda: self.lane.client.task_states(self.dag_id, self.run_id))
+        return {name: state for name, state in states.items() if name.startswith(f"{task}[")}
+
     def wait_task(self, task: str, *states: str) -> None:
         """Wait until a task is in one of the states."""
         until(lambda: self.task_state(task) in states, f"{task} of {self.run_id} to be {' or '.join(states)}")

@@ -112,7 +112,8 @@ def _detailed(chance: random.Random, number: int, moment: Moment, blow: Blow) ->
     chosen = sorted(chance.sample(sorted(FLOWS), chance.randint(1, len(FLOWS))))
     lags = (3.0,) if moment in (Moment.SETTLING, Moment.RESUMED) else (0.0, 0.5, 3.0)
     info = {flow: sorted(chance.sample(FLOWS[flow], chance.randint(1, len(FLOWS[flow])))) for flow in chosen}
-    jobs = chance.random() < 0.4
+    # Of several jobs nobody knows which one meets what is prepared for the second POST, or for a resumption.
+    jobs = chance.random() < 0.4 and moment not in (Moment.SECOND, Moment.RESUMED)
     if jobs:  # an audience must not be in two jobs at once, so it goes to one flow here
         taken: set[str] = set()
         for flow, audiences in list(info.items()):

@@ -96,6 +96,7 @@ class Struck:
         self.traps, self.lane, self.strike, self.name = traps, lane, strike, name
         self.repaired = strike.moment in (Moment.REPAIR, Moment.REPAIR_LOST)
         self.task = WATCH if self.repaired or strike.moment is Moment.AWAITED else ACTIVATE
+        self.index = -1 if self.task == WATCH else 0
         self.frozen: list[psutil.Process] = []
 
     def play(self) -> StrikeResult:
@@ -143,8 +144,9 @@ class Struck:
             self._await_trap(Spot.STORED, "store its intent")
         elif moment in (Moment.HELD, Moment.SECOND):
             until(lambda: bool(self.lane.aep.state()["held"]), "AEP to hold the POST")
+            self._await_only("running")
         elif moment in (Moment.SETTLING, Moment.RESUMED):
-            delivery.wait_task(f"{ACTIVATE}[0]", "deferred")
+            self._await_only("deferred")
             if moment is Moment.RESUMED:
                 self.traps.hold(self.name, ACTIVATE, Spot.START)
                 self._await_trap(Spot.START, "be resumed")
@@ -157,6 +159,18 @@ class Struck:
 
     def _await_trap(self, spot: Spot, what: str) -> None:
         until(lambda: self.traps.is_stepped_on(self.name, ACTIVATE, spot), f"{self.name} to {what}")
+        self.index = self.traps.held_index(self.name, ACTIVATE, spot)
+
+    def _await_only(self, state: str) -> None:
+        """Wait until one job alone is in a state: the one that was hit."""
+
+        def is_only() -> bool:
+            found = [name for name, now in self.delivery.task_states(ACTIVATE).items() if now == state]
+            if len(found) == 1:
+                self.index = int(found[0].partition("[")[2].rstrip("]"))
+            return len(found) == 1
+
+        until(is_only, f"one job of {self.name} to be {state}")
 
     def _repair(self) -> None:
         """Clear the failed tasks, as people do when AEP has failed a run, and wait for the second POST."""
@@ -173,7 +187,7 @@ class Struck:
     # -- the strike
 
     def _strike(self) -> None:
-        name = self.task if self.task == WATCH else f"{self.task}[0]"
+        name = self.task if self.index < 0 else f"{self.task}[{self.index}]"
         match self.strike.blow:
             case Blow.CLEAR_ALL:
                 self._clear()
@@ -181,7 +195,7 @@ class Struck:
                 self._clear(self.task)
             case Blow.MARK_SUCCESS | Blow.MARK_FAILED as blow:
                 state = "success" if blow is Blow.MARK_SUCCESS else "failed"
-                index = None if self.task == WATCH else 0
+                index = None if self.index < 0 else self.index
                 run = self.delivery
                 patiently(
                     lambda: self.lane.client.set_task_state(run.dag_id, run.run_id, self.task, state, map_index=index)

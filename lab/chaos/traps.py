@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Generator, Mapping
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,10 @@ class Traps:
         """Tell whether a process has come to a trap and is held there."""
         return self._file(run_id, task_id, spot).with_suffix(".held").exists()
 
+    def held_index(self, run_id: str, task_id: str, spot: Spot) -> int:
+        """Return the map index of the process that is held, -1 if the task is not mapped."""
+        return int(self._file(run_id, task_id, spot).with_suffix(".held").read_text())
+
     def release(self, run_id: str, task_id: str, spot: Spot) -> None:
         """Take a trap away, sprung or not."""
         self._file(run_id, task_id, spot).unlink(missing_ok=True)
@@ -73,7 +78,7 @@ class Traps:
         """Tell whether a trap is still there; a deadly one is gone once it was stepped on."""
         return self._file(run_id, task_id, spot).exists()
 
-    def step_on(self, run_id: str, task_id: str, spot: Spot) -> None:
+    def step_on(self, run_id: str, task_id: str, spot: Spot, map_index: int = -1) -> None:
         """Suffer what is armed here; called in the task's process."""
         file = self._file(run_id, task_id, spot)
         try:
@@ -86,7 +91,9 @@ class Traps:
             os.kill(os.getpid(), signal.SIGKILL)
         if what == "fail":
             raise RuntimeError("the state store does not answer (a trap)")
-        file.with_suffix(".held").touch()
+        told = file.with_suffix(f".{os.getpid()}")
+        told.write_text(str(map_index))
+        told.rename(file.with_suffix(".held"))
         while file.exists():
             time.sleep(_POLL_SECONDS)
 
@@ -107,8 +114,9 @@ def enter(context: Mapping[str, Any]) -> None:
     from adobe_experience_platform.operators import TaskStore
 
     traps = Traps(Path(os.environ["AIRFLOW_HOME"]))
-    run_id, task_id = context["ti"].run_id, context["ti"].task_id
-    traps.step_on(run_id, task_id, Spot.START)
+    ti = context["ti"]
+    step_on = partial(traps.step_on, ti.run_id, ti.task_id, map_index=ti.map_index)
+    step_on(Spot.START)
     send = endpoints.activate
 
     def activate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
@@ -116,10 +124,10 @@ def enter(context: Mapping[str, Any]) -> None:
 
         def trapped() -> None:
             before_bytes()
-            traps.step_on(run_id, task_id, Spot.POST)
+            step_on(Spot.POST)
 
         orders = yield from send(*args, **{**kwargs, "before_bytes": trapped})
-        traps.step_on(run_id, task_id, Spot.ANSWER)
+        step_on(Spot.ANSWER)
         answered.append(True)
         return orders
 
@@ -127,12 +135,12 @@ def enter(context: Mapping[str, Any]) -> None:
         is_intent = "intent" in value
         if answered:
             answered.clear()
-            traps.step_on(run_id, task_id, Spot.ANSWERED)
+            step_on(Spot.ANSWERED)
         if is_intent:
-            traps.step_on(run_id, task_id, Spot.STORE)
+            step_on(Spot.STORE)
         put(self, key, value)
         if is_intent:
-            traps.step_on(run_id, task_id, Spot.STORED)
+            step_on(Spot.STORED)
 
     answered: list[bool] = []
     put = TaskStore.set
