@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lab import airflows
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "plugins" / "adobe_experience_platform"
 DOCUMENTS = [
@@ -106,3 +108,15 @@ def test_contributing_names_files_that_exist() -> None:
 
     assert len(named) > 10
     assert [path for path in named if not any((place / path).exists() for place in (REPOSITORY, PACKAGE))] == []
+
+
+def test_the_supported_versions_of_airflow_are_those_that_are_tested() -> None:
+    listed = [row[0] for row in rows(REPOSITORY / "docs" / "airflow.md", "Airflow")]
+    oldest = re.search(r'"apache-airflow>=([\d.]+),<4"', (REPOSITORY / "pyproject.toml").read_text())
+    pinned = re.search(r"^apache-airflow==([\d.]+)$", (REPOSITORY / "requirements.in").read_text(), re.MULTILINE)
+
+    assert oldest
+    assert pinned
+    tested = [version for row in listed for version in re.findall(r"\d+\.\d+\.\d+", row)]
+    assert tested == [pinned[1], *[version for version in airflows.VERSIONS if version != pinned[1]]]
+    assert min(airflows.VERSIONS) == oldest[1]
