@@ -113,8 +113,8 @@ shortened:
 
 ## Strikes
 
-What people press, stores that fail and machines that stand still. After a strike somebody clears the failed tasks, as
-the report advises, until the run is green. *Ends* are its states on the way; at each of them the report was compared
+What people press, stores that fail and machines that stand still. After a strike somebody does what the report advises
+(and no more) until the run is green. *Ends* are its states on the way; at each of them the report was compared
 with what AEP had delivered. *Pairs* are 2 only where AEP itself had failed the first run.
 
 {_table(STRIKES_HEAD, map(strike_line, findings.strikes))}

@@ -54,6 +54,10 @@ ALL = (*TASKS, *CORE, "tests/promises/gates", *PROTOCOL)
 MUTANTS = (
     # -- what earlier tests did not notice
     Mutant(STATES, "return Reply.CONFLICT if alone else Reply.CONFLICT_IN_PART", "return Reply.CONFLICT", "an unclear 400 counts as a clear one"),
+    Mutant(NOTES, "and not self._remembers()", "", "a task that is cleared as it begins never goes on", ALL),
+    Mutant(NOTES, "if self._notes is not None and not self._is_cleared:\n            self._notes.set(_run_note", "if self._notes is not None:\n            self._notes.set(_run_note", "a run that is planned anew after a clear passes for one that remembers", ALL),
+    Mutant(NOTES, "for name in (_run_note(old), *self._names_of(old)", "for name in (*self._names_of(old)", "a run whose copies were deleted passes for one that remembers", ALL),
+    Mutant(REPORT, "self.watch_task_id if is_watched else self.submit_task_id", "self.watch_task_id", "the advice leaves out a green task that did not find out", ALL),
     Mutant(WATCH, "seen is not None and tries > seen[0]", "seen is not None and tries >= seen[0]", "repairs at every try after a clear", ALL),
     Mutant(ACTIVATE, "TaskStore(context).set(PHASE, WATCHING)", "pass", "a waiting phase is not stored", ALL),
     Mutant(XCOM, 'data.get("missing_is", UNKNOWN)', 'data.get("missing_is", NOT_SENT)', "unknown by default becomes not sent", ALL),

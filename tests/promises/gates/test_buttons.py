@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from adobe_experience_platform.aep import Pair
+from adobe_experience_platform.operators import notes
 from tests.docs.test_docs import rows
 from tests.promises.gates.world import ACTIVATE, REPORT, WATCH, Aep, World
 
@@ -335,8 +336,7 @@ def test_clear_a_task_in_the_moment_in_which_it_begins(
     def press() -> None:
         world.clear(*([task] if button == "clear task" else []))
         if forgets:
-            for one in world.instances.values():
-                one.store.clear()
+            forget(world)
 
     world.before[label] = press
     world.crashes[label] = ["start"]
@@ -344,6 +344,43 @@ def test_clear_a_task_in_the_moment_in_which_it_begins(
 
     assert world.crashes[label] == [], world.log
     assert (world.state, delivery.counts()) == ("success", delivery.once()), world.log
+
+
+def forget(world: World, *, copies: bool = False) -> None:
+    """Delete what the tasks have kept, and at will the copies too."""
+    for one in world.instances.values():
+        one.store.clear()
+    if copies:
+        world.assets.clear()
+
+
+def test_a_run_that_is_planned_anew_does_not_remember_what_its_first_plan_has_sent(delivery: Delivery) -> None:
+    world = delivered(delivery)
+    forget(world, copies=True)
+    world.clear()
+    world.play()
+
+    assert (world.state, delivery.counts()) == ("failed", delivery.once())
+
+
+def test_a_run_whose_copies_went_with_its_age_does_not_pass_for_one_that_remembers(aep: Aep) -> None:
+    """Of each task the notes of the last 20 runs are kept. Runs that were planned before may send after."""
+    small = Delivery(aep, {"f1": ["a1"]}, 80)
+    *others, world = (small.run(f"run-{number}") for number in range(notes.RUNS_KEPT + 1))
+    for other in others:
+        other.assets = world.assets
+        other.play(stop_at=ACTIVATE)
+    world.play()
+    assert world.state == "success"
+    for other in others:
+        other.play()
+    sent = small.counts()
+
+    forget(world)
+    world.clear()
+    world.play()
+
+    assert (world.state, small.counts()) == ("failed", sent)
 
 
 # ---------------------------------------------------------------------------------- while a lost answer settles
