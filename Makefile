@@ -44,7 +44,7 @@ CASES ?=
 SIZES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up env test coverage chaos distributed mutants screenshots growth bench profile contract-aepp contract-schemathesis newest airflows audit lint schema format requirements clean venv env-dev
+.PHONY: help demo up env test coverage chaos distributed mutants screenshots growth bench profile contract-aepp contract-schemathesis newest airflows docs audit lint schema format requirements clean venv env-dev
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -101,6 +101,9 @@ newest: env-dev ## Run the unit tests with the newest versions that the declared
 airflows: env-dev ## Test with every Airflow that is supported (in .venv-airflow-…; VERSIONS="3.3.0")
 	@$(RUN) -m lab.airflows $(VERSIONS)
 
+docs: venv ## Build the documents as a site in build/site, strictly; or serve them (SERVE=1)
+	@$(RUN) -m tools.docs $(if $(SERVE),--serve)
+
 audit: venv ## Check the pinned packages for known vulnerabilities (asks osv.dev)
 	@$(RUN) -m tools.audit
 
@@ -128,7 +131,7 @@ requirements: ## Pin requirements*.in in requirements*.txt, with hashes (newest 
 	@$(BOOTSTRAP) --resolve $(if $(UPGRADE),--upgrade)
 
 clean: ## Remove the environment, the state of `make up` and all caches
-	@rm -rf .venv .venv-newest .venv-airflow-* .venv-aepp .venv-distributed .venv-schemathesis .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov build
+	@rm -rf .venv .venv-newest .venv-airflow-* .venv-aepp .venv-distributed .venv-docs .venv-schemathesis .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@find . -name '*.egg-info' -type d -prune -exec rm -rf {} +
 

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lab import airflows
 
@@ -120,3 +121,14 @@ def test_the_supported_versions_of_airflow_are_those_that_are_tested() -> None:
     tested = [version for row in listed for version in re.findall(r"\d+\.\d+\.\d+", row)]
     assert tested == [pinned[1], *[version for version in airflows.VERSIONS if version != pinned[1]]]
     assert min(airflows.VERSIONS) == oldest[1]
+
+
+def test_the_sites_menu_has_every_page() -> None:
+    menu = yaml.safe_load((REPOSITORY / "mkdocs.yml").read_text())["nav"]
+    listed = re.findall(r"[\w/.-]+\.md", json.dumps(menu))
+
+    pages = {path.name for path in (REPOSITORY / "docs").glob("*.md")}
+    assert set(listed) == pages | {"reference.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"} | {
+        "include/aep_simulator/README.md"
+    }
+    assert len(listed) == len(set(listed))
