@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -220,8 +221,8 @@ def _doing(seen: runs.RunView) -> str:
 
 
 def _how_to_follow(run_id: str, dag_id: str) -> str:
-    other = "" if dag_id == DELIVERY_DAG else f" --dag-id '{dag_id}'"
-    return f"Follow it: airflow aep follow '{run_id}'{other}"
+    other = "" if dag_id == DELIVERY_DAG else f" --dag-id {shlex.quote(dag_id)}"
+    return f"Follow it: airflow aep follow {shlex.quote(run_id)}{other}"
 
 
 def _asked(args: Namespace) -> Asked:

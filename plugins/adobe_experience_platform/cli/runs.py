@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -71,7 +72,7 @@ def start(dag_id: str, run_id: str, conf: Mapping[str, Any]) -> None:
         get_current_api_client().trigger_dag(dag_id, run_id=run_id, conf=dict(conf), triggering_user_name=_user())
     except DagRunAlreadyExists:
         raise RunError(
-            f"There is a run {run_id} already, and it was not started again: airflow aep follow '{run_id}' shows it."
+            f"There is a run {run_id} already, and it was not started again: airflow aep follow {shlex.quote(run_id)}"
         ) from None
     except (AirflowException, ParamValidationError, ValueError) as error:
         raise RunError(f"Airflow does not start the run: {one_line(str(error))}") from None

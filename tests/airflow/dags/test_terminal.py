@@ -139,7 +139,7 @@ def test_a_delivery_is_started_once_and_never_where_it_would_wait_for_ever(airfl
 
     code, _, err = airflow(*words, "--run-id", "mine")
     assert code == 0
-    assert "airflow aep follow 'mine'" in err
+    assert "airflow aep follow mine" in err
     conf = {"activation_info": {"Mail": ["gold"]}, "on_conflict": "adopt", "aep_conn_id": "aep_default"}
     assert conf_of("mine") == {**conf, "sandbox_name": None}
 
@@ -193,7 +193,7 @@ def test_ctrl_c_leaves_the_run_alone(airflow: Command, shipped: str, monkeypatch
     code, _, err = airflow("aep", "deliver", "--to", "Mail", "gold", "--run-id", "left-alone")
 
     assert code == 130
-    assert "The run goes on. Follow it: airflow aep follow 'left-alone'" in err
+    assert "The run goes on. Follow it: airflow aep follow left-alone" in err
     with create_session() as session:
         [run] = DagRun.find(dag_id=DAG, run_id="left-alone", session=session)
         assert str(run.state) == "queued"
