@@ -15,8 +15,8 @@ from urllib.parse import quote, quote_plus
 def forms_of(secret: str) -> set[str]:
     """Return what a secret may look like in text, in lower case.
 
-    As it is, quoted for a URL or a form, in base64 at three offsets and in base64 of that, as numbers, escaped for JSON,
-    Python, HTML, in UTF-16, in full width.
+    As it is, quoted for a URL or a form, in base64 at three offsets and in base64 of that, as numbers, escaped for
+    JSON, Python, HTML, in UTF-16, in full width.
     """
     forms = {secret, quote(secret, safe=""), quote_plus(secret), quote(quote(secret, safe=""), safe="")}
     for raw in (secret.encode(), secret.encode("utf-16-le")):

@@ -31,11 +31,11 @@ _FILLED = {
 }
 """What a notifier's arguments of these names are, unless they are given. Templates, never the text itself: a name
 in AEP that looks like a template must stay a name."""
-_HARMLESS = frozenset(
-    "subject title summary text message body content description html_content text_content to cc bcc from_email"
-    " mime_subtype mime_charset custom_headers channel channel_id chat_id username icon_url icon_emoji avatar_url"
-    " blocks attachments unfurl_links unfurl_media parse_mode tts tag notify_type body_format timeout severity source"
-    " action component group class_type dedup_key custom_details images links".split()
+_HARMLESS = re.compile(
+    r"[a-z_]+_conn_id|subject|title|summary|text|message|body|content|description|html_content|text_content|to|cc|bcc"
+    r"|from_email|mime_(subtype|charset)|custom_(headers|details)|channel|channel_id|chat_id|username|icon_(url|emoji)"
+    r"|avatar_url|blocks|attachments|unfurl_(links|media)|parse_mode|tts|tag|notify_type|body_format|timeout|severity"
+    r"|source|action|component|group|class_type|dedup_key|images|links"
 )
 """What anybody may tell a notifier: words, people, looks. Others attach a file of the worker, or send a connection's
 secret to another host (SmtpNotifier's ``files``, SlackNotifier's ``base_url``, HttpNotifier's ``extra_options``)."""
@@ -66,12 +66,12 @@ def class_fault(path: str) -> str | None:
 def argument_faults(path: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield each argument that a notifier does not take from just anybody, and why."""
     for name in names:
-        if name not in _HARMLESS and not name.endswith("_conn_id") and not _is_listed(path):
-            yield (
-                name,
+        if not _HARMLESS.fullmatch(name) and not _is_listed(path):
+            why = (
                 "this argument is not taken from notices, since it could send files or secrets of the worker: remove "
-                f"it, or add the notifier's package to Airflow's option [{OPTION[0]}] {OPTION[1]}",
+                f"it, or add the notifier's package to Airflow's option [{OPTION[0]}] {OPTION[1]}"
             )
+            yield name, why
 
 
 def _is_listed(path: str) -> bool:

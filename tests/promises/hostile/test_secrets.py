@@ -275,6 +275,15 @@ NOTICED = {
     "basic": ("header Basic aHVudGVyMjpodW50ZXIy", "aHVudGVyMjpodW50ZXIy"),
     "a nested header": ("{'headers': {'X-Auth': {'password': 'hunter2 hunter2'}}}", "hunter2"),
     "a webhook's path": ("https://hooks.example/services/T1/B1/hunter2hunter2", "hunter2hunter2"),
+    "a password with a slash": ("posted to https://user:hunter2/hunter2@host.example/x", "hunter2"),
+    "a password with a hash sign": ("posted to https://user:hunter2#hunter2@host.example/x", "hunter2"),
+    "an address without a scheme": ("posted to //user:hunter2hunter2@host.example/x", "hunter2hunter2"),
+    "an address of backslashes": ("posted to https:\\\\user:hunter2hunter2@host.example", "hunter2hunter2"),
+    "an access key": ("AccountName=x;AccessKey=hunter2hunter2;", "hunter2hunter2"),
+    "pwd": ("server=x;uid=y;pwd=hunter2hunter2", "hunter2hunter2"),
+    "a quoted quote": (r'{"password": "a\"hunter2hunter2"}', "hunter2hunter2"),
+    "a nested value": ('{"password": {"value": "hunter2hunter2"}}', "hunter2hunter2"),
+    "a JWT": ("rejected eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.hunter2hunter2", "hunter2hunter2"),
     "a query": ("https://x.example/?token=hunter2hunter2", "hunter2hunter2"),
 }
 
@@ -311,7 +320,17 @@ def test_what_this_file_looks_for_would_be_found() -> None:
 @EVERY_ENCODING
 def test_the_scan_for_secrets_knows_the_encodings(encode: Callable[[str], str]) -> None:
     assert any(leaks(version, [SECRET]) for version in decoded(f"x{encode(SECRET)}x"))
-    usual = ("percent four", "broken", "zero-width", "twice", "JSON in", "JSON escape of", "octal", "percent of", "an entity")
+    usual = (
+        "percent four",
+        "broken",
+        "zero-width",
+        "twice",
+        "JSON in",
+        "JSON escape of",
+        "octal",
+        "percent of",
+        "an entity",
+    )
     if encode not in [made for name, made in ENCODINGS.items() if name.startswith(usual) or "zero" in name]:
         assert leaks(f"x{encode(SECRET)}x", [SECRET]) == [SECRET]
 
