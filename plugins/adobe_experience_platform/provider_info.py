@@ -91,7 +91,7 @@ _OPTIONS = {
         "my_company.notifiers",
         "",
         "Packages whose notifiers a campaign may name, besides those that installed providers declare; separated by "
-        "commas. Whoever may write campaign files can run them.",
+        "commas. Whoever may write campaign files can run them, with any argument.",
     ),
 }
 

@@ -15,24 +15,35 @@ from urllib.parse import quote, quote_plus
 def forms_of(secret: str) -> set[str]:
     """Return what a secret may look like in text, in lower case.
 
-    As it is, quoted for a URL or a form, in base64 at three offsets, in hex, escaped for JSON, Python, HTML, in UTF-16.
+    As it is, quoted for a URL or a form, in base64 at three offsets and in base64 of that, as numbers, escaped for
+    JSON, Python, HTML, in UTF-16, in full width.
     """
     forms = {secret, quote(secret, safe=""), quote_plus(secret), quote(quote(secret, safe=""), safe="")}
     for raw in (secret.encode(), secret.encode("utf-16-le")):
         forms |= {
             raw.hex(),
             raw.hex(" "),
+            raw.hex(":"),
+            "".join(f"={byte:02x}" for byte in raw),
+            *(comma.join(f"0x{byte:02x}" for byte in raw) for comma in (", ", ",")),
+            *(comma.join(map(str, raw)) for comma in (", ", ",")),
             "".join(f"%{byte:02x}" for byte in raw),
             "".join(f"\\x{byte:02x}" for byte in raw),
         }
-        for offset, first in enumerate((0, 2, 3)):
-            packed = base64.b64encode(bytes(offset) + raw).decode().rstrip("=")[first:-1]
-            forms |= {packed, packed.replace("+", "-").replace("/", "_")}
+        packed = [*_packed(raw), *_packed(quote(raw, safe="").encode())]
+        packed += [twice for once in packed for twice in _packed(once.encode())]
+        forms |= {form for once in packed for form in (once, once.replace("+", "-").replace("/", "_"))}
     forms |= {json.dumps(secret)[1:-1], "\0".join(secret), html.escape(secret), secret.replace("/", "\\/")}
-    for pattern in ("\\u{:04x}", "&#{};", "&#x{:x};"):
+    forms.add("".join(chr(ord(char) + 0xFEE0) for char in secret))
+    for pattern in ("\\u{:04x}", "%u{:04x}", "&#{};", "&#x{:x};"):
         forms.add("".join(pattern.format(ord(char)) for char in secret))
         forms.add("".join(char if char.isalnum() else pattern.format(ord(char)) for char in secret))
     return {form.lower() for form in forms}
+
+
+def _packed(raw: bytes) -> Iterator[str]:
+    for offset, first in enumerate((0, 2, 3)):
+        yield base64.b64encode(bytes(offset) + raw).decode().rstrip("=")[first:-1]
 
 
 def leaks(content: str | bytes, secrets: Iterable[str]) -> list[str]:

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from adobe_experience_platform.errors import AepConnectionConfigError
 
@@ -127,8 +127,9 @@ class AepConnection:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must be shown nowhere."""
-        passwords = [urlsplit(proxy).password for proxy in self.proxies.values()]
-        return tuple(filter(None, (self.client_secret, self.access_token, *passwords)))
+        passwords = [urlsplit(proxy).password or "" for proxy in self.proxies.values()]
+        found = (self.client_secret, self.access_token, *passwords, *map(unquote, passwords))
+        return tuple(dict.fromkeys(filter(None, found)))
 
     def headers(self, token: str) -> dict[str, str]:
         """Return the headers that every AEP request carries (``x-sandbox-id`` is never one of them)."""

@@ -5,16 +5,21 @@ from __future__ import annotations
 import base64
 import html
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from urllib.parse import quote, quote_plus, unquote
 
 WITHHELD = "(withheld: it repeats a secret)"
 _LONGEST = 10_000
-_PIECE = 16
-_ROUNDS = 4
-_ESCAPE = re.compile(r"(?i)\\+(?:U0{4}(?=[0-9a-f]{4})|u\{?|x(?=[0-9a-f]{2}))((?<=x)..|[0-9a-f]{2,4})\}?|\\+([0-7]{3})")
+_PIECE = 12
+_SHORTEST = 8
+_ROUNDS = 12
+_ESCAPE = re.compile(
+    r"(?i)(?<![\\%])[\\%]+(?:(?:U0{4}(?=[0-9a-f]{4})|u\{?|x(?=[0-9a-f]{2}))((?<=x)..|[0-9a-f]{2,4})\}?|(?<=\\)([0-7]{3}))"
+)
 _UNSEEN = re.compile(r"[^!-~]+")
+_BESIDE_NUMBERS = re.compile(r"0x|[^0-9a-z]+")
 
 
 def blot(text: str, secrets: Iterable[str]) -> str:
@@ -27,17 +32,28 @@ def blot(text: str, secrets: Iterable[str]) -> str:
             quote_plus(secret.encode(errors="replace")),
         ):
             text = re.sub(re.escape(form), "***", text, flags=re.IGNORECASE)
-    hidden = {_squeezed(version) for version in _decoded(text)}
-    found = any(piece in version for secret in secrets for piece in _pieces(secret) for version in hidden)
-    return WITHHELD if found else text
+    versions = set(_decoded(text))
+    seen = {*map(_squeezed, versions), *map(_bare, versions)}
+    pieces = frozenset().union(*map(_pieces, secrets))
+    return WITHHELD if any(_holds(version, pieces) for version in seen) else text
+
+
+def _holds(version: str, pieces: frozenset[str]) -> bool:
+    """Whether any piece stands in a text; a token has thousands, and the event loop waits meanwhile."""
+    if any(version[at : at + _PIECE] in pieces for at in range(len(version) - _PIECE + 1)):
+        return True
+    return any(len(piece) < _PIECE and piece in version for piece in pieces)
 
 
 def _decoded(text: str) -> Iterator[str]:
     """Yield a text and what it says with its percent signs, entities and backslashes decoded, layer by layer."""
+    before = None
     for _ in range(_ROUNDS):
-        text = _UNSEEN.sub("", text)
+        text = _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
+        if text == before:
+            return
         yield text
-        text = _ESCAPE.sub(_character, unquote(html.unescape(text)))
+        before, text = text, _ESCAPE.sub(_character, unquote(html.unescape(text)))
 
 
 def _character(escape: re.Match[str]) -> str:
@@ -49,15 +65,25 @@ def _squeezed(text: str) -> str:
     return _UNSEEN.sub("", text).replace("\\", "").lower()
 
 
+def _bare(text: str) -> str:
+    """Return the letters and digits alone: numbers come as ``70:38``, ``=70=38``, ``0x70, 0x38`` and ``[112, 56]``."""
+    return _BESIDE_NUMBERS.sub("", text.lower())
+
+
 @lru_cache(maxsize=32)
 def _pieces(secret: str) -> frozenset[str]:
-    """Return what betrays a secret: itself, or any part of some length, also in hex and in base64 at any offset."""
-    forms = [secret]
-    for raw in (secret.encode(errors="replace"), secret.encode("utf-16-le", errors="replace")):
-        packed = [base64.b64encode(bytes(offset) + raw).decode().rstrip("=") for offset in range(3)]
-        # The first and the last letters depend on what stands beside the secret.
-        forms += [raw.hex(), packed[0][:-1], packed[1][2:-1], packed[2][3:-1]]
-    forms += [form.translate(str.maketrans("+/", "-_")) for form in forms[1:]]
-    seen = [found for form in forms if len(found := _squeezed(form)) >= 8 or form is secret]
-    step = _PIECE // 2
-    return frozenset(form[at : at + _PIECE] for form in seen for at in range(0, max(1, len(form) - step), step) if form)
+    """Return what betrays a secret: itself, or any part of some length, in base64 at any offset, and as numbers."""
+    raw, wide = secret.encode(errors="replace"), secret.encode("utf-16-le", errors="replace")
+    packed = [*_packed(raw), *_packed(wide), *_packed(quote(raw, safe="").encode())]
+    packed += [twice for once in packed[:3] for twice in _packed(once.encode())]
+    packed += [form.translate(str.maketrans("+/", "-_")) for form in packed]
+    numbers = [form.hex() for form in (raw, wide)] + ["".join(map(str, form)) for form in (raw, wide)]
+    long = [form for form in (*map(_squeezed, packed), *numbers) if len(form) >= _SHORTEST]
+    starts = ((form, range(0, len(form) - _PIECE, _PIECE // 3)) for form in (_squeezed(secret), *long) if form)
+    return frozenset(form[at : at + _PIECE] if at >= 0 else form[at:] for form, ats in starts for at in (*ats, -_PIECE))
+
+
+def _packed(raw: bytes) -> Iterator[str]:
+    """Yield the base64 of bytes at any offset, without the letters that depend on what stands beside them."""
+    for offset, first in enumerate((0, 2, 3)):
+        yield base64.b64encode(bytes(offset) + raw).decode().rstrip("=")[first:-1]

@@ -18,14 +18,21 @@ _AUTOLINK = re.compile(r"(?i)(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)(?=\S)|(?<=mailto
 _WORD_JOINER = "\u2060"
 """Takes no room: Markdown's and mail programs' search for addresses ends there, and backslashes do not stop it."""
 
-_HTTP = re.compile(r"(?i)\b(https?://)(?:[^\s/?#]*@)?([^\s/?#@]*)\S*")
-_OTHER_URL = re.compile(r"(?i)\b(?!https?://)([a-z][a-z0-9+.-]{0,30}://)\S+")
-_CREDENTIAL = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{4,}")
-_CONFIDENTIAL = (
-    r"(?:pass(?:word|wd|phrase)|secret|token|api[_-]?key|private[_-]?key|integration[_-]?key|webhook[_-]?url"
-    r"|authorization|cookie)"
+_HTTP = re.compile(
+    r"(?i)(\bhttps?:[/\\]{1,2}|(?<![:\w])//)(?:[^\s/?#@\\]*@)?"
+    r"(?:((?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?[^\w\s/?#@\\]*)(?!\S*@))?\S*"
 )
-_NAMED_SECRET = re.compile(rf"(?i)({_CONFIDENTIAL}['\"]?\s{{0,5}}[:=]\s{{0,5}})(?:'[^']*'?|\"[^\"]*\"?|[^\s,;}}\]]+)")
+"""An address: only its scheme and its host are shown, and no host where a password may stand in its place."""
+_OTHER_URL = re.compile(r"(?i)\b(?!https?://)([a-z][a-z0-9+.-]{0,30}://)\S+")
+_CREDENTIAL = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{4,}|\beyJ[\w-]{5,}\.[\w.-]{4,}")
+_CONFIDENTIAL = (
+    r"(?:pass(?:word|wd|phrase)|pwd|secret|token|credentials?|(?:api|access|private|integration)[_-]?key"
+    r"|webhook[_-]?url|authorization|cookie)"
+)
+_NAMED_SECRET = re.compile(
+    rf"(?i)({_CONFIDENTIAL}['\"]?\s{{0,5}}[:=]\s{{0,5}})"
+    r"(?:(['\"])(?:(?!\2)[^\n]|\2(?![\s,;:}\])]|$))*\2?|[\[{][^\]}]*|[^\s,;}\]]+)"
+)
 _ADDRESS = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+\.[A-Za-z]{2,}")
 _PATH = re.compile(r"(?i)\b(with url:|url=)\s*\S+")
 
@@ -48,7 +55,9 @@ def for_mail(text: str, limit: int = 600) -> str:
 def without_secrets(text: str, limit: int = 600) -> str:
     """Return one line without what looks like a secret: parts of addresses, credentials, values named like one."""
     line = _OTHER_URL.sub(r"\1…", _HTTP.sub(r"\1\2", _printable(text, limit)))
-    line = _PATH.sub(r"\1 …", _NAMED_SECRET.sub(r"\1…", _CREDENTIAL.sub(r"\1 …", line)))
+    line = _PATH.sub(
+        r"\1 …", _NAMED_SECRET.sub(r"\1…", _CREDENTIAL.sub(lambda found: f"{found[1] or ''} …".lstrip(), line))
+    )
     return _cut(line, len(text) > limit * 20, limit)
 
 

@@ -26,7 +26,7 @@ from adobe_experience_platform.errors import AepInputError
 
 from .facts import known_of_late_run, known_of_run, reports_of
 from .message import Notice, On, of_delivery, of_missed_deadline
-from .notifiers import HTML, MAIL, SUBJECT, TEXT, anotify, class_fault, make, notify
+from .notifiers import HTML, MAIL, SUBJECT, TEXT, anotify, argument_faults, class_fault, make, notify
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -62,22 +62,26 @@ class Notifier(BaseModel):
     @model_validator(mode="after")
     def _usable(self) -> Notifier:
         """Check it without importing it: the class is looked up when a notice is sent."""
-        faults = list(_argument_faults(self.model_extra or {}, ()))
+        given = self.model_extra or {}
+        faults = list(_secret_faults(given, ()))
         if fault := class_fault(self.path):
             faults.append((("class",), fault))
+        else:
+            told = {path[0] for path, _ in faults}
+            faults += [((name,), why) for name, why in argument_faults(self.path, given) if name not in told]
         if faults:
             raise blocks.fault_at(faults)
         return self
 
 
-def _argument_faults(value: object, path: blocks.Path) -> Iterator[tuple[blocks.Path, str]]:
+def _secret_faults(value: object, path: blocks.Path) -> Iterator[tuple[blocks.Path, str]]:
     """Find what must not stand in a notifier's arguments, at any depth: secrets, and templates that read anything."""
     if isinstance(value, dict | list):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
             if isinstance(key, str) and names_secret(key):
                 yield (*path, key), BELONGS_INTO_A_CONNECTION
             else:
-                yield from _argument_faults(inner, (*path, key))
+                yield from _secret_faults(inner, (*path, key))
     elif isinstance(value, str) and _CREDENTIAL.search(value):
         yield path, BELONGS_INTO_A_CONNECTION
     elif isinstance(value, str) and _TEMPLATE.search(_NOTICE.sub("", value)):

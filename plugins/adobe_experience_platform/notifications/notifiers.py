@@ -7,7 +7,7 @@ import importlib
 import inspect
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from airflow.sdk import BaseNotifier, conf
@@ -31,6 +31,14 @@ _FILLED = {
 }
 """What a notifier's arguments of these names are, unless they are given. Templates, never the text itself: a name
 in AEP that looks like a template must stay a name."""
+_HARMLESS = re.compile(
+    r"[a-z_]+_conn_id|subject|title|summary|text|message|body|content|description|html_content|text_content|to|cc|bcc"
+    r"|from_email|mime_(subtype|charset)|custom_(headers|details)|channel|channel_id|chat_id|username|icon_(url|emoji)"
+    r"|avatar_url|blocks|attachments|unfurl_(links|media)|parse_mode|tts|tag|notify_type|body_format|timeout|severity"
+    r"|source|action|component|group|class_type|dedup_key|images|links"
+)
+"""What anybody may tell a notifier: words, people, looks. Others attach a file of the worker, or send a connection's
+secret to another host (SmtpNotifier's ``files``, SlackNotifier's ``base_url``, HttpNotifier's ``extra_options``)."""
 
 
 def class_fault(path: str) -> str | None:
@@ -39,8 +47,7 @@ def class_fault(path: str) -> str | None:
     Whoever writes a campaign file may name what the installed providers declare as notifiers, and what lies in the
     packages of Airflow's option ``notifier_packages``.
     """
-    packages = conf.get(*OPTION, fallback="").replace(",", " ").split()
-    if path == MAIL or any(path.startswith(f"{package}.") for package in packages):
+    if path == MAIL or _is_listed(path):
         return None
     # load time: few campaigns name a notifier
     from airflow.providers_manager import ProvidersManager
@@ -54,6 +61,23 @@ def class_fault(path: str) -> str | None:
         f"{one_line(path, 100)} is not a notifier of an installed provider: install its provider, correct the path, or "
         f"add its package to Airflow's option [{OPTION[0]}] {OPTION[1]}"
     )
+
+
+def argument_faults(path: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each argument that a notifier does not take from just anybody, and why."""
+    for name in names:
+        if not _HARMLESS.fullmatch(name) and not _is_listed(path):
+            why = (
+                "this argument is not taken from notices, since it could send files or secrets of the worker: remove "
+                f"it, or add the notifier's package to Airflow's option [{OPTION[0]}] {OPTION[1]}"
+            )
+            yield name, why
+
+
+def _is_listed(path: str) -> bool:
+    """Whether whoever runs Airflow trusts the authors of campaigns with all that a class can do."""
+    packages = conf.get(*OPTION, fallback="").replace(",", " ").split()
+    return any(path.startswith(f"{package}.") for package in packages)
 
 
 def make(spec: Mapping[str, Any]) -> Any:

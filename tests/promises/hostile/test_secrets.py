@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import functools
 import gzip
 import html
 import json
 import logging
 import os
 import re
+import time
+import unicodedata
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -166,6 +169,15 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "base64 of UTF-16": lambda text: base64.b64encode(text.encode("utf-16-le")).decode(),
     "hex": lambda text: text.encode().hex(),
     "HEX": lambda text: text.encode().hex().upper(),
+    "hex with colons": lambda text: text.encode().hex(":"),
+    "hex as a list": lambda text: ", ".join(f"0x{byte:02x}" for byte in text.encode()),
+    "decimal": lambda text: str(list(text.encode())),
+    "quoted-printable": lambda text: "".join(f"={byte:02X}" for byte in text.encode()),
+    "percent u": lambda text: "".join(f"%u{ord(char):04x}" for char in text),
+    "percent four times": lambda text: functools.reduce(lambda found, _: quote(found, safe=""), range(4), text),
+    "full width": lambda text: "".join(chr(ord(char) + 0xFEE0) for char in text),
+    "base64 twice": lambda text: base64.b64encode(base64.b64encode(b"client-1:" + text.encode())).decode(),
+    "base64 of percent": lambda text: base64.b64encode(quote(text, safe="").encode()).decode(),
     "UTF-16": lambda text: text.encode("utf-16-le").decode("latin-1"),
     "broken lines": lambda text: text[:9] + "\r\n\t" + text[9:],
     "with zero-width marks": "\u200b".join,
@@ -176,8 +188,8 @@ EVERY_ENCODING = pytest.mark.parametrize("encode", ENCODINGS.values(), ids=ENCOD
 
 def decoded(text: str) -> set[str]:
     """Return what a person could make of a shown text, in a way of its own: without spaces and case."""
-    versions = {text}
-    for _ in range(3):
+    versions = {text, unicodedata.normalize("NFKC", text)}
+    for _ in range(4):
         for version in list(versions):
             versions |= {unquote(version), html.unescape(version), version.replace("\\/", "/")}
             versions.add(re.sub(r"\\+(?:u00|x)([0-9a-fA-F]{2})", lambda match: chr(int(match[1], 16)), version))
@@ -240,6 +252,14 @@ def test_a_part_of_a_token_is_not_shown_either() -> None:
         assert part not in blot(f"bad token {part}", [token])
 
 
+@pytest.mark.parametrize("sign", ["\\", "%", "%25", "&amp;", "\\u{", "[1, ", " ", "\u2167"])
+def test_a_text_of_signs_costs_a_moment(sign: str) -> None:
+    """10,000 backslashes held the triggerer's event loop for eight seconds each time that they were looked at."""
+    begin = time.process_time()
+    blot(sign * 10_000, [SECRET, TOKEN])
+    assert time.process_time() - begin < 2
+
+
 def test_what_holds_no_secret_stays_as_it_is() -> None:
     for text in ("100% of \\users &amp; it's fine", "%zz %e4 \\u00 \\x4 &nosuch;", "C:\\new\\027", "日本語", ""):
         assert blot(text, [SECRET, TOKEN, ""]) == text
@@ -255,6 +275,15 @@ NOTICED = {
     "basic": ("header Basic aHVudGVyMjpodW50ZXIy", "aHVudGVyMjpodW50ZXIy"),
     "a nested header": ("{'headers': {'X-Auth': {'password': 'hunter2 hunter2'}}}", "hunter2"),
     "a webhook's path": ("https://hooks.example/services/T1/B1/hunter2hunter2", "hunter2hunter2"),
+    "a password with a slash": ("posted to https://user:hunter2/hunter2@host.example/x", "hunter2"),
+    "a password with a hash sign": ("posted to https://user:hunter2#hunter2@host.example/x", "hunter2"),
+    "an address without a scheme": ("posted to //user:hunter2hunter2@host.example/x", "hunter2hunter2"),
+    "an address of backslashes": ("posted to https:\\\\user:hunter2hunter2@host.example", "hunter2hunter2"),
+    "an access key": ("AccountName=x;AccessKey=hunter2hunter2;", "hunter2hunter2"),
+    "pwd": ("server=x;uid=y;pwd=hunter2hunter2", "hunter2hunter2"),
+    "a quoted quote": (r'{"password": "a\"hunter2hunter2"}', "hunter2hunter2"),
+    "a nested value": ('{"password": {"value": "hunter2hunter2"}}', "hunter2hunter2"),
+    "a JWT": ("rejected eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.hunter2hunter2", "hunter2hunter2"),
     "a query": ("https://x.example/?token=hunter2hunter2", "hunter2hunter2"),
 }
 
@@ -291,7 +320,17 @@ def test_what_this_file_looks_for_would_be_found() -> None:
 @EVERY_ENCODING
 def test_the_scan_for_secrets_knows_the_encodings(encode: Callable[[str], str]) -> None:
     assert any(leaks(version, [SECRET]) for version in decoded(f"x{encode(SECRET)}x"))
-    usual = ("broken", "zero-width", "twice", "JSON in", "JSON escape of", "octal", "percent of", "an entity")
+    usual = (
+        "percent four",
+        "broken",
+        "zero-width",
+        "twice",
+        "JSON in",
+        "JSON escape of",
+        "octal",
+        "percent of",
+        "an entity",
+    )
     if encode not in [made for name, made in ENCODINGS.items() if name.startswith(usual) or "zero" in name]:
         assert leaks(f"x{encode(SECRET)}x", [SECRET]) == [SECRET]
 

@@ -536,6 +536,11 @@ def test_the_proxies_passwords_are_secrets_too():
     assert read.secrets == ("p8e-secret", "tok", "proxypw")
 
 
+def test_a_proxys_password_is_a_secret_as_it_is_sent_too():
+    read = parse({"proxies": {"https": "http://user:proxy%40pw@proxy"}})
+    assert read.secrets == ("p8e-secret", "proxy%40pw", "proxy@pw")
+
+
 # -- the forms in which Airflow keeps connections
 
 

@@ -81,6 +81,42 @@ def test_faults_say_what_to_do(value: Any, part: str) -> None:
     assert any(part in fault for fault in faults_of(value))
 
 
+MAIL = "adobe_experience_platform.notifications.mail.NoticeMail"
+SMTP = "airflow.providers.smtp.notifications.smtp.SmtpNotifier"
+HTTP = "airflow.providers.http.notifications.HttpNotifier"
+
+
+@pytest.mark.parametrize(
+    ("cls", "arguments"),
+    [
+        (SMTP, {"to": "a@example.com", "files": ["/proc/self/environ"]}),
+        (SMTP, {"to": "a@example.com", "template": "/proc/self/environ"}),
+        (MAIL, {"to": "a@example.com", "files": ["/proc/self/environ"]}),
+        (HTTP, {"http_conn_id": "aep_default", "extra_options": {"verify": False}}),
+        (HTTP, {"http_conn_id": "other_system", "endpoint": "orders", "method": "DELETE"}),
+        (SMTP, {"to": "a@example.com", "what_a_later_version_adds": "x"}),
+    ],
+)
+def test_an_argument_that_reads_files_or_leads_secrets_elsewhere_is_taken_from_listed_packages_only(
+    cls: str, arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A campaign file mailed the environment of the triggerer, with the Fernet key, to whom it named."""
+    given = {"notifiers": [{"class": cls, **arguments}]}
+    refused = [name for name in arguments if name != "to" and not name.endswith("_conn_id")]
+
+    assert [fault.partition(": ")[0] for fault in faults_of(given)] == [f"notifiers[0].{name}" for name in refused]
+
+    packages = "airflow.providers, adobe_experience_platform.notifications"
+    monkeypatch.setenv("AIRFLOW__ADOBE_EXPERIENCE_PLATFORM__NOTIFIER_PACKAGES", packages)
+    assert Notices.of(given) is not None
+
+
+def test_words_people_and_looks_are_taken_from_anybody() -> None:
+    given = {"class": SMTP, "to": ["a@example.com"], "cc": "b@example.com", "subject": "x", "smtp_conn_id": "smtp_crm"}
+
+    assert Notices.of({"notifiers": [given]}) is not None
+
+
 def test_all_faults_come_at_once() -> None:
     assert len(faults_of({"email": ["x", "y"], "on": ["z"], "smtp_conn_id": "a b"})) == 4
 
