@@ -193,7 +193,11 @@ def resolve(upgrade: bool) -> None:
         ("requirements-distributed", [package, "--constraint", "requirements-deploy.txt"]),
         ("requirements", [package, "--constraint", "requirements-deploy.txt"]),
         ("requirements-dev", ["--constraint", "requirements.txt"]),
+        ("requirements-redis", ["--no-deps"]),
+        ("requirements-openlineage", ["--no-deps"]),
         ("requirements-schemathesis", []),
+        ("requirements-aepp", []),
+        ("requirements-audit", []),
     ):
         # Relative paths: the comments in the output name them.
         files = [name + ".in", "--output-file", name + ".txt", *more]

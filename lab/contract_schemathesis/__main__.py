@@ -18,11 +18,9 @@ from typing import Any
 import requests
 import yaml
 
-from tools import bootstrap
+from tools import bootstrap, side_venv
 from tools.simulator_process import SimulatorProcess
 
-VENV = bootstrap.ROOT / ".venv-schemathesis"
-REQUIREMENTS = bootstrap.ROOT / "requirements-schemathesis.txt"
 OPENAPI = bootstrap.ROOT / "tests" / "promises" / "contract" / "openapi"
 FILES = {
     "ad-hoc-activation": "/data/core/activation/disflowprovider",
@@ -41,10 +39,6 @@ WRONG_TYPES = {
 """Where Adobe's pages contradict the files: no type is asked for."""
 
 
-class SchemathesisError(Exception):
-    """The tool could not be installed."""
-
-
 def main() -> int:
     """Install the tool if need be, and let it judge one file after the other."""
     parser = argparse.ArgumentParser(prog="make contract-schemathesis", description=__doc__)
@@ -52,33 +46,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7, help="what chance starts with (default 7)")
     options = parser.parse_args()
     try:
-        tool = install()
-    except SchemathesisError as error:
+        tool = side_venv.install("schemathesis") / "schemathesis"
+    except bootstrap.BootstrapError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 1
     with SimulatorProcess(speed=600) as simulator:
         failed = [name for name in FILES if not judge(tool, simulator, name, options)]
     print(f"Adobe's files judge {len(FILES) - len(failed)} of {len(FILES)} services to be as documented.")
     return 1 if failed else 0
-
-
-def install() -> Path:
-    """Return the tool, in an environment of its own: it wants other versions than the tests."""
-    tool, stamp = VENV / "bin" / "schemathesis", VENV / ".installed"
-    wanted = REQUIREMENTS.read_text(encoding="utf-8")
-    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
-        return tool
-    print(f"==> Installing {REQUIREMENTS.name} into {VENV.name}", flush=True)
-    uv = [str(bootstrap.VENV_PYTHON), "-m", "uv"]
-    python = ["--python", str(VENV / "bin" / "python")]
-    for command in (
-        [*uv, "venv", "--quiet", "--clear", "--python", str(bootstrap.VENV_PYTHON), str(VENV)],
-        [*uv, "pip", "install", "--quiet", "--require-hashes", *python, "-r", str(REQUIREMENTS)],
-    ):
-        if not bootstrap.succeeds(command, bootstrap.uv_environment()):
-            raise SchemathesisError(f"{REQUIREMENTS.name} could not be installed (the reason is above).")
-    stamp.write_text(wanted, encoding="utf-8")
-    return tool
 
 
 def corrected(name: str) -> dict[str, Any]:
