@@ -131,7 +131,7 @@ requirements: ## Pin requirements*.in in requirements*.txt, with hashes (newest 
 	@$(BOOTSTRAP) --resolve $(if $(UPGRADE),--upgrade)
 
 clean: ## Remove the environment, the state of `make up` and all caches
-	@rm -rf .venv .venv-newest .venv-airflow-* .venv-aepp .venv-distributed .venv-docs .venv-schemathesis .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov build
+	@rm -rf .venv .venv-newest .venv-airflow-* .venv-aepp .venv-audit .venv-distributed .venv-docs .venv-schemathesis .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@find . -name '*.egg-info' -type d -prune -exec rm -rf {} +
 

@@ -8,21 +8,23 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tools import bootstrap
+from tools import bootstrap, side_venv
 
-PIP_AUDIT = "pip-audit==2.10.1"
 REQUIREMENTS = bootstrap.ROOT / "requirements.txt"
 
 
 def main() -> int:
     """Ask, print what is known, and fail on a finding or when the lookup fails."""
+    try:
+        tool = side_venv.install("audit") / "pip-audit"
+    except bootstrap.BootstrapError as error:
+        print(f"ERROR: nothing was audited: {error}", file=sys.stderr)
+        return 2
     done = subprocess.run(
         [
-            *[str(bootstrap.VENV_PYTHON), "-m", "uv", "tool", "run", "--quiet", "--from", PIP_AUDIT, "pip-audit"],
-            *["--requirement", str(REQUIREMENTS), "--no-deps", "--disable-pip"],
+            *[str(tool), "--requirement", str(REQUIREMENTS), "--no-deps", "--disable-pip"],
             *["--vulnerability-service", "osv", "--format", "json", "--progress-spinner", "off"],
         ],
-        env=bootstrap.uv_environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -33,8 +35,7 @@ def main() -> int:
         reason = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
         print(
             f"ERROR: nothing was audited: {reason[-1]}\n"
-            "pip-audit is downloaded, and asks api.osv.dev about each package: both must be reachable. Behind a proxy "
-            "set HTTPS_PROXY.",
+            "pip-audit asks api.osv.dev about each package: it must be reachable. Behind a proxy set HTTPS_PROXY.",
             file=sys.stderr,
         )
         return 2

@@ -193,29 +193,16 @@ def resolve(upgrade: bool) -> None:
         ("requirements-distributed", [package, "--constraint", "requirements-deploy.txt"]),
         ("requirements", [package, "--constraint", "requirements-deploy.txt"]),
         ("requirements-dev", ["--constraint", "requirements.txt"]),
+        ("requirements-redis", ["--no-deps"]),
+        ("requirements-openlineage", ["--no-deps"]),
         ("requirements-schemathesis", []),
         ("requirements-docs", []),
+        ("requirements-aepp", []),
+        ("requirements-audit", []),
     ):
         # Relative paths: the comments in the output name them.
         files = [name + ".in", "--output-file", name + ".txt", *more]
         run([*compile_command, *files], "The requirements do not resolve (see above).", uv_environment())
-
-
-def beside(name: str) -> Path:
-    """Make or update ``.venv-NAME`` from its requirements, for a tool that wants other versions; return its Python."""
-    venv = ROOT / (".venv-" + name)
-    python, stamp, requirements = venv / "bin" / "python", venv / ".installed", ROOT / f"requirements-{name}.txt"
-    wanted = requirements.read_text(encoding="utf-8")
-    if is_current(stamp, wanted) and python.exists():
-        return python
-    say(f"Installing {requirements.name} into {venv.name}")
-    uv = [str(VENV_PYTHON), "-m", "uv"]
-    failure = f"{requirements.name} could not be installed (the reason is above)."
-    run([*uv, "venv", "--quiet", "--clear", "--python", str(VENV_PYTHON), str(venv)], failure, uv_environment())
-    packages = ["--require-hashes", "--python", str(python), "-r", str(requirements)]
-    run([*uv, "pip", "install", "--quiet", *packages], failure, uv_environment())
-    stamp.write_text(wanted, encoding="utf-8")
-    return python
 
 
 def uv_environment() -> "dict[str, str]":

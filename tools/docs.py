@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from tools import bootstrap
+from tools import bootstrap, side_venv
 
 PORT = 8000
 
@@ -18,7 +18,7 @@ def main() -> int:
     parser.add_argument("--serve", action="store_true", help=f"serve it at http://127.0.0.1:{PORT}, until Ctrl-C")
     options = parser.parse_args()
     try:
-        python = bootstrap.beside("docs")
+        python = side_venv.install("docs") / "python"
     except bootstrap.BootstrapError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 1

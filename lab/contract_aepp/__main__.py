@@ -9,25 +9,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tools import bootstrap
+from tools import bootstrap, side_venv
 from tools.simulator_process import SimulatorProcess
-
-VENV = bootstrap.ROOT / ".venv-aepp"
-CLIENT = "aepp==0.6.0"
 
 
 class ContractError(Exception):
-    """The foreign client sees something else than there is, or could not be installed."""
+    """The foreign client sees something else than there is."""
 
 
 def main() -> int:
     """Install the client if need be, let it look, and say whether it saw what there is."""
     try:
-        python = install()
+        python = side_venv.install("aepp") / "python"
         with SimulatorProcess(speed=600) as simulator:
             seen = look(python, simulator)
             faults = compare(seen, simulator)
-    except ContractError as error:
+    except (ContractError, bootstrap.BootstrapError) as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 1
     for fault in faults:
@@ -37,24 +34,6 @@ def main() -> int:
         numbers += f", {len(seen['flows'])} destination flows and {len(seen['runs'])} runs"
         print(f"aepp {seen['version']} minted a token and read {numbers} from the simulated AEP.")
     return 1 if faults else 0
-
-
-def install() -> Path:
-    """Return the Python of an environment that holds the client; it is large, so it has one of its own."""
-    python = VENV / "bin" / "python"
-    stamp = VENV / ".installed"
-    if stamp.exists() and stamp.read_text(encoding="utf-8") == CLIENT:
-        return python
-    print(f"==> Installing {CLIENT} into {VENV.name}", flush=True)
-    uv = [str(bootstrap.VENV_PYTHON), "-m", "uv"]
-    for command in (
-        [*uv, "venv", "--quiet", "--clear", "--python", str(bootstrap.VENV_PYTHON), str(VENV)],
-        [*uv, "pip", "install", "--quiet", "--python", str(python), CLIENT],
-    ):
-        if subprocess.run(command, env=bootstrap.uv_environment(), check=False).returncode:
-            raise ContractError(f"{CLIENT} could not be installed (the reason is above).")
-    stamp.write_text(CLIENT, encoding="utf-8")
-    return python
 
 
 def look(python: Path, simulator: SimulatorProcess) -> dict[str, Any]:
@@ -78,7 +57,8 @@ def compare(seen: dict[str, Any], simulator: SimulatorProcess) -> list[str]:
     """Return what the client saw otherwise than the simulator holds it."""
     state = simulator.state()
     sandbox = simulator.connection()["extra"]["sandbox_name"]
-    flows = {flow["id"]: flow["name"] for flow in state["flows"] if flow["sandbox"] == sandbox}
+    found = [flow for flow in state["flows"] if flow["sandbox"] == sandbox and flow["kind"] != "source"]
+    flows = {flow["id"]: flow["name"] for flow in found}
     wanted: dict[str, tuple[object, object]] = {
         "sandboxes": (seen["sandboxes"], state["sandboxes"]),
         "destination flows": (seen["flows"], flows),

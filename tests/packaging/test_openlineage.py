@@ -10,19 +10,12 @@ from pathlib import Path
 
 from tests.conftest import REPOSITORY
 
-BESIDE = (
-    "apache-airflow-providers-openlineage==2.20.3",
-    "openlineage-python==1.54.0",
-    "openlineage-integration-common==1.54.0",
-    "openlineage-sql==1.54.0",
-    "httpx2==2.16.2",
-    "httpcore2==2.16.2",
-    "truststore==0.10.5",
-)
+REQUIREMENTS = REPOSITORY / "requirements-openlineage.txt"
 
 
 def test_the_provider_finds_what_was_delivered(uv: Callable[..., str], tmp_path: Path) -> None:
-    uv("pip", "install", "--quiet", "--python", sys.executable, "--target", tmp_path, "--no-deps", *BESIDE)
+    place = ("--python", sys.executable, "--target", tmp_path)
+    uv("pip", "install", "--quiet", *place, "--no-deps", "--require-hashes", "-r", REQUIREMENTS)
 
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     done = subprocess.run(

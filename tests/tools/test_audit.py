@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, stdout: str, stderr: str = "", 
         return subprocess.CompletedProcess([], status, stdout=stdout, stderr=stderr)
 
     monkeypatch.setattr(audit.subprocess, "run", run)
-    monkeypatch.setattr(audit.bootstrap, "uv_environment", dict)
+    monkeypatch.setattr(audit.side_venv, "install", Path)
 
 
 @pytest.mark.parametrize(("vulns", "status"), [([], 0), ([FOUND, UNFIXED], 1)])

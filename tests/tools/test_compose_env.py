@@ -134,6 +134,11 @@ WEAK = [
     ("AIRFLOW_ADMIN_PASSWORD", "P@ssw0rd2026!", "easy to guess"),
     ("FLOWER_PASSWORD", "changeme-changeme", "easy to guess"),
     ("FLOWER_PASSWORD", "aaaaaaaaaaaaaaaaaaaaaaaa", "easy to guess"),
+    *(
+        ("AIRFLOW_ADMIN_PASSWORD", run, "easy to guess")
+        for run in ("987654321098", "qazwsxedcrfv", "zaq12wsxcde3", "1q2w3e4r5t6y", "abcdefghijklmnop", "!@#$%^&*()_+")
+    ),
+    ("AIRFLOW_ADMIN_PASSWORD", "iloveyou2026!", "easy to guess"),
     ("POSTGRES_PASSWORD", "airflow", "fewer than 32 characters"),
     ("POSTGRES_PASSWORD", "k3ptGz81/Xw94mQpv+7LtR0sVb2nYcHu", "becomes part of a URL"),
     ("REDIS_PASSWORD", "redisredisredisredisredisredisredis", "easy to guess"),

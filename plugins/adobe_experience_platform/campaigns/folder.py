@@ -15,6 +15,8 @@ from .marked_yaml import MAX_BYTES
 from .reading import FileFault, read_campaign
 
 SUFFIXES = (".yaml", ".yml")
+MAX_FOLDERS = 20
+"""Folders within folders."""
 
 
 @dataclass(slots=True)
@@ -68,13 +70,21 @@ def load_one(folder: Path, name: str) -> Campaign | None:
 
 
 def files(folder: Path) -> list[Path]:
-    """Return the campaign files of a folder; names that begin with a dot or an underscore do not count."""
+    """Return the campaign files of a folder; names that begin with a dot or an underscore do not count.
+
+    A folder within it that cannot be read is among them, so that it is told as a fault.
+    """
 
     def found() -> Iterator[Path]:
-        for place, folders, names in os.walk(folder):
+        closed: list[OSError] = []
+        for place, folders, names in os.walk(folder, onerror=closed.append):
             folders[:] = [name for name in folders if not name.startswith((".", "_"))]
             wanted = (name for name in [*folders, *names] if name.endswith(SUFFIXES))
             yield from (Path(place, name) for name in wanted if not name.startswith((".", "_")))
+            if len(Path(place).parts) - len(folder.parts) >= MAX_FOLDERS:  # os.walk recurses
+                yield from (Path(place, name) for name in folders if not name.endswith(SUFFIXES))
+                folders.clear()
+        yield from (Path(error.filename) for error in closed if Path(error.filename) != folder)
 
     return sorted(found())
 
@@ -93,7 +103,10 @@ def read_file(file: Path, folder: Path) -> tuple[Campaign | None, list[FileFault
 def _bytes_of(file: Path, *, or_else: bytes | None = None) -> bytes:
     """Return the first bytes of a regular file: opening another kind may wait for ever, or do something."""
     try:
-        if not stat.S_ISREG(file.stat().st_mode):
+        mode = file.stat().st_mode
+        if stat.S_ISDIR(mode) and not file.name.endswith(SUFFIXES):
+            raise ValueError(f"a folder without rights to list it, or within more than {MAX_FOLDERS} others")
+        if not stat.S_ISREG(mode):
             raise ValueError("not a regular file")
         # It may have become another kind meanwhile.
         with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:

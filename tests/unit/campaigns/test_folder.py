@@ -73,6 +73,38 @@ def test_folders_are_looked_into_and_hidden_files_left_out(folder: Path) -> None
     assert (list(campaigns.found), campaigns.faults) == (["letter"], [])
 
 
+def test_folders_within_folders_end_somewhere(folder: Path) -> None:
+    """1,600 of them took all campaigns down: the walk calls itself for each."""
+    (folder / "good.yaml").write_text(SOUND)
+    deep = folder.joinpath(*"a" * 20)
+    (deep / "b" / "c").mkdir(parents=True)
+    for place in (deep, deep / "b"):
+        (place / f"in_{place.name}.yaml").write_text(SOUND)
+
+    campaigns = load(folder)
+
+    assert list(campaigns.found) == ["good", "in_a"]
+    [fault] = campaigns.faults
+    assert fault.file == f"include/campaigns/{'a/' * 20}b"
+    assert "a folder without rights to list it, or within more than 20 others" in fault.what
+
+
+def test_a_folder_that_may_not_be_listed_is_a_fault(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its campaigns were missing, and nobody was told."""
+    (folder / "crm").mkdir()
+    scandir = os.scandir
+
+    def closed(path: str | Path) -> object:
+        if Path(path).name == "crm":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    [fault] = load(folder).faults
+    assert fault.file == "include/campaigns/crm"
+    assert "repair or remove it" in fault.what
+
+
 def test_a_folder_that_does_not_exist_holds_no_campaign(tmp_path: Path) -> None:
     campaigns = load(tmp_path / "nowhere")
     assert (campaigns.found, campaigns.faults) == ({}, [])
