@@ -54,8 +54,8 @@ _WORDS = (
     r"|princess|football|baseball|master|(19|20)\d\d"
 )
 _ROWS = (
-    "abcdefghijklmnopqrstuvwxyz 01234567890 !@#$%^&*()_+ qwertyuiop[] qwertzuiop azertyuiop asdfghjkl; zxcvbnm,./ yxcvbnm"
-    " 1q2w3e4r5t6y7u8i9o0p 1qaz 2wsx 3edc 4rfv 5tgb 6yhn 7ujm 8ik, 9ol."
+    "abcdefghijklmnopqrstuvwxyz 01234567890 !@#$%^&*()_+ qwertyuiop[] qwertzuiop azertyuiop asdfghjkl; zxcvbnm,./"
+    " yxcvbnm 1q2w3e4r5t6y7u8i9o0p 1qaz 2wsx 3edc 4rfv 5tgb 6yhn 7ujm 8ik, 9ol."
 )
 _RUNS = {run[at : at + 3] for row in _ROWS.split() for run in (row, row[::-1]) for at in range(len(row) - 2)}
 _GUESSED = re.compile("|".join([_WORDS, *map(re.escape, sorted(_RUNS))]))

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from adobe_experience_platform.aep import DestinationFlow
+from adobe_experience_platform.aep.endpoints import Response
 from adobe_experience_platform.campaigns.file import Campaign
 from adobe_experience_platform.campaigns.reading import read_campaign
-from adobe_experience_platform.delivery import jobs, read_activation_info
+from adobe_experience_platform.delivery import jobs, read_activation_info, resolve, unambiguous
 from lab import browser as chromium
 from tests.support.pages import (
     CATALOGUE_DAG,
@@ -26,6 +28,8 @@ from tests.support.pages import (
     open_deliver,
     result,
 )
+from tests.support.parts import flow_json, selector
+from tools import campaigns
 
 ENDED = "has a schedule that ended on 2026-05-01"
 FLOWS = [
@@ -593,24 +597,116 @@ def test_without_a_clipboard_the_json_is_shown(fake: FakeAirflow, tab: Page) -> 
     assert json.loads(shown) == {"activation_info": {"mail": ["gold"]}}
 
 
-def test_it_is_saved_as_a_valid_campaign(fake: FakeAirflow, tab: Page, tmp_path: Path) -> None:
-    odd = 'No: "quotes", #signs, \u2028 and 🎉 {x}'
-    fake.add_catalogue([flow("mail", odd, [audience("gold", "yes"), audience("1", "- x")])], "odd", start=-5)
-    opened(tab)
-    all_of(tab, "mail").check()
-    tab.get_by_label("If AEP delivers only part").select_option("accept")
+def saved(tab: Page, folder: Path) -> Campaign:
+    """Press *Save as campaign*, and read the file as a campaign."""
     with tab.expect_download() as download:
         tab.get_by_test_id("deliver-yaml").click()
     name = download.value.suggested_filename
-    download.value.save_as(tmp_path / name)
-
-    campaign, faults = read_campaign((tmp_path / name).read_bytes(), Path(name).stem, name)
+    download.value.save_as(folder / name)
+    campaign, faults = read_campaign((folder / name).read_bytes(), Path(name).stem, name)
     assert faults == []
     assert isinstance(campaign, Campaign)
-    assert campaign.activation_info == {"mail": ["gold", "1"]}
-    assert campaign.labels["mail"] == odd.replace(" \u2028 ", " ")
+    return campaign
+
+
+HOSTILE = [
+    *("yes", "null", "007", "1e9", "~", "- x", "a: b", "b #c", "#d", "&e", "*f", "!g", "%h", "@i", "`j", "? k", "| l"),
+    *(
+        'say "m"',
+        "it's",
+        "[n]",
+        "{o}",
+        "p, q",
+        "\\r",
+        "<<",
+        "---",
+        "...",
+        "Käufer",
+        "買い手",
+        "🎉",
+        "{{ s }}",
+        "{% t",
+        "{# u",
+    ),
+    *(
+        "trailing ",
+        "two  blanks",
+        "line\nbreak",
+        "tab\tv",
+        "\u00a0w",
+        "x\u2028y",
+        "👩\u200d💻",
+        "z" * 255,
+        "long " * 80,
+    ),
+    *("::group::a", "twin", "twin", "id-0", ""),
+]
+
+
+def test_a_campaign_says_names_and_finds_what_was_chosen(fake: FakeAirflow, tab: Page, tmp_path: Path) -> None:
+    """Whatever names are made of: the file is read by what reads campaigns, and looked up by what looks names up."""
+    selectors = [selector(f"id-{number}", name=name) for number, name in enumerate(HOSTILE)]
+    many = flow_json("many", *selectors, name="Newsletter S3")
+    others = [flow_json(f"id-{number}", selectors[0], name=name) for number, name in enumerate(HOSTILE)]
+    listed = [DestinationFlow.from_json(item) for item in (many, *others)]
+
+    def as_in_aep(call: Any) -> Any:
+        next(call)
+        with pytest.raises(StopIteration) as stop:
+            call.send(Response({"items": [many, *others]}))
+        return stop.value.value
+
+    def said(items: Any, ident: str) -> str:
+        name = unambiguous(items).get(ident, ident)
+        return ident if re.search("{[{%#]", name) else name
+
+    fake.add_catalogue([flow(item.id, item.name or "(no name)", _listed(item)) for item in listed], "odd", start=-5)
+    opened(tab)
+    tab.evaluate("document.querySelectorAll('.all input').forEach((box) => box.click())")
+    tab.get_by_label("If AEP delivers only part").select_option("accept")
+    campaign = saved(tab, tmp_path)
+
+    found = resolve(read_activation_info(campaign.activation_info, names=True)[0], as_in_aep)
+    assert (found.faults, found.warnings) == ([], [])
+    assert set(found.pairs) == {(item.id, audience.id) for item in listed for audience in item.audiences}
+    assert campaign.activation_info == {
+        said(listed, item.id): [said(item.audiences, audience.id) for audience in item.audiences] for item in listed
+    }
+    assert campaign.labels["id-43"] == "twin"
     assert campaign.when.manual
     assert campaign.policies.on_partial_success == "accept"
+
+
+def _listed(item: DestinationFlow) -> list[dict[str, Any]]:
+    return [audience(one.platform_id, one.name or "(no name)") for one in item.audiences]
+
+
+def test_a_campaign_of_plain_names_reads_like_a_sentence(fake: FakeAirflow, tab: Page, tmp_path: Path) -> None:
+    opened(tab)
+    all_of(tab, "mail").check()
+    box(tab, "shop", "cart").check()
+    saved(tab, tmp_path)
+
+    [path] = tmp_path.iterdir()
+    assert path.read_text().splitlines()[1:] == [
+        'title: "Newsletter S3, Flash sale SFTP"',
+        "when: manual",
+        "deliver:",
+        "  - flow: Newsletter S3",
+        "    audiences: [Gold, Silver]",
+        "  - flow: Flash sale SFTP",
+        "    audiences: [Abandoned cart]",
+    ]
+    assert campaigns.check(tmp_path) == 0
+
+
+def test_a_campaign_too_large_for_names_has_ids(fake: FakeAirflow, tab: Page, tmp_path: Path) -> None:
+    many = [audience(f"id-{number}", f"{number} {'買' * 60}") for number in range(5000)]
+    fake.add_catalogue([flow("mail", "Newsletter S3", many)], "many", start=-5)
+    opened(tab)
+    all_of(tab, "mail").check()
+
+    assert saved(tab, tmp_path).activation_info == {"mail": [item["audience_id"] for item in many]}
 
 
 # -- rights, looks

@@ -211,8 +211,13 @@ def catalog_flows(*, datasets: bool = False) -> Call[list[DestinationFlow]]:
 
 
 def flows_named(names: Sequence[str]) -> Call[list[DestinationFlow]]:
-    """List the flows of any kind, also sources, that have one of up to 100 names; AEP reads a comma as "or"."""
-    request = Request("GET /flows", "GET", FLOWS, (("property", "name==" + ",".join(names)), ("limit", str(PAGE_SIZE))))
+    """List the flows of any kind, also sources, that have one of up to 100 names.
+
+    AEP reads a comma as "or": for a name with one, all flows are read.
+    """
+    has_comma = any("," in name for name in names)
+    condition = () if has_comma else (("property", "name==" + ",".join(names)),)
+    request = Request("GET /flows", "GET", FLOWS, (*condition, ("limit", str(PAGE_SIZE))))
     flows = yield from _list(request, "items", DestinationFlow.from_json, lambda _: False)
     return [item for item in flows if item.exact_name in names]
 

@@ -10,6 +10,7 @@ import difflib
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeVar
 
 from adobe_experience_platform.aep import Call, DestinationFlow, MappedAudience, Pair, by_flow, endpoints, quoted
@@ -79,6 +80,7 @@ class _LookUp:
         self._run = run
         self._findings = findings
         self._ids = flows[:MOST_IDS]
+        self._with_comma = [text for text in flows if "," in text]
         self._all: list[DestinationFlow] | None = None
         self._unread: dict[str, str] = {}
         self._audiences: dict[str, list[MappedAudience]] = {}
@@ -176,10 +178,17 @@ class _LookUp:
         """Return the flows of this name that are not in the list, such as those of sources."""
         if len(self._findings.faults) >= SEARCHES:
             return []
+        if text in self._with_comma:
+            return _of_name(text, self._unlisted_with_comma)
         try:
             return _sound(self._run(endpoints.flows_named([text])))
         except AepRequestError:  # a filter that AEP does not take finds nothing
             return []
+
+    @cached_property
+    def _unlisted_with_comma(self) -> list[DestinationFlow]:
+        """The same for all names with a comma at once: AEP has no filter for them, so all flows are read."""
+        return _sound(self._run(endpoints.flows_named(self._with_comma)))
 
     def _meant(self, text: str, flows: Sequence[DestinationFlow]) -> str:
         if near := _nearest(text, flows):

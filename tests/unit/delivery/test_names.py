@@ -31,8 +31,9 @@ class Aep:
     def __call__(self, call: Any) -> Any:
         request = next(call)
         while True:
-            wanted = dict(request.params).get("property", "").partition("name==")[2]
-            self.asked.append(f"?{wanted}" if wanted else request.path.removeprefix(FLOWS))
+            wanted = dict(request.params).get("property", "all").partition("name==")
+            whole = "?" if wanted[0] == "all" and request.path == FLOWS else request.path.removeprefix(FLOWS)
+            self.asked.append(f"?{wanted[2]}" if wanted[2] else whole)
             try:
                 request = call.send(Response(self._answer(self.asked[-1])))
             except StopIteration as stop:
@@ -40,6 +41,8 @@ class Aep:
 
     def _answer(self, asked: str) -> dict[str, object]:
         flow_id = asked.strip("/")
+        if asked == "?":
+            return {"items": [*self.flows.values()]}
         if asked.startswith("?"):
             return {"items": [flow for flow in self.flows.values() if flow["name"] in asked[1:].split(",")]}
         if not flow_id:
@@ -225,6 +228,19 @@ def test_a_wrong_flow_is_a_fault_that_names_the_nearest(flow, said):
     ]
 
     assert said in fault_of(found(Aep(NEWSLETTER, SALE, *others), (flow, "Gold customers")))
+
+
+def test_a_source_flow_whose_name_has_commas_is_told_as_one_and_all_such_names_cost_one_look():
+    source = {"inheritedAttributes": {"properties": {"isDestinationFlow": None, "isSourceFlow": True}}}
+    aep = Aep(NEWSLETTER, flow_json("crm", name="CRM, all, of it", **source), flow_json("x", name="a,b", **source))
+    findings = found(aep, ("CRM, all, of it", GOLD), ("a,b", GOLD), ("no,such", GOLD))
+
+    assert [str(fault).partition(": ")[0] for fault in findings.faults] == [
+        "flow 'CRM, all, of it' (crm) is not a destination flow",
+        "flow 'a,b' (x) is not a destination flow",
+        "flow 'no,such' does not exist in this sandbox",
+    ]
+    assert aep.asked == ["", "?"]
 
 
 def test_a_name_that_a_flow_of_datasets_has_too_is_that_of_the_flow_of_audiences():

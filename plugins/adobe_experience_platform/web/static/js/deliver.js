@@ -1,6 +1,7 @@
 // The page that starts a delivery: what there is, what a person chooses of it, and what becomes of that.
 
 import { ApiError, ask } from "./api.js";
+import { campaignOf } from "./campaign.js";
 import { CATALOGUE_DAG, catalogueFor, isSamePlace, placeOf, renew, whyNotFrom } from "./catalogue.js";
 import { resultOf, verdictOf } from "./check.js";
 import { ChoicesList } from "./choices_list.js";
@@ -14,7 +15,7 @@ import { readLast } from "./last.js";
 import { light } from "./light.js";
 import { airflow, goTo } from "./links.js";
 import { accepted, given, settingsOf } from "./options_view.js";
-import { campaignOf, confOf, faultOf, matched, MOST_PER_JOB, Order, summaryOf } from "./order.js";
+import { confOf, faultOf, matched, MOST_PER_JOB, Order, summaryOf } from "./order.js";
 import { follow, mayTrigger, newRunId, obstacleIn, pause, start, UncertainError, unpause, whyNot } from "./start.js";
 
 const DAG = "aep_adhoc_activation";

@@ -1,4 +1,4 @@
-// What a person has chosen, and what it becomes: the conf of a run, JSON, a campaign file. No requests, no page.
+// What a person has chosen, and the conf of a run that it becomes. No requests, no page.
 
 import { plural } from "./format.js";
 import { asList } from "./xcom.js";
@@ -6,10 +6,6 @@ import { asList } from "./xcom.js";
 /** Adobe's and our own limits, as in delivery/jobs.py and delivery/input.py. */
 export const MOST_PER_JOB = 80;
 export const MOST_PER_RUN = 5000;
-const MOST_TEXT = 250;
-const MOST_LABELS = 1000;
-/** Settings that a campaign file has under keys of its own; all others but `dry_run` are policies. */
-const CAMPAIGN_KEYS = { aep_conn_id: "connection", sandbox_name: "sandbox", api_version: "api_version" };
 
 /** The chosen audiences: flow id → ids. */
 export class Order {
@@ -130,37 +126,4 @@ function find(key, items) {
   return [null, byName.length ? `${byName.length} have this name: choose one below` : "no longer exists"];
 }
 
-/** A campaign file (include/campaigns/) that delivers this order when somebody starts it. */
-export function campaignOf(order, flows, settings) {
-  const flowOf = new Map(flows.map((flow) => [flow.id, flow]));
-  const chosen = [...order.flows].map(([id, audiences]) => ({ flow: flowOf.get(id), audiences }));
-  // A file of ids alone is small enough for what reads it.
-  const hasLabels = order.size <= MOST_LABELS;
-  const title = chosen.map(({ flow }) => flow.name).join(", ");
-  const lines = ["# yaml-language-server: $schema=schema.json", `title: ${quoted(title)}`, "when: manual", "deliver:"];
-  for (const { flow, audiences } of chosen) {
-    lines.push(`  - flow: ${quoted(flow.id)}`, `    label: ${quoted(flow.name)}`, "    audiences:");
-    for (const audience of flow.audiences.filter((item) => audiences.has(item.id))) {
-      lines.push(
-        hasLabels ? `      ${quoted(audience.id)}: ${quoted(audience.name)}` : `      - ${quoted(audience.id)}`,
-      );
-    }
-  }
-  const given = Object.entries(settings).filter(([name]) => name !== "dry_run");
-  const policies = given.filter(([name]) => !Object.hasOwn(CAMPAIGN_KEYS, name));
-  for (const [name, value] of given) {
-    if (Object.hasOwn(CAMPAIGN_KEYS, name)) lines.push(`${CAMPAIGN_KEYS[name]}: ${quoted(value)}`);
-  }
-  if (policies.length) lines.push("policies:", ...policies.map(([name, value]) => `  ${name}: ${quoted(value)}`));
-  return `${lines.join("\n")}\n`;
-}
-
 const oneLine = (value) => value.replace(/\s+/g, " ").trim();
-
-/** A value as YAML: JSON is, except for signs that YAML does not take as they are, and for halves of a sign. */
-function quoted(value) {
-  if (typeof value !== "string") return JSON.stringify(value);
-  const plain = [...oneLine(value.toWellFormed())].slice(0, MOST_TEXT).join("").trim() || "-";
-  const escaped = (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  return JSON.stringify(plain).replace(/[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g, escaped);
-}
