@@ -48,14 +48,14 @@ _TYPED = ("AIRFLOW_ADMIN_PASSWORD", "FLOWER_PASSWORD")
 _LENGTHS = {True: 12, False: 32}
 # What passwords are made of that are guessed first; `_weakness` does not count these letters.
 _WORDS = (
-    r"admin(istrator)?|airflow|apache|adobe|aep|postgres(ql)?|redis|celery|flower|fernet|root|user|test|demo|example|sample"
-    r"|default|change(me|it|this)?|replace(me)?|todo|pass(word|wort|phrase)?|secret|token|key|your|my|super|strong|welcome"
+    r"admin(istrator)?|airflow|apache|adobe|aep|postgres(ql)?|redis|celery|flower|fernet|root|user|test|demo|example"
+    r"|sample|default|change(me|it|this)?|replace(me)?|todo|pass(word|wort|phrase)?|secret|token|key|your|my|super|strong|welcome"
     r"|letmein|spring|summer|autumn|winter|sommer|herbst|hunter2|monkey|dragon|login|hello|world|company|iloveyou|sunshine"
     r"|princess|football|baseball|master|(19|20)\d\d"
 )
 _ROWS = (
-    "abcdefghijklmnopqrstuvwxyz 01234567890 !@#$%^&*()_+ qwertyuiop[] qwertzuiop azertyuiop asdfghjkl; zxcvbnm,./ yxcvbnm"
-    " 1q2w3e4r5t6y7u8i9o0p 1qaz 2wsx 3edc 4rfv 5tgb 6yhn 7ujm 8ik, 9ol."
+    "abcdefghijklmnopqrstuvwxyz 01234567890 !@#$%^&*()_+ qwertyuiop[] qwertzuiop azertyuiop asdfghjkl; zxcvbnm,./"
+    " yxcvbnm 1q2w3e4r5t6y7u8i9o0p 1qaz 2wsx 3edc 4rfv 5tgb 6yhn 7ujm 8ik, 9ol."
 )
 _RUNS = {run[at : at + 3] for row in _ROWS.split() for run in (row, row[::-1]) for at in range(len(row) - 2)}
 _GUESSED = re.compile("|".join([_WORDS, *map(re.escape, sorted(_RUNS))]))
