@@ -25,6 +25,8 @@ COMPOSE = ROOT / "docker-compose.yaml"
 _ASSIGNMENT = re.compile(r"^([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _LOOKUP_SECONDS = 60.0
+# A comment in another encoding stays what it is.
+_AS_IT_IS = "surrogateescape"
 
 
 def _fernet_key() -> str:
@@ -48,8 +50,8 @@ _TYPED = ("AIRFLOW_ADMIN_PASSWORD", "FLOWER_PASSWORD")
 _LENGTHS = {True: 12, False: 32}
 # What passwords are made of that are guessed first; `_weakness` does not count these letters.
 _WORDS = (
-    r"admin(istrator)?|airflow|apache|adobe|aep|postgres(ql)?|redis|celery|flower|fernet|root|user|test|demo|example|sample"
-    r"|default|change(me|it|this)?|replace(me)?|todo|pass(word|wort|phrase)?|secret|token|key|your|my|super|strong|welcome"
+    r"admin(istrator)?|airflow|apache|adobe|aep|postgres(ql)?|redis|celery|flower|fernet|root|user|test|demo|example"
+    r"|sample|default|change(me|it|this)?|replace(me)?|todo|pass(word|wort|phrase)?|secret|token|key|your|my|super|strong|welcome"
     r"|letmein|spring|summer|autumn|winter|sommer|herbst|hunter2|monkey|dragon|login|hello|world|company|iloveyou|sunshine"
     r"|princess|football|baseball|master|(19|20)\d\d"
 )
@@ -74,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make env", description=__doc__)
     parser.add_argument("--file", type=Path, default=ROOT / ".env", help="file to write or complete")
     path: Path = parser.parse_args(arguments).file.resolve()
-    before = path.read_text(encoding="utf-8") if path.exists() else None
+    before = path.read_text(encoding="utf-8", errors=_AS_IT_IS) if path.exists() else None
     if before is not None:
         try:
             close(path)
@@ -230,7 +232,7 @@ def _write_privately(path: Path, text: str) -> None:
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors=_AS_IT_IS) as file:
         file.write(text)
     new.replace(path)
 

@@ -126,6 +126,16 @@ def test_a_link_to_a_file_stays_a_link(tmp_path: Path) -> None:
     assert target.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_comment_in_another_encoding_stays(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_bytes("# für alle\nOTHER=x\n".encode("latin-1"))
+
+    assert compose_env.main(["--file", str(path)]) == 0
+
+    assert path.read_bytes().startswith(b"# f\xfcr alle\nOTHER=x\n")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 WEAK = [
     ("AIRFLOW_ADMIN_PASSWORD", "admin", "fewer than 12 characters"),
     ("AIRFLOW_ADMIN_PASSWORD", "airflow", "fewer than 12 characters"),
