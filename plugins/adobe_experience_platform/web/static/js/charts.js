@@ -89,14 +89,7 @@ const bars = (label, data, color) => ({
   maxBarThickness: 28,
 });
 
-function show(
-  Chart,
-  canvas,
-  type,
-  labels,
-  datasets,
-  { stacked = false, legend = true, tick, tip, footer = () => "" },
-) {
+function show(Chart, canvas, type, labels, datasets, { stacked = false, legend = true, tick, tip, footer = () => "" }) {
   const label = (item) => ` ${item.dataset.label}: ${tip(item.parsed.y)}`;
   const isShown = (item) => item.parsed.y !== 0 && item.parsed.y !== null;
   const options = {
