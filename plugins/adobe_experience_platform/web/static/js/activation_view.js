@@ -96,7 +96,7 @@ function headline({ run, delivery, dagId, runId, reading, many }) {
   const { tone, icon: sign, title, text, why = [], advice = [], approve } = headed;
   const question = `${airflow.run(dagId, runId)}/required_actions`;
   const csv = { type: "button", data: { key: "csv" }, onclick: () => download(delivery, run) };
-  const again = { class: "button", data: { key: "again" } };
+  const again = { class: "button", data: { testid: "deliver-again", key: "again" } };
   return h(
     "header",
     { class: `card verdict-card tone-${tone}` },
