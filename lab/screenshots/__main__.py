@@ -1,4 +1,4 @@
-"""`make screenshots`: play deliveries in a real Airflow, take the pictures of docs/tour.md, measure the list's paint.
+"""`make screenshots`: deliver in a real Airflow, take the pictures of docs/tour.md, measure how soon pages paint.
 
 The scenes are always the same; times and durations on the pictures are those of the day.
 """
@@ -10,12 +10,22 @@ from pathlib import Path
 
 from lab.browser import BrowserError, browser, find, install
 from lab.screenshots.album import Album
-from lab.screenshots.first_paint import measure
+from lab.screenshots.first_paint import (
+    A_RUN,
+    ACTIVATIONS,
+    AN_AUDIENCE,
+    AUDIENCES,
+    DELIVER,
+    FLOWS,
+    guardrails,
+    measure,
+    slowest_key,
+)
 from lab.screenshots.history import add_history
-from lab.screenshots.play import DONE, LOYALTY, LOYALTY_DAG, PARTLY, deliver, keep_going
+from lab.screenshots.play import DONE, LOYALTY, LOYALTY_DAG, PARTLY, RUN_SECONDS, deliver, keep_going
 from tools.airflow_client import AirflowClientError
 from tools.airflow_settings import REPOSITORY
-from tools.demo import ACTIVATION_DAG
+from tools.demo import ACTIVATION_DAG, CATALOG_DAG
 from tools.demo_view import terminal
 from tools.local_airflow import LocalAirflowError
 from tools.simulator_client import SimulatorError
@@ -37,12 +47,18 @@ def main(folder: Path = PICTURES) -> int:
             client = stack.airflow.client
             good, bad = [(ACTIVATION_DAG, DONE), (LOYALTY_DAG, LOYALTY)], [(ACTIVATION_DAG, PARTLY)]
             add_history(stack.airflow.home / "airflow.db", good, bad, runs=RUNS, days=28)
-            console.print(f"Activations with {RUNS} runs: {measure(chromium, stack.airflow.url, client.token())}")
+            painted = measure(chromium, stack.airflow.url, client.token(), ACTIVATIONS, A_RUN)
+            console.print(f"Activations with {RUNS} runs: {painted}")
             keep_going(client, stack.simulator)
             client.create_connection("aep_shop", {**stack.simulator.connection(), "port": 0})
             folder.mkdir(parents=True, exist_ok=True)
             for path in Album(chromium, stack.airflow.url, client.token(), folder).take():
                 console.print(f"{path.relative_to(folder.parent)}: {path.stat().st_size / 1000:.0f} kB")
+            stack.simulator.reset(guardrails())
+            client.wait_run(CATALOG_DAG, client.trigger_dag(CATALOG_DAG), RUN_SECONDS)
+            visit = (chromium, stack.airflow.url, client.token())
+            console.print(f"Deliver with {FLOWS} x {AUDIENCES}: {measure(*visit, DELIVER, AN_AUDIENCE)}")
+            console.print(f"A key of a search in it: at most {slowest_key(*visit):.0f} ms")
     except (AirflowClientError, BrowserError, LocalAirflowError, SimulatorError) as error:
         console.print(str(error), style="red", markup=False)
         return 1

@@ -45,7 +45,7 @@ class Album:
         self._tab("activation-running", RUNNING, "AEP is delivering")
         self._tab("activation-failed", PARTLY, "FAILED", size=TALL)
         self._tab("activation-failed-dark", PARTLY, "FAILED", size=TALL, dark=True)
-        self._tab("activation-refused", REFUSED, "Nothing was sent")
+        self._tab("activation-refused", REFUSED, "nothing was sent")
         self._tab("activation-approval", APPROVAL, "Waiting for approval", dag_id=APPROVAL_DAG)
         self._alone("activation-phone", f"activation?dag_id={ACTIVATION_DAG}&run_id={RUNNING}", size=PHONE)
         self._list("activations", size=(1280, 1250))

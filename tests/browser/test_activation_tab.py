@@ -52,6 +52,14 @@ def test_a_delivery_is_understood_at_once(fake: FakeAirflow, tab: Page) -> None:
     expect(tab.locator(".facts")).to_contain_text("on_conflict")
 
 
+def test_a_run_that_has_ended_is_not_judged_before_its_result_is_read(fake: FakeAirflow, tab: Page) -> None:
+    fake.deliver("run", DELIVERED, names=NAMES, conf={"activation_info": {"mail": ["gold"]}})
+    tab.route("**/xcomEntries?**", lambda _: None)  # no answer yet
+    open_tab(tab, "run")
+
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Reading the result…")
+
+
 def test_a_failure_says_what_failed_and_why(fake: FakeAirflow, tab: Page) -> None:
     fake.deliver("run", MIXED, "failed", names=NAMES)
     fake.logs[DAG, "run", "activate"] = "AEP refused the activation (HTTP 400)"

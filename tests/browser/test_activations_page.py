@@ -94,6 +94,16 @@ def test_charts_show_days_destinations_and_rates(fake: FakeAirflow, tab: Page) -
     assert sum(int(text) for text in table.locator("td:nth-child(2)").all_inner_texts()) == 54
 
 
+def test_the_charts_of_one_run_have_no_lines_between_0_and_1(fake: FakeAirflow, tab: Page) -> None:
+    fake.deliver("one", [result("mail", "gold", exported=1)], start=-60)
+    open_list(tab)
+    settle(fake, tab)
+
+    ticks = "[...document.querySelectorAll('canvas')].map(c => Chart.getChart(c).scales.y.ticks.map(t => t.value))"
+    records, _, outcome = tab.evaluate(ticks)
+    assert (records, outcome) == ([0, 1], [0, 1])
+
+
 def test_the_list_is_painted_before_any_result_is_read(fake: FakeAirflow, tab: Page) -> None:
     fill(fake, 200)
     fake.refuse = {"xcomEntries": 503}

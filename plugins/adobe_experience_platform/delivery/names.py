@@ -17,7 +17,7 @@ from adobe_experience_platform.aep import Call, DestinationFlow, MappedAudience,
 from adobe_experience_platform.errors import AepCallError, AepNotFoundError, AepRequestError
 
 from .findings import Finding, Findings, label_of
-from .input import check_id, may_be_id, shown
+from .input import check_id, is_uuid, may_be_id, shown
 
 Run = Callable[[Call[Any]], Any]
 """Carries out a call, such as ``hook.call``."""
@@ -113,8 +113,8 @@ class _LookUp:
         same = [item if item.audiences else self._read(item.id) or item for item in _of_name(text, flows)]
         same = same or _of_name(text, listed)
         flow = next((item for item in listed if item.id == text), None)
-        if flow is None and not same:
-            flow = self._read(text)
+        if flow is None and (not same or is_uuid(text)):
+            flow = self._read(text)  # the list lacks sources
         if flow is None and not same:
             same = self._unlisted(text)
         if flow is None and len(same) == 1:

@@ -125,6 +125,22 @@ def test_an_id_counts_before_a_name_and_a_warning_says_so():
     ]
 
 
+def test_a_name_that_is_the_id_of_a_source_counts_as_the_id_whatever_stands_beside_it():
+    source = flow_json(SHOP, name="CRM", inheritedAttributes={"properties": {"isDestinationFlow": False}})
+    named_like_it = flow_json("other", selector(GOLD), name=SHOP)
+    found_beside = [
+        found(Aep(NEWSLETTER, source, named_like_it), (SHOP, GOLD), *more) for more in ([], [("Newsletter", GOLD)])
+    ]
+
+    for findings in found_beside:
+        assert [str(fault).partition(": ")[0] for fault in findings.faults] == [
+            f"flow 'CRM' ({SHOP}) is not a destination flow"
+        ]
+        assert findings.warnings == [
+            f"flow {SHOP} is an id here; '{SHOP}' is also the name of other: the id counts",
+        ]
+
+
 def test_an_earlier_try_has_the_last_word_about_a_name():
     aep = Aep(
         flow_json(MAIL, selector(GOLD, name="Old"), name="Old"), flow_json(SHOP, selector(GOLD), name="Newsletter")

@@ -90,11 +90,13 @@ function showOne(page, view, delivery, index) {
 }
 
 function headline({ run, delivery, dagId, runId, reading, many }) {
-  const { tone, icon: sign, title, text, why = [], advice = [], approve } = delivery.headline;
-  const isReading = reading && tone !== "busy" && !delivery.pairs.length;
+  // What has ended is not judged before its result is read.
+  const isReading = reading && delivery.headline.tone !== "busy";
+  const headed = isReading ? { tone: "idle", icon: "running", title: "Reading the result…" } : delivery.headline;
+  const { tone, icon: sign, title, text, why = [], advice = [], approve } = headed;
   const question = `${airflow.run(dagId, runId)}/required_actions`;
   const csv = { type: "button", data: { key: "csv" }, onclick: () => download(delivery, run) };
-  const again = { class: "button", data: { key: "again" } };
+  const again = { class: "button", data: { testid: "deliver-again", key: "again" } };
   return h(
     "header",
     { class: `card verdict-card tone-${tone}` },
@@ -103,7 +105,7 @@ function headline({ run, delivery, dagId, runId, reading, many }) {
       "div.words",
       {},
       many && h("p.eyebrow", {}, delivery.title),
-      h("h1", {}, isReading ? "Reading the result…" : title),
+      h("h1", {}, title),
       text && h("p.lead", {}, text),
       reasons(why),
       advice.map((line) => h("p.advice", {}, line)),

@@ -45,7 +45,6 @@ export async function draw(places, data, names) {
   show(Chart, places.success, "bar", labels, outcomes, {
     stacked: true,
     footer: (items) => rateOf(data, items[0]?.dataIndex),
-    precision: 0,
     tick: count,
     tip: (value) => plural(value, "run"),
   });
@@ -90,14 +89,7 @@ const bars = (label, data, color) => ({
   maxBarThickness: 28,
 });
 
-function show(
-  Chart,
-  canvas,
-  type,
-  labels,
-  datasets,
-  { stacked = false, legend = true, precision, tick, tip, footer = () => "" },
-) {
+function show(Chart, canvas, type, labels, datasets, { stacked = false, legend = true, tick, tip, footer = () => "" }) {
   const label = (item) => ` ${item.dataset.label}: ${tip(item.parsed.y)}`;
   const isShown = (item) => item.parsed.y !== 0 && item.parsed.y !== null;
   const options = {
@@ -110,7 +102,8 @@ function show(
       y: {
         stacked,
         beginAtZero: true,
-        ticks: { callback: tick, maxTicksLimit: 6, precision },
+        // Bars are counts: there is nothing between 0 and 1.
+        ticks: { callback: tick, maxTicksLimit: 6, precision: type === "bar" ? 0 : undefined },
         border: { display: false },
       },
     },
