@@ -143,6 +143,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
 
     def execute_complete(self, context: Context, event: object = None) -> Any:
         """Go on after a wait: for an export, a conflict, a lost answer, or the flow runs."""
+        self._is_resumed = True
         submission = self._submission(context)
         if not phase_of(context).get("watching"):
             read_event(event)
@@ -168,20 +169,25 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
             if key == KEY:
                 _push(context, submission)
 
-        is_own_list = self.given("settings") is None and context["ti"].map_index != -1
+        is_own = self.given("settings") is None
+        is_own_list = is_own and context["ti"].map_index != -1
 
         def gate() -> None:
             # First the note: whoever marks this task from now on is not told that nothing was sent.
             _push(context, submission, is_sending=True)
             try:
                 require_gates(context, self.gate_task_ids, self.given("campaign_day"))
+                store.require_held(submission.missing)
             except AepError:
                 _push(context, submission)
                 raise
 
+        store = NotedStore(
+            context, job.pairs, after_set, movable=is_own_list, exclusive=is_own, resumed=self._is_resumed
+        )
         submission = Submission(
             job=job,
-            store=NotedStore(context, job.pairs, after_set, movable=is_own_list),
+            store=store,
             gate=gate,
             stopped=lambda: self._is_killed,
             max_tries=context["ti"].max_tries,

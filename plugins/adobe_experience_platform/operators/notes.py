@@ -69,6 +69,8 @@ class NotedStore:
     :param pairs: what the task delivers; none where its records are not about pairs.
     :param after_set: called with every value that was stored.
     :param movable: whether the pairs of a map index may change while the DAG run exists, as those of a user's list do.
+    :param exclusive: whether no other task or map index of this DAG run may deliver one of these pairs.
+    :param resumed: whether the task goes on after a wait, so that it has run before even in its first try.
     """
 
     def __init__(
@@ -78,18 +80,24 @@ class NotedStore:
         after_set: Callable[[str, dict[str, object]], None] | None = None,
         *,
         movable: bool = False,
+        exclusive: bool = False,
+        resumed: bool = False,
     ) -> None:
         self._own = TaskStore(context, after_set)
         self._pairs = sorted(pairs)
         self._movable = movable
+        self._exclusive = exclusive
         self._listed: set[str] = set()
-        self._is_cleared = clears_of(context) > 0
+        self._clears = clears_of(context)
+        self._is_cleared = self._clears > 0
         ti = context["ti"]
-        self._ran_before = ti.try_number > 1
+        self._resumed = resumed
+        self._ran_before = ti.try_number > 1 or resumed
         # What never ran has sent nothing, unless pairs have moved to it; a note may be of a deleted run of the same id.
         self._looks_back = self._ran_before or (movable and self._is_cleared)
         self._dag_run = f"{ti.dag_id}/{ti.run_id}/{getattr(context['dag_run'], 'run_after', '')}"
         self._task = ti.task_id
+        self._place = [ti.task_id, ti.map_index]
         self._index = _hash("index", ti.dag_id, ti.task_id, ti.map_index)
         try:
             self._notes: Any = context["asset_state_store"][submissions_asset()]
@@ -112,12 +120,12 @@ class NotedStore:
             return note.get("record", "")
         if own is not None and self._note(self._name(key, known)) is None:
             return own  # about other pairs, and the notes of this DAG run are gone: it is refused
-        forgot = own is None and self._is_cleared and self._ran_before and not self._remembers()
+        may_forget = self._resumed or (self._is_cleared and self._ran_before)
+        forgot = own is None and may_forget and not self._remembers()
         if forgot or (self._movable and (self._notes is None or any(map(self._note, self._pair_names(key))))):
             raise AepSubmissionError(
-                "This run was cleared, and this task has no record of what it sent before. Look in AEP whether it "
-                f"delivered {titles_of(self._pairs, {})}; start a new run for what it did not. Nothing was sent by "
-                "this try."
+                "This task has run before, and has no record of what it sent. Look in AEP whether it delivered "
+                f"{titles_of(self._pairs, {})}; start a new run for what it did not. Nothing more was sent."
             )
         return None
 
@@ -147,6 +155,8 @@ class NotedStore:
             if key not in self._listed:
                 pairs = self._pair_names(key) if self._movable else []
                 self._keep([name, *pairs])
+                if self._exclusive:
+                    self._hold()
                 for each in pairs:
                     self._notes.set(each, {"run": self._dag_run})
             self._notes.set(name, {"run": self._dag_run, "record": value})
@@ -166,6 +176,66 @@ class NotedStore:
                 self._notes.set(name, {"run": self._dag_run, "record": kept})
             self._own.set(name, kept)
         return kept
+
+    def _hold(self) -> None:
+        """Take these pairs for this place of the DAG run, before anything is sent.
+
+        A store without compare-and-set lets two tasks at once both take a pair; the turns of :meth:`_wins` do not.
+        A clear begins new turns: a pair may stand elsewhere in the list afterwards.
+
+        :raises AepSubmissionError: naming the pairs that another task or map index of this DAG run delivers.
+        """
+        mine = {"run": self._dag_run, "place": self._place, "clears": self._clears}
+        taken = []
+        for pair in self._pairs:
+            holder = self._note(name := self._holder(pair)) or {}
+            if holder == mine:
+                continue
+            has_moved = holder.get("clears", -1) < self._clears and holder.get("place", self._place)[0] == self._task
+            if not has_moved or not self._wins(pair):
+                taken.append(pair)
+                continue
+            self._keep([name, *self._turns(pair)])
+            self._notes.set(name, mine)
+        self._refuse(taken)
+
+    def require_held(self, pairs: Iterable[Pair]) -> None:
+        """Refuse to send pairs that another task or map index has taken since, after a clear of its own.
+
+        :raises AepSubmissionError: naming them.
+        """
+        if self._exclusive and self._notes is not None:
+            self._refuse([pair for pair in pairs if (self._note(self._holder(pair)) or {}).get("place") != self._place])
+
+    def _holder(self, pair: Pair) -> str:
+        return _hash("holder", self._dag_run, *pair)
+
+    @staticmethod
+    def _refuse(taken: Sequence[Pair]) -> None:
+        if taken:
+            raise AepSubmissionError(
+                "One DAG run delivers a pair once, and another task or map index of this run also lists "
+                f"{titles_of(taken, {})}. List each pair once, in one task, and start a new run for what was not "
+                "delivered. Nothing more was sent."
+            )
+
+    def _wins(self, pair: Pair) -> bool:
+        """Whether this place alone takes the pair: of any number at once, at most one does (Lamport's splitter).
+
+        Where a try has died on its way, its next one finds its own turn.
+        """
+        last, door = self._turns(pair)
+        mine = {"run": self._dag_run, "place": self._place}
+        if self._note(door) is None:
+            self._notes.set(last, mine)
+            if self._note(door) is not None:
+                return False
+            self._notes.set(door, mine)
+        return self._note(door) == mine == self._note(last)
+
+    def _turns(self, pair: Pair) -> tuple[str, str]:
+        turns = [_hash(name, self._dag_run, self._clears, *pair) for name in ("last", "door")]
+        return turns[0], turns[1]
 
     def claim(self, activations: Iterable[Activation]) -> None:
         """Note for all DAG runs that these flow runs are this DAG run's; AEP's answer outweighs what was found.

@@ -33,6 +33,7 @@ class SubmittingTask(AepTask):
     """A task that submits jobs exactly once, see :mod:`.submission`."""
 
     _is_killed = False
+    _is_resumed = False
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

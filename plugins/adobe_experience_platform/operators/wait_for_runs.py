@@ -102,8 +102,9 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
 
     def execute_complete(self, context: Context, event: object = None) -> Any:
         """Go on after a wait: of a repair, or for the flow runs."""
+        self._is_resumed = True
         jobs = self._jobs()
-        seen = _seen(NotedStore(context, [pair for job in jobs for pair in job.pairs]))
+        seen = _seen(NotedStore(context, [pair for job in jobs for pair in job.pairs], resumed=True))
         if seen is not None and context["ti"].max_tries > seen[0]:
             return self.execute(context)  # cleared while it ran: Airflow has kept the event of the wait before
         phase = phase_of(context)
@@ -205,14 +206,14 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         return [self._submission(context, job, pairs) for job, pairs in repaired if pairs]
 
     def _repaired(self, context: Context, job: Job) -> list[Pair]:
-        stored = NotedStore(context, job.pairs).get(REPAIR.format(job.number))
+        stored = NotedStore(context, job.pairs, resumed=self._is_resumed).get(REPAIR.format(job.number))
         known = Record.from_json(stored).orders if stored is not None else {}
         return [pair for pair in job.pairs if pair in known]
 
     def _submission(self, context: Context, job: Job, pairs: Sequence[Pair]) -> Submission:
         return Submission(
             job=Job(job.number, job.of, tuple(pairs), job.aliases),
-            store=NotedStore(context, job.pairs),
+            store=NotedStore(context, job.pairs, resumed=self._is_resumed),
             max_tries=context["ti"].max_tries,
             api_version=self.options.api_version,
             on_conflict=OnConflict(self.options.on_conflict),

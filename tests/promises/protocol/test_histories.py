@@ -15,7 +15,7 @@ from adobe_experience_platform.aep import Pair
 from adobe_experience_platform.delivery import KEY
 from adobe_experience_platform.errors import AepNotSentError, AepSubmissionError, AepTransientError
 from adobe_experience_platform.triggers import FlowRunTrigger, LostSubmissionTrigger
-from tests.promises.protocol.world import Task, World, event_of
+from tests.promises.protocol.world import AssetStore, Task, World, event_of
 from tests.support.memory_aep import Crash
 
 P, Q = ("f1", "a"), ("f2", "b")
@@ -251,6 +251,19 @@ def test_11_an_empty_page_with_a_next_link_is_read_on(world: Make) -> None:
 # -- records
 
 
+class InterruptedStore(AssetStore):
+    """Notes; something else happens before one of the writes."""
+
+    left = -1
+    interrupt: Any = None
+
+    def set(self, key: str, value: Any) -> None:
+        self.left -= 1
+        if self.left == -1:
+            self.interrupt()
+        super().set(key, value)
+
+
 def mapped(run: Any, *infos: dict[str, list[str]]) -> list[Task]:
     return [run.activate(info, map_index=index) for index, info in enumerate(infos)]
 
@@ -288,6 +301,61 @@ def test_12_pairs_of_a_mapped_task_keep_their_record_wherever_they_stand(
     assert not here.aep.breaches
     if not forgets:
         assert len(now) == len(changed)
+
+
+@pytest.mark.parametrize("other", [A, AC], ids=["same_list", "overlapping"])
+@pytest.mark.parametrize("ids", [("activate", "activate"), ("activate", "again")], ids=["mapped", "two_tasks"])
+def test_a_pair_that_stands_twice_in_a_run_is_sent_once_whatever_is_retried_or_cleared(
+    world: Make, other: Any, ids: tuple[str, str]
+) -> None:
+    here = world(scope="nothing")
+    first, second = mapped(here.run(), A, other)
+    first.ti.task_id, second.ti.task_id = ids
+    first.start()
+    here.aep.advance(1000)
+
+    for refused in (second.start(), second.start()):
+        assert isinstance(refused, AepSubmissionError)
+        assert "audience a → flow f1" in str(refused)
+        assert "Nothing more was sent" in str(refused)
+    for task in (second, first, second):
+        task.clear()
+    assert here.delivered == {P: 1}
+
+
+@pytest.mark.parametrize("write", range(12))
+def test_a_pair_that_stands_twice_is_sent_at_most_once_by_two_tasks_at_once(world: Make, write: int) -> None:
+    here = world(scope="nothing")
+    first, second = mapped(here.run(), A, A)
+    notes = here.assets.setdefault("aep_submissions", InterruptedStore())
+    assert isinstance(notes, InterruptedStore)
+    notes.left, notes.interrupt = write, second.start
+
+    first.start()
+
+    assert notes.left < 0, "it wrote less often than that"
+    assert here.delivered.get(P, 0) <= 1
+    first.clear()
+    assert here.delivered == {P: 1}
+
+
+@pytest.mark.parametrize("map_index", [-1, 0])
+@pytest.mark.parametrize("notes", ["kept", "gone"])
+def test_rows_that_vanish_while_a_task_is_deferred_are_noticed_when_it_resumes(
+    world: Make, map_index: int, notes: str
+) -> None:
+    here = world(posts=["broken_after"], scope="nothing")
+    task = here.run().activate(ONE, map_index=map_index)
+    wait = task.start(until=LostSubmissionTrigger)
+    task.forget()
+    if notes == "gone":
+        here.assets.clear()
+
+    done = task.resume(event_of(here, wait))
+
+    assert isinstance(done, list if notes == "kept" else AepSubmissionError), done
+    assert len(here.aep.sent) == 1
+    assert here.delivered == {P: 1}
 
 
 @pytest.mark.parametrize(
