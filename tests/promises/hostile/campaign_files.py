@@ -36,7 +36,7 @@ deadline: {by: 11:00}
 notices:
   email: team@example.com
   on: [failure]
-  notifiers: [{class: airflow.providers.smtp.notifications.smtp.SmtpNotifier, x: [1, {y: z}]}]
+  notifiers: [{class: airflow.providers.smtp.notifications.smtp.SmtpNotifier, blocks: [1, {y: z}]}]
 """
 WORDS = [
     *("", "~", "null", "true", "false", "yes", "0", "-1", "007", "1e400", "9" * 40, ".inf", "NaN", "2026-02-30"),
