@@ -29,9 +29,9 @@ class AepConnectionConfigError(AepError):
 
 
 class AepInputError(AepError):
-    """The input is invalid; nothing was sent. ``faults`` holds one line each."""
+    """The input is invalid; ``faults`` holds one line each, ``intro`` what is known of sending."""
 
-    def __init__(self, faults: Sequence[str], *, intro: str = "Nothing was sent.") -> None:
+    def __init__(self, faults: Sequence[str], *, intro: str = "Invalid input.") -> None:
         self.faults = list(faults)
         count = f"{len(self.faults)} fault{'s' if len(self.faults) != 1 else ''} found"
         super().__init__(f"{intro} {count}:\n" + "\n".join(f"  - {fault}" for fault in self.faults))

@@ -19,4 +19,5 @@ def test_an_error_says_call_status_code_text_request_and_advice():
 def test_all_faults_of_an_input_are_listed(faults, said):
     text = str(AepInputError(faults))
     assert said in text
+    assert "sent" not in text, "an earlier try may have"
     assert all(f"  - {fault}" in text for fault in faults)

@@ -290,7 +290,7 @@ def _no_answer(
         text = f"{error}; the activation may or may not have started"
         return AepLostAnswerError(request.name, text=text, advice=_LOOK, **known)
     advice = _BETWEEN if error.begun else f"is {connection.base_url} reachable from this machine?"
-    text = f"{error}; nothing was sent" if request.is_activation else str(error)
+    text = f"{error}; this request was not sent" if request.is_activation else str(error)
     return AepTransientError(request.name, text=text, advice=advice, **known)
 
 

@@ -44,7 +44,7 @@ class Block(BaseModel):
 class Terms(Block):
     """A block that Python code may also make by a call, with every fault in one :class:`~.errors.AepInputError`."""
 
-    fault_intro: ClassVar[str] = "Nothing was sent."
+    fault_intro: ClassVar[str] = "Invalid input."
 
     def __init__(self, **values: Any) -> None:
         try:

@@ -199,7 +199,7 @@ class Record:
         except (LookupError, TypeError, ValueError, OverflowError, OSError):
             raise AepSubmissionError(
                 "The record of this delivery is damaged: it may hide an activation that was sent. Look in AEP what was "
-                "delivered and start a new run with the rest; nothing was sent."
+                "delivered and start a new run with the rest; nothing more was sent."
             ) from None
 
     @classmethod
@@ -251,7 +251,7 @@ def check_version(found: object, known: int, what: str) -> None:
         shown = found if found < 10**6 else "unknown"
         raise AepSubmissionError(
             f"The {what} was written by a newer version of this package (form {shown}, known up to {known}): deploy "
-            "that version again on every worker and triggerer, then clear the failed tasks; nothing was sent."
+            "that version again on every worker and triggerer, then clear the failed tasks; nothing more was sent."
         )
 
 

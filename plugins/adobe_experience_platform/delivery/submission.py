@@ -84,8 +84,8 @@ class Submission:
         if stored is not None and (known - wanted or (wanted - known and not self.grows)):
             raise AepSubmissionError(
                 "What this task is to deliver has changed since this run sent it: its record is about "
-                f"{self._names(sorted(known)) or 'nothing'}. Start a new run for what was not delivered. Nothing was "
-                "sent by this try."
+                f"{self._names(sorted(known)) or 'nothing'}. Start a new run for what was not delivered. Nothing "
+                "more was sent."
             )
         self.record.orders = {**dict.fromkeys(self.job.pairs), **self.record.orders}
 

@@ -210,9 +210,10 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         if len(job.pairs) > MAX_PAIRS_PER_JOB:
             too_many = f"{len(job.pairs)} pairs are more than the {MAX_PAIRS_PER_JOB} that AEP takes in one job"
             raise AepInputError([too_many])
-        return (
-            job if is_planned else Job(job.number, job.of, *resolve_once(context, job.pairs, self.hook.call, self.log))
-        )
+        if is_planned:
+            return job
+        resolved = resolve_once(context, job.pairs, self.hook.call, self.log, resumed=self._is_resumed)
+        return Job(job.number, job.of, *resolved)
 
 
 def _push(context: Context, submission: Submission, *, is_sending: bool = False) -> None:

@@ -262,8 +262,8 @@ def hold_day(context: Context, note: object) -> None:
     late = note.get("not_after")
     if late and now() > dt.datetime.fromisoformat(str(late)) and not clears_of(context):
         raise WaitTimeoutError(
-            f"This task sent nothing: not_after of {day} ({late}) passed while it waited. To deliver anyway, clear the "
-            "failed tasks."
+            f"This task sends nothing more: not_after of {day} ({late}) passed while it waited. To deliver anyway, "
+            "clear the failed tasks."
         )
     if holder is None:
         claims.take(day, str(note["export_id"]))
@@ -273,8 +273,8 @@ def hold_day(context: Context, note: object) -> None:
 def _require_own(context: Context, day: dt.date, holder: Holder | None) -> None:
     if holder is not None and holder.run_id != context["ti"].run_id:
         raise AepCampaignDayError(
-            f"This task sent nothing: {day} now belongs to run {holder.name}, and a campaign delivers once a day. "
-            "To deliver anyway, start a new run manually."
+            f"This task sends nothing more: {day} now belongs to run {holder.name}, and a campaign delivers once a "
+            "day. To deliver anyway, start a new run manually."
         )
 
 

@@ -38,7 +38,7 @@ def require_gates(context: Context, task_ids: Collection[str], campaign_day: obj
         raise AepSubmissionError("This task was marked or cleared while it ran, so it sends nothing more.")
     if closed := [f"{task} ({states.get(task) or 'waiting'})" for task in task_ids if states.get(task) != "success"]:
         raise AepSubmissionError(
-            f"This task sent nothing, because it needs the success of {', '.join(closed)}. When that task has "
+            f"This task sends nothing more, because it needs the success of {', '.join(closed)}. When that task has "
             "succeeded, clear the failed tasks."
         )
     hold_day(context, campaign_day)

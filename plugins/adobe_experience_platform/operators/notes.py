@@ -36,16 +36,17 @@ def note_attempt(context: Context) -> None:
 
 
 def resolve_once(
-    context: Context, asked: Sequence[Pair], run: Callable[[Call[Any]], Any], log: Logger
+    context: Context, asked: Sequence[Pair], run: Callable[[Call[Any]], Any], log: Logger, *, resumed: bool = False
 ) -> tuple[tuple[Pair, ...], dict[str, str]]:
     """Return the pairs that ids and names stand for, and their audiences' other ids, for a task without a plan.
 
     They are looked up once in this DAG run: a name that AEP has given to something else meanwhile changes nothing.
 
+    :param resumed: see :class:`NotedStore`.
     :raises AepInputError: naming everything that is neither.
     """
     movable = context["ti"].map_index != -1
-    store = NotedStore(context, asked, movable=movable)
+    store = NotedStore(context, asked, movable=movable, resumed=resumed)
 
     def look_up() -> dict[str, Any]:
         findings = resolve(asked, run)

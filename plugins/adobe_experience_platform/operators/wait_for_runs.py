@@ -104,7 +104,10 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         """Go on after a wait: of a repair, or for the flow runs."""
         self._is_resumed = True
         jobs = self._jobs()
-        seen = _seen(NotedStore(context, [pair for job in jobs for pair in job.pairs], resumed=True))
+        store = NotedStore(context, [pair for job in jobs for pair in job.pairs], resumed=True)
+        seen = _seen(store)
+        if seen is not None and TaskStore(context).get(ATTEMPT) is None:
+            store.set(ATTEMPT, {"max_tries": seen[0], "clears": seen[1]})  # its rows are gone, the notes are not
         if seen is not None and context["ti"].max_tries > seen[0]:
             return self.execute(context)  # cleared while it ran: Airflow has kept the event of the wait before
         phase = phase_of(context)
@@ -242,5 +245,5 @@ def _seen(store: NotedStore) -> tuple[int, int] | None:
     except (LookupError, TypeError, ValueError):
         raise AepSubmissionError(
             "The record of this task's tries is damaged: it may hide what was sent again. Look in AEP what was "
-            "delivered and start a new run with the rest. Nothing was sent by this try."
+            "delivered and start a new run with the rest. Nothing more was sent."
         ) from None

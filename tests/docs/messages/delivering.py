@@ -18,13 +18,19 @@ from adobe_experience_platform.operators.report import DeliveryReportOperator
 from adobe_experience_platform.operators.wait_for_runs import DeliveryOperator
 from adobe_experience_platform.sensors.flow_run import FlowRunSensor
 from adobe_experience_platform.sensors.segment_export import SegmentExportSensor
-from adobe_experience_platform.triggers import polling
+from adobe_experience_platform.triggers import polling, submissions_asset
 from adobe_experience_platform.triggers.flow_run import FlowRunTrigger
 from adobe_experience_platform.triggers.lost_submission import LostSubmissionTrigger
 from tests.support.aep import ADHOC, RUNS, SEED
 from tests.support.parts import run_json
 
 from .stage import DONE, POST, TIMEOUT, Stage, produces
+
+
+class Notes(dict[str, Any]):
+    """The state store of an asset."""
+
+    set = dict.__setitem__
 
 
 def activation(stage: Stage, event: Any = None, **arguments: Any) -> Any:
@@ -165,12 +171,21 @@ def another_input_after_a_clear(stage: Stage) -> None:
     stage.fails(lambda: activation(stage, activation_info={"mail": ["silver"]}))
 
 
-@produces("This run was cleared, and this task has no record of what it sent before.")
+@produces("This task has run before, and has no record of what it sent.")
 def a_clear_that_forgets(stage: Stage) -> None:
     activation(stage)
     stage.context["task_state_store"].clear()
     stage.context["dag_run"].clear_number = 1
     stage.context.cleared()
+    stage.fails(lambda: activation(stage))
+
+
+@produces("One DAG run delivers a pair once, and another task or map index of this run also lists")
+def a_pair_in_two_tasks(stage: Stage) -> None:
+    stage.context["asset_state_store"] = {submissions_asset(): Notes()}
+    activation(stage)
+    stage.context["task_state_store"].clear()
+    stage.context.ti.task_id = "second"
     stage.fails(lambda: activation(stage))
 
 
@@ -271,7 +286,7 @@ def a_record_of_tries_that_somebody_changed(stage: Stage) -> None:
 @produces(
     "it was sent again after it failed, and it is not known whether AEP started it",
     "This task was marked or cleared while it ran, so it sends nothing more.",
-    "This task sent nothing, because it needs the success of",
+    "This task sends nothing more, because it needs the success of",
 )
 def a_repair_that_is_held_up(stage: Stage) -> None:
     failed = {"orders": [["mail", "gold", started(stage, "failed"), False]], "missing": []}

@@ -215,7 +215,7 @@ def test_before_the_first_byte_a_request_is_not_sent_and_after_it_nobody_knows(
             hook.call(CALLS["POST"]())
         url = silent.url
     connect(url, "POST")
-    with pytest.raises(AepTransientError, match="nothing was sent"):
+    with pytest.raises(AepTransientError, match="this request was not sent"):
         type(hook)().call(CALLS["POST"]())
 
 

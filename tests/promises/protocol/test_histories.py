@@ -358,6 +358,26 @@ def test_rows_that_vanish_while_a_task_is_deferred_are_noticed_when_it_resumes(
     assert here.delivered == {P: 1}
 
 
+@pytest.mark.parametrize("repairs", [False, True])
+def test_rows_that_vanish_while_a_delivery_is_watched_change_nothing(world: Make, repairs: bool) -> None:
+    here = world()
+    run, job = here.run(), {"job": 1, "of": 1, "activation_info": ONE, "aliases": {}}
+    run.activate(job=job, map_index=0, settings={}, resend_failed=False).start()
+    watch = run.watch([job])
+    wait = watch.start(until=FlowRunTrigger)
+    if repairs:
+        here.aep.end(here.aep.ours(Pair(*P))[0], "failed")
+        here.aep.posts = ["broken_after"]
+        wait = watch.clear(until=LostSubmissionTrigger)
+    sent = len(here.aep.sent)
+    watch.forget()
+
+    done = watch.resume(event_of(here, wait), until=FlowRunTrigger)
+
+    assert not isinstance(done, AepSubmissionError), done
+    assert len(here.aep.sent) == sent == 1 + repairs
+
+
 @pytest.mark.parametrize(
     "changed", [[{"f1": ["a", "c"]}], [A, {"f1": ["c"]}], [N, A, {"f1": ["c"]}], [N, {"f1": ["c"]}]]
 )

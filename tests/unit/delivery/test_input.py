@@ -198,7 +198,7 @@ def test_all_faults_are_found_at_once_and_sound_pairs_come_back():
 def test_the_error_names_every_fault():
     with pytest.raises(AepInputError) as caught:
         parse_activation_info({"bad flow": ["a"], "empty": []})
-    assert "Nothing was sent. 2 faults found" in str(caught.value)
+    assert "Invalid input. 2 faults found" in str(caught.value)
     assert "bad flow" in str(caught.value)
     assert "empty" in str(caught.value)
 

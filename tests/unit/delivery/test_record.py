@@ -86,7 +86,7 @@ def test_a_record_survives_storage(record):
 
 @pytest.mark.parametrize("version", [VERSION + 1, 0, "1", None])
 def test_a_record_of_another_version_is_refused_and_nothing_is_sent(version):
-    with pytest.raises(AepSubmissionError, match="nothing was sent"):
+    with pytest.raises(AepSubmissionError, match="nothing more was sent"):
         Record.from_json({**Record(max_tries=3).to_json(), "v": version})
 
 

@@ -907,7 +907,7 @@ def test_the_store_of_a_newer_version_sends_nothing():
     task.run()
     record = task.store.get(KEY)
     task.store.set(KEY, {**record, "v": 99})
-    with pytest.raises(AepSubmissionError, match="nothing was sent"):
+    with pytest.raises(AepSubmissionError, match="nothing more was sent"):
         task.run()
     assert len(task.aep.sent) == 1
 

@@ -226,7 +226,7 @@ def test_when_all_is_forgotten_the_name_is_not_sent_to_something_else(aep: Local
     context["dag_run"] = SimpleNamespace(conf={}, clear_number=1)
     rename(aep, mail="Post", shop="Mail")
 
-    with pytest.raises(AepSubmissionError, match="has no record of what it sent before"):
+    with pytest.raises(AepSubmissionError, match="has no record of what it sent"):
         activation().execute(context.cleared())
     assert aep.posts() == []
 
