@@ -17,6 +17,7 @@ WATERMARK_IDS = 350
 """The most run ids that a record's watermarks keep (twice, while a POST is open): 80 pairs stay below 64 KB."""
 SKEW = dt.timedelta(seconds=5)
 """How far the clocks of AEP's own nodes may be apart."""
+_BEST = (RunStatus.SUCCESS, RunStatus.IN_PROGRESS, RunStatus.PARTIAL_SUCCESS, RunStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +125,11 @@ def find(record: Record, aliases: Mapping[str, str]) -> Call[RunSearch]:
         candidates = [run for run in reversed(newer) if run.id not in record.not_ours]
         for pair, mark in marks.items():
             own = [run for run in candidates if mark.is_newer(run) and run.names(names_of(pair, aliases))]
-            # One that has delivered; else any that has ended is as good as another.
-            best = next((run for run in own if run.status is RunStatus.SUCCESS), None)
-            if best is None and len(own) > 1:
-                unnamed += [run.id for run in own if not run.status.is_terminal]
             if own:
-                found[pair] = best or own[0]
+                # One that has delivered, else one that still may; of those that are alike, the oldest.
+                found[pair] = min(own, key=lambda run: _BEST.index(run.status))
+                if len(own) > 1 and found[pair].status is not RunStatus.SUCCESS:
+                    unnamed += [run.id for run in own if not run.status.is_terminal]
         open_names = [names_of(pair, aliases) for pair in marks if pair not in found and pair != refused]
         for run in candidates:
             if run.status.is_terminal:

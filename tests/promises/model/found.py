@@ -83,6 +83,18 @@ FOUND = (
         says="the clear came before it began",
     ),
     Found(
+        "while a lost answer settles, somebody else's run of the audience fails, and ours goes on for long",
+        {
+            "info": {"f1": ["a", "b"]}, "on_conflict": "fail", "run_seconds": None, "scope": "audience",
+            "partial_400": False, "shared_runs": True, "old_runs": 2,
+        },
+        (
+            *(("go", 0, 828, "", 6, 6), ("post", "late"), ("look", "cut"), ("go", 0, 452, "", 21, 0)),
+            *(("foreign", 1, 600.0, 50.0), ("go", 0, 56, "", 0, 0), ("go", 0, 30, "", 14, 4)),
+            *(("go", 0, 560, "", 1, 4), ("end", 802, "failed"), ("go", 0, 109, "", 0, 0), ("go", 0, 627, "", 23, 2)),
+        ),
+    ),
+    Found(
         "wait_for_flow_runs is marked success before activate has run",
         {},
         (go(), ("mark", 0, 3, "success")),

@@ -92,10 +92,17 @@ def test_a_run_that_tells_no_time_may_be_ours():
     assert look([run_json("r1", audiences=["a"], created=None)])[0] == {A: "r1"}
 
 
-def test_of_several_runs_one_that_has_delivered_is_taken_else_the_one_next_to_the_post():
+def test_of_several_runs_one_that_has_delivered_is_taken_else_one_that_may_else_the_one_next_to_the_post():
     three = [run("r3", "a", after=3), run("r1", "a", after=1), run("r2", "a", after=2)]
     assert look(three) == ({A: "r1"}, {"r1", "r2", "r3"}), "while they are in progress nothing is decided"
     three[0] = run("r3", "a", after=3, status="success")
+    assert look(three) == ({A: "r3"}, set())
+    three[0] = run("r3", "a", after=3, status="partialSuccess")
+    three[1] = run("r1", "a", after=1, status="failed")
+    assert look(three) == ({A: "r2"}, {"r2"}), (
+        "one that goes on may still deliver: what has failed is no word on the pair"
+    )
+    three[2] = run("r2", "a", after=2, status="failed")
     assert look(three) == ({A: "r3"}, set())
     ended = [run(f"r{n}", "a", after=n, status="failed") for n in (2, 1)]
     assert look(ended) == ({A: "r1"}, set())
