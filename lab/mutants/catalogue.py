@@ -68,7 +68,7 @@ MUTANTS = (
     Mutant(SUBMISSION, "and not is_settled):", "and False):", "absence needs no settling time"),
     Mutant(SUBMISSION, "if look.unnamed or (state", "if (state", "a run that names nobody yet is not waited for"),
     Mutant(SUBMISSION, "settled == intent.id", "bool(settled)", "a wait settles any intent"),
-    Mutant(SUBMISSION, "fresh = yield from watermarks(dict.fromkeys(pair.flow_id for pair in pairs if pair not in kept), room)", "kept, fresh = {}, (yield from watermarks(dict.fromkeys(pair.flow_id for pair in pairs), room))", "watermarks are taken anew at each POST"),
+    Mutant(SUBMISSION, "fresh = yield from watermarks(dict.fromkeys(pair.flow_id for pair in pairs if pair not in kept), room)", "kept, fresh = {}, (yield from watermarks(dict.fromkeys(pair.flow_id for pair in pairs), room))", "watermarks are taken anew at each POST", equivalent="the record keeps the first of each pair in any case; a list is read once more"),
     Mutant(SUBMISSION, "self.record.move(Event.INTENT, intent)\n                self._save()", "self.record.move(Event.INTENT, intent)", "the intent is not stored before the POST"),
     Mutant(SUBMISSION, "            lease.require()\n", "            pass\n", "no lease: a frozen process sends when it thaws"),
     Mutant(SUBMISSION, "if run.status is RunStatus.FAILED and", "if run.status is not RunStatus.SUCCESS and", "a clear sends again what is in progress"),

@@ -505,6 +505,20 @@ def test_a_submitting_task_that_is_marked_as_successful_makes_no_run_green(aep: 
     assert world.state == "success"
 
 
+def test_a_job_that_never_began_is_said_to_be_unsent_by_the_task_that_watches_too(aep: Aep) -> None:
+    world = World(aep, BOTH, max_audiences_per_job=1)
+
+    def skip_the_second() -> None:
+        world.instances[ACTIVATE, 1].state = "skipped"
+
+    world.before["activate[0]"] = skip_the_second
+    world.play()
+
+    assert (world.state, world.statuses()) == ("failed", {"a1": "success", "a2": "not_sent"})
+    assert "no activation was sent or accepted for it" in world.log
+    assert "it is not known whether AEP started it" not in world.log
+
+
 @pytest.mark.parametrize(("policy", "state"), [("fail", "failed"), ("accept", "success")])
 def test_the_colour_goes_by_the_policy_on_partial_success(aep: Aep, policy: str, state: str) -> None:
     aep.endings[P] = ["partialSuccess"]
