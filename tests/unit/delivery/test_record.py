@@ -350,3 +350,11 @@ def test_milliseconds_survive_storage():
     assert kept.marks[pair].is_newer(FlowRun.from_json(run_json("r", created=moment)))
     before = moment - dt.timedelta(milliseconds=1)
     assert not kept.marks[pair].is_newer(FlowRun.from_json(run_json("r", created=before)))
+
+
+def test_a_record_of_a_newer_version_is_refused_as_one():
+    """A damaged record asks people to look in AEP; this one asks them to deploy the version that wrote it."""
+    newer = {**Record(3, {}).to_json(), "v": VERSION + 1}
+
+    with pytest.raises(AepSubmissionError, match="was written by a newer version of this package"):
+        Record.from_json(newer)

@@ -312,9 +312,11 @@ def test_a_connection_that_is_always_refused_sends_nothing():
 def test_what_was_not_sent_does_not_make_an_earlier_loss_forgotten():
     task = Task(A, lag=100.0, posts=["broken_after"])
     task.run()
+    lost = task.submission.record.intent
     task.aep.posts = ["403"]
     with pytest.raises(AepAuthError):
         task.resume(settled=True)
+    assert task.submission.record.intent.id == lost.id, "the request that may have started something is open again"
     assert task.run() == Settle(())
     assert task.settle() == Done()
     task.check_delivered_once()
