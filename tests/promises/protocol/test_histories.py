@@ -437,7 +437,7 @@ def test_14_a_damaged_record_is_refused_and_nothing_is_sent(world: Make, damage:
     refused = task.clear() if place == "note" else task.start()
 
     assert isinstance(refused, AepSubmissionError), refused
-    assert "othing was sent" in str(refused)
+    assert "othing more was sent" in str(refused)
     assert len(here.aep.sent) == 1
 
 
