@@ -157,7 +157,7 @@ class NotedStore:
                 pairs = self._pair_names(key) if self._movable else []
                 self._keep([name, *pairs])
                 if self._exclusive:
-                    self._hold()
+                    self.hold(self._pairs)
                 for each in pairs:
                     self._notes.set(each, {"run": self._dag_run})
             self._notes.set(name, {"run": self._dag_run, "record": value})
@@ -178,7 +178,7 @@ class NotedStore:
             self._own.set(name, kept)
         return kept
 
-    def _hold(self) -> None:
+    def hold(self, pairs: Sequence[Pair]) -> None:
         """Take these pairs for this place of the DAG run, before anything is sent.
 
         A store without compare-and-set lets two tasks at once both take a pair; the turns of :meth:`_wins` do not.
@@ -186,18 +186,20 @@ class NotedStore:
 
         :raises AepSubmissionError: naming the pairs that another task or map index of this DAG run delivers.
         """
+        if self._notes is None:
+            return
         mine = {"run": self._dag_run, "place": self._place, "clears": self._clears}
+        self._keep([name for pair in pairs for name in (self._holder(pair), *self._turns(pair))])
         taken = []
-        for pair in self._pairs:
+        for pair in pairs:
             holder = self._note(name := self._holder(pair)) or {}
             if holder == mine:
                 continue
             has_moved = holder.get("clears", -1) < self._clears and holder.get("place", self._place)[0] == self._task
-            if not has_moved or not self._wins(pair):
+            if has_moved and self._wins(pair):
+                self._notes.set(name, mine)
+            else:
                 taken.append(pair)
-                continue
-            self._keep([name, *self._turns(pair)])
-            self._notes.set(name, mine)
         self._refuse(taken)
 
     def require_held(self, pairs: Iterable[Pair]) -> None:

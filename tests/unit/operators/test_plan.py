@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,9 +11,13 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from adobe_experience_platform.delivery import SETTINGS
-from adobe_experience_platform.errors import AepConnectionConfigError, AepInputError
+from adobe_experience_platform.errors import AepConnectionConfigError, AepError, AepInputError, AepSubmissionError
+from adobe_experience_platform.operators.activate import AdHocActivationOperator
 from adobe_experience_platform.operators.plan import PlanJobsOperator
+from adobe_experience_platform.pipeline import activation_pipeline
+from adobe_experience_platform.triggers import submissions_asset
 from tests.support.aep import CROWD, LocalAep
+from tests.support.tasks import Context, Store, TaskInstance
 
 
 def plan(**arguments: Any) -> PlanJobsOperator:
@@ -102,3 +107,122 @@ def test_a_connection_of_another_type_gets_no_secret(
     with pytest.raises(AepConnectionConfigError, match="no connection 'other' of type 'adobe_experience_platform'"):
         plan(aep_conn_id="other").execute(context)
     assert aep.requests() == []
+
+
+# ------------------------------------------------------------------ one DAG run, several lists
+
+BOTH, GOLD, BRONZE = {"mail": ["gold", "silver"]}, {"mail": ["gold"]}, {"mail": ["bronze"]}
+
+
+class Notes(dict[str, Any]):
+    """The state store of one asset; something else happens before one of the writes."""
+
+    left = -1
+    interrupt: Any = None
+
+    def set(self, key: str, value: Any) -> None:
+        self.left -= 1
+        if self.left == -1:
+            self.interrupt()
+        self[key] = json.loads(json.dumps(value))
+
+    def delete(self, key: str) -> None:
+        self.pop(key, None)
+
+
+class Place:
+    """A task of a DAG run that plans, or sends what its author lists."""
+
+    def __init__(self, notes: Notes, task: Any, map_index: int = -1) -> None:
+        ti = TaskInstance()
+        ti.task_id, ti.map_index = task.task_id, map_index
+        self.task, self.took = task, False
+        self.context = Context(
+            ti=ti,
+            task_state_store=Store(),
+            dag_run=SimpleNamespace(conf={}, clear_number=0),
+            asset_state_store={submissions_asset(): notes},
+        )
+
+    def start(self) -> str:
+        """Run to what it plans, or to where it would wait or send; return why it refuses."""
+        try:
+            if isinstance(self.task, PlanJobsOperator):
+                self.task.execute(self.context)
+            else:
+                submission = self.task._submission(self.context)
+                submission.store.set(submission.key, submission.record.to_json())
+        except AepError as error:
+            assert isinstance(error, AepSubmissionError), error
+            return str(error)
+        self.took = True
+        return ""
+
+    def clear(self) -> str:
+        self.context["dag_run"].clear_number += 1
+        self.context.cleared()
+        return self.start()
+
+
+def places(notes: Notes, second: str, info: Any = GOLD) -> tuple[Place, Place]:
+    with DAG("dag", schedule=None) as dag:
+        activation_pipeline(activation_info=BOTH, group_id="one", prefix_group_id=True)
+        if second == "own":
+            other: Any = AdHocActivationOperator(task_id="own", activation_info=info)
+        elif second == "mapped":
+            mapped: Any = AdHocActivationOperator.partial(task_id="own").expand(activation_info=[info])
+            other = mapped.unmap({"activation_info": info})
+        else:
+            activation_pipeline(activation_info=info, group_id="two", prefix_group_id=True)
+            other = dag.get_task("two.plan_jobs")
+    return Place(notes, dag.get_task("one.plan_jobs")), Place(notes, other, 0 if second == "mapped" else -1)
+
+
+SECOND = pytest.mark.parametrize("second", ["pipeline", "own", "mapped"])
+
+
+@SECOND
+@pytest.mark.parametrize("order", ["plan_first", "plan_last"])
+def test_a_pair_that_two_lists_of_a_run_name_is_taken_once(aep: LocalAep, second: str, order: str) -> None:
+    first, other = places(Notes(), second)
+    if order == "plan_last":
+        first, other = other, first
+    assert first.start() == ""
+
+    for said in (other.start(), other.start(), other.clear()):
+        assert "audience gold → flow mail" in said
+        assert "silver" not in said
+    assert first.start() == ""
+    assert not other.took
+
+
+@SECOND
+def test_lists_that_share_no_pair_are_all_delivered(aep: LocalAep, second: str) -> None:
+    first, other = places(Notes(), second, BRONZE)
+
+    assert [first.start(), other.start()] == ["", ""]
+    assert [first.clear(), other.clear()] == ["", ""]
+
+
+@SECOND
+@pytest.mark.parametrize("write", range(12))
+def test_of_two_lists_at_once_at_most_one_takes_a_pair(aep: LocalAep, second: str, write: int) -> None:
+    notes = Notes()
+    first, other = places(notes, second)
+    notes.left, notes.interrupt = write, other.start
+
+    first.start()
+
+    assert notes.left < 0, "it wrote less often than that"
+    assert not (first.took and other.took)
+    assert first.clear() == "" or other.took
+
+
+def test_a_pipeline_that_is_alone_in_its_dag_pays_nothing_for_that(aep: LocalAep) -> None:
+    with DAG("dag", schedule=None) as dag:
+        activation_pipeline(activation_info={"mail": ["gold"]})
+    alone, notes = Notes(), Notes()
+    assert Place(alone, dag.get_task("plan_jobs")).start() == ""
+    first, _ = places(notes, "pipeline")
+    assert first.start() == ""
+    assert len(alone) < 10 < len(notes)
