@@ -43,6 +43,7 @@ VERDICT = "delivery/verdict.py"
 RESULTS = "delivery/results.py"
 SUBMIT = "operators/submit.py"
 ACTIVATE = "operators/activate.py"
+PLAN = "operators/plan.py"
 NOTES = "operators/notes.py"
 WATCH = "operators/wait_for_runs.py"
 GATES = "operators/gates.py"
@@ -110,6 +111,9 @@ MUTANTS = (
     Mutant(SUBMIT, "self._is_killed = True", "pass", "on_kill does nothing", ALL),
     Mutant(NOTES, 'return note.get("record", "")\n        if own', "return None\n        if own", "a clear that forgets the record makes it empty", ALL),
     Mutant(NOTES, 'self._notes.set(name, {"run": self._dag_run, "record": value})', "pass", "the record has no copy", ALL),
+    Mutant(NOTES, "if has_moved and self._wins(pair):", "if has_moved:", "two tasks that begin at once take the same pair", ALL),
+    Mutant(NOTES, " and self._wins(pair):", " and self._wins(pair) and not self._clears:", "no pair moves to another place", ALL),
+    Mutant(PLAN, "            if self._others_list():\n", "            if False:\n", "two pipelines of a run take the same pair", ALL),
     Mutant(NOTES, 'owner.get("run") != self._dag_run', "False", "no run is another DAG run's", ALL),
     Mutant(ACTIVATE, 'resend_failed=self.given("resend_failed")', "resend_failed=True", "activate repairs too", ALL),
     Mutant(LOST, "time.monotonic() - self._since >= self.settle_seconds", "True", "the trigger settles at once", ALL),
