@@ -88,14 +88,17 @@ def test_2_a_pair_that_joins_a_lost_repair_gets_a_watermark_of_its_own(world: Ma
 
 @SHAPES
 @EARLIER
-def test_4_what_a_wait_has_found_is_kept_though_the_next_list_lags(world: Make, info: Any, earlier: bool) -> None:
+@pytest.mark.parametrize("lists", [2, 1000], ids=["for_a_moment", "for_good"])
+def test_4_what_a_wait_has_found_is_kept_though_the_next_lists_lag(
+    world: Make, info: Any, earlier: bool, lists: int
+) -> None:
     here = world(posts=["broken_after"], scope="nothing", lag=0.5)
     if earlier:
         an_hour_ago(here, info)
     task = here.run().activate(info)
     event = event_of(here, task.start(until=LostSubmissionTrigger))
     assert (event["settled"], len(event["found"])) == (False, len(once(info)))
-    here.aep.odd_lists = [lacking_ours] * 2
+    here.aep.odd_lists = [lacking_ours] * lists
 
     done = task.resume(event)
 
