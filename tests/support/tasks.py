@@ -50,7 +50,14 @@ class TaskInstance:
 
 
 class Context(dict[str, Any]):
-    """A task's context; :meth:`retried` and :meth:`cleared` give that of the next try."""
+    """A task's context; :meth:`retried` and :meth:`cleared` give that of the next try.
+
+    The task is alone in its DAG unless ``dag`` is given.
+    """
+
+    def __init__(self, *parts: Any, **more: Any) -> None:
+        super().__init__(*parts, **more)
+        self.setdefault("dag", SimpleNamespace(tasks=[]))
 
     @property
     def ti(self) -> TaskInstance:

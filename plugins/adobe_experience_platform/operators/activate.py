@@ -122,6 +122,11 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         self.gate_task_ids = gate_task_ids
         self.deferrable = deferrable
 
+    @classmethod
+    def lists_pairs(cls, given: Mapping[str, Any]) -> bool:
+        """Where it is not given what ``plan_jobs`` has checked."""
+        return given.get("settings") is None
+
     @property
     def job_title(self) -> str:
         """Label of a mapped task in the grid."""
@@ -169,7 +174,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
             if key == KEY:
                 _push(context, submission)
 
-        is_own = self.given("settings") is None
+        is_own = self.lists_pairs({"settings": self.given("settings")})
         is_own_list = is_own and context["ti"].map_index != -1
 
         def gate() -> None:
@@ -183,13 +188,19 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
                 raise
 
         store = NotedStore(
-            context, job.pairs, after_set, movable=is_own_list, exclusive=is_own, resumed=self._is_resumed
+            context,
+            job.pairs,
+            after_set,
+            movable=is_own_list,
+            exclusive=is_own and not self._is_alone(context),
+            resumed=self._is_resumed,
         )
         submission = Submission(
             job=job,
             store=store,
             gate=gate,
-            stopped=lambda: self._is_killed,
+            # Once more after the intent is noted: who takes the pairs from now on reads that.
+            stopped=lambda: self._is_killed or not store.holds(submission.missing),
             max_tries=context["ti"].max_tries,
             api_version=self.options.api_version,
             on_conflict=OnConflict(self.options.on_conflict),

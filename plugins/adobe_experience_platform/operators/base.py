@@ -125,6 +125,19 @@ class AepTask(TypedTemplates):
         """Return a task to be mapped, with the retry policy of an unmapped one."""
         return keep_policy(super().partial(**kwargs), kwargs, AEP_RETRY_POLICY)
 
+    @classmethod
+    def lists_pairs(cls, given: Mapping[str, Any]) -> bool:
+        """Whether a task of this kind names pairs to deliver itself, instead of taking those of a plan.
+
+        :param given: its arguments.
+        """
+        return False
+
+    def _is_alone(self, context: Context) -> bool:
+        """Whether no other task or map index of this DAG run might name the same pairs."""
+        others = [task for task in context["dag"].tasks if task.task_id != self.task_id]
+        return context["ti"].map_index == -1 and not any(map(_lists_pairs, others))
+
     @property
     def options(self) -> DeliverySettings:
         """The settings of the delivery: those that ``plan_jobs`` has checked, or one's own arguments, checked now."""
@@ -243,6 +256,11 @@ class AepTask(TypedTemplates):
         settings = self.hook.settings
         if url := destination_url(settings.tenant, settings.sandbox_name, flow_id):
             context["ti"].xcom_push(key=xcom.LINK, value=url)
+
+
+def _lists_pairs(task: object) -> bool:
+    kind: type = getattr(task, "operator_class", type(task))
+    return issubclass(kind, AepTask) and kind.lists_pairs(getattr(task, "partial_kwargs", vars(task)))
 
 
 def keep_reason(context: Context) -> None:

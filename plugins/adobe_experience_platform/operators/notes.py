@@ -89,6 +89,7 @@ class NotedStore:
         self._movable = movable
         self._exclusive = exclusive
         self._listed: set[str] = set()
+        self._before: list[object] = []
         self._clears = clears_of(context)
         self._is_cleared = self._clears > 0
         ti = context["ti"]
@@ -115,6 +116,7 @@ class NotedStore:
         if own is not None and (known == self._pairs or self._notes is None):
             self._listed.add(key)
             return own
+        self._before = self._noted(key) if self._exclusive else []
         if own is None and not self._looks_back:
             return None
         if (note := self._note(self._name(key, self._pairs))) is not None:
@@ -154,12 +156,15 @@ class NotedStore:
         if self._notes is not None:
             name = self._name(key, self._pairs)
             if key not in self._listed:
-                pairs = self._pair_names(key) if self._movable else []
+                pairs = self._pair_names(key) if self._movable or self._exclusive else []
                 self._keep([name, *pairs])
                 if self._exclusive:
                     self.hold(self._pairs)
+                    if self._noted(key) != self._before:  # another place was at work when this one took its pairs
+                        self._refuse(self._pairs)
                 for each in pairs:
                     self._notes.set(each, {"run": self._dag_run})
+                self.require_held(self._pairs)
             self._notes.set(name, {"run": self._dag_run, "record": value})
         self._listed.add(key)
         self._own.set(key, value)
@@ -202,13 +207,21 @@ class NotedStore:
                 taken.append(pair)
         self._refuse(taken)
 
-    def require_held(self, pairs: Iterable[Pair]) -> None:
-        """Refuse to send pairs that another task or map index has taken since, after a clear of its own.
+    def holds(self, pairs: Iterable[Pair]) -> bool:
+        """Whether no other task or map index has taken any of these pairs since, after a clear of its own."""
+        return not self._lost(pairs)
 
-        :raises AepSubmissionError: naming them.
+    def require_held(self, pairs: Iterable[Pair]) -> None:
+        """Refuse to send what this place no longer holds.
+
+        :raises AepSubmissionError: naming the pairs.
         """
-        if self._exclusive and self._notes is not None:
-            self._refuse([pair for pair in pairs if (self._note(self._holder(pair)) or {}).get("place") != self._place])
+        self._refuse(self._lost(pairs))
+
+    def _lost(self, pairs: Iterable[Pair]) -> list[Pair]:
+        if not self._exclusive or self._notes is None:
+            return []
+        return [pair for pair in pairs if (self._note(self._holder(pair)) or {}).get("place") != self._place]
 
     def _holder(self, pair: Pair) -> str:
         return _hash("holder", self._dag_run, *pair)
@@ -263,6 +276,9 @@ class NotedStore:
 
     def _name(self, key: str, pairs: Iterable[Pair]) -> str:
         return _hash("record", self._dag_run, self._task, key, *map(list, pairs))
+
+    def _noted(self, key: str) -> list[object]:
+        return [self._note(name) for name in (self._name(key, self._pairs), *self._pair_names(key))]
 
     def _pair_names(self, key: str) -> list[str]:
         return [_hash("pair", self._dag_run, self._task, key, *pair) for pair in self._pairs]

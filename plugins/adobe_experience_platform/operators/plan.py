@@ -27,7 +27,6 @@ from adobe_experience_platform.delivery import (
 from adobe_experience_platform.errors import AepError, AepInputError, AepSubmissionError
 from adobe_experience_platform.triggers import resume_pause, submissions_asset
 
-from .activate import AdHocActivationOperator
 from .base import AepTask, Deadline, clears_of, now
 from .campaign_gate import DayGate
 from .notes import NotedStore
@@ -87,6 +86,11 @@ class PlanJobsOperator(AepTask):
         self.labels = {str(ident): str(label) for ident, label in (labels or {}).items()}
         self.deferrable = deferrable
         self.inlets = [*self.inlets, submissions_asset()]
+
+    @classmethod
+    def lists_pairs(cls, given: Mapping[str, Any]) -> bool:
+        """Every plan does."""
+        return True
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Judge the day, validate, look up, plan."""
@@ -240,17 +244,12 @@ class PlanJobsOperator(AepTask):
         if not self.options.dry_run:
             store = NotedStore(context, ())
             store.note_run()
-            if self._others_list():
+            if not self._is_alone(context):
                 store.hold([pair for job in jobs for pair in job.pairs])
             for job in jobs:
                 store.set(f"job_{job.number}", {**job.to_json(), "given": findings.named(job.pairs)})
             store.set("jobs", {"count": len(jobs), "place": self._place()})
         return jobs
-
-    def _others_list(self) -> bool:
-        """Whether another task of this DAG, such as the plan of a second pipeline, might name the same pairs."""
-        tasks = self.dag.tasks if self.has_dag() else []
-        return any(_lists_pairs(task) for task in tasks if task.task_id != self.task_id)
 
     def _show(self, pairs: Sequence[Pair], jobs: Sequence[Job], names: Mapping[str, str], findings: Findings) -> None:
         """Print what will happen, with names beside ids."""
@@ -280,14 +279,6 @@ class PlanJobsOperator(AepTask):
             self.log.info("%s", line)
         for warning in shorten(findings.warnings):
             self.log.warning("%s", warning)
-
-
-def _lists_pairs(task: object) -> bool:
-    """Whether a task of a DAG names pairs to deliver itself, instead of taking those of a plan."""
-    kind = getattr(task, "operator_class", type(task))
-    given: Mapping[str, Any] = getattr(task, "partial_kwargs", vars(task))
-    is_own = issubclass(kind, AdHocActivationOperator) and given.get("settings") is None
-    return is_own or issubclass(kind, PlanJobsOperator)
 
 
 def labelled(names: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:

@@ -183,6 +183,9 @@ def a_clear_that_forgets(stage: Stage) -> None:
 @produces("One DAG run delivers a pair once, and another task or map index of this run also lists")
 def a_pair_in_two_tasks(stage: Stage) -> None:
     stage.context["asset_state_store"] = {submissions_asset(): Notes()}
+    stage.context["dag"].tasks = [
+        AdHocActivationOperator(task_id=name, activation_info={}) for name in ("task", "second")
+    ]
     activation(stage)
     stage.context["task_state_store"].clear()
     stage.context.ti.task_id = "second"

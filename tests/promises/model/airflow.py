@@ -349,6 +349,7 @@ class Run:
         )
         return {
             "ti": TaskInstance(process),
+            "dag": SimpleNamespace(tasks=[]),
             "dag_run": run,
             "run_id": self.run_id,
             "task_state_store": StateStore(process, process.row.store),

@@ -105,4 +105,4 @@ def test_the_explorer_notices_a_rule_that_is_missing(
     monkeypatch.setattr(submission, "uuid", IDS)
     monkeypatch.setattr(broken, lambda *_: False)
     with pytest.raises(BreachError, match="is sent again"):
-        Explorer(scope(A, blocks=False, **{trouble: 1})).explore(6, most=STATES)
+        Explorer(scope(A, blocks=False, **{trouble: 1})).explore(6, most=2_500)

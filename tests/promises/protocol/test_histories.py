@@ -255,16 +255,23 @@ def test_11_an_empty_page_with_a_next_link_is_read_on(world: Make) -> None:
 
 
 class InterruptedStore(AssetStore):
-    """Notes; something else happens before one of the writes."""
+    """Notes; something else happens before one of the reads and writes."""
 
     left = -1
     interrupt: Any = None
 
+    def get(self, key: str, default: Any = None) -> Any:
+        self._use()
+        return super().get(key, default)
+
     def set(self, key: str, value: Any) -> None:
+        self._use()
+        super().set(key, value)
+
+    def _use(self) -> None:
         self.left -= 1
         if self.left == -1:
             self.interrupt()
-        super().set(key, value)
 
 
 def mapped(run: Any, *infos: dict[str, list[str]]) -> list[Task]:
@@ -326,20 +333,30 @@ def test_a_pair_that_stands_twice_in_a_run_is_sent_once_whatever_is_retried_or_c
     assert here.delivered == {P: 1}
 
 
-@pytest.mark.parametrize("write", range(12))
-def test_a_pair_that_stands_twice_is_sent_at_most_once_by_two_tasks_at_once(world: Make, write: int) -> None:
+@pytest.mark.parametrize("moment", range(26))
+@pytest.mark.parametrize("clears", [0, 1, 2])
+def test_a_pair_that_stands_twice_is_sent_at_most_once_by_two_tasks_at_once(
+    world: Make, moment: int, clears: int
+) -> None:
     here = world(scope="nothing")
     first, second = mapped(here.run(), A, A)
     notes = here.assets.setdefault("aep_submissions", InterruptedStore())
     assert isinstance(notes, InterruptedStore)
-    notes.left, notes.interrupt = write, second.start
+
+    def interrupt() -> None:
+        second.start()
+        for _ in range(clears):  # by somebody who saw it refused, while the first one is at work
+            second.clear()
+
+    notes.left, notes.interrupt = moment, interrupt
 
     first.start()
 
-    assert notes.left < 0, "it wrote less often than that"
+    assert notes.left < 0, "it used them less often than that"
     assert here.delivered.get(P, 0) <= 1
     first.clear()
-    assert here.delivered == {P: 1}
+    assert here.delivered.get(P, 0) <= 1
+    assert here.delivered or clears
 
 
 @pytest.mark.parametrize("map_index", [-1, 0])

@@ -278,6 +278,7 @@ class Task:
             task_state_store=self.store,
             asset_state_store=AssetStores(self.run.world.assets, task),
             dag_run=SimpleNamespace(conf={}, clear_number=self.run.clear_number),
+            dag=SimpleNamespace(tasks=[AdHocActivationOperator(task_id="another", activation_info={})]),
         )
         done = task.execute_complete(context, self.event) if self.was_resumed else task.execute(context)
         self.was_resumed = False

@@ -11,7 +11,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from adobe_experience_platform.delivery import SETTINGS
-from adobe_experience_platform.errors import AepConnectionConfigError, AepError, AepInputError, AepSubmissionError
+from adobe_experience_platform.errors import AepConnectionConfigError, AepInputError, AepSubmissionError
 from adobe_experience_platform.operators.activate import AdHocActivationOperator
 from adobe_experience_platform.operators.plan import PlanJobsOperator
 from adobe_experience_platform.pipeline import activation_pipeline
@@ -142,6 +142,7 @@ class Place:
             task_state_store=Store(),
             dag_run=SimpleNamespace(conf={}, clear_number=0),
             asset_state_store={submissions_asset(): notes},
+            dag=task.dag,
         )
 
     def start(self) -> str:
@@ -152,8 +153,7 @@ class Place:
             else:
                 submission = self.task._submission(self.context)
                 submission.store.set(submission.key, submission.record.to_json())
-        except AepError as error:
-            assert isinstance(error, AepSubmissionError), error
+        except AepSubmissionError as error:
             return str(error)
         self.took = True
         return ""
