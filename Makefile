@@ -36,6 +36,8 @@ STRIKES ?= 64
 RACES ?= 20
 EXAMPLES ?= 20000
 EXAMPLES_PER_CALL ?= 50
+# For `make release`: where the project lives; the package names it.
+URL ?=
 # How many DAG runs `make distributed` starts at once.
 DELIVERIES ?= 50
 # What `make bench` measures, and how often it repeats the deliveries of 80 audiences.
@@ -44,7 +46,7 @@ CASES ?=
 SIZES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up env test coverage chaos distributed mutants screenshots growth bench profile contract-aepp contract-schemathesis newest airflows docs audit lint schema format requirements clean venv env-dev
+.PHONY: help demo up env test coverage chaos distributed mutants screenshots growth bench profile contract-aepp contract-schemathesis newest airflows docs release audit lint schema format requirements clean venv env-dev
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -104,6 +106,9 @@ airflows: env-dev ## Test with every Airflow that is supported (in .venv-airflow
 docs: venv ## Build the documents as a site in build/site, strictly; or serve them (SERVE=1)
 	@$(RUN) -m tools.docs $(if $(SERVE),--serve)
 
+release: venv ## Build sdist, wheel and SBOM in dist/, check them, deliver with the wheel beside a plain Airflow (URL=https://…)
+	@$(RUN) -m lab.release $(if $(URL),--url "$(URL)")
+
 audit: venv ## Check the pinned packages for known vulnerabilities (asks osv.dev)
 	@$(RUN) -m tools.audit
 
@@ -131,7 +136,7 @@ requirements: ## Pin requirements*.in in requirements*.txt, with hashes (newest 
 	@$(BOOTSTRAP) --resolve $(if $(UPGRADE),--upgrade)
 
 clean: ## Remove the environment, the state of `make up` and all caches
-	@rm -rf .venv .venv-newest .venv-airflow-* .venv-aepp .venv-audit .venv-distributed .venv-docs .venv-schemathesis .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov build
+	@rm -rf .venv .venv-newest .venv-airflow-* .venv-aepp .venv-audit .venv-distributed .venv-docs .venv-release .venv-schemathesis .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@find . -name '*.egg-info' -type d -prune -exec rm -rf {} +
 

@@ -199,6 +199,7 @@ def resolve(upgrade: bool) -> None:
         ("requirements-docs", []),
         ("requirements-aepp", []),
         ("requirements-audit", []),
+        ("requirements-release", []),
     ):
         # Relative paths: the comments in the output name them.
         files = [name + ".in", "--output-file", name + ".txt", *more]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .triggers.flow_run import FlowRunTrigger
     from .triggers.segment_export import SegmentExportTrigger
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "AdHocActivationOperator",

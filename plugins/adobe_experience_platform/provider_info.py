@@ -68,7 +68,7 @@ def get_provider_info() -> dict[str, Any]:
 
 
 def _option(kind: str, example: str | None, default: str, description: str) -> dict[str, Any]:
-    shown = {"description": description, "version_added": "0.1.0"}
+    shown = {"description": description, "version_added": "0.2.0"}
     return {**shown, "type": kind, "example": example, "default": default}
 
 

@@ -1,0 +1,219 @@
+"""Build what is published, and prove that it is fit: sdist, wheel and SBOM, in dist/.
+
+The wheel is built from the sdist, the sdist from the files that git knows, and both twice to the byte. Then the wheel
+is installed beside a plain Airflow, which delivers once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import tomllib
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tools import bootstrap, side_venv
+from tools.simulator_process import SimulatorProcess
+
+DIST = bootstrap.ROOT / "dist"
+AIRFLOW = "3.3.0"
+"""The oldest that pyproject.toml allows: what works there works later, as `make airflows` says."""
+SMOKE = bootstrap.ROOT / "lab" / "release_smoke.py"
+MODULE = "airflow_provider_adobe_experience_platform"
+SDIST = {"CHANGELOG.md", "LICENSE", "NOTICE", "README.md", "pyproject.toml", "setup.py"}
+UV = (str(bootstrap.VENV_PYTHON), "-m", "uv")
+
+
+class ReleaseError(Exception):
+    """It is not fit to be published; the message says why."""
+
+
+def main() -> int:
+    """Build, check, describe, try; the exit code is 0 only if all is well."""
+    parser = argparse.ArgumentParser(prog="make release", description=__doc__)
+    parser.add_argument("--url", default="", help="where the project lives, such as https://github.com/me/project")
+    parser.add_argument("--no-smoke", action="store_true", help="leave out the plain Airflow")
+    options = parser.parse_args()
+    try:
+        version = one_version(bootstrap.ROOT)
+        with tempfile.TemporaryDirectory(prefix="release-") as folder:
+            first, second = (export(Path(folder) / name, options.url, version) for name in ("first", "second"))
+            built = build(first)
+            same(built, build(second))
+            contents(*built)
+            shutil.rmtree(DIST, ignore_errors=True)
+            DIST.mkdir()
+            kept = [Path(shutil.copy(path, DIST)) for path in built]
+            describe(first, DIST / f"{MODULE}-{version}.cdx.json")
+        check(kept)
+        if not options.no_smoke:
+            smoke(kept[1])
+    except (ReleaseError, bootstrap.BootstrapError) as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        return 1
+    for path in sorted(DIST.iterdir()):
+        print(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  dist/{path.name}")
+    if not options.url:
+        print("Without URL=… it names no address of the project: do not publish this one.")
+    return 0
+
+
+def one_version(root: Path) -> str:
+    """Return the version, which must be the same everywhere and have its part of the changelog."""
+    version = str(tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+    package = (root / "plugins" / "adobe_experience_platform" / "__init__.py").read_text(encoding="utf-8")
+    if f'__version__ = "{version}"' not in package:
+        raise ReleaseError(f"pyproject.toml says {version}, the package's __version__ something else")
+    changes = (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    if f"\n## [{version}]" not in changes:
+        raise ReleaseError(f"CHANGELOG.md has no part ## [{version}]: name what is in it")
+    return version
+
+
+def export(target: Path, url: str, version: str) -> Path:
+    """Copy what git knows of the working tree, and name the project's addresses."""
+    listed = run("git", "ls-files", "-z", cwd=bootstrap.ROOT).split("\0")
+    for name in filter(None, listed):
+        path = bootstrap.ROOT / name
+        if path.is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target / name)
+    project = target / "pyproject.toml"
+    text = project.read_text(encoding="utf-8")
+    project.write_text(text + "".join(f"{line}\n" for line in addresses(url, version)), encoding="utf-8")
+    return target
+
+
+def addresses(url: str, version: str) -> list[str]:
+    """Return the table ``[project.urls]``: this repository does not know where it will live.
+
+    :raises ReleaseError: for what is no address, or holds a password.
+    """
+    if not url:
+        return []
+    parts = urlsplit(url := url.rstrip("/"))
+    if parts.scheme != "https" or not parts.hostname or parts.username or parts.password or parts.query:
+        raise ReleaseError("URL must be the https address of the repository, without user, password and query")
+    pages = {
+        "Homepage": url,
+        "Documentation": f"{url}/tree/v{version}/docs",
+        "Changelog": f"{url}/blob/v{version}/CHANGELOG.md",
+        "Issues": f"{url}/issues",
+        "Source": f"{url}/tree/v{version}",
+    }
+    return ["", "[project.urls]", *(f"{name} = {json.dumps(page)}" for name, page in pages.items())]
+
+
+def build(source: Path) -> tuple[Path, Path]:
+    """Build the sdist, and the wheel from it, with the time of the last commit; the source keeps what was built."""
+    out = source / "dist"
+    moment = run("git", "log", "-1", "--format=%ct", cwd=bootstrap.ROOT).strip()
+    how = ["--quiet", "--no-build-isolation", "--python", str(bootstrap.VENV_PYTHON), "--out-dir", str(out)]
+    run(*UV, "build", *how, str(source), cwd=source, environment={"SOURCE_DATE_EPOCH": moment})
+    [sdist], [wheel] = out.glob("*.tar.gz"), out.glob("*.whl")
+    return _settled(sdist, int(moment)), wheel
+
+
+def _settled(sdist: Path, moment: int) -> Path:
+    """Write an sdist again whose bytes depend on nothing but its files: setuptools notes when it ran, and who."""
+    again = sdist.with_suffix("")
+    with tarfile.open(sdist) as old, tarfile.open(again, "w", format=tarfile.PAX_FORMAT) as new:
+        for member in sorted(old.getmembers(), key=lambda member: member.name):
+            member.mtime, member.uid, member.gid, member.uname, member.gname = moment, 0, 0, "", ""
+            member.mode = 0o755 if member.isdir() else 0o644
+            member.pax_headers = {}
+            new.addfile(member, old.extractfile(member) if member.isfile() else None)
+    run("gzip", "--no-name", "--force", str(again), cwd=sdist.parent)
+    return sdist
+
+
+def same(first: Sequence[Path], second: Sequence[Path]) -> None:
+    """Refuse a build that is another one each time."""
+    for one, other in zip(first, second, strict=True):
+        if one.read_bytes() != other.read_bytes():
+            raise ReleaseError(f"{one.name} is not reproducible: two builds differ")
+
+
+def contents(sdist: Path, wheel: Path) -> None:
+    """Refuse what is missing, and what does not belong there."""
+    with tarfile.open(sdist) as archive:
+        inside = {name.partition("/")[2] for name in archive.getnames()}
+    with zipfile.ZipFile(wheel) as archive:
+        installed = set(archive.namelist())
+    expected = {
+        f"{MODULE}/{folder}/{path.name}"
+        for folder, source in (("example_dags", "examples"), ("dags", "dags"))
+        for path in (bootstrap.ROOT / source).glob("*.py")
+    } | {"adobe_experience_platform/py.typed"}
+    tops = {name.partition("/")[0] for name in installed}
+    if missing := (SDIST - inside) | (expected - installed):
+        raise ReleaseError(f"not built in: {', '.join(sorted(missing))}")
+    if odd := {top for top in tops if top not in (MODULE, "adobe_experience_platform") and ".dist-info" not in top}:
+        raise ReleaseError(f"the wheel holds what does not belong there: {', '.join(sorted(odd))}")
+
+
+def check(built: Sequence[Path]) -> None:
+    """Let the index's own checks, and those of the wheel's layout, judge."""
+    tools = side_venv.install("release")
+    run(str(tools / "twine"), "check", "--strict", *map(str, built))
+    run(str(tools / "check-wheel-contents"), "--toplevel", f"adobe_experience_platform,{MODULE}", str(built[1]))
+
+
+def describe(source: Path, target: Path) -> None:
+    """Write the SBOM (CycloneDX): the package, and the versions that it is tested with."""
+    tool = side_venv.install("release") / "cyclonedx-py"
+    pinned = bootstrap.ROOT / "requirements-deploy.txt"
+    run(
+        *(str(tool), "requirements", str(pinned), "--pyproject", str(source / "pyproject.toml")),
+        *("--mc-type", "library", "--output-reproducible", "--output-format", "JSON", "--output-file", str(target)),
+    )
+
+
+def smoke(wheel: Path) -> None:
+    """Install the wheel beside a plain Airflow, and let it deliver once to a simulated AEP."""
+    bootstrap.say(f"Installing {wheel.name} beside Airflow {AIRFLOW}")
+    with tempfile.TemporaryDirectory(prefix="smoke-") as folder, SimulatorProcess(speed=600) as simulator:
+        home, venv = Path(folder) / "home", Path(folder) / "venv"
+        python = venv / "bin" / "python"
+        home.mkdir()
+        run(*UV, "venv", "--quiet", "--python", str(bootstrap.VENV_PYTHON), str(venv))
+        run(*UV, "pip", "install", "--quiet", "--python", str(python), f"apache-airflow=={AIRFLOW}", str(wheel))
+        simulator.change_settings(daily_export=False)
+        flow, audience = "69245ed8-a016-5548-8762-dca344a9e201", "439a96de-1866-5d4d-873b-c43eec1b5478"
+        conf = json.dumps({"activation_info": {flow: [audience]}, "poll_interval": 1})
+        environment = {
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW_CONN_AEP_DEFAULT": json.dumps(simulator.connection()),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "True",
+            "NO_PROXY": "*",
+        }
+        print(run(str(python), str(SMOKE), conf, cwd=home, environment=environment).splitlines()[-1])
+        if [item["count"] for item in simulator.deliveries()] != [1]:
+            raise ReleaseError("the simulated AEP did not deliver exactly once")
+
+
+def run(*command: str, cwd: Path | None = None, environment: Mapping[str, str] | None = None) -> str:
+    """Run a command and return what it prints.
+
+    :raises ReleaseError: with what it said, if it fails.
+    """
+    inherited = bootstrap.uv_environment().items()
+    kept = {name: value for name, value in inherited if not name.startswith(("AIRFLOW", "PYTHON"))}
+    done = subprocess.run(
+        command, cwd=cwd, env={**kept, **(environment or {})}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise ReleaseError(f"{Path(command[0]).name} {' '.join(command[1:3])} failed:\n{done.stdout}\n{done.stderr}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())
