@@ -35,11 +35,11 @@ def rows(document: Path, heading: str) -> list[list[str]]:
     return found
 
 
-def test_the_readme_lists_every_parameter_with_its_default() -> None:
+def test_every_parameter_is_listed_with_its_default() -> None:
     from airflow.dag_processing.dagbag import DagBag
 
     dag = DagBag(REPOSITORY / "dags" / "adhoc_activation.py").dags["aep_adhoc_activation"]
-    listed = {cells[0].strip("`"): cells[1].strip("`") for cells in rows(REPOSITORY / "README.md", "parameter")}
+    listed = {cells[0].strip("`"): cells[1].strip("`") for cells in rows(REPOSITORY / "docs" / "parameters.md", "parameter")}
 
     defaults = {
         name: "required" if name == "activation_info" else json.dumps(dag.params[name]).strip('"')
@@ -132,3 +132,15 @@ def test_the_sites_menu_has_every_page() -> None:
         "include/aep_simulator/README.md"
     }
     assert len(listed) == len(set(listed))
+
+
+def test_the_stored_forms_are_listed_with_their_versions() -> None:
+    found = {
+        name: int(value)
+        for path in PACKAGE.rglob("*.py")
+        for name, value in re.findall(r"^((?:[A-Z]+_)?VERSION) = (\d+)$", path.read_text(), re.MULTILINE)
+    }
+    listed = " ".join(row[2] for row in rows(REPOSITORY / "docs" / "operations.md", "stored form"))
+
+    assert {name: int(value) for name, value in re.findall(r"`([A-Z_]+)` (\d+)", listed)} == found
+    assert found
