@@ -192,7 +192,6 @@ def smoke(wheel: Path) -> None:
         environment = {
             "AIRFLOW_HOME": str(home),
             "AIRFLOW_CONN_AEP_DEFAULT": json.dumps(simulator.connection()),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "True",
             "NO_PROXY": "*",
         }
         print(run(str(python), str(SMOKE), conf, cwd=home, environment=environment).splitlines()[-1])

@@ -39,7 +39,9 @@ def test_every_parameter_is_listed_with_its_default() -> None:
     from airflow.dag_processing.dagbag import DagBag
 
     dag = DagBag(REPOSITORY / "dags" / "adhoc_activation.py").dags["aep_adhoc_activation"]
-    listed = {cells[0].strip("`"): cells[1].strip("`") for cells in rows(REPOSITORY / "docs" / "parameters.md", "parameter")}
+    listed = {
+        cells[0].strip("`"): cells[1].strip("`") for cells in rows(REPOSITORY / "docs" / "parameters.md", "parameter")
+    }
 
     defaults = {
         name: "required" if name == "activation_info" else json.dumps(dag.params[name]).strip('"')

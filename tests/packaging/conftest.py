@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 
+from lab import release
 from tests.conftest import REPOSITORY
 from tools import bootstrap
 
 HERE = Path(__file__).parent
 PROVIDER = "airflow-provider-adobe-experience-platform"
+URL = "https://example.com/aep"
 UV = [sys.executable, "-m", "uv"]
 
 Probe = Callable[..., dict[str, Any]]
@@ -56,13 +58,15 @@ def copy_source(source: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def wheel(uv: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel."""
-    source = copy_source(tmp_path_factory.mktemp("source"))
-    out = tmp_path_factory.mktemp("wheel")
-    uv("build", "--wheel", "--no-build-isolation", "--python", sys.executable, "--out-dir", out, source)
-    (built,) = out.glob("*.whl")
-    return built
+def built(uv: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Build sdist and wheel as `make release` does."""
+    return release.build(release.export(tmp_path_factory.mktemp("source"), URL, release.one_version(REPOSITORY)))
+
+
+@pytest.fixture(scope="session")
+def wheel(built: tuple[Path, Path]) -> Path:
+    """The wheel."""
+    return built[1]
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 
 from adobe_experience_platform.provider_info import get_provider_info
+from lab import release
 from tests.conftest import REPOSITORY
-from tests.packaging.conftest import Probe, clean_environment, read
+from tests.packaging.conftest import URL, Probe, clean_environment, read
 
+MODULE = "airflow_provider_adobe_experience_platform"
 PROVIDER = "airflow-provider-adobe-experience-platform"
 PACKAGE = "adobe_experience_platform"
 
@@ -49,7 +51,13 @@ def test_holds_the_package_and_its_papers_and_nothing_else(files: dict[str, byte
     }
     papers = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "top_level.txt", "licenses/LICENSE", "licenses/NOTICE"}
 
-    assert set(files) == sources | papers
+    beside = {
+        f"{MODULE}/{folder}/{path.name}"
+        for folder, source in (("dags", "dags"), ("example_dags", "examples"))
+        for path in (REPOSITORY / source).glob("*.py")
+    }
+
+    assert set(files) == sources | papers | beside
     assert f"{PACKAGE}/py.typed" in files
     assert files["licenses/LICENSE"].decode() == read("LICENSE")
     pages = f"{PACKAGE}/web/static"
@@ -75,12 +83,6 @@ def test_says_what_it_is_and_needs(files: dict[str, bytes], metadata: Message) -
     assert {"apache-airflow", "apache-airflow-providers-http"} < needed
 
 
-def test_one_version_everywhere() -> None:
-    import adobe_experience_platform
-
-    assert adobe_experience_platform.__version__ == tomllib.loads(read("pyproject.toml"))["project"]["version"]
-
-
 def test_fits_the_pinned_airflow(installed: Path, uv: Callable[..., str]) -> None:
     assert "compatible" in uv("pip", "check", "--python", installed)
 
@@ -102,6 +104,28 @@ def test_airflow_knows_the_provider(seen: dict[str, Any], installed: Path, tmp_p
         check=True,
     )
     assert PROVIDER in listed.stdout
+
+
+def test_a_plain_airflow_without_a_plugins_folder_has_all(installed: Path, tmp_path: Path) -> None:
+    """Connection type, pages, command, campaigns of a folder, ready DAGs and examples."""
+    done = subprocess.run(
+        [str(installed), str(release.SMOKE)],
+        env={**clean_environment(tmp_path), "AIRFLOW__CORE__PLUGINS_FOLDER": str(tmp_path / "plugins")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].endswith("all is there")
+
+
+def test_what_is_released_is_whole_names_its_address_and_is_the_same_each_time(
+    built: tuple[Path, Path], metadata: Message, tmp_path: Path
+) -> None:
+    release.contents(*built)
+    release.same(built, release.build(release.export(tmp_path, URL, release.one_version(REPOSITORY))))
+    assert f"Homepage, {URL}" in metadata.get_all("Project-URL", [])
 
 
 def test_its_users_dags_load(seen: dict[str, Any]) -> None:

@@ -1,0 +1,107 @@
+"""What `make release` takes for fit, and what not; building and trying are what it does itself."""
+
+from __future__ import annotations
+
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from lab import release
+
+VERSION = "1.2.3"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository whose version is the same everywhere."""
+    package = tmp_path / "plugins" / "adobe_experience_platform"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(f'__version__ = "{VERSION}"\n')
+    (tmp_path / "pyproject.toml").write_text(f'[project]\nversion = "{VERSION}"\n')
+    (tmp_path / "CHANGELOG.md").write_text(f"# Changelog\n\n## [{VERSION}] - today\n")
+    return tmp_path
+
+
+def test_the_version_is_the_same_everywhere(root: Path) -> None:
+    assert release.one_version(root) == VERSION
+    assert release.one_version(release.bootstrap.ROOT)
+
+
+@pytest.mark.parametrize("file", ["CHANGELOG.md", "plugins/adobe_experience_platform/__init__.py"])
+def test_a_version_that_is_missing_somewhere_is_refused(root: Path, file: str) -> None:
+    (root / file).write_text("1.2.4\n")
+
+    with pytest.raises(release.ReleaseError, match=r"1\.2\.3"):
+        release.one_version(root)
+
+
+def test_the_address_is_told_in_the_metadata() -> None:
+    urls = tomllib.loads("\n".join(release.addresses("https://example.com/me/aep/", VERSION)))["project"]["urls"]
+
+    assert urls["Homepage"] == "https://example.com/me/aep"
+    assert urls["Changelog"] == "https://example.com/me/aep/blob/v1.2.3/CHANGELOG.md"
+    assert set(urls) == {"Homepage", "Documentation", "Changelog", "Issues", "Source"}
+    assert release.addresses("", VERSION) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://example.com/me", "example.com/me", "https://me:secret@example.com/me", "https://example.com/me?token=1"],
+)
+def test_an_address_that_is_none_or_holds_a_password_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(release.ReleaseError, match="https address") as refused:
+        release.addresses(url, VERSION)
+    assert url not in str(refused.value)
+
+
+def archives(folder: Path, *, sdist: set[str], wheel: set[str]) -> tuple[Path, Path]:
+    """Return archives of empty files."""
+    paths = folder / "x.tar.gz", folder / "x.whl"
+    with tarfile.open(paths[0], "w:gz") as archive:
+        for name in sdist:
+            archive.addfile(tarfile.TarInfo(f"x-1/{name}"))
+    with zipfile.ZipFile(paths[1], "w") as file:
+        for name in wheel:
+            file.writestr(name, "")
+    return paths
+
+
+def wanted() -> set[str]:
+    root = release.bootstrap.ROOT
+    found = {f"{release.MODULE}/example_dags/{path.name}" for path in (root / "examples").glob("*.py")}
+    found |= {f"{release.MODULE}/dags/{path.name}" for path in (root / "dags").glob("*.py")}
+    return found | {"adobe_experience_platform/py.typed"}
+
+
+def test_what_is_whole_is_taken(tmp_path: Path) -> None:
+    release.contents(*archives(tmp_path, sdist=release.SDIST, wheel=wanted()))
+
+
+@pytest.mark.parametrize("lost", sorted(release.SDIST))
+def test_an_sdist_that_lacks_something_is_refused(tmp_path: Path, lost: str) -> None:
+    with pytest.raises(release.ReleaseError, match=lost):
+        release.contents(*archives(tmp_path, sdist=release.SDIST - {lost}, wheel=wanted()))
+
+
+@pytest.mark.parametrize("lost", sorted(wanted()))
+def test_a_wheel_that_lacks_a_dag_is_refused(tmp_path: Path, lost: str) -> None:
+    with pytest.raises(release.ReleaseError, match=lost):
+        release.contents(*archives(tmp_path, sdist=release.SDIST, wheel=wanted() - {lost}))
+
+
+def test_a_wheel_with_something_else_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(release.ReleaseError, match="tests"):
+        release.contents(*archives(tmp_path, sdist=release.SDIST, wheel=wanted() | {"tests/test_x.py"}))
+
+
+def test_builds_that_differ_are_refused(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.whl", tmp_path / "other.whl"
+    one.write_text("1")
+    other.write_text("2")
+
+    release.same([one], [one])
+    with pytest.raises(release.ReleaseError, match="not reproducible"):
+        release.same([one], [other])
