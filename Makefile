@@ -112,7 +112,7 @@ release: venv ## Build sdist, wheel and SBOM in dist/, check them, deliver with 
 audit: venv ## Check the pinned packages for known vulnerabilities (asks osv.dev)
 	@$(RUN) -m tools.audit
 
-lint: env-dev ## Check style, types, imports, declared dependencies and campaign files
+lint: env-dev ## Check style, types, imports, declared dependencies, workflows and campaign files
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
@@ -122,6 +122,7 @@ lint: env-dev ## Check style, types, imports, declared dependencies and campaign
 	@$(RUN) -m deptry --config .ci/deptry.toml --requirements-files requirements.in,requirements-dev.in --ignore DEP002 lab tests
 	@.venv/bin/oxlint --deny-warnings $(SCRIPTS)
 	@.venv/bin/oxfmt --check $(SCRIPTS)
+	@.venv/bin/zizmor --offline --quiet --pedantic .github/workflows
 	@PYTHONPATH=plugins $(RUN) -m tools.campaigns check
 
 schema: venv ## Write the JSON Schema of campaign files, for editors

@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: the wheel also holds the example DAGs and the ready DAGs, where Airflow looks for them.
+"""What pyproject.toml cannot say: the wheel also holds the examples and the ready DAGs, where Airflow looks for them.
 
 Airflow lists a provider's examples (``[core] load_examples``) from the folder ``example_dags`` of the module that is
 named as its distribution.
