@@ -13,6 +13,7 @@ import yaml
 from airflow.cli.cli_parser import get_parser
 from airflow.configuration import retrieve_configuration_description
 from airflow.sdk import Connection
+from jsonschema import Draft7Validator
 
 from adobe_experience_platform.aep.connection import CONN_TYPE, AepConnection
 from tests.docs.test_docs import rows
@@ -49,6 +50,35 @@ def test_the_helm_values_name_the_tested_airflow(helm: dict[str, Any]) -> None:
 def version() -> str:
     [found] = re.findall(r'^version = "(.*)"', (REPOSITORY / "pyproject.toml").read_text(), re.MULTILINE)
     return str(found)
+
+
+def of(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+TEXT, COUNT = {"type": "string"}, of(replicas={"type": "integer"})
+CHART = of(
+    airflowVersion=TEXT,
+    defaultAirflowTag=TEXT,
+    images=of(airflow=of(repository={"type": ["string", "null"]}, tag={"type": ["string", "null"]})),
+    executor={"type": "string", "pattern": "^(Local|Celery|Kubernetes)(Executor)(,|$)"},
+    fernetKeySecretName={"type": ["string", "null"]},
+    apiSecretKeySecretName={"type": ["string", "null"]},
+    jwtSecretName={"type": ["string", "null"]},
+    data=of(metadataSecretName={"type": ["string", "null"]}),
+    secret={"type": "array", "items": of(envName=TEXT, secretName=TEXT, secretKey=TEXT)},
+    config={"type": "object", "additionalProperties": {"type": "object"}},
+    scheduler=COUNT,
+    dagProcessor=COUNT,
+    triggerer=COUNT,
+    workers=COUNT,
+)
+"""The values that the page uses, as the official chart's own schema declares them."""
+
+
+def test_the_helm_values_are_what_the_chart_takes(helm: dict[str, Any]) -> None:
+    Draft7Validator(CHART).validate(helm)
+    assert [error.message for error in Draft7Validator(CHART).iter_errors({**helm, "triggerers": {"replicas": 2}})]
 
 
 def test_the_helm_values_set_options_of_airflow(helm: dict[str, Any]) -> None:
