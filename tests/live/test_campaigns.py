@@ -1,4 +1,4 @@
-"""Campaigns that nobody starts by hand: the export starts them, the clock checks them; and one that nobody allows."""
+"""Campaigns that nobody starts by hand: the export starts them; and one that nobody allows."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.aep import JOBS, LocalAep
-from tests.support.live import mails_about
-from tests.support.mailbox import text_of
-from tests.support.stage import RUN_SECONDS, Run, Scene, together
+from tests.support.database_client import DatabaseClient
+from tests.support.stage import Run, Scene, together
 from tools.airflow_client import AirflowClient
 from tools.local_airflow import LocalAirflow
 
@@ -34,6 +33,12 @@ def test_nobody_answers_and_nothing_is_sent(scene: Scene) -> None:
     assert run.statuses() == {("mail", "gold"): "not_sent"}
 
 
+def read_again(airflow: LocalAirflow, bundle: str, *files: str) -> None:
+    assert isinstance(airflow.client, DatabaseClient)
+    for file in files:
+        airflow.client.read_again(bundle, file)
+
+
 @pytest.fixture(scope="module")
 def begun(live_airflow: LocalAirflow) -> Iterator[None]:
     """Switch on what starts by itself."""
@@ -41,6 +46,7 @@ def begun(live_airflow: LocalAirflow) -> Iterator[None]:
     live_airflow.client.wait_dags(*dag_ids)
     for dag_id in dag_ids:
         live_airflow.client.set_paused(dag_id, False)
+    read_again(live_airflow, "dags_campaigns", "recurring.py")
     yield
     for dag_id in dag_ids:
         live_airflow.client.set_paused(dag_id, True)
@@ -105,16 +111,3 @@ def polls_per_second(aep: LocalAep) -> dict[str, int]:
         if request["headers"]["x-sandbox-name"] == "prod" and "aiohttp" in request["headers"].get("user-agent", ""):
             counts[str(int(request["at"]))] = counts.get(str(int(request["at"])), 0) + 1
     return counts
-
-
-def test_a_day_without_an_export_turns_red_at_the_due_time(
-    airflow: LocalAirflow, client: AirflowClient, watched_aep: LocalAep, begun: None
-) -> None:
-    [run] = Scene.until(lambda: runs(airflow, client, "live_overdue"), 2 * RUN_SECONDS)
-
-    assert run.wait() == "failed"
-    assert "OVERDUE: no run has begun to deliver" in run.log("plan_jobs")
-    assert run.states()["report"] == "failed"
-    [mail] = Scene.until(lambda: mails_about(run))
-    assert mail["Subject"] == "LATE: live_overdue: no delivery has begun in time"
-    assert "OVERDUE: no run has begun to deliver" in text_of(mail)

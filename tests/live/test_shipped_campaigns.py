@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from include.aep_simulator.shop import audience_id, flow_id
-from tests.live.test_campaigns import watermark
+from tests.live.test_campaigns import read_again, watermark
 from tests.support.aep import LocalAep
 from tests.support.stage import Run, Scene
 from tools.airflow_client import AirflowClient
@@ -29,6 +29,7 @@ def begun(live_airflow: LocalAirflow, campaigns_folder: Path) -> Iterator[None]:
     faulty.write_text("when: manual\ndelivr: {flow: [audience]}\n", encoding="utf-8")
     for dag_id in (LOYALTY, NEWSLETTER):
         live_airflow.client.set_paused(dag_id, False)
+    read_again(live_airflow, "dags", "campaigns.py", "campaign_faults.py")
     yield
     faulty.unlink()
     for dag_id in (LOYALTY, NEWSLETTER):

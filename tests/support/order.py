@@ -75,5 +75,5 @@ def _is_live(item: pytest.Item) -> bool:
 def _place(item: pytest.Item) -> tuple[bool, bool, bool]:
     """Put first what runs together, and last what looks at all that was left."""
     alone = _is_live(item) and scenario_of(item) is None
-    last = item.path == LIVE / "test_secrets.py"
+    last = item.path in (LIVE / "test_overdue.py", LIVE / "test_secrets.py")
     return alone, last or item.path.is_relative_to(LIVE / "browser"), last
