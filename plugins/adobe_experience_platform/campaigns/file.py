@@ -126,6 +126,7 @@ def _when(value: object) -> object:
 POLICIES = (
     "on_conflict",
     "on_partial_success",
+    "on_failed_records",
     "max_export_age_hours",
     "max_audiences_per_job",
     "poll_interval",

@@ -99,11 +99,15 @@ def is_terminal(result: Result) -> bool:
     return result["status"] in (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS, RunStatus.FAILED)
 
 
-def is_delivered(result: Result, *, accept_partial: bool) -> bool:
-    """Whether the pair was delivered, as far as the run's policy says so."""
+def is_delivered(result: Result, *, accept_partial: bool, accept_loss: bool = True) -> bool:
+    """Whether the pair was delivered, as far as the run's policies say so.
+
+    :param accept_partial: whether what AEP calls a partial success counts.
+    :param accept_loss: whether a success that lost records counts.
+    """
     if result["status"] == RunStatus.PARTIAL_SUCCESS:
         return accept_partial
-    return result["status"] == RunStatus.SUCCESS
+    return result["status"] == RunStatus.SUCCESS and (accept_loss or not is_lossy(result))
 
 
 def lost_in(result: Result) -> int:

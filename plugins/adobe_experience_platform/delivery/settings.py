@@ -100,6 +100,14 @@ class DeliverySettings(BaseModel):
         fail="the run fails",
         accept="accept it",
     )
+    on_failed_records: Literal["warn", "fail"] = _setting(
+        "warn",
+        "If records are lost in a success",
+        "AEP calls the delivery a success, but records or files of it failed.",
+        POLICIES,
+        warn="warn loudly; the run is green",
+        fail="the run fails, after the delivery",
+    )
     max_export_age_hours: Annotated[float, Field(ge=0, le=24 * 365), NoBool] | None = _setting(
         36,
         "Oldest snapshot (hours)",
@@ -125,6 +133,14 @@ class DeliverySettings(BaseModel):
     )
     export_timeout_minutes: Minutes = _setting(240, "Wait for the daily export (minutes)", "", LIMITS)
     activation_timeout_minutes: Minutes = _setting(180, "Wait for the delivery (minutes)", "", LIMITS)
+
+    @property
+    def accepted(self) -> dict[str, bool]:
+        """What counts as delivered, as :func:`~.results.is_delivered` takes it."""
+        return {
+            "accept_partial": self.on_partial_success == "accept",
+            "accept_loss": self.on_failed_records == "warn",
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as they travel in the XCom ``settings``."""

@@ -19,6 +19,7 @@ class VerdictState(enum.StrEnum):
 
     DELIVERED = "delivered"
     LOSSY = "lossy"
+    LOST = "lost"
     EMPTY = "empty"
     PARTLY = "partly"
     NOTHING = "nothing"
@@ -43,6 +44,7 @@ _GREEN = frozenset(("delivered", "lossy", "empty", "partly", "nothing"))
 _LABELS = {
     VerdictState.DELIVERED: "Delivered",
     VerdictState.LOSSY: "RECORDS LOST",
+    VerdictState.LOST: "RECORDS LOST",
     VerdictState.EMPTY: "EMPTY delivery",
     VerdictState.PARTLY: "Delivered partly",
     VerdictState.NOTHING: "Finished",
@@ -103,6 +105,7 @@ class RedRun:
     :param refused: whether a person said no, or nobody answered in time.
     :param why: who said no, and what they wrote.
     :param sent_before: whether an earlier attempt may have sent something although no result says so.
+    :param lost: whether the run is red because of records that were lost in successes.
     :param marked: tasks that did not fail, though pairs that they answer for were not delivered.
     """
 
@@ -112,6 +115,7 @@ class RedRun:
     refused: bool = False
     why: str = ""
     sent_before: bool = False
+    lost: bool = False
     marked: Sequence[str] = ()
 
 
@@ -156,7 +160,8 @@ def advice_for(results: Sequence[Result]) -> list[str]:
     statuses = {item["status"] for item in results}
     if UNKNOWN in statuses:  # clearing would send again what AEP does not list: a person has to look first
         statuses -= {RunStatus.FAILED.value, NOT_SENT}
-    return [text for causes, text in _ADVICE if statuses & causes]
+    lost = [NOTHING_TO_CLEAR, LOST_ADVICE] if results and all(map(is_lossy, results)) else []
+    return [text for causes, text in _ADVICE if statuses & causes] + lost
 
 
 _LOOK_UP = (
@@ -183,6 +188,7 @@ LOST_ADVICE = (
     "Look in AEP, in the destination's dataflow runs, why records failed although the run is called a success: the "
     "file lacks them. A new run delivers the whole audience again."
 )
+NOTHING_TO_CLEAR = "All was delivered, so there is nothing to clear: clearing this run sends nothing again."
 EMPTY_ADVICE = "Check the size of the empty audiences in AEP: nobody was in them when the delivered snapshot was taken."
 
 
@@ -203,6 +209,8 @@ def _state_of(found: Outcomes, red: RedRun | None) -> VerdictState:
         return VerdictState.PLAN_FAILED
     if found.bad or found.partly:
         return VerdictState.INCOMPLETE
+    if red.lost and not red.plan_failed:
+        return VerdictState.LOST
     return VerdictState.TASK_FAILED
 
 
@@ -212,7 +220,7 @@ def _headline(state: VerdictState, found: Outcomes, results: Sequence[Result], r
     partly = f"{len(found.partly):,} of {number} only partly"
     if state is VerdictState.DELIVERED:
         return f"{number} to {count(len({item['flow_id'] for item in results}), 'destination')}, {records}"
-    if state is VerdictState.LOSSY:
+    if state in (VerdictState.LOSSY, VerdictState.LOST):
         lost = count(found.records_lost, "record") + " failed" if found.records_lost else found.lossy[0].get("loss")
         lost = f"{lost}, {records} delivered"
         return f"{len(found.lossy):,} of {number} lost records although AEP calls it a success: {lost}"
@@ -245,6 +253,8 @@ def _advice(state: VerdictState, found: Outcomes, red: RedRun | None) -> list[st
         return ["Look in AEP why records failed. A new run delivers the whole audience again."]
     if red is None:
         return []
+    if state is VerdictState.LOST:
+        return [NOTHING_TO_CLEAR]
     advice = []
     if state is VerdictState.NOT_APPROVED:
         advice.append("Clear the failed tasks to be asked again; otherwise there is nothing to do.")

@@ -42,6 +42,8 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         optional. (templated)
     :param wait_for_completion: watch the flow runs to their end too; default False. (templated)
     :param on_partial_success: with ``wait_for_completion``: ``fail`` (default) or ``accept``. (templated)
+    :param on_failed_records: with ``wait_for_completion``: a success that lost records: ``warn`` (default) or
+        ``fail``. (templated)
     :param activation_timeout_minutes: with ``wait_for_completion``: how long, minutes; default 180. (templated)
     :param resend_failed: after a person clears the task, send again what failed in AEP; default True.
         (templated)
@@ -67,6 +69,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         "export_timeout_minutes",
         "poll_interval",
         "on_partial_success",
+        "on_failed_records",
         "activation_timeout_minutes",
     )
     template_fields: Sequence[str] = (
@@ -91,6 +94,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         poll_interval: float = 30,
         wait_for_completion: bool = False,
         on_partial_success: str = "fail",
+        on_failed_records: str = "warn",
         activation_timeout_minutes: float = 180,
         resend_failed: bool = True,
         names: Any = None,
@@ -114,6 +118,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         self.poll_interval = poll_interval
         self.wait_for_completion = wait_for_completion
         self.on_partial_success = on_partial_success
+        self.on_failed_records = on_failed_records
         self.activation_timeout_minutes = activation_timeout_minutes
         self.resend_failed = resend_failed
         self.names = names

@@ -19,9 +19,11 @@ from adobe_experience_platform.delivery import (
     RedRun,
     Result,
     is_delivered,
+    is_lossy,
     judge,
     losses_of,
     message_of,
+    read_settings,
     submitted_only,
     summarize,
     title_of,
@@ -97,8 +99,8 @@ class DeliveryReportOperator(BaseOperator):
         self._reported = results, names
         summary = summarize(results)
         settings = ti.xcom_pull(task_ids=self.plan_task_id, key=xcom.SETTINGS) or {}
-        accept = settings.get("on_partial_success") == "accept"
-        bad = [item for item in results if not is_delivered(item, accept_partial=accept)]
+        accepted = read_settings(settings)[0].accepted
+        bad = [item for item in results if not is_delivered(item, **accepted)]
         # A task may have been marked as successful: the pairs have the last word.
         failed = bool(bad) or any(state in FAILED_STATES for state in states.values())
         verdict = judge(results, self._red_run(ti, states, bad, orders, proven=proven) if failed else None)
@@ -129,7 +131,8 @@ class DeliveryReportOperator(BaseOperator):
         failed.sort(key=lambda task: (order.get(of[task], 0), task))
         red = {of[task] for task, state in states.items() if state in FAILED_STATES}
         # Only the submitting task finds out what became of a pair that has no run.
-        watched = {(item["flow_id"], item["audience_id"]) in orders for item in bad}
+        lost = [item for item in bad if is_lossy(item)]
+        watched = {(item["flow_id"], item["audience_id"]) in orders for item in bad if item not in lost}
         wanted = {self.watch_task_id if is_watched else self.submit_task_id for is_watched in watched}
         day = ti.xcom_pull(task_ids=self.plan_task_id, key=xcom.CAMPAIGN_DAY)
         refused = self.approve_task_id is not None and states.get(self.approve_task_id) == "failed"
@@ -142,6 +145,7 @@ class DeliveryReportOperator(BaseOperator):
             refused=refused,
             why=one_line(why or f"the task {self.approve_task_id} failed", 1000) if refused else "",
             sent_before=not proven,
+            lost=bool(lost),
             marked=sorted(wanted - red, key=lambda task: order.get(task, 0)),
         )
 

@@ -12,6 +12,7 @@ from adobe_experience_platform.delivery import (
     all_succeeded,
     check_id,
     is_delivered,
+    is_lossy,
     is_terminal,
     line_of,
     losses_of,
@@ -74,7 +75,7 @@ class WatchingTask(AepTask):
             aliases=aliases,
             names={ident: name for ident, name in self.known_names.items() if ident in idents},
             ends_task=ends_task and self.deferrable,
-            accept_partial=self.options.on_partial_success == "accept",
+            **self.options.accepted,
             **self._trigger_arguments(deadline),
         )
         runs = len({item.run_id for item in deliveries})
@@ -118,8 +119,7 @@ class WatchingTask(AepTask):
         """
         summary = summarize(results)
         context["ti"].xcom_push(key=xcom.PROGRESS, value=xcom.progress_note(results))
-        accept = self.options.on_partial_success == "accept"
-        bad = [item for item in results if not is_delivered(item, accept_partial=accept)]
+        bad = [item for item in results if not is_delivered(item, **self.options.accepted)]
         for line in losses_of(results, self.known_names):
             self.log.warning("%s", line)
         if bad:
@@ -128,8 +128,9 @@ class WatchingTask(AepTask):
             listed = "\n".join(f"  - {line}" for line in lines)
             if any(item["status"] == RunStatus.IN_PROGRESS for item in bad):
                 self._watch_ends(context).require(f"{len(bad)} of {len(results)} deliveries:\n{listed}\n")
+            what = "lost records" if all(map(is_lossy, bad)) else "did not succeed"
             raise AepDeliveryError(
-                f"{len(bad)} of {len(results)} deliveries did not succeed:\n{listed}\n" + " ".join(advice_for(bad))
+                f"{len(bad)} of {len(results)} deliveries {what}:\n{listed}\n" + " ".join(advice_for(bad))
             )
         self.log.info("%s", all_succeeded(results))
         return {"summary": summary, "results": list(results)}

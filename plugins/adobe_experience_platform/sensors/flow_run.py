@@ -33,6 +33,7 @@ class FlowRunSensor(WatchingTask, AepSensor):
     :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``. (templated)
     :param sandbox_name: sandbox; None takes the connection's. (templated)
     :param on_partial_success: ``fail`` (default) or ``accept``. (templated)
+    :param on_failed_records: a success that lost records: ``warn`` (default) or ``fail``. (templated)
     :param activation_timeout_minutes: how long to wait, minutes; default 180. (templated)
     :param poll_interval: longest pause between two polls, seconds; default 30. (templated)
     :param settings: what ``plan_jobs`` has checked (its XCom ``settings``), instead of the single settings;
@@ -57,13 +58,21 @@ class FlowRunSensor(WatchingTask, AepSensor):
         "aep_conn_id",
         "sandbox_name",
         "on_partial_success",
+        "on_failed_records",
         "activation_timeout_minutes",
         "poll_interval",
         "names",
         "settings",
     )
     limited_by = "activation_timeout_minutes"
-    own_settings = ("aep_conn_id", "sandbox_name", "on_partial_success", "activation_timeout_minutes", "poll_interval")
+    own_settings = (
+        "aep_conn_id",
+        "sandbox_name",
+        "on_partial_success",
+        "on_failed_records",
+        "activation_timeout_minutes",
+        "poll_interval",
+    )
     operator_extra_links = (DestinationLink(),)
 
     def __init__(
@@ -73,6 +82,7 @@ class FlowRunSensor(WatchingTask, AepSensor):
         aep_conn_id: str = DEFAULT_CONN_ID,
         sandbox_name: str | None = None,
         on_partial_success: str = "fail",
+        on_failed_records: str = "warn",
         activation_timeout_minutes: float = 180,
         poll_interval: float = 30,
         names: Any = None,
@@ -86,6 +96,7 @@ class FlowRunSensor(WatchingTask, AepSensor):
         self.aep_conn_id = aep_conn_id
         self.sandbox_name = sandbox_name
         self.on_partial_success = on_partial_success
+        self.on_failed_records = on_failed_records
         self.activation_timeout_minutes = activation_timeout_minutes
         self.poll_interval = poll_interval
         self.names = names

@@ -41,6 +41,7 @@ class FlowRunTrigger(SharedPollTrigger):
     :param names: id → name, for the log.
     :param ends_task: whether the task is over when every run delivered; it then ends without a worker.
     :param accept_partial: whether partial success counts as delivered.
+    :param accept_loss: whether a success that lost records does.
 
     Event: ``{"status": "done" | "timeout" | "error", "message": str, "counts": {status: number}}``.
     """
@@ -55,6 +56,7 @@ class FlowRunTrigger(SharedPollTrigger):
         names: Mapping[str, str] | None = None,
         ends_task: bool = False,
         accept_partial: bool = False,
+        accept_loss: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -64,6 +66,7 @@ class FlowRunTrigger(SharedPollTrigger):
         self._deliveries = [Activation(*order) for order in self.orders]
         self.ends_task = ends_task
         self.accept_partial = accept_partial
+        self.accept_loss = accept_loss
         self._runs: dict[str, FlowRun | AepError] = {}
         self._results: list[Result] = []
         self._missing: dict[str, float] = {}
@@ -77,6 +80,7 @@ class FlowRunTrigger(SharedPollTrigger):
             "names": self.names,
             "ends_task": self.ends_task,
             "accept_partial": self.accept_partial,
+            "accept_loss": self.accept_loss,
         }
 
     def _wanted(self) -> set[str]:
@@ -137,7 +141,8 @@ class FlowRunTrigger(SharedPollTrigger):
         Airflow would store what a TaskSuccessEvent carries as text in text, which a task that pulls it gets as text.
         """
         summary = summarize(results)
-        delivered = all(is_delivered(result, accept_partial=self.accept_partial) for result in results)
+        accepted = {"accept_partial": self.accept_partial, "accept_loss": self.accept_loss}
+        delivered = all(is_delivered(result, **accepted) for result in results)
         kept = self.ends_task and delivered and self._progress.holds(results)
         value = {"summary": summary, "results": results}
         if kept and await self._progress.push(self.task_instance, xcom.RETURN_VALUE, value):

@@ -138,6 +138,23 @@ def test_partial_success_is_judged_as_the_param_says(aep: LocalAep, deliver: Any
     assert run.xcom("report")["summary"]["records_failed"] == 7
 
 
+@pytest.mark.parametrize(("policy", "state"), [("fail", "failed"), ("warn", "success")])
+def test_records_lost_in_a_success_are_judged_as_the_param_says(
+    aep: LocalAep, deliver: Any, policy: str, state: str
+) -> None:
+    aep.add_outcomes({"audience_id": "gold", "status": "success", "records": 600, "records_failed": 400})
+
+    run = deliver({"mail": ["gold", "silver"]}, on_failed_records=policy)
+
+    assert run.state == state
+    report = run.xcom("report")
+    assert statuses(report) == {("mail", "gold"): "success", ("mail", "silver"): "success"}
+    assert report["verdict"]["label"] == "RECORDS LOST"
+    assert "RECORDS LOST, although AEP calls it a success: " in run.log
+    assert ("1 of 2 deliveries lost records:" in run.log) is (state == "failed")
+    assert ("there is nothing to clear" in run.log) is (state == "failed")
+
+
 def test_a_failed_delivery_is_named_with_aeps_code_and_text(aep: LocalAep, deliver: Any) -> None:
     aep.add_outcomes({"audience_id": "gold", "status": "failed", "code": "CONNECTOR-1", "message": "Disk is full."})
 

@@ -376,6 +376,17 @@ def a_report_of_lost_records(stage: Stage) -> None:
     stage.runs(lambda: report().execute(stage.context))
 
 
+@produces("All was delivered, so there is nothing to clear: clearing this run sends nothing again.")
+def a_report_that_is_red_for_lost_records(stage: Stage) -> None:
+    run_id = started(stage, "success", "gold")
+    stage.aep.change_run(run_id, status="success", records=600, records_failed=400)
+    run: FlowRun = AdobeExperiencePlatformHook().call(endpoints.run(run_id))
+    results = results_of([Activation("mail", "gold", run_id)], {run_id: run}, {})
+    stage.context.ti.xcoms["watch", "progress"] = {"results": results}
+    stage.context.ti.xcoms["plan", "settings"] = {"on_failed_records": "fail"}
+    stage.fails(lambda: report().execute(stage.context))
+
+
 @produces("Nothing was delivered: there was no plan to carry out.")
 def a_report_without_a_plan(stage: Stage) -> None:
     stage.context.ti.states = {"plan": "failed", "activate": "upstream_failed"}

@@ -13,12 +13,23 @@ from typing import Any
 
 import pytest
 
-from adobe_experience_platform.aep import Activation, AepConnection, auth, classify, endpoints, explain, transport
+from adobe_experience_platform.aep import Activation, AepConnection, Pair, auth, classify, endpoints, explain, transport
 from adobe_experience_platform.aep.answers import AnswerKind, conflict_in
 from adobe_experience_platform.aep.export_jobs import ExportJob
 from adobe_experience_platform.aep.flow_runs import FlowRun, RunStatus
 from adobe_experience_platform.aep.flows import DestinationFlow
-from adobe_experience_platform.delivery import Findings, exports, judge, losses_of, preflight, results_of, summarize
+from adobe_experience_platform.delivery import (
+    Findings,
+    RedRun,
+    exports,
+    is_delivered,
+    judge,
+    losses_of,
+    preflight,
+    results_of,
+    summarize,
+    without_run,
+)
 from adobe_experience_platform.errors import (
     AepAuthError,
     AepCallError,
@@ -172,6 +183,33 @@ def test_records_lost_in_a_success_are_told_loudly_everywhere(run: dict[str, Any
     assert notice.subject.startswith("RECORDS LOST: Newsletter: 1 of 1 delivery lost records")
     assert "400 records failed" in notice.text
     assert On.PARTIAL in notice.about, "who asked for partial deliveries hears of it"
+
+
+@pytest.mark.parametrize("run", LOSSES.values(), ids=LOSSES)
+def test_a_run_that_is_red_for_lost_records_says_that_it_has_delivered(run: dict[str, Any]) -> None:
+    [result] = told(run)
+    assert is_delivered(result, accept_partial=False)
+    assert not is_delivered(result, accept_partial=True, accept_loss=False)
+
+    verdict = judge([result], RedRun(failed_tasks=["wait_for_flow_runs"], lost=True))
+
+    assert (verdict["state"], verdict["label"]) == ("lost", "RECORDS LOST")
+    assert "400 records failed" in verdict["headline"]
+    said = " ".join(verdict["advice"])
+    assert "All was delivered, so there is nothing to clear" in said
+    assert "A new run delivers the whole audience again" in said
+    assert "Clear" not in said
+
+
+def test_a_delivery_that_lost_records_does_not_hide_one_that_failed() -> None:
+    results = [*told(lossy()), without_run(Pair(FLOW, "gold"), "not_sent", "refused")]
+
+    verdict = judge(results, RedRun(failed_tasks=["activate"], lost=True))
+
+    assert verdict["state"] == "incomplete"
+    assert (
+        "Clear the failed tasks of this run to send again exactly what failed or was not sent" in verdict["advice"][0]
+    )
 
 
 def clean(**metrics: Any) -> dict[str, Any]:

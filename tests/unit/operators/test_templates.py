@@ -53,6 +53,7 @@ VALUES: dict[str, Any] = {
     "api_version": "v1",
     "on_conflict": "adopt",
     "on_partial_success": "accept",
+    "on_failed_records": "fail",
     "max_export_age_hours": 12.5,
     "export_timeout_minutes": 7,
     "activation_timeout_minutes": 8,

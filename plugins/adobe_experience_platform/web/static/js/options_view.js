@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { asList, text } from "./xcom.js";
 
 /** What matters to most; the rest is folded away. */
-const MAIN = ["dry_run", "on_conflict", "on_partial_success", "max_export_age_hours"];
+const MAIN = ["dry_run", "on_conflict", "on_partial_success", "on_failed_records", "max_export_age_hours"];
 const NOT_HERE = "activation_info";
 
 /** The params of a DAG's details: [{name, value, title, description, kinds, choices, schema}]. */
