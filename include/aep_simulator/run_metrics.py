@@ -165,14 +165,21 @@ def _written(run: Run, ids: Sequence[str], started: int, *, partial: bool) -> tu
         "outputRecordCount": written,
         "entitySummaries": [c.target for c in counts],
     }
-    bytes_, file_count = {"inputBytes": size, "outputBytes": size}, {"inputFileCount": files}
     metrics: Json = {
         "durationSummary": _duration(run, started),
-        "sizeSummary": bytes_,
+        "sizeSummary": {"inputBytes": size, "outputBytes": size},
         "recordSummary": {**totals, "sourceSummaries": [source], "targetSummaries": [target], **details},
-        "fileSummary": {**file_count, "outputFileCount": files},
+        "fileSummary": {"inputFileCount": files, "outputFileCount": files},
         "statusSummary": {**status, "activityRefs": [_XDM_ACTIVITY]},
     }
+    return metrics, _activities(run, started, metrics)
+
+
+def _activities(run: Run, started: int, metrics: Json) -> list[Json]:
+    """Return the run's two activities: one reads and maps, one writes."""
+    written = metrics["recordSummary"]["outputRecordCount"]
+    of_connections = ("sourceSummaries", "targetSummaries")
+    records = {key: value for key, value in metrics["recordSummary"].items() if key not in of_connections}
     halfway = (started + (run.ends_ms or started)) // 2
     xdm = {
         "id": _XDM_ACTIVITY,
@@ -180,9 +187,9 @@ def _written(run: Run, ids: Sequence[str], started: int, *, partial: bool) -> tu
         "updatedAtUTC": 0,
         "durationSummary": {"startedAtUTC": started, "completedAtUTC": halfway},
         "latencySummary": {},
-        "sizeSummary": dict(bytes_),
-        "recordSummary": {**totals, **details},
-        "fileSummary": {**file_count, "outputFileCount": files},
+        "sizeSummary": dict(metrics["sizeSummary"]),
+        "recordSummary": records,
+        "fileSummary": dict(metrics["fileSummary"]),
         "statusSummary": {"status": "success", "extensions": {}},
     }
     publisher = {
@@ -191,9 +198,9 @@ def _written(run: Run, ids: Sequence[str], started: int, *, partial: bool) -> tu
         "updatedAtUTC": 0,
         "durationSummary": {"startedAtUTC": halfway, "completedAtUTC": run.ends_ms},
         "latencySummary": {},
-        "sizeSummary": {"outputBytes": size},
+        "sizeSummary": {"outputBytes": metrics["sizeSummary"]["outputBytes"]},
         "recordSummary": {"inputRecordCount": written, "outputRecordCount": written, "skippedRecordCount": 0},
-        "fileSummary": {"outputFileCount": files},
+        "fileSummary": {"outputFileCount": metrics["fileSummary"]["outputFileCount"]},
         "statusSummary": {"status": run.outcome.status, "extensions": {}},
     }
-    return metrics, [xdm, publisher]
+    return [xdm, publisher]

@@ -16,8 +16,8 @@ import requests
 ACCEPT = "application/vnd.adobe.adhoc.activation+json; version=2"
 
 
-def main(given: dict[str, Any]) -> float:
-    """Deliver; return how long it slept and polled."""
+def logged_in(given: dict[str, Any]) -> requests.Session:
+    """Return a session with a token."""
     session = requests.Session()
     session.trust_env = False
     form = {
@@ -36,6 +36,12 @@ def main(given: dict[str, Any]) -> float:
             "x-sandbox-name": "prod",
         }
     )
+    return session
+
+
+def main(given: dict[str, Any]) -> float:
+    """Deliver; return how long it slept and polled."""
+    session = logged_in(given)
 
     def get(path: str, **params: str) -> Any:
         answer = session.get(given["base_url"] + path, params=params, timeout=30)
