@@ -23,11 +23,12 @@ def main() -> int:
         print(f"ERROR: {error}", file=sys.stderr)
         return 1
     command = ["serve", "--dev-addr", f"127.0.0.1:{PORT}"] if options.serve else ["build"]
+    # Not --quiet: MkDocs then counts no warnings, so that --strict lets dead links pass.
     # Material for MkDocs otherwise prints a paragraph about what comes after it.
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     try:
         built = subprocess.run(
-            [str(python), "-m", "mkdocs", *command, "--strict", "--quiet"],
+            [str(python), "-m", "mkdocs", *command, "--strict"],
             cwd=bootstrap.ROOT, env=environment, check=False,
         )  # fmt: skip
     except KeyboardInterrupt:
