@@ -106,8 +106,8 @@ airflows: env-dev ## Test with every Airflow that is supported (in .venv-airflow
 docs: venv ## Build the documents as a site in build/site, strictly; or serve them (SERVE=1)
 	@$(RUN) -m tools.docs $(if $(SERVE),--serve)
 
-release: venv ## Build sdist, wheel and SBOM in dist/, check them, deliver with the wheel beside a plain Airflow (URL=https://…)
-	@$(RUN) -m lab.release $(if $(URL),--url "$(URL)")
+release: venv ## Build sdist, wheel and SBOM in dist/, check them, deliver with the wheel beside a plain Airflow (URL=https://… PUBLIC=1)
+	@$(RUN) -m lab.release $(if $(URL),--url "$(URL)") $(if $(PUBLIC),--public)
 
 audit: venv ## Check the pinned packages for known vulnerabilities (asks osv.dev)
 	@$(RUN) -m tools.audit

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ AIRFLOW = "3.3.0"
 """The oldest that pyproject.toml allows: what works there works later, as `make airflows` says."""
 SMOKE = bootstrap.ROOT / "lab" / "release_smoke.py"
 MODULE = "airflow_provider_adobe_experience_platform"
+CHART = "plugins/adobe_experience_platform/web/static/vendor/chart.js/chart.umd.min.js"
 SDIST = {"CHANGELOG.md", "LICENSE", "NOTICE", "README.md", "pyproject.toml", "setup.py"}
 UV = (str(bootstrap.VENV_PYTHON), "-m", "uv")
 
@@ -40,10 +42,12 @@ def main() -> int:
     """Build, check, describe, try; the exit code is 0 only if all is well."""
     parser = argparse.ArgumentParser(prog="make release", description=__doc__)
     parser.add_argument("--url", default="", help="where the project lives, such as https://github.com/me/project")
-    parser.add_argument("--no-smoke", action="store_true", help="leave out the plain Airflow")
+    parser.add_argument("--public", action="store_true", help="refuse what must not be published")
     options = parser.parse_args()
     try:
         version = one_version(bootstrap.ROOT)
+        if options.public and (found := hindrances(options.url, version)):
+            raise ReleaseError("; ".join(found))
         with tempfile.TemporaryDirectory(prefix="release-") as folder:
             first, second = (export(Path(folder) / name, options.url, version) for name in ("first", "second"))
             built = build(first)
@@ -54,8 +58,7 @@ def main() -> int:
             kept = [Path(shutil.copy(path, DIST)) for path in built]
             describe(first, DIST / f"{MODULE}-{version}.cdx.json")
         check(kept)
-        if not options.no_smoke:
-            smoke(kept[1])
+        smoke(kept[1])
     except (ReleaseError, bootstrap.BootstrapError) as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 1
@@ -86,10 +89,37 @@ def export(target: Path, url: str, version: str) -> Path:
         if path.is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target / name)
-    project = target / "pyproject.toml"
-    text = project.read_text(encoding="utf-8")
-    project.write_text(text + "".join(f"{line}\n" for line in addresses(url, version)), encoding="utf-8")
+    if lines := addresses(url, version):
+        project, readme = target / "pyproject.toml", target / "README.md"
+        project.write_text("\n".join([project.read_text(encoding="utf-8"), *lines, ""]), encoding="utf-8")
+        readme.write_text(with_whole_links(readme.read_text(encoding="utf-8"), url, version), encoding="utf-8")
     return target
+
+
+def hindrances(url: str, version: str) -> list[str]:
+    """Say what stands against publishing the files of this folder."""
+    changes = (bootstrap.ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    tags = run("git", "tag", "--points-at", "HEAD", cwd=bootstrap.ROOT).split()
+    changed = run("git", "status", "--porcelain", cwd=bootstrap.ROOT).strip()
+    found = {
+        "the project's address is not known: give it as URL=https://…": not url,
+        f"CHANGELOG.md gives {version} no date: write ## [{version}] - YYYY-MM-DD": not re.search(
+            rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d$", changes, re.MULTILINE
+        ),
+        f"the commit is not tagged: git tag v{version}": f"v{version}" not in tags,
+        "there are changes that are not committed": bool(changed),
+    }
+    return [text for text, is_so in found.items() if is_so]
+
+
+def with_whole_links(text: str, url: str, version: str) -> str:
+    """Return a README whose links and pictures lead somewhere from a package index, too."""
+
+    def whole(link: re.Match[str]) -> str:
+        picture, before, target = link.groups()
+        return f"{picture}{before}{url.rstrip('/')}/{'raw' if picture else 'blob'}/v{version}/{target}"
+
+    return re.sub(r"(!?)(\[[^\]]*\]\()(?!https?:|#)([^)]+\))", whole, text)
 
 
 def addresses(url: str, version: str) -> list[str]:
@@ -175,6 +205,18 @@ def describe(source: Path, target: Path) -> None:
         *(str(tool), "requirements", str(pinned), "--pyproject", str(source / "pyproject.toml")),
         *("--mc-type", "library", "--output-reproducible", "--output-format", "JSON", "--output-file", str(target)),
     )
+    parts = json.loads(target.read_text(encoding="utf-8"))
+    parts["components"].append(chart_js())
+    target.write_text(json.dumps(parts, indent=2) + "\n", encoding="utf-8")
+
+
+def chart_js() -> dict[str, object]:
+    """Return the one thing of others that lies in the wheel."""
+    script = (bootstrap.ROOT / CHART).read_text(encoding="utf-8")
+    if not (version := re.search(r"Chart\.js v(\d+\.\d+\.\d+)", script)):
+        raise ReleaseError(f"{CHART} does not say its version")
+    name = {"type": "library", "name": "chart.js", "version": version[1]}
+    return {**name, "purl": f"pkg:npm/chart.js@{version[1]}", "licenses": [{"license": {"id": "MIT"}}]}
 
 
 def smoke(wheel: Path) -> None:

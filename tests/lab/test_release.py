@@ -105,3 +105,30 @@ def test_builds_that_differ_are_refused(tmp_path: Path) -> None:
     release.same([one], [one])
     with pytest.raises(release.ReleaseError, match="not reproducible"):
         release.same([one], [other])
+
+
+def test_the_readmes_links_lead_somewhere_from_a_package_index_too() -> None:
+    text = "![a](docs/a.png) [b](docs/b.md#c) [d](https://example.com/) [e](#f)"
+
+    assert release.with_whole_links(text, "https://example.com/me/", VERSION) == (
+        "![a](https://example.com/me/raw/v1.2.3/docs/a.png) [b](https://example.com/me/blob/v1.2.3/docs/b.md#c) "
+        "[d](https://example.com/) [e](#f)"
+    )
+
+
+def test_what_must_not_be_published_is_named(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+    said = {"tag": "v1.2.3\n", "status": ""}
+    monkeypatch.setattr(release.bootstrap, "ROOT", root)
+    monkeypatch.setattr(release, "run", lambda *command, **_: said[command[1]])
+    (root / "CHANGELOG.md").write_text("# Changelog\n\n## [1.2.3] - 2026-11-27\n")
+    assert release.hindrances("https://example.com/me", VERSION) == []
+
+    said |= {"tag": "v1.2.2\n", "status": " M a\n"}
+    (root / "CHANGELOG.md").write_text("# Changelog\n\n## [1.2.3] - not released yet\n")
+    found = " ".join(release.hindrances("", VERSION))
+    for text in ("address", "gives 1.2.3 no date", "git tag v1.2.3", "not committed"):
+        assert text in found
+
+
+def test_the_sbom_names_what_lies_in_the_wheel() -> None:
+    assert str(release.chart_js()["purl"]).startswith("pkg:npm/chart.js@")

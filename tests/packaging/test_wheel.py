@@ -75,7 +75,8 @@ def test_says_what_it_is_and_needs(files: dict[str, bytes], metadata: Message) -
     assert metadata["Version"] == project["version"]
     assert metadata["License-Expression"] == "Apache-2.0 AND MIT"
     assert metadata["Description-Content-Type"] == "text/markdown"
-    assert files["METADATA"].decode().partition("\n\n")[2].strip() == read("README.md").strip()
+    readme = release.with_whole_links(read("README.md"), URL, project["version"])
+    assert files["METADATA"].decode().partition("\n\n")[2].strip() == readme.strip()
     needs = [item for item in metadata.get_all("Requires-Dist", []) if "extra ==" not in item]
     needed = {re.split("[<>=~! ]", item)[0] for item in needs}
     # No others than what it imports: `make lint` sees to that.
