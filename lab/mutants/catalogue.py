@@ -79,7 +79,7 @@ MUTANTS = (
     Mutant(SUBMISSION, "if gives_up or reply in (Reply.NOT_SENT, Reply.NOT_READY_IN_PART):", "if gives_up:", "what was not sent is sent again at once"),
     Mutant(SUBMISSION, "self.record.move(reply, earlier if reply is Reply.NOT_SENT else None)", "self.record.move(reply, None)", "a POST that never left closes the one that is open"),
     Mutant(SUBMISSION, "if stored is not None and (known - wanted", "if False and (known - wanted", "a record about other pairs is taken for these"),
-    Mutant(SUBMISSION, "if self.max_tries > self.record.max_tries:", "if False:", "a clear is not noticed"),
+    Mutant(SUBMISSION, "return self.max_tries > self.record.max_tries", "return False", "a clear is not noticed"),
     Mutant(SUBMISSION, "if self.on_conflict is OnConflict.FAIL:", "if False:", "on_conflict = fail waits"),
     Mutant(SUBMISSION, "if busy:\n            return WaitFor(busy)", "if False:\n            return WaitFor(busy)", "an export in progress is not waited for"),
     # -- the record
@@ -118,6 +118,7 @@ MUTANTS = (
     Mutant(PLAN, "            if not self._is_alone(context):\n", "            if False:\n", "two pipelines of a run take the same pair", ALL),
     Mutant(NOTES, 'owner.get("run") != self._dag_run', "False", "no run is another DAG run's", ALL),
     Mutant(ACTIVATE, 'resend_failed=self.given("resend_failed")', "resend_failed=True", "activate repairs too", ALL),
+    Mutant(ACTIVATE, "if submission.is_cleared:", "if False:", "a clear of a running task is counted at a later retry", ALL),
     Mutant(LOST, "time.monotonic() - self._since >= self.settle_seconds", "True", "the trigger settles at once", ALL),
     Mutant(LOST, "return None if look.unnamed else self._end", "return self._end", "the trigger ends although a run names nobody", ALL),
     Mutant(FLOW_RUN, "self._missing.setdefault(run_id, time.monotonic()) > NOT_FOUND_GRACE", "self._since >= 0", "a run that AEP does not know yet is lost", ALL),

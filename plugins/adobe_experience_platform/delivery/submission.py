@@ -104,13 +104,18 @@ class Submission:
         """Whether AEP may have started runs for the missing pairs that are not known here."""
         return self.record.intent is not None
 
+    @property
+    def is_cleared(self) -> bool:
+        """Whether a person has cleared the task since an attempt last began."""
+        return self.max_tries > self.record.max_tries
+
     def begin(self, *, resend_failed: bool) -> Call[None]:
         """Start an attempt; after a person's clear, failed runs are set aside to be sent again.
 
         :param resend_failed: whether this task is the one that repairs failed runs.
         """
         self.record.lost = 0
-        if self.max_tries > self.record.max_tries:
+        if self.is_cleared:
             for order in self.activations if resend_failed else ():
                 try:
                     run = yield from endpoints.run(order.run_id)

@@ -14,7 +14,7 @@ from .gates import require_gates
 from .links import DestinationLink
 from .notes import NotedStore, note_attempt, resolve_once
 from .retry import AEP_RETRY_POLICY
-from .submit import PHASE, WATCHING, SubmittingTask, phase_of
+from .submit import PHASE, WATCHING, SubmittingTask, phase_of, settled_by
 from .watch import WatchingTask
 
 if TYPE_CHECKING:
@@ -155,6 +155,9 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         """Go on after a wait: for an export, a conflict, a lost answer, or the flow runs."""
         self._is_resumed = True
         submission = self._submission(context)
+        if submission.is_cleared:  # while it ran: Airflow has kept the event of the wait before
+            settled_by(submission, event)  # what was found stays found
+            return self.execute(context)
         if not phase_of(context).get("watching"):
             read_event(event)
             return self._go_on(context, submission, event)

@@ -56,7 +56,7 @@ class SubmittingTask(AepTask):
         :param event: of the wait that is over, if any.
         """
         for submission in submissions:
-            settled = _settled(submission, event)
+            settled = settled_by(submission, event)
             while not isinstance(step := self.hook.call(submission.step(settled=settled)), Done):
                 settled = ""
                 deadline = self._deadline(context, "submit", self.options.export_timeout_minutes)
@@ -69,7 +69,7 @@ class SubmittingTask(AepTask):
                         "in the report; clear this task to go on."
                     )
                 if isinstance(step, Settle):
-                    settled = _settled(submission, self._settle(context, submission, step, deadline))
+                    settled = settled_by(submission, self._settle(context, submission, step, deadline))
                 else:
                     self._wait_for(context, submission, step, deadline)
 
@@ -110,7 +110,7 @@ class SubmittingTask(AepTask):
         return event
 
 
-def _settled(submission: Submission, event: object) -> str:
+def settled_by(submission: Submission, event: object) -> str:
     """Record what a wait has seen; return the intent that it settled, "" if none."""
     if not isinstance(event, dict):
         return ""

@@ -362,3 +362,36 @@ def test_rows_that_are_gone_are_no_empty_record_to_a_retry(world: Make, lost: st
     here.aep.advance(1000)
 
     check_delivered_once(here, ONE, task.start())
+
+
+def test_a_clear_while_it_runs_counts_once_and_not_for_a_failure_that_came_later(world: Make) -> None:
+    """A worker that dies after AEP's "failed" is retried by Airflow, by nobody."""
+    here = world(posts=["broken_before"], scope="nothing", run_seconds=None)
+    task = here.run().activate(ONE, wait_for_completion=True)
+    task.event, task.was_resumed = event_of(here, task.start(until=LostSubmissionTrigger)), True
+    assert isinstance(task.clear(while_running=True, until=FlowRunTrigger), FlowRunTrigger)
+    [failed] = here.aep.ours(Pair(*P))
+    here.aep.end(failed, "failed")
+    task.was_resumed = False
+
+    assert failed.id in str(task.start())
+    assert here.delivered == {P: 1}
+
+    assert isinstance(task.clear(until=FlowRunTrigger), FlowRunTrigger)
+    assert here.delivered == {P: 2}
+    assert not here.aep.breaches
+
+
+def test_a_clear_while_it_runs_decides_nothing_that_nobody_was_told_yet(world: Make) -> None:
+    here = world(posts=["broken_after"], scope="nothing", young=10_000.0)
+    task = here.run().activate(ONE)
+    waiting = task.start(until=LostSubmissionTrigger)
+    [run] = here.aep.ours(Pair(*P))
+    here.aep.end(run, nameless=True)
+    task.event, task.was_resumed = event_of(here, waiting), True
+    assert run.id in str(task.clear(while_running=True))
+
+    task.was_resumed = False  # its worker died before it could say so
+
+    assert run.id in str(task.start())
+    assert here.delivered == {P: 1}
