@@ -116,6 +116,7 @@ MUTANTS = (
     Mutant(NOTES, "if self._noted(key) != self._before:", "if False:", "a place takes pairs although another was at work", ALL),
     Mutant(ACTIVATE, "self._is_killed or not store.holds(submission.missing)", "self._is_killed", "who has lost its pairs sends what it has begun", ALL),
     Mutant(PLAN, "            if not self._is_alone(context):\n", "            if False:\n", "two pipelines of a run take the same pair", ALL),
+    Mutant(NOTES, "and (holder or name not in known) and", "and", "who was refused takes the pair once the notes are gone", ALL),
     Mutant(NOTES, 'owner.get("run") != self._dag_run', "False", "no run is another DAG run's", ALL),
     Mutant(ACTIVATE, 'resend_failed=self.given("resend_failed")', "resend_failed=True", "activate repairs too", ALL),
     Mutant(ACTIVATE, "if submission.is_cleared:", "if False:", "a clear of a running task is counted at a later retry", ALL),

@@ -26,6 +26,10 @@ RUNS_KEPT = 20
 """DAG runs of which a task (each map index) keeps notes; those of older ones are deleted."""
 ATTEMPT = "attempt"
 """Store key: the task has begun in this DAG run."""
+OTHERS = "others"
+"""Store key: which pairs another place of this DAG run held, for when the notes that say so are gone."""
+OTHERS_KEPT = 1000
+"""One is enough to be refused as a whole; a value of a store has 64 KB."""
 
 
 def note_attempt(context: Context) -> None:
@@ -195,16 +199,21 @@ class NotedStore:
             return
         mine = {"run": self._dag_run, "place": self._place, "clears": self._clears}
         self._keep([name for pair in pairs for name in (self._holder(pair), *self._turns(pair))])
+        others = self._own.get(OTHERS)
+        known = set(others["holders"]) if isinstance(others, dict) else set()
         taken = []
         for pair in pairs:
             holder = self._note(name := self._holder(pair)) or {}
             if holder == mine:
                 continue
             has_moved = holder.get("clears", -1) < self._clears and holder.get("place", self._place)[0] == self._task
-            if has_moved and self._wins(pair):
+            if has_moved and (holder or name not in known) and self._wins(pair):
                 self._notes.set(name, mine)
-            else:
-                taken.append(pair)
+                continue
+            taken.append(pair)
+            known |= {name} if holder else set()
+        if known:
+            self._own.set(OTHERS, {"holders": sorted(known)[:OTHERS_KEPT]})
         self._refuse(taken)
 
     def holds(self, pairs: Iterable[Pair]) -> bool:

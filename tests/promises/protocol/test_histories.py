@@ -14,6 +14,7 @@ import pytest
 from adobe_experience_platform.aep import Pair
 from adobe_experience_platform.delivery import KEY
 from adobe_experience_platform.errors import AepNotSentError, AepSubmissionError, AepTransientError
+from adobe_experience_platform.operators.notes import RUNS_KEPT
 from adobe_experience_platform.triggers import FlowRunTrigger, LostSubmissionTrigger
 from tests.promises.protocol.world import AssetStore, Task, World, event_of
 from tests.support.memory_aep import Crash
@@ -331,6 +332,24 @@ def test_a_pair_that_stands_twice_in_a_run_is_sent_once_whatever_is_retried_or_c
     for task in (second, first, second):
         task.clear()
     assert here.delivered == {P: 1}
+
+
+@pytest.mark.parametrize("forgets", [False, True], ids=["rows_kept", "rows_deleted"])
+def test_a_pair_that_stands_twice_is_sent_once_though_its_run_is_so_old_that_the_notes_are_gone(
+    world: Make, forgets: bool
+) -> None:
+    here = world(scope="nothing")
+    first, second = mapped(here.run("old"), A, A)
+    first.start()
+    second.start()
+    for number in range(RUNS_KEPT):
+        here.run(f"run_{number}").activate(A, map_index=0).start()
+    if forgets:
+        second.forget()
+
+    assert isinstance(second.clear(), AepSubmissionError)
+
+    assert here.delivered == {P: 1 + RUNS_KEPT}
 
 
 @pytest.mark.parametrize("moment", range(26))
