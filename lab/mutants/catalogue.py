@@ -111,7 +111,7 @@ MUTANTS = (
     Mutant(SUBMIT, "self._is_killed = True", "pass", "on_kill does nothing", ALL),
     Mutant(NOTES, 'return note.get("record", "")\n        if own', "return None\n        if own", "a clear that forgets the record makes it empty", ALL),
     Mutant(NOTES, 'self._notes.set(name, {"run": self._dag_run, "record": value})', "pass", "the record has no copy", ALL),
-    Mutant(NOTES, "if has_moved and self._wins(pair):", "if has_moved:", "two tasks that begin at once take the same pair", ALL),
+    Mutant(NOTES, "(holder or name not in known) and self._wins(pair):", "(holder or name not in known):", "two tasks that begin at once take the same pair", ALL),
     Mutant(NOTES, " and self._wins(pair):", " and self._wins(pair) and not self._clears:", "no pair moves to another place", ALL),
     Mutant(NOTES, "if self._noted(key) != self._before:", "if False:", "a place takes pairs although another was at work", ALL),
     Mutant(ACTIVATE, "self._is_killed or not store.holds(submission.missing)", "self._is_killed", "who has lost its pairs sends what it has begun", ALL),
