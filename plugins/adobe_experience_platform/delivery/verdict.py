@@ -19,7 +19,7 @@ class VerdictState(enum.StrEnum):
 
     DELIVERED = "delivered"
     LOSSY = "lossy"
-    LOST = "lost"
+    LOSS_REFUSED = "loss_refused"
     EMPTY = "empty"
     PARTLY = "partly"
     NOTHING = "nothing"
@@ -44,7 +44,7 @@ _GREEN = frozenset(("delivered", "lossy", "empty", "partly", "nothing"))
 _LABELS = {
     VerdictState.DELIVERED: "Delivered",
     VerdictState.LOSSY: "RECORDS LOST",
-    VerdictState.LOST: "RECORDS LOST",
+    VerdictState.LOSS_REFUSED: "RECORDS LOST",
     VerdictState.EMPTY: "EMPTY delivery",
     VerdictState.PARTLY: "Delivered partly",
     VerdictState.NOTHING: "Finished",
@@ -105,7 +105,7 @@ class RedRun:
     :param refused: whether a person said no, or nobody answered in time.
     :param why: who said no, and what they wrote.
     :param sent_before: whether an earlier attempt may have sent something although no result says so.
-    :param lost: whether the run is red because of records that were lost in successes.
+    :param loss_refused: whether the run is red because of records that were lost in successes.
     :param marked: tasks that did not fail, though pairs that they answer for were not delivered.
     """
 
@@ -115,7 +115,7 @@ class RedRun:
     refused: bool = False
     why: str = ""
     sent_before: bool = False
-    lost: bool = False
+    loss_refused: bool = False
     marked: Sequence[str] = ()
 
 
@@ -209,8 +209,8 @@ def _state_of(found: Outcomes, red: RedRun | None) -> VerdictState:
         return VerdictState.PLAN_FAILED
     if found.bad or found.partly:
         return VerdictState.INCOMPLETE
-    if red.lost and not red.plan_failed:
-        return VerdictState.LOST
+    if red.loss_refused and not red.plan_failed:
+        return VerdictState.LOSS_REFUSED
     return VerdictState.TASK_FAILED
 
 
@@ -220,7 +220,7 @@ def _headline(state: VerdictState, found: Outcomes, results: Sequence[Result], r
     partly = f"{len(found.partly):,} of {number} only partly"
     if state is VerdictState.DELIVERED:
         return f"{number} to {count(len({item['flow_id'] for item in results}), 'destination')}, {records}"
-    if state in (VerdictState.LOSSY, VerdictState.LOST):
+    if state in (VerdictState.LOSSY, VerdictState.LOSS_REFUSED):
         lost = count(found.records_lost, "record") + " failed" if found.records_lost else found.lossy[0].get("loss")
         lost = f"{lost}, {records} delivered"
         return f"{len(found.lossy):,} of {number} lost records although AEP calls it a success: {lost}"
@@ -253,7 +253,7 @@ def _advice(state: VerdictState, found: Outcomes, red: RedRun | None) -> list[st
         return ["Look in AEP why records failed. A new run delivers the whole audience again."]
     if red is None:
         return []
-    if state is VerdictState.LOST:
+    if state is VerdictState.LOSS_REFUSED:
         return [NOTHING_TO_CLEAR]
     advice = []
     if state is VerdictState.NOT_APPROVED:

@@ -145,7 +145,7 @@ class DeliveryReportOperator(BaseOperator):
             refused=refused,
             why=one_line(why or f"the task {self.approve_task_id} failed", 1000) if refused else "",
             sent_before=not proven,
-            lost=bool(lost),
+            loss_refused=bool(lost),
             marked=sorted(wanted - red, key=lambda task: order.get(task, 0)),
         )
 

@@ -53,18 +53,6 @@ class FlowRunSensor(WatchingTask, AepSensor):
     Source: Adobe, Flow Service API, ``GET /runs/{id}``.
     """
 
-    template_fields: Sequence[str] = (
-        "orders",
-        "aep_conn_id",
-        "sandbox_name",
-        "on_partial_success",
-        "on_failed_records",
-        "activation_timeout_minutes",
-        "poll_interval",
-        "names",
-        "settings",
-    )
-    limited_by = "activation_timeout_minutes"
     own_settings = (
         "aep_conn_id",
         "sandbox_name",
@@ -73,6 +61,8 @@ class FlowRunSensor(WatchingTask, AepSensor):
         "activation_timeout_minutes",
         "poll_interval",
     )
+    template_fields: Sequence[str] = ("orders", *own_settings, "names", "settings")
+    limited_by = "activation_timeout_minutes"
     operator_extra_links = (DestinationLink(),)
 
     def __init__(

@@ -191,9 +191,9 @@ def test_a_run_that_is_red_for_lost_records_says_that_it_has_delivered(run: dict
     assert is_delivered(result, accept_partial=False)
     assert not is_delivered(result, accept_partial=True, accept_loss=False)
 
-    verdict = judge([result], RedRun(failed_tasks=["wait_for_flow_runs"], lost=True))
+    verdict = judge([result], RedRun(failed_tasks=["wait_for_flow_runs"], loss_refused=True))
 
-    assert (verdict["state"], verdict["label"]) == ("lost", "RECORDS LOST")
+    assert (verdict["state"], verdict["label"]) == ("loss_refused", "RECORDS LOST")
     assert "400 records failed" in verdict["headline"]
     said = " ".join(verdict["advice"])
     assert "All was delivered, so there is nothing to clear" in said
@@ -204,7 +204,7 @@ def test_a_run_that_is_red_for_lost_records_says_that_it_has_delivered(run: dict
 def test_a_delivery_that_lost_records_does_not_hide_one_that_failed() -> None:
     results = [*told(lossy()), without_run(Pair(FLOW, "gold"), "not_sent", "refused")]
 
-    verdict = judge(results, RedRun(failed_tasks=["activate"], lost=True))
+    verdict = judge(results, RedRun(failed_tasks=["activate"], loss_refused=True))
 
     assert verdict["state"] == "incomplete"
     assert (
