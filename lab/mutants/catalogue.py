@@ -123,6 +123,8 @@ MUTANTS = (
     Mutant(LOST, "time.monotonic() - self._since >= self.settle_seconds", "True", "the trigger settles at once", ALL),
     Mutant(LOST, "return None if look.unnamed else self._end", "return self._end", "the trigger ends although a run names nobody", ALL),
     Mutant(FLOW_RUN, "self._missing.setdefault(run_id, time.monotonic()) > NOT_FOUND_GRACE", "self._since >= 0", "a run that AEP does not know yet is lost", ALL),
+    Mutant(WATCH, "return any(clears in (each if isinstance(each, list) else [each]) for each in found)", "return False", "what fails while a clear is still on its way is sent again by it", ALL),
+    Mutant(WATCH, "            if run_ids - self._told(context, job):\n", "            if False:\n", "what a verdict has named is forgotten", ALL),
     Mutant(WATCH, "failed -= {pair for pair, clears in later.items() if clears > seen}", "pass", "what a clear lets begin is sent again by the same clear", ALL),
     Mutant(GATES, 'if states.get(own) != "running":', "if False:", "a task that was marked or cleared goes on sending", ALL),
     Mutant(GATES, 'if states.get(task) != "success"]', "if False]", "no task in front of it must have succeeded", ALL),

@@ -141,6 +141,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
     def execute(self, context: Context) -> Any:
         """Submit what has no run yet; never what has one."""
         note_attempt(context)
+        self._push_clears(context)
         submission = self._submission(context)
         _push(context, submission)
         job, known = submission.job, len(submission.activations)

@@ -252,6 +252,12 @@ class AepTask(TypedTemplates):
         flow_names = {flow_id: names[flow_id] for flow_id in info if flow_id in names}
         return SegmentExportTrigger(activation_info=info, aliases=aliases, names=flow_names, **kwargs, **place)
 
+    @staticmethod
+    def _push_clears(context: Context) -> None:
+        """Say, for a task that repairs, that time has gone by since the run was cleared."""
+        if clears := clears_of(context):
+            context["ti"].xcom_push(key=xcom.CLEARS, value=clears)
+
     def _push_link(self, context: Context, flow_id: str) -> None:
         settings = self.hook.settings
         if url := destination_url(settings.tenant, settings.sandbox_name, flow_id):

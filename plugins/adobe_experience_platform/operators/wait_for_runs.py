@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
 
 REPAIR = "repair_{}"
+FAILED = "failed_{}"
+"""Store key of a job: the runs that a verdict has named as failed."""
 WHY = {
     NOT_SENT: "no activation was sent or accepted for it; the first failed task says why",
     UNKNOWN: "it is not known whether AEP started it",
@@ -181,6 +183,9 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
     def _repair(self, context: Context, jobs: Sequence[Job], seen: int) -> None:
         """Record which pairs failed in AEP and are to be sent again; called once per clear.
 
+        Only what had failed when the person cleared: where tasks in front of this one began since, that is what a
+        verdict has named.
+
         :param seen: how often the DAG run had been cleared when this task last began: a run that began after that is
             watched first, because nobody cleared it for having failed.
         """
@@ -189,8 +194,11 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         deliveries, _ = self._state(context, jobs)
         results = self._read_results(deliveries, self._aliases(jobs))
         later = xcom.began_later(context["ti"].xcom_pull(task_ids=self.submit_task_id, key=xcom.SUBMISSION))
-        failed = {Pair(item["flow_id"], item["audience_id"]) for item in results if item["status"] == RunStatus.FAILED}
+        failed = {Pair(item["flow_id"], item["audience_id"]) for item in results if _is_failed(item)}
         failed -= {pair for pair, clears in later.items() if clears > seen}
+        if self._follows_others(context):
+            told = {run_id for job in jobs for run_id in self._told(context, job)}
+            failed &= {Pair(item["flow_id"], item["audience_id"]) for item in results if item["run_id"] in told}
         for job in jobs:
             again = [pair for pair in job.pairs if pair in failed]
             if again:
@@ -202,6 +210,28 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
                     job.number,
                     count(len(again), "audience"),
                 )
+
+    def _follows_others(self, context: Context) -> bool:
+        """Whether tasks in front of this one have begun since the last clear, so that it was some time ago."""
+        clears, tasks = clears_of(context), (*self.gate_task_ids, self.submit_task_id)
+        found = [context["ti"].xcom_pull(task_ids=task, key=xcom.CLEARS) for task in tasks]
+        return any(clears in (each if isinstance(each, list) else [each]) for each in found)
+
+    def _verdict(self, context: Context, results: Sequence[Result]) -> dict[str, Any]:
+        """Note first which runs are named as failed: a clear from now on means them."""
+        failed = {(item["flow_id"], item["audience_id"]): item["run_id"] for item in results if _is_failed(item)}
+        for job in self._jobs() if failed else ():
+            run_ids = {str(failed[pair]) for pair in job.pairs if pair in failed}
+            if run_ids - self._told(context, job):
+                NotedStore(context, job.pairs).set(FAILED.format(job.number), {"run_ids": sorted(run_ids)})
+        return super()._verdict(context, results)
+
+    @staticmethod
+    def _told(context: Context, job: Job) -> set[str]:
+        """Return the runs of a job that a verdict has named as failed; what is not known was not told."""
+        told = NotedStore(context, job.pairs).kept(FAILED.format(job.number))
+        run_ids = told.get("run_ids") if isinstance(told, Mapping) else None
+        return set(map(str, run_ids)) if isinstance(run_ids, list) else set()
 
     def _repairs(self, context: Context, jobs: Sequence[Job]) -> list[Submission]:
         """Return the repairs that this task has recorded."""
@@ -230,6 +260,10 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
             gate=partial(require_gates, context, self.gate_task_ids, self.given("campaign_day")),
             conflicted=self._count_conflicts,
         )
+
+
+def _is_failed(result: Result) -> bool:
+    return result["status"] == RunStatus.FAILED
 
 
 def _seen(store: NotedStore) -> tuple[int, int] | None:

@@ -96,6 +96,7 @@ class SegmentExportSensor(AepSensor):
 
     def _begin(self, context: Context) -> Any:
         """Look once; wait only if something is in progress."""
+        self._push_clears(context)
         deadline = self._export_ends(context).at
         if not self.deferrable:
             self.poke_interval, self.timeout = poke_settings(

@@ -444,6 +444,7 @@ def test_every_row_of_the_table_is_one_of_these() -> None:
         "clear report",
         "clear one activate that succeeded",
         "clear wait_for_flow_runs while it waits",
+        "clear the whole run, or a task in front of wait_for_flow_runs, while that waits",
         "clear, and a run that this clear lets activate begin fails, too",
         "mark a task or the run as failed or success",
         "trigger a new run",

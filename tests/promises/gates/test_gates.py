@@ -246,6 +246,31 @@ def test_only_what_had_failed_when_a_person_cleared_is_sent_again(aep: Aep) -> N
     assert world.statuses()["a2"] == "failed"
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("cleared", [PLAN, WAIT_EXPORT, ACTIVATE])
+def test_what_fails_while_a_clear_is_still_on_its_way_is_sent_by_the_next_clear(
+    aep: Aep, cleared: str, jobs: int
+) -> None:
+    """The tasks in front wait for that very run, so it fails long after the clear."""
+    aep.endings = {P: ["failed"]}
+    aep.run_seconds = 3000.0
+    world = World(aep, BOTH, max_audiences_per_job=2 if jobs == 1 else 1)
+
+    def clear() -> None:
+        world.before[f"{WATCH}:FlowRunTrigger"] = lambda: None
+        world.clear(cleared)
+        world.before[WATCH] = lambda: aep.end(aep.ours(P)[0], "failed")
+
+    world.before[f"{WATCH}:FlowRunTrigger"] = clear
+    world.play()
+
+    assert (world.state, len(aep.ours(P))) == ("failed", 1)
+    assert world.statuses() == {"a1": "failed", "a2": "success"}
+
+    world.follow_advice()
+    assert (world.state, len(aep.ours(P)), len(aep.ours(Q))) == ("success", 2, 1)
+
+
 def test_repairs_of_every_job_are_sent(aep: Aep) -> None:
     info = {"f1": ["a1", "a2", "a3"]}
     pairs = [Pair("f1", name) for name in info["f1"]]
