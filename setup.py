@@ -17,7 +17,7 @@ FOLDERS = {"example_dags": "examples", "dags": "dags"}
 
 
 class BuildWithDags(build_py):
-    """Builds the package, and puts the DAG files beside it; an editable install finds them in the repository."""
+    """Builds the package, and puts the DAG files beside it; who installs it editable has the repository's own."""
 
     def run(self) -> None:
         """Copy what ``find`` in pyproject.toml does not reach."""

@@ -1,7 +1,7 @@
 """Build what is published, and prove that it is fit: sdist, wheel and SBOM, in dist/.
 
-The wheel is built from the sdist, the sdist from the files that git knows, and both twice to the byte. Then the wheel
-is installed beside a plain Airflow, which delivers once.
+The wheel is built from the sdist, the sdist from the commit that is checked out, and both twice to the byte. Then the
+wheel is installed beside a plain Airflow, which delivers once. Only what has passed all of it is left in dist/.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import tomllib
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from tools import bootstrap, side_venv
 from tools.simulator_process import SimulatorProcess
@@ -29,9 +28,22 @@ AIRFLOW = "3.3.0"
 """The oldest that pyproject.toml allows: what works there works later, as `make airflows` says."""
 SMOKE = bootstrap.ROOT / "lab" / "release_smoke.py"
 MODULE = "airflow_provider_adobe_experience_platform"
+ADDRESS = re.compile(
+    r"https://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?(?:/[A-Za-z0-9][A-Za-z0-9._~-]*)+"
+)
+"""Nothing in it can be a user, a password, a query or a fragment."""
 CHART = "plugins/adobe_experience_platform/web/static/vendor/chart.js/chart.umd.min.js"
 SDIST = {"CHANGELOG.md", "LICENSE", "NOTICE", "README.md", "pyproject.toml", "setup.py"}
 UV = (str(bootstrap.VENV_PYTHON), "-m", "uv")
+
+
+VALIDATE = """
+import sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+found = JsonStrictValidator(SchemaVersion.V1_6).validate_str(open(sys.argv[1], encoding="utf-8").read())
+sys.exit(str(found) if found else 0)
+"""
 
 
 class ReleaseError(Exception):
@@ -44,28 +56,33 @@ def main() -> int:
     parser.add_argument("--url", default="", help="where the project lives, such as https://github.com/me/project")
     parser.add_argument("--public", action="store_true", help="refuse what must not be published")
     options = parser.parse_args()
+    shutil.rmtree(DIST, ignore_errors=True)
     try:
         version = one_version(bootstrap.ROOT)
-        if options.public and (found := hindrances(options.url, version)):
+        found = hindrances(options.url, version)
+        if options.public and found:
             raise ReleaseError("; ".join(found))
         with tempfile.TemporaryDirectory(prefix="release-") as folder:
-            first, second = (export(Path(folder) / name, options.url, version) for name in ("first", "second"))
-            built = build(first)
-            same(built, build(second))
-            contents(*built)
-            shutil.rmtree(DIST, ignore_errors=True)
+            sources = [Path(folder) / name for name in ("first", "second")]
+            for source in sources:
+                name_addresses(committed(source), options.url, version)
+            built = build(sources[0])
+            same(built, build(sources[1]))
+            contents(*built, sources[0])
+            parts = built[0].with_name(f"{MODULE}-{version}.cdx.json")
+            describe(sources[0], parts)
+            check(built)
+            smoke(built[1])
             DIST.mkdir()
-            kept = [Path(shutil.copy(path, DIST)) for path in built]
-            describe(first, DIST / f"{MODULE}-{version}.cdx.json")
-        check(kept)
-        smoke(kept[1])
+            for path in (*built, parts):
+                shutil.copy(path, DIST)
     except (ReleaseError, bootstrap.BootstrapError) as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 1
     for path in sorted(DIST.iterdir()):
         print(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  dist/{path.name}")
-    if not options.url:
-        print("Without URL=… it names no address of the project: do not publish this one.")
+    for text in found:
+        print(f"Do not publish this one: {text}")
     return 0
 
 
@@ -81,19 +98,23 @@ def one_version(root: Path) -> str:
     return version
 
 
-def export(target: Path, url: str, version: str) -> Path:
-    """Copy what git knows of the working tree, and name the project's addresses."""
-    listed = run("git", "ls-files", "-z", cwd=bootstrap.ROOT).split("\0")
-    for name in filter(None, listed):
-        path = bootstrap.ROOT / name
-        if path.is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, target / name)
+def committed(target: Path) -> Path:
+    """Write the files of the commit that is checked out: what was not committed is not released."""
+    target.mkdir(parents=True)
+    archive = target.with_suffix(".tar")
+    run("git", "archive", "--output", str(archive), "HEAD", cwd=bootstrap.ROOT)
+    with tarfile.open(archive) as packed:
+        packed.extractall(target, filter="data")
+    return target
+
+
+def name_addresses(source: Path, url: str, version: str) -> Path:
+    """Name the project's addresses in its metadata, and make its README's links whole."""
     if lines := addresses(url, version):
-        project, readme = target / "pyproject.toml", target / "README.md"
+        project, readme = source / "pyproject.toml", source / "README.md"
         project.write_text("\n".join([project.read_text(encoding="utf-8"), *lines, ""]), encoding="utf-8")
         readme.write_text(with_whole_links(readme.read_text(encoding="utf-8"), url, version), encoding="utf-8")
-    return target
+    return source
 
 
 def hindrances(url: str, version: str) -> list[str]:
@@ -129,9 +150,9 @@ def addresses(url: str, version: str) -> list[str]:
     """
     if not url:
         return []
-    parts = urlsplit(url := url.rstrip("/"))
-    if parts.scheme != "https" or not parts.hostname or parts.username or parts.password or parts.query:
-        raise ReleaseError("URL must be the https address of the repository, without user, password and query")
+    if not ADDRESS.fullmatch(url := url.rstrip("/")):
+        # Not repeated: what is no address may hold a password.
+        raise ReleaseError("URL must be the https address of the repository, such as https://host/owner/name")
     pages = {
         "Homepage": url,
         "Documentation": f"{url}/tree/v{version}/docs",
@@ -172,7 +193,7 @@ def same(first: Sequence[Path], second: Sequence[Path]) -> None:
             raise ReleaseError(f"{one.name} is not reproducible: two builds differ")
 
 
-def contents(sdist: Path, wheel: Path) -> None:
+def contents(sdist: Path, wheel: Path, source: Path) -> None:
     """Refuse what is missing, and what does not belong there."""
     with tarfile.open(sdist) as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
@@ -180,8 +201,8 @@ def contents(sdist: Path, wheel: Path) -> None:
         installed = set(archive.namelist())
     expected = {
         f"{MODULE}/{folder}/{path.name}"
-        for folder, source in (("example_dags", "examples"), ("dags", "dags"))
-        for path in (bootstrap.ROOT / source).glob("*.py")
+        for folder, of in (("example_dags", "examples"), ("dags", "dags"))
+        for path in (source / of).glob("*.py")
     } | {"adobe_experience_platform/py.typed"}
     tops = {name.partition("/")[0] for name in installed}
     if missing := (SDIST - inside) | (expected - installed):
@@ -208,6 +229,7 @@ def describe(source: Path, target: Path) -> None:
     parts = json.loads(target.read_text(encoding="utf-8"))
     parts["components"].append(chart_js())
     target.write_text(json.dumps(parts, indent=2) + "\n", encoding="utf-8")
+    run(str(tool.with_name("python")), "-c", VALIDATE, str(target))
 
 
 def chart_js() -> dict[str, object]:
@@ -215,7 +237,7 @@ def chart_js() -> dict[str, object]:
     script = (bootstrap.ROOT / CHART).read_text(encoding="utf-8")
     if not (version := re.search(r"Chart\.js v(\d+\.\d+\.\d+)", script)):
         raise ReleaseError(f"{CHART} does not say its version")
-    name = {"type": "library", "name": "chart.js", "version": version[1]}
+    name = {"type": "library", "bom-ref": "chart.js", "name": "chart.js", "version": version[1]}
     return {**name, "purl": f"pkg:npm/chart.js@{version[1]}", "licenses": [{"license": {"id": "MIT"}}]}
 
 

@@ -56,6 +56,7 @@ def get_provider_info() -> dict[str, Any]:
                 "to_openlineage_converter": "adobe_experience_platform.hooks.asset_uris.to_openlineage",
             }
         ],
+        # No "notifications": notices go through the notifiers of other providers, and this one has none to offer.
         "cli": ["adobe_experience_platform.cli.get_cli_commands"],
         "extra-links": ["adobe_experience_platform.operators.DestinationLink"],
         "config": {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tarfile
 import tomllib
 import zipfile
@@ -47,14 +49,29 @@ def test_the_address_is_told_in_the_metadata() -> None:
     assert release.addresses("", VERSION) == []
 
 
+SECRET = "hunter2"
+
+
 @pytest.mark.parametrize(
     "url",
-    ["http://example.com/me", "example.com/me", "https://me:secret@example.com/me", "https://example.com/me?token=1"],
+    [
+        *("http://example.com/me", "example.com/me", "https://example.com", "https://example.com/me p", "ssh://x/y"),
+        *(
+            f"https://me:{SECRET}@example.com/me",
+            f"https://{SECRET}@example.com/me",
+            f"https://example.com/me?t={SECRET}",
+        ),
+        *(f"https://example.com/me#token={SECRET}", f"https://example.com/me;t={SECRET}"),
+        *(f"https://me:{SECRET}/x@example.com/me", f"https://example.com/me:{SECRET}@example.com/me"),
+        *(f"https://example.com:{SECRET}/me", f"https://[::1/{SECRET}", f"https://me:{SECRET}@git\u2100hub.com/p"),
+        *(f"https://example.com/me\n{SECRET}", f"https://example.com/\U0001f600{SECRET}", "https://example.com/../x"),
+    ],
 )
-def test_an_address_that_is_none_or_holds_a_password_is_refused_and_not_repeated(url: str) -> None:
+def test_an_address_that_is_none_or_may_hold_a_password_is_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(release.ReleaseError, match="https address") as refused:
         release.addresses(url, VERSION)
     assert url not in str(refused.value)
+    assert SECRET not in str(refused.value)
 
 
 def archives(folder: Path, *, sdist: set[str], wheel: set[str]) -> tuple[Path, Path]:
@@ -77,24 +94,26 @@ def wanted() -> set[str]:
 
 
 def test_what_is_whole_is_taken(tmp_path: Path) -> None:
-    release.contents(*archives(tmp_path, sdist=release.SDIST, wheel=wanted()))
+    release.contents(*archives(tmp_path, sdist=release.SDIST, wheel=wanted()), release.bootstrap.ROOT)
 
 
 @pytest.mark.parametrize("lost", sorted(release.SDIST))
 def test_an_sdist_that_lacks_something_is_refused(tmp_path: Path, lost: str) -> None:
     with pytest.raises(release.ReleaseError, match=lost):
-        release.contents(*archives(tmp_path, sdist=release.SDIST - {lost}, wheel=wanted()))
+        release.contents(*archives(tmp_path, sdist=release.SDIST - {lost}, wheel=wanted()), release.bootstrap.ROOT)
 
 
 @pytest.mark.parametrize("lost", sorted(wanted()))
 def test_a_wheel_that_lacks_a_dag_is_refused(tmp_path: Path, lost: str) -> None:
     with pytest.raises(release.ReleaseError, match=lost):
-        release.contents(*archives(tmp_path, sdist=release.SDIST, wheel=wanted() - {lost}))
+        release.contents(*archives(tmp_path, sdist=release.SDIST, wheel=wanted() - {lost}), release.bootstrap.ROOT)
 
 
 def test_a_wheel_with_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(release.ReleaseError, match="tests"):
-        release.contents(*archives(tmp_path, sdist=release.SDIST, wheel=wanted() | {"tests/test_x.py"}))
+        release.contents(
+            *archives(tmp_path, sdist=release.SDIST, wheel=wanted() | {"tests/test_x.py"}), release.bootstrap.ROOT
+        )
 
 
 def test_builds_that_differ_are_refused(tmp_path: Path) -> None:
@@ -132,3 +151,39 @@ def test_what_must_not_be_published_is_named(monkeypatch: pytest.MonkeyPatch, ro
 
 def test_the_sbom_names_what_lies_in_the_wheel() -> None:
     assert str(release.chart_js()["purl"]).startswith("pkg:npm/chart.js@")
+
+
+def test_only_what_was_committed_is_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    git = ["git", "-C", str(repository), "-c", "user.name=me", "-c", "user.email=me@example.com"]
+    (repository / "kept.txt").write_text("committed")
+    for command in (["init", "--quiet"], ["add", "kept.txt"], ["commit", "--quiet", "--message", "one"]):
+        subprocess.run([*git, *command], check=True)
+    (repository / "kept.txt").write_text("changed")
+    (repository / "secret.txt").write_text("untracked")
+    monkeypatch.setattr(release.bootstrap, "ROOT", repository)
+
+    source = release.committed(tmp_path / "source")
+
+    assert {path.name: path.read_text() for path in source.iterdir()} == {"kept.txt": "committed"}
+
+
+def test_a_release_that_fails_leaves_nothing_to_publish(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dist = tmp_path / "dist"
+    dist.mkdir()
+    (dist / "old.whl").touch()
+
+    def refuse(*_: object) -> None:
+        raise release.ReleaseError("it does not build")
+
+    for name, value in {"DIST": dist, "hindrances": lambda *_: [], "committed": refuse}.items():
+        monkeypatch.setattr(release, name, value)
+    monkeypatch.setattr(release.bootstrap, "ROOT", root)
+    monkeypatch.setattr(sys, "argv", ["make release"])
+
+    assert release.main() == 1
+    assert not dist.exists()
+    assert "it does not build" in capsys.readouterr().err

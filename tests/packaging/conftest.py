@@ -57,10 +57,19 @@ def copy_source(source: Path) -> Path:
     return source
 
 
+def tracked(source: Path) -> Path:
+    """Copy what git knows, as it is now, with addresses: `make release` takes what was committed."""
+    for name in filter(None, release.run("git", "ls-files", "-z", cwd=REPOSITORY).split("\0")):
+        if (REPOSITORY / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / name, source / name)
+    return release.name_addresses(source, URL, release.one_version(REPOSITORY))
+
+
 @pytest.fixture(scope="session")
 def built(uv: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Build sdist and wheel as `make release` does."""
-    return release.build(release.export(tmp_path_factory.mktemp("source"), URL, release.one_version(REPOSITORY)))
+    return release.build(tracked(tmp_path_factory.mktemp("source")))
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import pytest
 from adobe_experience_platform.provider_info import get_provider_info
 from lab import release
 from tests.conftest import REPOSITORY
-from tests.packaging.conftest import URL, Probe, clean_environment, read
+from tests.packaging.conftest import URL, Probe, clean_environment, read, tracked
 
 MODULE = "airflow_provider_adobe_experience_platform"
 PROVIDER = "airflow-provider-adobe-experience-platform"
@@ -124,8 +124,8 @@ def test_a_plain_airflow_without_a_plugins_folder_has_all(installed: Path, tmp_p
 def test_what_is_released_is_whole_names_its_address_and_is_the_same_each_time(
     built: tuple[Path, Path], metadata: Message, tmp_path: Path
 ) -> None:
-    release.contents(*built)
-    release.same(built, release.build(release.export(tmp_path, URL, release.one_version(REPOSITORY))))
+    release.contents(*built, REPOSITORY)
+    release.same(built, release.build(tracked(tmp_path)))
     assert f"Homepage, {URL}" in metadata.get_all("Project-URL", [])
 
 
