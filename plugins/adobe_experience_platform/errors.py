@@ -80,6 +80,10 @@ class AepTransientError(AepCallError):
     retriable = True
 
 
+class AepTooLargeError(AepTransientError):
+    """The answer holds more than is read at once; a list is asked for in smaller pages."""
+
+
 class AepAuthError(AepCallError):
     """IMS or AEP refuses the credential (400 of IMS, 401 after a renewal, 403).
 

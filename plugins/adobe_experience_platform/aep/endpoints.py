@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from adobe_experience_platform.errors import AepInputError, AepNotFoundError, AepTransientError
+from adobe_experience_platform.errors import AepInputError, AepNotFoundError, AepTooLargeError, AepTransientError
 
 from .export_jobs import ExportJob
 from .flow_runs import FlowRun
@@ -40,6 +40,8 @@ RUNS = "/data/foundation/flowservice/runs"
 ACCEPT_V2 = "application/vnd.adobe.adhoc.activation+json; version=2"
 PAGE_SIZE = 100
 """The most that the Flow Service returns for destinations; the export list has no documented limit."""
+SMALLER = 4
+"""How many times smaller the pages of a list become whose page holds too much."""
 
 MAX_PAGES = 200
 """A list that never ends is a broken answer, not a reason to read forever."""
@@ -62,6 +64,11 @@ class Request:
     is_activation: bool = False
     before_bytes: Callable[[], None] | None = field(default=None, compare=False)
     """Called when the connection is open, directly before the first byte; what it raises keeps all bytes back."""
+
+    @property
+    def limit(self) -> int:
+        """How many entries of a list are asked for, 0 if this asks for no list."""
+        return int(dict(self.params).get("limit", 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +133,13 @@ def _follow(request: Request, link: str) -> Request:
     fresh = {key: value for key, value in following.items() if key in ("offset", "continuationToken", "start", "page")}
     if not fresh:
         raise _unread(request.name, "its link to the next page is not understood")
-    params = tuple((key, value) for key, value in request.params if key not in fresh) + tuple(fresh.items())
-    return Request(request.name, request.method, request.path, params)
+    return _with(request, **fresh)
+
+
+def _with(request: Request, **params: str) -> Request:
+    """Return the same request with other values of some parameters."""
+    others = tuple((key, value) for key, value in request.params if key not in params)
+    return replace(request, params=(*others, *params.items()))
 
 
 def _list(
@@ -136,7 +148,11 @@ def _list(
     parse: Callable[[Mapping[str, object]], Item],
     enough: Callable[[list[Item]], bool],
 ) -> Call[list[Item]]:
-    """Read a paged list until ``enough`` says so or it ends; one with a rest that cannot be read is an error."""
+    """Read a paged list until ``enough`` says so or it ends; one with a rest that cannot be read is an error.
+
+    Where a page holds too much the list is read anew in smaller ones: whether a link to a next page may be asked for
+    with another ``limit``, Adobe leaves open.
+    """
     found: list[Item] = []
     seen: set[tuple[tuple[str, str], ...]] = set()
     page = request
@@ -144,7 +160,14 @@ def _list(
         if page.params in seen or len(seen) >= MAX_PAGES:
             raise _unread(request.name, "its pages never end")
         seen.add(page.params)
-        response = yield page
+        try:
+            response = yield page
+        except AepTooLargeError:
+            if request.limit == 1:
+                raise
+            request = page = _with(request, limit=str(max(1, request.limit // SMALLER)))
+            found, seen = [], set()
+            continue
         items = _parsed(page, response, key, parse)
         found += items
         if items and enough(found):
@@ -197,6 +220,16 @@ def flow(flow_id: str) -> Call[DestinationFlow]:
     return DestinationFlow.from_json(_single(request, response, flow_id))
 
 
+def flows_by_id(flow_ids: Sequence[str]) -> Call[dict[str, DestinationFlow]]:
+    """Read up to 100 flows of any kind as a list; flows that AEP leaves out are missing in the result."""
+    wanted, params = set(flow_ids), (("property", "id==" + ",".join(flow_ids)), ("limit", str(PAGE_SIZE)))
+    request = Request("GET /flows", "GET", FLOWS, params)
+    flows = yield from _list(
+        request, "items", DestinationFlow.from_json, lambda found: wanted <= {item.id for item in found}
+    )
+    return {item.id: item for item in flows if item.id in wanted}
+
+
 def destination_flows(*, datasets: bool = False) -> Call[list[DestinationFlow]]:
     """List the sandbox's destination flows, at will with those of datasets; the filter is checked here too."""
     is_destination = ("property", "inheritedAttributes.properties.isDestinationFlow==true")
@@ -233,7 +266,13 @@ def runs_by_id(run_ids: Sequence[str]) -> Call[dict[str, FlowRun]]:
     """Read up to 100 runs in one request; runs that AEP leaves out are missing in the result."""
     wanted = set(run_ids)
     request = Request("GET /runs", "GET", RUNS, (("property", "id==" + ",".join(run_ids)), ("limit", str(PAGE_SIZE))))
-    response = yield request
+    try:
+        response = yield request
+    except AepTooLargeError:
+        if len(run_ids) == 1:
+            raise
+        half = len(run_ids) // 2
+        return (yield from runs_by_id(run_ids[:half])) | (yield from runs_by_id(run_ids[half:]))
     runs = _parsed(request, response, "items", FlowRun.from_json)
     return {item.id: item for item in runs if item.id in wanted}
 

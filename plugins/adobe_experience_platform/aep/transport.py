@@ -22,6 +22,7 @@ from adobe_experience_platform.errors import (
     AepNotFoundError,
     AepNotReadyError,
     AepRequestError,
+    AepTooLargeError,
     AepTransientError,
 )
 
@@ -36,7 +37,7 @@ BACKOFF_LAST = 20.0
 LONGEST_SLEEP = 60.0
 """Seconds. AEP asking for a longer pause ends the call; the task's retry then waits that long."""
 MAX_BODY = 16 * 1024 * 1024
-"""Bytes. 100 flows or runs are well below; more is not from AEP."""
+"""Bytes. A list of more is read in smaller pages: 100 flows of 250 audiences each are 11 to 25 MiB."""
 MAX_VALUES = 500_000
 MAX_ITEMS = 10_000
 """Values in a body, and entries of a list in it: AEP's pages have at most 100 entries, a gzip bomb has millions."""
@@ -95,12 +96,14 @@ class TransportError(Exception):
     :param sent: False only when provably no byte of the request left this process, which the hook has seen itself;
         True without ``begun`` means that nobody knows whether it arrived.
     :param begun: the answer as far as it came, None if nothing came.
+    :param too_large: whether the answer holds more than is read: asking for the same again is no use.
     """
 
-    def __init__(self, reason: str, *, sent: bool, begun: Received | None = None) -> None:
+    def __init__(self, reason: str, *, sent: bool, begun: Received | None = None, too_large: bool = False) -> None:
         super().__init__(reason)
         self.sent = sent
         self.begun = begun
+        self.too_large = too_large
 
 
 Effect = Send | Sleep | NeedToken | NeedConnection
@@ -151,9 +154,11 @@ def exchange(connection: AepConnection, request: Request, attempts: int | None =
             send = replace(send, fresh_connection=True, before_bytes=request.before_bytes)
         try:
             received: Received = yield send
+            verdict, data = _read(received, secrets, activation=request.is_activation)
         except TransportError as error:
             failure = _no_answer(connection, request, error, secrets)
-            if (request.is_activation and error.sent) or attempt >= attempts:
+            smaller = error.too_large and request.limit > 1  # the same again would be as large
+            if (request.is_activation and error.sent) or smaller or attempt >= attempts:
                 raise failure from None
             yield Sleep(backoff(attempt))
             attempt += 1
@@ -163,7 +168,6 @@ def exchange(connection: AepConnection, request: Request, attempts: int | None =
             if redirects > MAX_REDIRECTS:
                 raise AepRequestError(request.name, status=received.status, text="too many redirects", advice=_BETWEEN)
             continue
-        verdict, data = _read(received, secrets, activation=request.is_activation)
         if data is not None:
             return Response(data, verdict.request_id)
         if verdict.kind is AnswerKind.RENEW_TOKEN and not renewed:
@@ -194,6 +198,7 @@ def mint(connection: AepConnection, attempts: int | None = None) -> Mint:
             received: Received = yield Send(
                 "POST", connection.ims_url + auth.TOKEN_PATH, (), headers, auth.mint_body(connection)
             )
+            verdict, data = _read(received, connection.secrets)
         except TransportError as error:
             failure = AepTransientError(
                 auth.CALL,
@@ -202,7 +207,6 @@ def mint(connection: AepConnection, attempts: int | None = None) -> Mint:
                 **_partial_response(error, connection.secrets),
             )
         else:
-            verdict, data = _read(received, connection.secrets)
             if data is not None:
                 return auth.read_token(data, verdict.request_id)
             if verdict.kind not in (AnswerKind.RETRY, AnswerKind.OK):
@@ -230,26 +234,29 @@ def backoff(attempt: int) -> float:
 def _read(
     received: Received, secrets: tuple[str, ...], *, activation: bool = False
 ) -> tuple[AnswerReading, Mapping[str, object] | None]:
-    """Return what an answer means and the JSON object in its body, None where there is none: the reading says why."""
+    """Return what an answer means and the JSON object in its body, None where there is none: the reading says why.
+
+    :raises TransportError: if it holds too much.
+    """
     verdict = classify(received.status, received.headers, received.body, activation=activation, secrets=secrets)
     if verdict.kind is not AnswerKind.OK:
         return verdict, None
-    data = _json_object(received.body)
-    return (replace(verdict, text=data), None) if isinstance(data, str) else (verdict, data)
-
-
-def _json_object(body: bytes) -> Mapping[str, object] | str:
-    if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_VALUES:
-        return f"the body holds more than {MAX_VALUES:,} values"
+    if received.body.count(b",") + received.body.count(b"[") + received.body.count(b"{") > MAX_VALUES:
+        raise _too_large(received, f"more than {MAX_VALUES:,} values")
     try:
-        data = json.loads(body)
+        data = json.loads(received.body)
     except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
-        return "the body is not a JSON object"
+        return replace(verdict, text="the body is not a JSON object"), None
     if any(isinstance(value, list) and len(value) > MAX_ITEMS for value in data.values()):
-        return f"the body holds a list of more than {MAX_ITEMS:,} entries"
-    return data
+        raise _too_large(received, f"a list of more than {MAX_ITEMS:,} entries")
+    return verdict, data
+
+
+def _too_large(received: Received, what: str) -> TransportError:
+    begun = replace(received, body=b"")
+    return TransportError(f"the body holds {what}", sent=True, begun=begun, too_large=True)
 
 
 def _redirect(
@@ -291,7 +298,8 @@ def _no_answer(
         return AepLostAnswerError(request.name, text=text, advice=_LOOK, **known)
     advice = _BETWEEN if error.begun else f"is {connection.base_url} reachable from this machine?"
     text = f"{error}; this request was not sent" if request.is_activation else str(error)
-    return AepTransientError(request.name, text=text, advice=advice, **known)
+    kind = AepTooLargeError if error.too_large else AepTransientError
+    return kind(request.name, text=text, advice=advice, **known)
 
 
 def _partial_response(error: TransportError, secrets: tuple[str, ...]) -> dict[str, Any]:

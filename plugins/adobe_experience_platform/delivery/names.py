@@ -1,7 +1,7 @@
 """From the ids and names that people give to the flows and audiences of AEP: each is looked up once.
 
-An id counts before a name, and a name is what AEP shows, to the letter. Ids alone cost one request a flow, and one for
-flows that have such an id as their name; a name costs the list of all destination flows, which then answers all else.
+An id counts before a name, and a name is what AEP shows, to the letter. Ids alone cost one list of their flows, and one
+of flows that have such an id as their name; a name costs the list of all destination flows, which then answers all else.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SEARCHES = 20
 """Faults for which similar names are looked for: a search among 250 names takes a twentieth of a second."""
 SIMILAR = 0.75
 MOST_IDS = 100
-"""Ids that are each asked for; more cost less as a list."""
+"""Ids that are asked for in one list; for more, all destination flows are read."""
 LISTED = 10
 """Flows or audiences of one name that a fault lists."""
 _COPY = "copy it from the aep_catalog DAG or from Destinations > Browse"
@@ -82,10 +82,21 @@ class _LookUp:
         self._ids = flows[:MOST_IDS]
         self._with_comma = [text for text in flows if "," in text]
         self._all: list[DestinationFlow] | None = None
+        self._by_id: Mapping[str, DestinationFlow] = {}
         self._unread: dict[str, str] = {}
         self._audiences: dict[str, list[MappedAudience]] = {}
         if len(flows) > MOST_IDS or not all(map(may_be_id, flows)):
             self._list()
+        elif len(flows) > 1:
+            self._read_together(flows)
+
+    def _read_together(self, flow_ids: Sequence[str]) -> None:
+        try:
+            self._by_id = self._run(endpoints.flows_by_id(flow_ids))
+        except (AepNotFoundError, AepRequestError) as error:
+            if not isinstance(error, AepNotFoundError) and error.status != 400:
+                raise
+            self._list()  # AEP does not take the filter
 
     def _list(self) -> list[DestinationFlow]:
         if self._all is None:
@@ -165,6 +176,9 @@ class _LookUp:
         """Read a flow by its id, None if there is none; each is asked for once."""
         if not may_be_id(text) or text in self._unread:
             return None
+        known = self._by_id.get(text)
+        if known is not None and (known.audiences or not known.tells_audiences):
+            return known  # a list of none may be a slip, and all its audiences would be unknown
         try:
             flow: DestinationFlow = self._run(endpoints.flow(text))
         except (AepNotFoundError, AepRequestError) as error:

@@ -116,7 +116,8 @@ def failure(
     """Return the one error that both hooks raise for whatever a socket, a library or strange bytes can do."""
     if leaving.refusal is not None:
         return leaving.refusal
-    return transport.TransportError(_reason(error, settings, leaving, begun), sent=leaving.sent, begun=begun)
+    reason, too_large = _reason(error, settings, leaving, begun), isinstance(error, BodyTooLargeError)
+    return transport.TransportError(reason, sent=leaving.sent, begun=begun, too_large=too_large)
 
 
 def _reason(error: Exception, settings: AepConnection, leaving: Departure, begun: transport.Received | None) -> str:

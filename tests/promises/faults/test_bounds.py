@@ -17,7 +17,7 @@ from adobe_experience_platform.aep import endpoints, transport
 from adobe_experience_platform.errors import AepConnectionConfigError, AepLostAnswerError, AepTransientError
 from tests.promises.faults.conftest import SHORT, Aep
 from tests.promises.faults.play import PAIR, read
-from tests.promises.faults.table import FLOWS, JOBS, POST
+from tests.promises.faults.table import FLOW, FLOWS, JOBS, POST
 from tests.support.certificates import write_certificate
 from tests.support.sockets import raw_server
 
@@ -65,7 +65,7 @@ def test_a_body_above_the_bound_is_refused_without_reading_it_all(
     with raw_server(endless) as server:
         connect_to(server.url)
         with pytest.raises(AepTransientError, match=f"HTTP 200: the response is larger than {bound} bytes"):
-            read(make_hook(), FLOWS)
+            read(make_hook(), FLOW)
     assert server.sent < bound + 8_000_000  # what the buffers of both sockets hold
 
 

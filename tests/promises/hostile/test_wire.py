@@ -181,17 +181,17 @@ def test_a_large_answer_is_decoded_and_understood_off_the_event_loop(
     server.answer = whole(json.dumps({"items": [{"id": "mail", "name": "x" * size}]}).encode())
     loop = threading.current_thread()
     seen: set[str] = set()
-    decode = transport._json_object
+    decode = transport._read
     understand = endpoints.DestinationFlow.from_json
 
-    def noted(work: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        def note(value: Any) -> Any:
+    def noted(work: Callable[..., Any]) -> Callable[..., Any]:
+        def note(*values: Any, **named: Any) -> Any:
             seen.add("loop" if threading.current_thread() is loop else "elsewhere")
-            return work(value)
+            return work(*values, **named)
 
         return note
 
-    monkeypatch.setattr(transport, "_json_object", noted(decode))
+    monkeypatch.setattr(transport, "_read", noted(decode))
     monkeypatch.setattr(endpoints.DestinationFlow, "from_json", noted(understand))
 
     async def ask() -> Any:

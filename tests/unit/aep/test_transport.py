@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -28,6 +29,7 @@ from adobe_experience_platform.errors import (
     AepNotFoundError,
     AepNotReadyError,
     AepRequestError,
+    AepTooLargeError,
     AepTransientError,
 )
 from tests.support.parts import BASE_URL, play, received, settings
@@ -47,6 +49,8 @@ CONFLICT = received(400, {"message": "Run already going on for audience a for or
 NOT_READY = received(400, {"message": "Following order ID(s) are not ready, please wait for 10 minutes and retry."})
 NOT_SENT = TransportError("connection refused", sent=False)
 BROKEN = TransportError("the connection was closed", sent=True)
+TOO_LARGE = TransportError("the response is larger than 16 bytes", sent=True, begun=received(200), too_large=True)
+LIST = Request("GET /flows", "GET", "/data/foundation/flowservice/flows", (("limit", "100"),))
 
 
 class Wire:
@@ -130,6 +134,26 @@ def test_neither_token_nor_body_is_shown():
     wire.carry(POST)
     assert "token-1" not in repr(wire.sent)
     assert "activationInfo" not in repr(wire.sent)
+
+
+def test_a_list_that_is_too_large_is_not_asked_for_again_as_it_was():
+    error = Wire(TOO_LARGE).fail(AepTooLargeError, LIST)
+    assert str(error).startswith("GET /flows failed with HTTP 200: the response is larger than 16 bytes")
+
+
+@pytest.mark.parametrize("request_", [GET, replace(LIST, params=(("limit", "1"),))])
+def test_what_cannot_be_asked_for_in_smaller_pages_may_be_a_slip(request_):
+    assert Wire(TOO_LARGE, OK).carry(request_).request_id == "req-1"
+
+
+def test_an_answer_to_an_activation_that_is_too_large_is_a_lost_one():
+    assert "may or may not have started" in str(Wire(TOO_LARGE).fail(AepLostAnswerError, POST))
+
+
+@pytest.mark.parametrize("body", [b'{"items": [' + b"0," * 500_001 + b"0]}", b'{"items": [' + b"0," * 10_000 + b"0]}"])
+def test_a_body_of_too_many_values_is_too_large(body):
+    error = Wire(received(200, body)).fail(AepTooLargeError, LIST)
+    assert "the body holds" in str(error)
 
 
 # -- reading calls are tried again

@@ -12,7 +12,7 @@ from adobe_experience_platform.aep import Pair
 from adobe_experience_platform.aep.endpoints import FLOWS, Response
 from adobe_experience_platform.delivery import Findings, ids_of, resolve, unambiguous
 from adobe_experience_platform.delivery.names import MOST_IDS, SEARCHES
-from adobe_experience_platform.errors import AepNotFoundError, AepTransientError
+from adobe_experience_platform.errors import AepNotFoundError, AepRequestError, AepTransientError
 from tests.support.parts import flow_json, selector
 
 MAIL, SHOP = "69245ed8-a016-5548-8762-dca344a9e201", "6495ebba-62c8-5b27-9ad6-44dc8e854363"
@@ -31,9 +31,10 @@ class Aep:
     def __call__(self, call: Any) -> Any:
         request = next(call)
         while True:
-            wanted = dict(request.params).get("property", "all").partition("name==")
-            whole = "?" if wanted[0] == "all" and request.path == FLOWS else request.path.removeprefix(FLOWS)
-            self.asked.append(f"?{wanted[2]}" if wanted[2] else whole)
+            wanted = dict(request.params).get("property", "all")
+            whole = "?" if wanted == "all" and request.path == FLOWS else request.path.removeprefix(FLOWS)
+            field, listed, words = wanted.partition("==")
+            self.asked.append(f"?{field}={words}" if listed and field in ("id", "name") else whole)
             try:
                 request = call.send(Response(self._answer(self.asked[-1])))
             except StopIteration as stop:
@@ -44,7 +45,8 @@ class Aep:
         if asked == "?":
             return {"items": [*self.flows.values()]}
         if asked.startswith("?"):
-            return {"items": [flow for flow in self.flows.values() if flow["name"] in asked[1:].split(",")]}
+            field, _, words = asked[1:].partition("=")
+            return {"items": [flow for flow in self.flows.values() if flow[field] in words.split(",")]}
         if not flow_id:
             shown = [
                 flow
@@ -176,11 +178,40 @@ def test_a_look_for_namesakes_that_fails_costs_no_delivery():
 # -------------------------------------------------------------------------------- what it costs
 
 
-def test_ids_alone_cost_one_request_a_flow_and_one_for_namesakes():
+def test_ids_alone_cost_one_list_and_one_for_namesakes():
     aep = Aep(NEWSLETTER, SALE)
     found(aep, (MAIL, GOLD), (MAIL, SILVER), (SHOP, GOLD))
 
-    assert aep.asked == [f"/{MAIL}", f"/{SHOP}", f"?{MAIL},{SHOP}"]
+    assert aep.asked == [f"?id={MAIL},{SHOP}", f"?name={MAIL},{SHOP}"]
+
+
+def test_a_flow_that_the_list_of_ids_lacks_or_shows_without_audiences_is_asked_for_itself():
+    class Slips(Aep):
+        def _answer(self, asked: str) -> dict[str, object]:
+            if not asked.startswith("?id="):
+                return super()._answer(asked)
+            return {"items": [flow_json(MAIL)]}
+
+    aep = Slips(NEWSLETTER, SALE)
+    findings = found(aep, (MAIL, GOLD), (SHOP, GOLD))
+
+    assert (findings.pairs, findings.faults) == ([(MAIL, GOLD), (SHOP, GOLD)], [])
+    assert aep.asked[1:3] == [f"/{MAIL}", f"/{SHOP}"]
+
+
+@pytest.mark.parametrize("refusal", [AepRequestError("GET /flows", status=400), AepNotFoundError("GET /flows")])
+def test_where_aep_takes_no_list_of_ids_the_list_of_all_flows_answers(refusal):
+    class Refuses(Aep):
+        def _answer(self, asked: str) -> dict[str, object]:
+            if asked.startswith("?id="):
+                raise refusal
+            return super()._answer(asked)
+
+    aep = Refuses(NEWSLETTER, SALE)
+    findings = found(aep, (MAIL, GOLD), (SHOP, GOLD))
+
+    assert (findings.pairs, findings.faults) == ([(MAIL, GOLD), (SHOP, GOLD)], [])
+    assert aep.asked == [f"?id={MAIL},{SHOP}", ""]
 
 
 def test_very_many_ids_cost_the_list():

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from adobe_experience_platform.aep import endpoints
+from adobe_experience_platform.aep import DestinationFlow, endpoints
 from adobe_experience_platform.aep.orders import Pair
 from adobe_experience_platform.delivery import preflight
 from adobe_experience_platform.errors import AepAuthError, AepNotFoundError, AepRequestError, AepTransientError
@@ -23,6 +23,8 @@ def inspect(flows, pairs, now=NOW):
             bodies = [found for found in flows.values() if not isinstance(found, Exception)]
             if call.gi_code is endpoints.flows_named.__code__:
                 return []
+            if call.gi_code is endpoints.flows_by_id.__code__:
+                return {found.id: found for found in map(DestinationFlow.from_json, bodies)}
             # An empty list is read twice.
             return answer(endpoints.catalog_flows(), *[{"items": bodies}] * (1 if bodies else 2))[0]
         found = flows.get(flow_id, AepNotFoundError("GET /flows/{id}", status=404, text="flows not found"))
