@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,14 @@ hypothesis.settings.load_profile("patient")
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def fresh_pace() -> Iterator[None]:
+    """Let no test wait for what another test's AEP has asked for."""
+    yield
+    if pace := sys.modules.get("adobe_experience_platform.aep.pace"):
+        pace.forget_all()
 
 
 @pytest.fixture(scope="session")

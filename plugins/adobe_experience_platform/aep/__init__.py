@@ -21,12 +21,14 @@ from .flow_runs import UNKNOWN_COUNTS, Counts, FlowRun, RunStatus
 from .flows import DestinationFlow, MappedAudience
 from .json_values import as_dict
 from .orders import Activation, Pair, by_flow
+from .pace import LONGEST_PAUSE, Pace, pace_of
 from .text import count, for_mail, for_markdown, named, names_secret, one_line, quoted, short_repr, without_secrets
 from .ui import destination_url
 
 __all__ = [
     "CONN_TYPE",
     "DEFAULT_CONN_ID",
+    "LONGEST_PAUSE",
     "PAGE_SIZE",
     "UNKNOWN_COUNTS",
     "Activation",
@@ -40,6 +42,7 @@ __all__ = [
     "ExportStatus",
     "FlowRun",
     "MappedAudience",
+    "Pace",
     "Pair",
     "Request",
     "Response",
@@ -60,6 +63,7 @@ __all__ = [
     "names_secret",
     "no_connection",
     "one_line",
+    "pace_of",
     "proxy_address",
     "quoted",
     "short_repr",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Hashable
 from itertools import pairwise
 
 TOO_MANY = 429
@@ -59,9 +60,9 @@ class Pace:
             self._pass(began)
             return False
         is_news = began >= self._closed_until
-        if told is not None:
-            self._close(now + min(told, LONGEST_PAUSE))
+        if told:
             self._enough = min(told, LONGEST_PAUSE)
+            self._close(now + self._enough)
         elif not is_news:
             return False
         elif self._refused_since is not None:
@@ -92,3 +93,16 @@ class Pace:
         if self._enough and self._since_refusal <= FEW and gaps:
             wanted = max(self._space * GROWTH, self._enough / max(self._since_refusal, 1))
             self._space = min(wanted, sum(gaps) / len(gaps))
+
+
+_paces: dict[Hashable, Pace] = {}
+
+
+def pace_of(account: Hashable) -> Pace:
+    """Return the pace of an account in this process: all that asks for it here is as fast together as one."""
+    return _paces.setdefault(account, Pace())
+
+
+def forget_all() -> None:
+    """Forget what has been learned of all accounts."""
+    _paces.clear()

@@ -30,12 +30,15 @@ from . import auth
 from .answers import NO_SANDBOX, AnswerKind, AnswerReading, advice_of, classify, number_of, request_id_of
 from .connection import AepConnection
 from .endpoints import Call, Request, Response
+from .pace import TOO_MANY
 
 ATTEMPTS = 5
 BACKOFF_FIRST = 1.0
 BACKOFF_LAST = 20.0
 LONGEST_SLEEP = 60.0
-"""Seconds. AEP asking for a longer pause ends the call; the task's retry then waits that long."""
+"""Seconds. AEP asking for a longer pause ends the call; its task then waits that long."""
+REFUSALS = 100
+"""Refusals of one call for being too many: the pauses between them, which are the hooks', get too long before."""
 MAX_BODY = 16 * 1024 * 1024
 """Bytes. A list of more is read in smaller pages: 100 flows of 250 audiences each are 11 to 25 MiB."""
 MAX_VALUES = 500_000
@@ -97,13 +100,33 @@ class TransportError(Exception):
         True without ``begun`` means that nobody knows whether it arrived.
     :param begun: the answer as far as it came, None if nothing came.
     :param too_large: whether the answer holds more than is read: asking for the same again is no use.
+    :param closed_for: seconds for which AEP has asked not to be asked, if that is why nothing was sent.
     """
 
-    def __init__(self, reason: str, *, sent: bool, begun: Received | None = None, too_large: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        sent: bool,
+        begun: Received | None = None,
+        too_large: bool = False,
+        closed_for: float | None = None,
+    ) -> None:
         super().__init__(reason)
+        self.closed_for = closed_for
         self.sent = sent
         self.begun = begun
         self.too_large = too_large
+
+
+def require_open(pause: float, patience: float = LONGEST_SLEEP) -> None:
+    """Refuse to send while AEP has asked for a pause that no call waits for.
+
+    :param pause: seconds that are left of it.
+    :param patience: seconds that are waited for.
+    """
+    if pause > patience:
+        raise TransportError("AEP has asked not to be asked for a while", sent=False, closed_for=pause)
 
 
 Effect = Send | Sleep | NeedToken | NeedConnection
@@ -113,13 +136,17 @@ Mint = Generator[Send | Sleep, Any, auth.Token]
 T = TypeVar("T")
 
 
-def carry(call: Call[T], attempts: int | None = None) -> Generator[Effect, Any, T]:
-    """Carry a call of :mod:`.endpoints` to its end and return what it returns."""
+def carry(call: Call[T], attempts: int | None = None, patience: float = LONGEST_SLEEP) -> Generator[Effect, Any, T]:
+    """Carry a call of :mod:`.endpoints` to its end and return what it returns.
+
+    :param attempts: of each request; None takes ATTEMPTS.
+    :param patience: seconds that the hook waits at most where AEP asks for a pause.
+    """
     try:
         request = next(call)
         while True:
             try:
-                response = yield from exchange((yield NeedConnection()), request, attempts)
+                response = yield from exchange((yield NeedConnection()), request, attempts, patience)
             except AepError as error:
                 request = call.throw(error)
             else:
@@ -129,16 +156,20 @@ def carry(call: Call[T], attempts: int | None = None) -> Generator[Effect, Any, 
         return result
 
 
-def exchange(connection: AepConnection, request: Request, attempts: int | None = None) -> Effects:
+def exchange(
+    connection: AepConnection, request: Request, attempts: int | None = None, patience: float = LONGEST_SLEEP
+) -> Effects:
     """Carry one AEP request to its answer.
 
-    GETs are retried on connection trouble, 408, 429, 5xx, unreadable bodies, and where a renewed token is refused.
+    GETs are retried on connection trouble, 408, 5xx, unreadable bodies, and where a renewed token is refused; after 429
+    (and a 503 that says for how long) for as often as the hook, which keeps the account's pace, can wait.
     An activation is sent once; only when it provably never left or its token was refused is it tried again.
 
     :raises AepCallError: the subclass says what may be done.
     """
-    attempt, redirects, renewed = 1, 0, False
+    attempt, redirects, renewed, refusals = 1, 0, False, 0
     given: AepAuthError | None = None
+    refused: AepCallError | None = None
     attempts = attempts or ATTEMPTS
     token: str = yield NeedToken()
     url = connection.base_url + request.path
@@ -156,6 +187,10 @@ def exchange(connection: AepConnection, request: Request, attempts: int | None =
             received: Received = yield send
             verdict, data = _read(received, secrets, activation=request.is_activation)
         except TransportError as error:
+            if error.closed_for is not None:
+                failure = refused or _closed(request.name, error)
+                failure.retry_after = error.closed_for
+                raise failure from None
             failure = _no_answer(connection, request, error, secrets)
             smaller = error.too_large and request.limit > 1  # the same again would be as large
             if (request.is_activation and error.sent) or smaller or attempt >= attempts:
@@ -180,10 +215,16 @@ def exchange(connection: AepConnection, request: Request, attempts: int | None =
                     raise
                 given = error  # it cannot be renewed, yet the refusal may heal
         failure = given if given and verdict.kind is AnswerKind.RENEW_TOKEN else _error(request, verdict)
-        pause = max(backoff(attempt), min(verdict.retry_after or 0.0, LONGEST_SLEEP + 1))
-        if request.is_activation or not failure.retriable or attempt >= attempts or pause > LONGEST_SLEEP:
+        if request.is_activation or not failure.retriable:
             raise failure
-        yield Sleep(pause)
+        if verdict.status == TOO_MANY or verdict.retry_after is not None:
+            refused, refusals = failure, refusals + 1
+            if refusals >= REFUSALS or attempts == 1 or (verdict.retry_after or 0.0) > patience:
+                raise failure
+            continue  # the hook lets it go when its account may ask again
+        if attempt >= attempts:
+            raise failure
+        yield Sleep(backoff(attempt))
         attempt += 1
 
 
@@ -200,6 +241,8 @@ def mint(connection: AepConnection, attempts: int | None = None) -> Mint:
             )
             verdict, data = _read(received, connection.secrets)
         except TransportError as error:
+            if error.closed_for is not None:
+                raise _closed(auth.CALL, error) from None
             failure = AepTransientError(
                 auth.CALL,
                 text=str(error),
@@ -300,6 +343,11 @@ def _no_answer(
     text = f"{error}; this request was not sent" if request.is_activation else str(error)
     kind = AepTooLargeError if error.too_large else AepTransientError
     return kind(request.name, text=text, advice=advice, **known)
+
+
+def _closed(call: str, error: TransportError) -> AepCallError:
+    advice = "it is asked when the time is over"
+    return AepTransientError(call, status=TOO_MANY, text=str(error), advice=advice, retry_after=error.closed_for)
 
 
 def _partial_response(error: TransportError, secrets: tuple[str, ...]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class Snapshot:
     :param place: organization and sandbox that were asked, where it matters.
     :param error: why the whole round failed.
     :param asked: ids that the round asked for; a round serves those subscribers that are due. None: of all.
+    :param is_pause: nothing was asked, because AEP has asked for a pause; waits may end meanwhile.
     """
 
     runs: Mapping[str, FlowRun | AepError] = field(default_factory=dict)
@@ -30,6 +31,7 @@ class Snapshot:
     place: str = ""
     error: Exception | None = None
     asked: frozenset[str] | None = None
+    is_pause: bool = False
 
 
 def export_call(flow_ids: Iterable[str], now: dt.datetime) -> Call[Snapshot]:

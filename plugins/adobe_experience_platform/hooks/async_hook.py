@@ -27,7 +27,7 @@ from adobe_experience_platform.errors import AepConnectionConfigError, AepError
 
 from . import metrics
 from .metrics import connection_tags
-from .throttle import CONCURRENCY, throttle
+from .throttle import CONCURRENCY, account_of, throttle
 from .wire import CONNECT_TIMEOUT, Departure, begun_answer, check_size, failure, proxy_for, tls
 
 T = TypeVar("T")
@@ -135,7 +135,7 @@ class AdobeExperiencePlatformAsyncHook:
 
     async def _send(self, send: transport.Send) -> transport.Received:
         settings = await self.settings()
-        gate = throttle((settings.base_url, settings.client_id))
+        gate = throttle(account_of(settings))
         async with gate.turn() as began:
             if send.fresh_connection:
                 async with _session(settings) as session:
@@ -144,7 +144,7 @@ class AdobeExperiencePlatformAsyncHook:
                 if self._session is None:
                     self._session = _session(settings)
                 received = await self._send_with(self._session, settings, send)
-        gate.record_response(began, received.status, transport.retry_after_of(received))
+        gate.record_response(began, received)
         return received
 
     async def _send_with(

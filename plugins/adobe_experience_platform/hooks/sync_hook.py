@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
@@ -19,16 +20,18 @@ from adobe_experience_platform.aep import (
     DEFAULT_CONN_ID,
     AepConnection,
     Call,
+    Pace,
     auth,
     conn_id_fault,
     endpoints,
     explain,
     no_connection,
+    pace_of,
     transport,
 )
-from adobe_experience_platform.errors import AepConnectionConfigError, AepError
+from adobe_experience_platform.errors import AepConnectionConfigError, AepError, AepTransientError
 
-from . import metrics
+from . import metrics, throttle
 from .metrics import connection_tags
 from .timed_adapter import TimedAdapter, departure
 from .wire import CONNECT_TIMEOUT, Departure, authorities, begun_answer, check_size, failure, proxy_for, tls
@@ -36,6 +39,8 @@ from .wire import CONNECT_TIMEOUT, Departure, authorities, begun_answer, check_s
 T = TypeVar("T")
 
 _mint_lock = threading.Lock()
+SAID = 5.0
+"""Seconds of a pause from which on the log tells of it."""
 
 
 class NoAuth(requests.auth.AuthBase):
@@ -68,6 +73,10 @@ class AdobeExperiencePlatformHook(HttpHook):
 
     attempts: int | None = None
     """Attempts per call; None uses the default of :mod:`.transport`."""
+    patience = transport.LONGEST_SLEEP
+    """Seconds that a call waits at most where AEP asks for a pause; for a longer one it fails and says so."""
+    on_long_pause: Callable[[float], None] | None = None
+    """Called with the seconds of a longer one, before the error is raised."""
 
     def __init__(self, aep_conn_id: str = DEFAULT_CONN_ID, sandbox_name: str | None = None, **kwargs: Any) -> None:
         super().__init__(method="GET", http_conn_id=aep_conn_id, auth_type=NoAuth, **kwargs)
@@ -76,6 +85,7 @@ class AdobeExperiencePlatformHook(HttpHook):
         self._settings: AepConnection | None = None
         self._session: requests.Session | None = None
         self._token_needed_before = False
+        self._answers = 0
 
     @property
     def settings(self) -> AepConnection:
@@ -117,7 +127,12 @@ class AdobeExperiencePlatformHook(HttpHook):
 
     def call(self, call: Call[T]) -> T:
         """Carry out a call of :mod:`.endpoints` and return what it returns."""
-        result: T = self._perform(transport.carry(call, self.attempts))
+        try:
+            result: T = self._perform(transport.carry(call, self.attempts, self.patience))
+        except AepTransientError as error:
+            if self.on_long_pause is not None and (error.retry_after or 0.0) > self.patience:
+                self.on_long_pause(error.retry_after or 0.0)
+            raise
         return result
 
     def _perform(self, effects: Any) -> Any:
@@ -161,13 +176,35 @@ class AdobeExperiencePlatformHook(HttpHook):
             return token
 
     def _send(self, send: transport.Send) -> transport.Received:
+        gate = pace_of(throttle.account_of(self.settings))
+        self._wait_for_turn(gate)
+        began = time.monotonic()
+        gate.begin(began)
         if send.fresh_connection:
             # A kept-alive connection may be reset although nothing is wrong; an activation cannot be repeated.
             with self.get_conn() as session:
-                return self._send_with(session, send)
-        if self._session is None:
-            self._session = self.get_conn()
-        return self._send_with(self._session, send)
+                received = self._send_with(session, send)
+        else:
+            if self._session is None:
+                self._session = self.get_conn()
+            received = self._send_with(self._session, send)
+        throttle.record(gate, began, received)
+        self._answers += received.status < 400
+        return received
+
+    def _wait_for_turn(self, gate: Pace) -> None:
+        """Wait for as long as AEP asks, or until it lets more through.
+
+        :raises transport.TransportError: if that is longer than a call waits.
+        """
+        while (pause := gate.pause(time.monotonic())) > 0:
+            transport.require_open(pause, self.patience)
+            if pause >= SAID:
+                self.log.info(
+                    "AEP takes no more requests for now (%d answered so far): going on in %d s", self._answers, pause
+                )
+            metrics.count(metrics.RETRIES, connection_tags(self.aep_conn_id, self._settings))
+            time.sleep(pause)
 
     def _send_with(self, session: requests.Session, send: transport.Send) -> transport.Received:
         settings, leaving = self.settings, Departure(send.before_bytes)

@@ -31,6 +31,7 @@ from adobe_experience_platform.triggers import (
     run_inline,
 )
 
+from .long_pauses import LongPauses
 from .retry import AEP_RETRY_POLICY
 from .templates import TypedTemplates
 
@@ -106,14 +107,13 @@ class Deadline(NamedTuple):
             )
 
 
-class AepTask(TypedTemplates):
+class AepTask(LongPauses, TypedTemplates):
     """Base of all tasks that talk to AEP: connection, sandbox, poll interval, deferral.
 
     The arguments are documented where people meet them, on the operators and sensors.
     """
 
     settings: Any = None
-    deferrable: bool = True
     own_settings: ClassVar[Sequence[str]] = ()
     """The settings of a delivery that this task takes as arguments."""
 
@@ -163,6 +163,7 @@ class AepTask(TypedTemplates):
             from adobe_experience_platform.hooks import AdobeExperiencePlatformHook  # load time: a quarter of a second
 
             self._hook = AdobeExperiencePlatformHook(self.options.aep_conn_id, self.options.sandbox_name)
+            self._be_patient(self._hook)
         return self._hook
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -238,7 +239,8 @@ class AepTask(TypedTemplates):
             async with await async_hook(conn_id, sandbox) as hook:
                 return await reading(hook)
 
-        return asyncio.run(ask())
+        with self._patiently():
+            return asyncio.run(ask())
 
     def _export_trigger(
         self,

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import RetryDecision, RetryPolicy
 
+from adobe_experience_platform.aep import LONGEST_PAUSE
 from adobe_experience_platform.errors import AepError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-LONGEST_DELAY = 3600.0
-"""Seconds; a longer pause is cut to this."""
 
 
 class AepRetryPolicy(RetryPolicy):
@@ -32,7 +30,7 @@ class AepRetryPolicy(RetryPolicy):
         if not exception.retriable:
             return RetryDecision.fail(reason=str(exception)[:500])
         if exception.retry_after:
-            delay = timedelta(seconds=min(exception.retry_after, LONGEST_DELAY))
+            delay = timedelta(seconds=min(exception.retry_after, LONGEST_PAUSE))
             return RetryDecision.retry(delay=delay, reason=f"AEP asked to wait {delay.total_seconds():g} s")
         return RetryDecision.default()
 

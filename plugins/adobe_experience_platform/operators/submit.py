@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import conf
 
-from adobe_experience_platform.aep import Activation, by_flow
+from adobe_experience_platform.aep import LONGEST_PAUSE, Activation, by_flow
 from adobe_experience_platform.delivery import Done, Settle, Submission, WaitFor, check_id
 from adobe_experience_platform.hooks import metrics
 from adobe_experience_platform.triggers import LostSubmissionTrigger, submissions_asset
 
 from .base import BACKSTOP, AepTask, Deadline, TaskStore, WaitTimeoutError, now, read_event
-from .retry import LONGEST_DELAY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -77,7 +76,7 @@ class SubmittingTask(AepTask):
         metrics.count(metrics.CONFLICTED, self._tags(), number)
 
     def _settle(self, context: Context, submission: Submission, step: Settle, deadline: Deadline) -> object:
-        seconds = max(settle_seconds(self.hook.settings.timeout), min(step.at_least, LONGEST_DELAY))
+        seconds = max(settle_seconds(self.hook.settings.timeout), min(step.at_least, LONGEST_PAUSE))
         self.log.info(
             "It is not wholly known what the last activation started. AEP is watched for its runs for up to %d s "
             "before anything else is done.",

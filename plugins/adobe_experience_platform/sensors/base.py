@@ -27,6 +27,7 @@ class AepSensor(AepTask, BaseSensorOperator):
     :param poke_interval: seconds or a timedelta; stands for ``poll_interval``.
     """
 
+    pauses = False
     limited_by: ClassVar[str]
     """The setting that ends the wait, minutes."""
 

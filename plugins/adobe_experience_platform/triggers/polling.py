@@ -28,7 +28,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from adobe_experience_platform.aep import PAGE_SIZE, Call, FlowRun, endpoints
+from adobe_experience_platform.aep import LONGEST_PAUSE, PAGE_SIZE, Call, FlowRun, endpoints
 from adobe_experience_platform.errors import AepCallError, AepError, AepNotFoundError, AepRequestError
 from adobe_experience_platform.hooks import CONCURRENCY
 
@@ -45,8 +45,6 @@ NEWCOMER_GAP = 1.0
 """Seconds that a newcomer's poll keeps from the last one, however many come."""
 REQUESTS_PER_SECOND = 4.0
 """What one shared poll asks AEP for at most, on average, while its waits are younger than their interval allows."""
-LONGEST_WAIT_ASKED_FOR = 300.0
-"""Seconds for which a poll pauses at most because AEP has asked for it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -74,7 +72,7 @@ class Subscription:
         now = time.monotonic()
         step = grid_step(max(next_pause(now - since, self.interval), at_least), self.interval)
         usual = (math.floor(now / step) + 1) * step
-        left = (self.deadline - dt.datetime.now(tz=dt.UTC)).total_seconds()
+        left = self.left
         return min(usual, now + max(left, 0.1)) if left > 0 else usual
 
     @property
@@ -82,8 +80,15 @@ class Subscription:
         """Whether this is a wait that ends; what watches for ever is no measure of a wait's age."""
         return self.deadline.year < dt.MAXYEAR
 
+    @property
+    def left(self) -> float:
+        """Seconds until the wait ends."""
+        return (self.deadline - dt.datetime.now(tz=dt.UTC)).total_seconds()
+
     def concerned(self, snapshot: Snapshot) -> bool:
         """Tell whether a round asked for anything that this subscriber wants."""
+        if snapshot.is_pause:
+            return False
         return not self.wanted or snapshot.asked is None or not self.wanted.isdisjoint(snapshot.asked)
 
 
@@ -133,6 +138,16 @@ class Group:
     def wanted(self) -> list[str]:
         """Return what the subscribers want, each once."""
         return _union(self.subscriptions.values())
+
+    async def rest(self, seconds: float) -> None:
+        """Let nobody ask for as long as AEP has said, but no longer than until somebody's wait ends."""
+        until = time.monotonic() + seconds
+        with suppress(TimeoutError):
+            while (pause := until - time.monotonic()) > 0:
+                self.wake.clear()
+                left = min((s.left for s in self.subscriptions.values()), default=pause)
+                # What wakes is a newcomer, whose wait may end sooner.
+                await asyncio.wait_for(self.wake.wait(), min(pause, max(left, 0.1)))
 
     async def due(self) -> list[str]:
         """Wait until somebody is due, and return what all who are due want; plan when they are due again."""
@@ -200,7 +215,10 @@ async def rounds(here: Group, read: Callable[[list[str]], Awaitable[Snapshot]]) 
             snapshot = Snapshot(error=error, asked=frozenset(wanted))
             asked_to_wait = (error.retry_after or 0.0) if isinstance(error, AepError) else 0.0
         yield snapshot
-        await asyncio.sleep(min(asked_to_wait, LONGEST_WAIT_ASKED_FOR))
+        until = time.monotonic() + min(asked_to_wait, LONGEST_PAUSE)
+        while (pause := until - time.monotonic()) > 0:
+            await here.rest(pause)
+            yield Snapshot(is_pause=True)
 
 
 class Bulk:

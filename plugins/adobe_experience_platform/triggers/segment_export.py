@@ -131,6 +131,8 @@ class SegmentExportTrigger(SharedPollTrigger):
         subscription = Subscription(set(), self.poll_interval, self._ends_at)
         with self._group(self.shared_stream_key()).joined(subscription):
             async for snapshot in self._unending(shared_stream):
+                if snapshot.is_pause:
+                    continue
                 if snapshot.error is not None:
                     self._failed(snapshot.error)
                     continue

@@ -13,6 +13,7 @@ from adobe_experience_platform.aep.transport import (
     ATTEMPTS,
     LONGEST_SLEEP,
     MAX_REDIRECTS,
+    REFUSALS,
     NeedToken,
     Received,
     Send,
@@ -20,6 +21,7 @@ from adobe_experience_platform.aep.transport import (
     TransportError,
     exchange,
     mint,
+    require_open,
 )
 from adobe_experience_platform.errors import (
     AepAuthError,
@@ -47,6 +49,7 @@ OK = received(200, {"items": []}, x_request_id="req-1")
 EXPIRED = received(401, {"error_code": "401013", "message": "Oauth token is not valid"})
 CONFLICT = received(400, {"message": "Run already going on for audience a for order f with run id r-1"})
 NOT_READY = received(400, {"message": "Following order ID(s) are not ready, please wait for 10 minutes and retry."})
+SLOW = received(429, {"message": "slow"})
 NOT_SENT = TransportError("connection refused", sent=False)
 BROKEN = TransportError("the connection was closed", sent=True)
 TOO_LARGE = TransportError("the response is larger than 16 bytes", sent=True, begun=received(200), too_large=True)
@@ -162,7 +165,6 @@ TROUBLE = [
     BROKEN,
     NOT_SENT,
     received(408),
-    received(429, {"message": "slow"}),
     received(500, {"message": "x"}),
     received(502, b"<html>"),
     received(503),
@@ -267,19 +269,42 @@ def test_the_renewed_token_serves_later_attempts_too():
 
 
 @pytest.mark.parametrize(
-    ("answer", "pause"),
+    "answer",
     [
-        (received(429, {}, retry_after="7"), 7.0),
-        (received(503, {}, retry_after="30"), 30.0),
-        (received(429, {"retryAfterMs": "2500"}), 2.5),
-        (received(429, {}, retry_after="0"), 1.0),
-        (received(429, {}, retry_after="60"), 60.0),
+        SLOW,
+        received(429, {}, retry_after="7"),
+        received(503, {}, retry_after="30"),
+        received(429, {"retryAfterMs": "2500"}),
+        received(429, {}, retry_after="0"),
+        received(429, {}, retry_after="60"),
     ],
 )
-def test_the_pause_that_aep_asks_for_is_kept(answer, pause):
-    wire = Wire(answer, OK)
-    wire.carry()
-    assert wire.slept == [pause]
+def test_being_asked_for_a_pause_is_no_failed_attempt_and_the_hook_keeps_it(answer):
+    wire = Wire(*[answer] * (REFUSALS - 1), OK)
+    assert wire.carry().data == {"items": []}
+    assert wire.slept == []
+    assert Wire(*[answer] * REFUSALS).fail(AepTransientError).status == answer.status
+
+
+def test_who_is_waited_for_by_a_person_is_told_at_once():
+    wire = Wire(SLOW)
+    with pytest.raises(AepTransientError):
+        play(exchange(settings(), GET, 1), wire)
+
+
+@pytest.mark.parametrize("given", [SLOW, None])
+def test_where_nothing_may_be_asked_for_long_nothing_is_sent_and_the_error_says_for_how_long(given):
+    closed = TransportError("AEP has asked not to be asked for a while", sent=False, closed_for=2399.0)
+    error = Wire(*([given] if given else []), closed).fail(AepTransientError)
+    assert (error.status, error.retry_after, error.retriable) == (429, 2399.0, True)
+    assert error.text == ("slow" if given else "AEP has asked not to be asked for a while")
+
+
+def test_a_pause_up_to_a_minute_is_waited_for():
+    require_open(LONGEST_SLEEP)
+    with pytest.raises(TransportError) as caught:
+        require_open(LONGEST_SLEEP + 1)
+    assert (caught.value.sent, caught.value.closed_for) == (False, LONGEST_SLEEP + 1)
 
 
 def test_a_pause_that_is_too_long_is_left_to_the_tasks_retry():
@@ -424,7 +449,7 @@ def test_the_token_is_asked_for_in_the_body():
     assert "p8e-secret" not in repr(send)
 
 
-@pytest.mark.parametrize("trouble", TROUBLE, ids=lambda item: str(getattr(item, "status", item)))
+@pytest.mark.parametrize("trouble", [*TROUBLE, SLOW], ids=lambda item: str(getattr(item, "status", item)))
 def test_minting_survives_trouble(trouble):
     wire, run = mint_with(trouble, trouble, TOKEN)
     assert run().value == "tok"

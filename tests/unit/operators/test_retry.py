@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from adobe_experience_platform import errors
-from adobe_experience_platform.operators.retry import LONGEST_DELAY, AepRetryPolicy
+from adobe_experience_platform.aep import LONGEST_PAUSE
+from adobe_experience_platform.operators.retry import AepRetryPolicy
 
 CONFLICT = errors.Conflict("f", "a", "r")
 
@@ -53,7 +54,7 @@ def test_other_peoples_errors_are_not_judged(error):
 
 
 @pytest.mark.parametrize(
-    ("asked", "delay"), [(7, 7), (600, 600), (LONGEST_DELAY + 1, LONGEST_DELAY), (float("inf"), LONGEST_DELAY)]
+    ("asked", "delay"), [(7, 7), (600, 600), (LONGEST_PAUSE + 1, LONGEST_PAUSE), (float("inf"), LONGEST_PAUSE)]
 )
 def test_the_pause_that_aep_asks_for_is_kept_within_bounds(asked, delay):
     decision = decide(errors.AepTransientError("c", status=429, retry_after=asked))
