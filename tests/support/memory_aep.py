@@ -257,15 +257,15 @@ class MemoryAep:
         if meets == "503":
             return _json(503, {"message": "busy"})
         now, self.now = self.now, self.now - (STALE if meets == "stale" else 0.0)
-        found = [self._show(run) for run in self._listed(wanted.removeprefix("flowId=="))]
+        found = [self._show(run) for run in self._listed(*wanted.removeprefix("flowId==").split(","))]
         self.now = now
         more = {"next": {"href": "?cursor=unknown"}} if meets == "cut" else {}
         shown = [] if meets == "empty" else found[: len(found) // 2] if meets == "cut" else found
         return _json(200, {"items": shown, "_links": more})
 
-    def _listed(self, flow_id: str) -> list[FakeRun]:
+    def _listed(self, *flow_ids: str) -> list[FakeRun]:
         found = [run for run in self.runs if run.listed_at <= self.now]
-        found = [run for run in found if self.ignores_filters or run.flow_id == flow_id]
+        found = [run for run in found if self.ignores_filters or run.flow_id in flow_ids]
         newest_first = sorted(found, key=lambda run: run.created, reverse=True)
         return newest_first[1::2] + newest_first[::2] if self.shuffled else newest_first
 

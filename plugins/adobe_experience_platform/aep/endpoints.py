@@ -13,7 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from adobe_experience_platform.errors import AepInputError, AepNotFoundError, AepTooLargeError, AepTransientError
+from adobe_experience_platform.errors import (
+    AepInputError,
+    AepNotFoundError,
+    AepRequestError,
+    AepTooLargeError,
+    AepTransientError,
+)
 
 from .export_jobs import ExportJob
 from .flow_runs import FlowRun
@@ -281,16 +287,48 @@ def runs_of_flow(
     flow_id: str, enough: Callable[[list[FlowRun]], bool], *, limit: int = PAGE_SIZE
 ) -> Call[list[FlowRun]]:
     """List the runs of a flow, newest first, until ``enough``; filter and order are checked here too."""
-    params = (("property", f"flowId=={flow_id}"), ("orderby", "-createdAt"), ("limit", str(limit)))
-    request = Request("GET /runs", "GET", RUNS, params)
-    runs = yield from _list(request, "items", FlowRun.from_json, enough)
+    runs = yield from _runs(flow_id, enough, limit)
     return _newest_first(item for item in runs if item.flow_id in (flow_id, ""))
 
 
-def recent_runs_of_flow(flow_id: str, since: dt.datetime) -> Call[list[FlowRun]]:
-    """List the runs of a flow that were created after ``since`` (aware time)."""
-    runs = yield from runs_of_flow(flow_id, lambda found: _is_older(found[-1], since))
-    return [item for item in runs if not _is_older(item, since)]
+def runs_of_flows(
+    flow_ids: Sequence[str], enough: Callable[[list[FlowRun]], bool]
+) -> Call[dict[str, list[FlowRun]] | None]:
+    """List the runs of up to 100 flows together, until ``enough``.
+
+    :return: flow id → its runs, newest first; None if they cannot be had so: each flow is then to be asked for.
+    """
+    try:
+        runs = yield from _runs(",".join(flow_ids), enough, PAGE_SIZE)
+    except (AepRequestError, AepNotFoundError):
+        return None  # a filter that AEP does not take
+    if not runs or not all(item.flow_id for item in runs):
+        return None
+    return {flow_id: _newest_first(item for item in runs if item.flow_id == flow_id) for flow_id in flow_ids}
+
+
+def _runs(flow_ids: str, enough: Callable[[list[FlowRun]], bool], limit: int) -> Call[list[FlowRun]]:
+    params = (("property", f"flowId=={flow_ids}"), ("orderby", "-createdAt"), ("limit", str(limit)))
+    return (yield from _list(Request("GET /runs", "GET", RUNS, params), "items", FlowRun.from_json, enough))
+
+
+def recent_runs(flow_ids: Iterable[str], since: dt.datetime) -> Call[dict[str, list[FlowRun]]]:
+    """List the runs of flows that were created after ``since`` (aware time): flow id → its runs, newest first."""
+    found: dict[str, list[FlowRun]] = {}
+    ids = list(dict.fromkeys(flow_ids))
+    for start in range(0, len(ids), PAGE_SIZE):
+        chunk = ids[start : start + PAGE_SIZE]
+        together = None
+        if len(chunk) > 1:
+            together = yield from runs_of_flows(chunk, lambda runs: _is_older(runs[-1], since))
+        for flow_id in chunk:
+            runs = together[flow_id] if together is not None else (yield from _recent_runs_of_flow(flow_id, since))
+            found[flow_id] = [item for item in runs if not _is_older(item, since)]
+    return found
+
+
+def _recent_runs_of_flow(flow_id: str, since: dt.datetime) -> Call[list[FlowRun]]:
+    return (yield from runs_of_flow(flow_id, lambda found: _is_older(found[-1], since)))
 
 
 def activate(

@@ -38,10 +38,7 @@ def export_call(flow_ids: Iterable[str], now: dt.datetime) -> Call[Snapshot]:
     """Read the profile exports and the recent runs of these flows."""
     since = now - exports.LOOK_BACK
     jobs = yield from endpoints.profile_export_jobs(since)
-    flow_runs: dict[str, Sequence[FlowRun]] = {}
-    for flow_id in flow_ids:
-        flow_runs[flow_id] = yield from endpoints.recent_runs_of_flow(flow_id, since)
-    return Snapshot(jobs=jobs, flow_runs=flow_runs)
+    return Snapshot(jobs=jobs, flow_runs=(yield from endpoints.recent_runs(flow_ids, since)))
 
 
 def blockers(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from adobe_experience_platform.aep import Activation, Call, FlowRun, Pair, RunStatus, by_flow, endpoints
+from adobe_experience_platform.aep import PAGE_SIZE, Activation, Call, FlowRun, Pair, RunStatus, by_flow, endpoints
 from adobe_experience_platform.errors import Conflict
 
 from .record import Record, Watermark
@@ -15,6 +15,8 @@ from .steps import Log
 
 WATERMARK_IDS = 350
 """The most run ids that a record's watermarks keep (twice, while a POST is open): 80 pairs stay below 64 KB."""
+TOGETHER = 300
+"""Runs that are read in one list of several flows' newest; a flow that is not among them is asked for itself."""
 SKEW = dt.timedelta(seconds=5)
 """How far the clocks of AEP's own nodes may be apart."""
 _BEST = (RunStatus.SUCCESS, RunStatus.IN_PROGRESS, RunStatus.PARTIAL_SUCCESS, RunStatus.FAILED)
@@ -78,8 +80,10 @@ def watermarks(flow_ids: Iterable[str], room: int = WATERMARK_IDS) -> Call[dict[
     :param room: how many run ids may be kept.
     """
     marks: dict[str, Watermark] = {}
-    for flow_id in flow_ids:
-        runs = yield from endpoints.runs_of_flow(flow_id, _has_newest)
+    ids = list(flow_ids)
+    together = yield from _newest_together(ids)
+    for flow_id in ids:
+        runs = together.get(flow_id) or (yield from endpoints.runs_of_flow(flow_id, _has_newest))
         # An empty list may be a slip of AEP's; as a watermark it would make every old run look like ours.
         runs = runs or (yield from endpoints.runs_of_flow(flow_id, _has_newest))
         newest = max((run.created_at for run in runs if run.created_at is not None), default=None)
@@ -97,6 +101,39 @@ def _has_newest(runs: list[FlowRun]) -> bool:
     """Whether a newest-first list holds all runs that the clocks of AEP's nodes may have put last."""
     first, last = runs[0].created_at, runs[-1].created_at
     return first is not None and last is not None and last < first - SKEW
+
+
+def _newest_together(flow_ids: Sequence[str]) -> Call[Mapping[str, Sequence[FlowRun]]]:
+    """Read the newest runs of several flows in one list, those of flows that ran lately; the others are left out."""
+    if len(flow_ids) < 2:
+        return {}
+    last: list[FlowRun] = []
+
+    def enough(runs: list[FlowRun]) -> bool:
+        last[:] = runs[-1:]
+        newest = _newest(runs)
+        return len(runs) >= TOGETHER or all(flow_id in newest and is_read(newest[flow_id]) for flow_id in flow_ids)
+
+    def is_read(newest: dt.datetime) -> bool:
+        """Whether the list goes back beyond all runs that the clocks of AEP's nodes may have put last."""
+        end = last[0].created_at
+        return end is not None and end < newest - SKEW
+
+    listed = (yield from endpoints.runs_of_flows(flow_ids[:PAGE_SIZE], enough)) or {}
+    newest = _newest(run for runs in listed.values() for run in runs)
+    return {flow_id: runs for flow_id, runs in listed.items() if flow_id in newest and is_read(newest[flow_id])}
+
+
+def _newest(runs: Iterable[FlowRun]) -> dict[str, dt.datetime]:
+    """Return flow id → when its newest run was created, of flows of whose runs all tell."""
+    newest: dict[str, dt.datetime] = {}
+    silent = set()
+    for run in runs:
+        if run.created_at is None:
+            silent.add(run.flow_id)
+        else:
+            newest[run.flow_id] = max(run.created_at, newest.get(run.flow_id, run.created_at))
+    return {flow_id: moment for flow_id, moment in newest.items() if flow_id not in silent}
 
 
 def find(record: Record, aliases: Mapping[str, str]) -> Call[RunSearch]:
@@ -149,9 +186,10 @@ def _reached(marks: Iterable[Watermark], runs: list[FlowRun]) -> bool:
 def in_progress(pairs: Iterable[Pair], aliases: Mapping[str, str], since: dt.datetime) -> Call[dict[Pair, FlowRun]]:
     """Return for each pair a run in progress that concerns it; one that names no audience yet might."""
     concerned: dict[Pair, FlowRun] = {}
-    for flow_id, audience_ids in by_flow(pairs).items():
-        runs = yield from endpoints.recent_runs_of_flow(flow_id, since)
-        concerned |= concerns(runs, [Pair(flow_id, audience_id) for audience_id in audience_ids], aliases)
+    grouped = by_flow(pairs)
+    listed = yield from endpoints.recent_runs(grouped, since)
+    for flow_id, audience_ids in grouped.items():
+        concerned |= concerns(listed[flow_id], [Pair(flow_id, audience_id) for audience_id in audience_ids], aliases)
     return concerned
 
 

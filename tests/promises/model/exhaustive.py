@@ -216,8 +216,8 @@ class Attempt:
             if not found:
                 raise AepNotFoundError(request.name)
             return Response({"items": [_shown(*found[0])]})
-        flow_id = dict(request.params)["property"].removeprefix("flowId==")
-        listed = [(n, run) for n, run in reversed(numbered) if run.flow_id == flow_id and run.listed]
+        flow_ids = dict(request.params)["property"].removeprefix("flowId==").split(",")
+        listed = [(n, run) for n, run in reversed(numbered) if run.flow_id in flow_ids and run.listed]
         if self.stale:
             self.stale, listed = False, listed[1:]  # the newest is not there (any more)
         return Response({"items": [_shown(n, run) for n, run in listed]})

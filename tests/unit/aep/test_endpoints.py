@@ -218,8 +218,8 @@ def test_runs_come_newest_first_whatever_order_aep_lists_them_in():
 
 def test_recent_runs_leave_out_older_ones_but_not_those_that_tell_no_time():
     body = {"items": [run_json("r2"), run_json("r0", created=None), run_json("r1", created=NOW - 2 * HOUR)]}
-    runs, requests = answer(endpoints.recent_runs_of_flow("flow-1", NOW - HOUR), body)
-    assert Counter(ids(runs)) == Counter(["r2", "r0"])
+    runs, requests = answer(endpoints.recent_runs(["flow-1"], NOW - HOUR), body)
+    assert Counter(ids(runs["flow-1"])) == Counter(["r2", "r0"])
     assert dict(requests[0].params)["property"] == "flowId==flow-1"
 
 

@@ -6,6 +6,7 @@ import datetime as dt
 
 import pytest
 
+from adobe_experience_platform.aep.endpoints import Response
 from adobe_experience_platform.aep.flow_runs import FlowRun
 from adobe_experience_platform.aep.orders import Pair
 from adobe_experience_platform.delivery.record import Answer, Intent, Record, Watermark
@@ -19,7 +20,7 @@ from adobe_experience_platform.delivery.search import (
     watermarks,
 )
 from adobe_experience_platform.delivery.states import Reply, SubmissionState
-from adobe_experience_platform.errors import AepTransientError, Conflict
+from adobe_experience_platform.errors import AepNotFoundError, AepRequestError, AepTransientError, Conflict
 from tests.support.parts import NOW, answer, run_json
 
 MS = dt.timedelta(milliseconds=1)
@@ -213,14 +214,83 @@ def test_a_moment_that_spans_pages_is_read_to_its_end():
 
 def test_more_runs_at_once_than_can_be_kept_are_left_behind():
     crowd = [run(f"r{number}", after=0) for number in range(WATERMARK_IDS + 1)]
-    marks, _ = answer(watermarks(["flow-1", "flow-2"]), items(*crowd), items(run("s", flowId="flow-2", after=0)))
+    later = items(run("s", flowId="flow-2", after=0))
+    marks, _ = answer(watermarks(["flow-1", "flow-2"]), items(), items(*crowd), later)
     assert marks == {"flow-1": Watermark(NOW + MS, ()), "flow-2": Watermark(NOW - SKEW, ("s",))}
     assert not marks["flow-1"].is_newer(FlowRun.from_json(crowd[0]))
 
 
+TWO = ["flow-1", "flow-2"]
+
+
+def test_flows_that_ran_lately_have_their_watermarks_from_one_list():
+    listed = items(
+        run("a2", after=0), run("b2", flowId="flow-2", after=-3000), run("b1", flowId="flow-2", after=-9000)
+    )
+    marks, (request,) = answer(watermarks(TWO), listed)
+    assert dict(request.params)["property"] == "flowId==flow-1,flow-2"
+    for flow_id in TWO:
+        own = items(*(item for item in listed["items"] if item["flowId"] == flow_id))
+        assert answer(watermarks([flow_id]), own)[0] == {flow_id: marks[flow_id]}
+    assert marks["flow-2"].ids == ("b2",)
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        items(),
+        items(run("a2", after=0), run("a1", after=-9000)),  # nothing of flow-2: it may have older runs
+        items(run("a2", after=0), run("b2", flowId="flow-2", after=-3000)),  # nothing older than the clocks' difference
+        items(run("b2", flowId="flow-2", after=0), run_json("b3", "flow-2", created=None), run("a1", after=-9000)),
+        items(run("a2", after=0), run("x", flowId="", after=-1), run("b1", flowId="flow-2", after=-9000)),
+    ],
+)
+def test_a_flow_of_which_one_list_does_not_tell_enough_is_asked_for_itself(listed):
+    own = [items(run("b9", flowId="flow-2", after=-20_000)), items(run("b8", flowId="flow-2", after=-30_000))]
+
+    def ask():
+        call = watermarks(TWO)
+        request = next(call)
+        asked = []
+        try:
+            while True:
+                wanted = dict(request.params)["property"].removeprefix("flowId==")
+                asked.append(wanted)
+                if wanted == "flow-1,flow-2":
+                    body = listed
+                else:
+                    body = items(*own[0]["items"], *own[1]["items"]) if wanted == "flow-2" else items(run("a2"))
+                request = call.send(Response(body))
+        except StopIteration as stop:
+            return stop.value, asked
+
+    marks, asked = ask()
+    assert "flow-2" in asked
+    assert marks["flow-2"].ids == ("b9",)
+
+
+@pytest.mark.parametrize("error", [AepRequestError("GET /runs", status=400), AepNotFoundError("GET /runs")])
+def test_where_aep_takes_no_filter_of_several_flows_each_is_asked_for(error):
+    for call in (watermarks(TWO), in_progress([A, Pair("flow-2", "a")], {}, NOW - 1000 * MS)):
+        assert dict(next(call).params)["property"] == "flowId==flow-1,flow-2"
+        asked = dict(call.throw(error).params)["property"]
+        assert asked == "flowId==flow-1"
+
+
+def test_a_crowd_of_flows_is_not_read_for_ever():
+    pages = [
+        items(*(run(f"r{page}-{n}", after=-page * 100 - n) for n in range(100)), following=f"p{page}")
+        for page in range(3)
+    ]
+    rest = items(run("b", flowId="flow-2", after=-99_000), run("b0", flowId="flow-2", after=-999_000))
+    marks, requests = answer(watermarks(TWO), *pages, items(run("a", after=0), run("a0", after=-6000)), rest)
+    assert len(requests) == 5
+    assert marks["flow-2"].ids == ("b",)
+
+
 def test_all_watermarks_together_keep_a_bounded_number_of_ids():
     crowd = [items(*(run(f"r{n}", flowId=f"f{f}", after=0) for n in range(300))) for f in range(5)]
-    marks, _ = answer(watermarks([f"f{number}" for number in range(5)]), *crowd)
+    marks, _ = answer(watermarks([f"f{number}" for number in range(5)]), items(), *crowd)
     assert sum(len(mark.ids) for mark in marks.values()) <= WATERMARK_IDS
 
 
@@ -250,11 +320,11 @@ def test_which_runs_in_progress_concern_a_pair(runs, expected):
 
 
 def test_in_progress_asks_each_flow_for_its_recent_runs():
-    pages = (items(run("r1", "a"), run("r0", "b", after=-10_000_000)), items(run("r2", "external", flowId="flow-2")))
+    runs = items(run("r1", "a"), run("r2", "external", flowId="flow-2"), run("r0", "b", after=-10_000_000))
     pairs = [A, B, Pair("flow-2", "a")]
-    found, requests = answer(in_progress(pairs, {"a": "external"}, NOW - 1000 * MS), *pages)
+    found, requests = answer(in_progress(pairs, {"a": "external"}, NOW - 1000 * MS), runs)
     assert {pair: item.id for pair, item in found.items()} == {A: "r1", pairs[2]: "r2"}
-    assert len(requests) == 2
+    assert len(requests) == 1
 
 
 def test_names_of_a_pair():
