@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from adobe_experience_platform.aep import auth, transport
-from adobe_experience_platform.hooks import throttle
+from adobe_experience_platform.aep import Pace, auth, transport
 from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
 from include.aep_simulator.server import running
 from include.aep_simulator.simulator import Simulator
@@ -107,10 +106,14 @@ def aep(
         wire.open()
         return slept(0.0)
 
+    def close(_: Pace, until: float) -> None:
+        if (pause := until - time.monotonic()) <= transport.LONGEST_SLEEP:
+            found.slept.append(pause)
+
     slept = transport.Sleep
     monkeypatch.setattr(transport, "Sleep", sleep)
     monkeypatch.setattr(transport, "backoff", lambda _: 0.01)
-    monkeypatch.setattr(throttle, "SLOW_DOWN_LAST", 0.01)
+    monkeypatch.setattr(Pace, "_close", close)
     connect()
     auth.forget_all()
     yield found

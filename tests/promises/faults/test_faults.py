@@ -132,6 +132,7 @@ def test_what_lasts_fails_in_the_end_and_says_why(
 ) -> None:
     attempts = 1 if fault in TIMED else 2  # each takes its time
     monkeypatch.setattr(transport, "ATTEMPTS", attempts)
+    monkeypatch.setattr(transport, "REFUSALS", attempts)
     arm(fault, call, times=None)
     with pytest.raises(AepCallError) as caught:
         read(make_hook(), call)

@@ -15,10 +15,9 @@ from typing import Any
 
 import pytest
 
-from adobe_experience_platform.aep import Call, auth, endpoints, transport
+from adobe_experience_platform.aep import Call, Pace, auth, endpoints, transport
 from adobe_experience_platform.aep.orders import Pair
 from adobe_experience_platform.errors import AepError, AepLostAnswerError, AepTransientError
-from adobe_experience_platform.hooks import throttle
 from adobe_experience_platform.hooks.async_hook import AdobeExperiencePlatformAsyncHook
 from tests.promises.hostile.answers import FIVE_MILLION, FLOODS, STRANGE, ZIPPED, Server, drawn, strange_server, whole
 from tests.promises.hostile.material import check_message
@@ -45,7 +44,8 @@ def server() -> Iterator[Server]:
 def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Return a function that points the connection at a server."""
     monkeypatch.setattr(transport, "ATTEMPTS", 1)
-    monkeypatch.setattr(throttle, "SLOW_DOWN_LAST", 0.0)  # a drawn 429 would be waited for: hours for 50,000 answers
+    monkeypatch.setattr(Pace, "_close", lambda *_: None)  # a drawn 429 would be waited for: hours for 50,000 answers
+    monkeypatch.setattr(transport, "REFUSALS", 1)
     auth.forget_all()
 
     def change(url: str, call: str, **extra: Any) -> None:
