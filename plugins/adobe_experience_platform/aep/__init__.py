@@ -21,7 +21,7 @@ from .flow_runs import UNKNOWN_COUNTS, Counts, FlowRun, RunStatus
 from .flows import DestinationFlow, MappedAudience
 from .json_values import as_dict
 from .orders import Activation, Pair, by_flow
-from .pace import LONGEST_PAUSE, Pace, pace_of
+from .pace import LONGEST_PAUSE, TOO_MANY, Pace, pace_of
 from .text import count, for_mail, for_markdown, named, names_secret, one_line, quoted, short_repr, without_secrets
 from .ui import destination_url
 
@@ -30,6 +30,7 @@ __all__ = [
     "DEFAULT_CONN_ID",
     "LONGEST_PAUSE",
     "PAGE_SIZE",
+    "TOO_MANY",
     "UNKNOWN_COUNTS",
     "Activation",
     "AepConnection",

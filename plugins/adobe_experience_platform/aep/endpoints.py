@@ -292,14 +292,15 @@ def runs_of_flow(
 
 
 def runs_of_flows(
-    flow_ids: Sequence[str], enough: Callable[[list[FlowRun]], bool]
+    flow_ids: Sequence[str], enough: Callable[[list[FlowRun]], bool], *, succeeded: bool = False
 ) -> Call[dict[str, list[FlowRun]] | None]:
     """List the runs of up to 100 flows together, until ``enough``.
 
+    :param succeeded: only those that have succeeded; AEP may list others all the same.
     :return: flow id → its runs, newest first; None if they cannot be had so: each flow is then to be asked for.
     """
     try:
-        runs = yield from _runs(",".join(flow_ids), enough, PAGE_SIZE)
+        runs = yield from _runs(",".join(flow_ids), enough, PAGE_SIZE, *([_SUCCEEDED] if succeeded else []))
     except (AepRequestError, AepNotFoundError):
         return None  # a filter that AEP does not take
     if not runs or not all(item.flow_id for item in runs):
@@ -307,9 +308,13 @@ def runs_of_flows(
     return {flow_id: _newest_first(item for item in runs if item.flow_id == flow_id) for flow_id in flow_ids}
 
 
-def _runs(flow_ids: str, enough: Callable[[list[FlowRun]], bool], limit: int) -> Call[list[FlowRun]]:
-    params = (("property", f"flowId=={flow_ids}"), ("orderby", "-createdAt"), ("limit", str(limit)))
+def _runs(flow_ids: str, enough: Callable[[list[FlowRun]], bool], limit: int, *conditions: str) -> Call[list[FlowRun]]:
+    properties = [("property", condition) for condition in (*conditions, f"flowId=={flow_ids}")]
+    params = (*properties, ("orderby", "-createdAt"), ("limit", str(limit)))
     return (yield from _list(Request("GET /runs", "GET", RUNS, params), "items", FlowRun.from_json, enough))
+
+
+_SUCCEEDED = "metrics.statusSummary.status==success"
 
 
 def recent_runs(flow_ids: Iterable[str], since: dt.datetime) -> Call[dict[str, list[FlowRun]]]:

@@ -16,18 +16,13 @@ from urllib.parse import urljoin, urlsplit
 from adobe_experience_platform.errors import (
     AepAuthError,
     AepCallError,
-    AepConflictError,
     AepError,
-    AepLostAnswerError,
-    AepNotFoundError,
-    AepNotReadyError,
     AepRequestError,
-    AepTooLargeError,
     AepTransientError,
 )
 
-from . import auth
-from .answers import NO_SANDBOX, AnswerKind, AnswerReading, advice_of, classify, number_of, request_id_of
+from . import auth, failures
+from .answers import AnswerKind, AnswerReading, classify, request_id_of
 from .connection import AepConnection
 from .endpoints import Call, Request, Response
 from .pace import TOO_MANY
@@ -175,23 +170,15 @@ def exchange(
     url = connection.base_url + request.path
     while True:
         secrets = (*connection.secrets, token)
-        headers = {"Accept": "application/json", **request.headers, **connection.headers(token)}
-        body = None
-        if request.json is not None:
-            headers["Content-Type"] = "application/json"
-            body = json.dumps(request.json).encode()
-        send = Send(request.method, url, request.params if not redirects else (), headers, body)
-        if request.is_activation:
-            send = replace(send, fresh_connection=True, before_bytes=request.before_bytes)
         try:
-            received: Received = yield send
+            received: Received = yield _send(connection, request, token, url)
             verdict, data = _read(received, secrets, activation=request.is_activation)
         except TransportError as error:
             if error.closed_for is not None:
-                failure = refused or _closed(request.name, error)
+                failure = refused or failures.closed(request.name, error)
                 failure.retry_after = error.closed_for
                 raise failure from None
-            failure = _no_answer(connection, request, error, secrets)
+            failure = failures.no_answer(connection, request, error, secrets)
             smaller = error.too_large and request.limit > 1  # the same again would be as large
             if (request.is_activation and error.sent) or smaller or attempt >= attempts:
                 raise failure from None
@@ -201,7 +188,8 @@ def exchange(
         if received.is_redirect and not request.is_activation:
             url, redirects = _redirect(connection, request, url, received, secrets), redirects + 1
             if redirects > MAX_REDIRECTS:
-                raise AepRequestError(request.name, status=received.status, text="too many redirects", advice=_BETWEEN)
+                text = "too many redirects"
+                raise AepRequestError(request.name, status=received.status, text=text, advice=failures.BETWEEN)
             continue
         if data is not None:
             return Response(data, verdict.request_id)
@@ -214,7 +202,7 @@ def exchange(
                 if not error.retriable:
                     raise
                 given = error  # it cannot be renewed, yet the refusal may heal
-        failure = given if given and verdict.kind is AnswerKind.RENEW_TOKEN else _error(request, verdict)
+        failure = given if given and verdict.kind is AnswerKind.RENEW_TOKEN else failures.refusal(request, verdict)
         if request.is_activation or not failure.retriable:
             raise failure
         if verdict.status == TOO_MANY or verdict.retry_after is not None:
@@ -226,6 +214,20 @@ def exchange(
             raise failure
         yield Sleep(backoff(attempt))
         attempt += 1
+
+
+def _send(connection: AepConnection, request: Request, token: str, url: str) -> Send:
+    headers = {"Accept": "application/json", **request.headers, **connection.headers(token)}
+    body = None
+    if request.json is not None:
+        headers["Content-Type"] = "application/json"
+        body = json.dumps(request.json).encode()
+    # Where it was redirected to, the URL has the parameters that it is to have.
+    params = request.params if url == connection.base_url + request.path else ()
+    send = Send(request.method, url, params, headers, body)
+    if request.is_activation:
+        send = replace(send, fresh_connection=True, before_bytes=request.before_bytes)
+    return send
 
 
 def mint(connection: AepConnection, attempts: int | None = None) -> Mint:
@@ -242,19 +244,19 @@ def mint(connection: AepConnection, attempts: int | None = None) -> Mint:
             verdict, data = _read(received, connection.secrets)
         except TransportError as error:
             if error.closed_for is not None:
-                raise _closed(auth.CALL, error) from None
+                raise failures.closed(auth.CALL, error) from None
             failure = AepTransientError(
                 auth.CALL,
                 text=str(error),
                 advice=f"is {connection.ims_url} (extra 'ims_url') reachable from here?",
-                **_partial_response(error, connection.secrets),
+                **failures.partial_response(error, connection.secrets),
             )
         else:
             if data is not None:
                 return auth.read_token(data, verdict.request_id)
             if verdict.kind not in (AnswerKind.RETRY, AnswerKind.OK):
                 raise auth.refused(verdict)
-            failure = _transient(auth.CALL, verdict, auth.ELSEWHERE)
+            failure = failures.transient(auth.CALL, verdict, auth.ELSEWHERE)
             pause = max(pause, verdict.retry_after or 0.0)
         if attempt >= (attempts or ATTEMPTS) or pause > LONGEST_SLEEP:
             raise failure
@@ -330,58 +332,3 @@ def _origin(url: str) -> tuple[object, ...]:
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, parts.hostname, port, parts.username, parts.password
-
-
-def _no_answer(
-    connection: AepConnection, request: Request, error: TransportError, secrets: tuple[str, ...]
-) -> AepCallError:
-    known = _partial_response(error, secrets)
-    if request.is_activation and error.sent:
-        text = f"{error}; the activation may or may not have started"
-        return AepLostAnswerError(request.name, text=text, advice=_LOOK, **known)
-    advice = _BETWEEN if error.begun else f"is {connection.base_url} reachable from this machine?"
-    text = f"{error}; this request was not sent" if request.is_activation else str(error)
-    kind = AepTooLargeError if error.too_large else AepTransientError
-    return kind(request.name, text=text, advice=advice, **known)
-
-
-def _closed(call: str, error: TransportError) -> AepCallError:
-    advice = "it is asked when the time is over"
-    return AepTransientError(call, status=TOO_MANY, text=str(error), advice=advice, retry_after=error.closed_for)
-
-
-def _partial_response(error: TransportError, secrets: tuple[str, ...]) -> dict[str, Any]:
-    """Return what is known of an answer that never came to its end."""
-    begun = error.begun
-    return {"status": begun.status, "request_id": request_id_of(begun.headers, secrets)} if begun else {}
-
-
-def _transient(call: str, verdict: AnswerReading, not_json: str = "") -> AepTransientError:
-    unreadable = verdict.kind is AnswerKind.OK
-    advice = not_json or _BETWEEN if unreadable else "AEP is busy or has a problem; the call is retried"
-    return AepTransientError(call, advice=advice, **verdict.fields)
-
-
-def _error(request: Request, verdict: AnswerReading) -> AepCallError:
-    """Turn a verdict other than success into the error that says what may be done."""
-    fields = verdict.fields
-    if verdict.kind is AnswerKind.CONFLICT and verdict.conflict is not None:
-        return AepConflictError(request.name, verdict.conflict, **fields, advice="wait for that run to end")
-    if verdict.kind is AnswerKind.NOT_READY:
-        return AepNotReadyError(request.name, **fields, advice="this is retried later")
-    if request.is_activation and verdict.kind in (AnswerKind.UNKNOWN, AnswerKind.OK):
-        fields["advice"] = _LOOK
-        return AepLostAnswerError(request.name, **fields)
-    if verdict.kind in (AnswerKind.RETRY, AnswerKind.OK):
-        return _transient(request.name, verdict)
-    code = number_of(verdict.code)
-    fields["advice"] = advice_of(verdict)
-    if verdict.status in (401, 403):
-        return AepAuthError(request.name, heals=verdict.status == 401, **fields)
-    if code != NO_SANDBOX and (verdict.status == 404 or code.endswith("-404") or code == "1439-400"):
-        return AepNotFoundError(request.name, **fields)
-    return AepRequestError(request.name, **fields)
-
-
-_BETWEEN = "if this persists, check what sits between Airflow and AEP, such as a proxy"
-_LOOK = "AEP is checked for its runs before anything is sent again"

@@ -42,6 +42,7 @@ from .search import RunSearch, concerns, find, names_of
 from .states import SubmissionState
 from .steps import Done, OnConflict, Settle, WaitFor
 from .submission import KEY, Submission
+from .usual import Usual, usual_lengths
 from .verdict import Outcomes, RedRun, Verdict, VerdictState, advice_for, judge, message_of, title_of
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ __all__ = [
     "Snapshot",
     "Submission",
     "SubmissionState",
+    "Usual",
     "Verdict",
     "VerdictState",
     "WaitFor",
@@ -123,6 +125,7 @@ __all__ = [
     "title_of",
     "titles_of",
     "unambiguous",
+    "usual_lengths",
     "without_run",
     "xcom",
 ]

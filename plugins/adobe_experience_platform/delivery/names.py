@@ -1,7 +1,8 @@
 """From the ids and names that people give to the flows and audiences of AEP: each is looked up once.
 
-An id counts before a name, and a name is what AEP shows, to the letter. Ids alone cost one list of their flows, and one
-of flows that have such an id as their name; a name costs the list of all destination flows, which then answers all else.
+An id counts before a name, and a name is what AEP shows, to the letter. Ids alone cost one list of their flows, and
+one of flows that have such an id as their name; a name costs the list of all destination flows, which then answers all
+else.
 """
 
 from __future__ import annotations

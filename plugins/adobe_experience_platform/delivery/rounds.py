@@ -10,6 +10,7 @@ from adobe_experience_platform.aep import Call, ExportJob, FlowRun, Pair, endpoi
 from adobe_experience_platform.errors import AepError
 
 from . import exports, search
+from .usual import Usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Snapshot:
     :param place: organization and sandbox that were asked, where it matters.
     :param error: why the whole round failed.
     :param asked: ids that the round asked for; a round serves those subscribers that are due. None: of all.
+    :param usual: flow id → how long its runs usually take.
     :param is_pause: nothing was asked, because AEP has asked for a pause; waits may end meanwhile.
     """
 
@@ -31,6 +33,7 @@ class Snapshot:
     place: str = ""
     error: Exception | None = None
     asked: frozenset[str] | None = None
+    usual: Mapping[str, Usual] = field(default_factory=dict)
     is_pause: bool = False
 
 

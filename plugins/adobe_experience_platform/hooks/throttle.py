@@ -12,10 +12,11 @@ import weakref
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 
-from adobe_experience_platform.aep import AepConnection, Pace, pace_of, transport
+from adobe_experience_platform.aep import TOO_MANY, AepConnection, Pace, pace_of, transport
 
 CONCURRENCY = 8
 """Requests to one account of AEP that a triggerer has under way at the same time, at most."""
+
 
 def account_of(settings: AepConnection) -> Hashable:
     """Return whose limit a connection's requests count for."""
@@ -25,7 +26,7 @@ def account_of(settings: AepConnection) -> Hashable:
 def record(pace: Pace, began: float, received: transport.Received) -> bool:
     """Let a pace learn from an answer; return whether it is a refusal that is news."""
     told = transport.retry_after_of(received)
-    refused = received.status == transport.TOO_MANY or told is not None
+    refused = received.status == TOO_MANY or told is not None
     return pace.record(began, time.monotonic(), refused=refused, told=told)
 
 

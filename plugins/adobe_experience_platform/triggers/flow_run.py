@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,7 +27,7 @@ from adobe_experience_platform.errors import AepError, AepNotFoundError
 
 from . import polling
 from .base import SharedPollTrigger, event
-from .polling import Bulk, Subscription
+from .polling import Bulk, Subscription, Window
 from .progress import LINES_PER_ROUND, Progress
 
 NOT_FOUND_GRACE = 300.0
@@ -88,7 +89,7 @@ class FlowRunTrigger(SharedPollTrigger):
 
     @classmethod
     async def _read(cls, hook: Any, wanted: Sequence[str], bulk: Bulk) -> Snapshot:
-        return await polling.read_runs(hook, wanted, bulk)
+        return await polling.learn_usual(hook, await polling.read_runs(hook, wanted, bulk), bulk)
 
     async def _consider(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
         async with polling.turn():
@@ -129,11 +130,26 @@ class FlowRunTrigger(SharedPollTrigger):
         if failed and len(failed) == len(subscription.wanted) and not isinstance(failed[0], AepNotFoundError):
             return self._failed(failed[0])
         self._recovered()
+        subscription.expected = self._expected(snapshot, subscription)
         first = not self._results
         if changed:
             self._results = results_of(self._deliveries, self._runs, self.aliases)
             self._progress.note(news, self._results, first=first)
         return None
+
+    def _expected(self, snapshot: Snapshot, subscription: Subscription) -> list[Window]:
+        """Return when the runs that go on should end; nothing, if that is not known of each."""
+        windows: list[Window] = []
+        for run_id in subscription.wanted:
+            run = self._runs.get(run_id)
+            usual = snapshot.usual.get(run.flow_id) if isinstance(run, FlowRun) else None
+            if not isinstance(run, FlowRun) or usual is None:
+                return []
+            began = subscription.joined
+            if (since := run.started_at or run.created_at) is not None:
+                began = time.monotonic() - max(0.0, (dt.datetime.now(tz=dt.UTC) - since).total_seconds())
+            windows.append(Window(began + usual.shortest, began + usual.longest))
+        return windows
 
     async def _end(self, results: list[Result]) -> TriggerEvent:
         """End the task here if every run delivered; otherwise, and where its results are not kept, a worker does.

@@ -26,7 +26,7 @@ from collections.abc import (
 )
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from adobe_experience_platform.aep import LONGEST_PAUSE, PAGE_SIZE, Call, FlowRun, endpoints
 from adobe_experience_platform.errors import AepCallError, AepError, AepNotFoundError, AepRequestError
@@ -34,17 +34,28 @@ from adobe_experience_platform.hooks import CONCURRENCY
 
 if TYPE_CHECKING:
     from adobe_experience_platform.hooks import AdobeExperiencePlatformAsyncHook
-from adobe_experience_platform.delivery import Snapshot
+from adobe_experience_platform.delivery import Snapshot, Usual, usual_lengths
 
 T = TypeVar("T")
 SHORTEST_PAUSE = 2.0
 """Seconds between two polls at the beginning of a wait."""
 PAUSE_SHARE = 0.05
 """A pause is about this share of the time waited so far, and so late an end is noticed, within bounds."""
+SPARSE_SHARE = 0.25
+"""The same while all that is waited for should still go on, as the flow's runs before did."""
+LOOKS = 8
+"""Into how many the time is divided in which a run usually ends."""
 NEWCOMER_GAP = 1.0
 """Seconds that a newcomer's poll keeps from the last one, however many come."""
 REQUESTS_PER_SECOND = 4.0
 """What one shared poll asks AEP for at most, on average, while its waits are younger than their interval allows."""
+
+
+class Window(NamedTuple):
+    """When a run should end, on the monotonic clock."""
+
+    opens: float
+    closes: float
 
 
 @dataclass(slots=True, eq=False)
@@ -62,6 +73,8 @@ class Subscription:
     joined: float = field(default_factory=time.monotonic)
     due: float = 0.0
     """When this subscriber is to be served next, on the monotonic clock; 0 is at once."""
+    expected: Sequence[Window] = ()
+    """When what is wanted should end; empty where that is not known of all of it."""
 
     def next_due(self, since: float, at_least: float = 0.0) -> float:
         """Return when to poll after now: on a grid, so that waits of the same age share their polls.
@@ -70,8 +83,10 @@ class Subscription:
         :param at_least: seconds; what the whole poll costs may ask for longer pauses than a young wait does.
         """
         now = time.monotonic()
-        step = grid_step(max(next_pause(now - since, self.interval), at_least), self.interval)
+        step = grid_step(max(self._pause(now, now - since), at_least), self.interval)
         usual = (math.floor(now / step) + 1) * step
+        if opens := [window.opens for window in self.expected if window.opens > now + at_least]:
+            usual = min(usual, math.ceil(min(opens) / SHORTEST_PAUSE) * SHORTEST_PAUSE)
         left = self.left
         return min(usual, now + max(left, 0.1)) if left > 0 else usual
 
@@ -79,6 +94,14 @@ class Subscription:
     def ends(self) -> bool:
         """Whether this is a wait that ends; what watches for ever is no measure of a wait's age."""
         return self.deadline.year < dt.MAXYEAR
+
+    def _pause(self, now: float, waited: float) -> float:
+        """Return the pause before the next poll: long before anything should end, short while something should."""
+        open_now = [each.closes - each.opens for each in self.expected if each.opens <= now <= each.closes]
+        if open_now:
+            return min(self.interval, max(SHORTEST_PAUSE, min(open_now) / LOOKS))
+        ahead = bool(self.expected) and all(now < each.opens for each in self.expected)
+        return next_pause(waited, self.interval, SPARSE_SHARE if ahead else PAUSE_SHARE)
 
     @property
     def left(self) -> float:
@@ -92,9 +115,9 @@ class Subscription:
         return not self.wanted or snapshot.asked is None or not self.wanted.isdisjoint(snapshot.asked)
 
 
-def next_pause(waited: float, interval: float) -> float:
+def next_pause(waited: float, interval: float, share: float = PAUSE_SHARE) -> float:
     """Return the pause before the next poll, in seconds: short at first, longer with the wait's age."""
-    return min(interval, max(SHORTEST_PAUSE, waited * PAUSE_SHARE))
+    return min(interval, max(SHORTEST_PAUSE, waited * share))
 
 
 def grid_step(pause: float, interval: float) -> float:
@@ -222,10 +245,24 @@ async def rounds(here: Group, read: Callable[[list[str]], Awaitable[Snapshot]]) 
 
 
 class Bulk:
-    """Whether AEP lets runs be read in bulk; found out once per poll."""
+    """What a poll has found out: whether AEP lets runs be read in bulk, and how long those of a flow usually take."""
 
     def __init__(self) -> None:
         self.refused = False
+        self.usual: dict[str, Usual | None] = {}
+
+
+async def learn_usual(hook: AdobeExperiencePlatformAsyncHook, snapshot: Snapshot, bulk: Bulk) -> Snapshot:
+    """Look once at the past runs of flows that are new to a poll; where AEP does not tell, nothing is expected."""
+    going_on = {
+        run.flow_id for run in snapshot.runs.values() if isinstance(run, FlowRun) and not run.status.is_terminal
+    }
+    if new := sorted(going_on - bulk.usual.keys() - {""})[:PAGE_SIZE]:
+        bulk.usual |= dict.fromkeys(new)
+        with suppress(AepError):
+            past = await hook.call(endpoints.runs_of_flows(new, lambda _: True, succeeded=True))
+            bulk.usual |= usual_lengths(past or {})
+    return replace(snapshot, usual={flow_id: usual for flow_id, usual in bulk.usual.items() if usual is not None})
 
 
 async def read_runs(hook: AdobeExperiencePlatformAsyncHook, run_ids: Sequence[str], bulk: Bulk) -> Snapshot:

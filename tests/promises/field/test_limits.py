@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -245,11 +245,13 @@ def entry(number: int, audiences: int, name: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def full() -> list[bytes]:
     """Give the flows of a sandbox that is as full as Adobe's guardrails allow: over 20 MiB in one page."""
-    return [json.dumps(entry(number, 250, "Kundinnen und Kunden der Niederlassung Süd")).encode() for number in range(100)]
+    return [
+        json.dumps(entry(number, 250, "Kundinnen und Kunden der Niederlassung Süd")).encode() for number in range(100)
+    ]
 
 
 @pytest.fixture
-def full_aep(aep: LocalAep, full: list[bytes], monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def full_aep(aep: LocalAep, full: list[bytes], monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Answer for the list of flows with the full sandbox; give the sizes of the pages that were asked for."""
     asked: list[int] = []
     send = AdobeExperiencePlatformHook._send_with
@@ -269,7 +271,7 @@ def full_aep(aep: LocalAep, full: list[bytes], monkeypatch: pytest.MonkeyPatch) 
         return transport.Received(200, {}, body)
 
     monkeypatch.setattr(AdobeExperiencePlatformHook, "_send_with", answered)
-    yield asked
+    return asked
 
 
 def test_a_sandbox_as_full_as_adobe_allows_is_read_by_catalogue_test_and_plan(
@@ -285,4 +287,3 @@ def test_a_sandbox_as_full_as_adobe_allows_is_read_by_catalogue_test_and_plan(
     assert len(plan(info, context)) == 2
     assert [limit for limit in full_aep if limit > 25] == [100] * 3
     assert set(full_aep) == {100, 25}
-

@@ -10,7 +10,7 @@ import pytest
 from adobe_experience_platform.aep import endpoints
 from adobe_experience_platform.aep.orders import Activation, Pair
 from adobe_experience_platform.errors import AepNotFoundError, AepTooLargeError, AepTransientError
-from tests.support.parts import NOW, answer, flow_json, job_json, run_json
+from tests.support.parts import NOW, answer, flow_json, job_json, play, run_json
 
 HOUR = dt.timedelta(hours=1)
 
@@ -117,47 +117,40 @@ def test_a_list_that_never_ends_is_an_error():
         answer(endpoints.runs_of_flow("flow-1", lambda _: False), *pages)
 
 
-def too_large(call, fits, *, key="items", make=flow_json, total=30):
-    """Carry out a list call of an AEP of which only pages of so many entries can be read; return what was asked for."""
+def too_large(call, fits, *, total=30):
+    """Carry out a call for flows, of which only pages of so many can be read; return what it gives and asked for."""
     asked = []
-    try:
-        request = next(call)
-        while True:
-            asked.append((request.limit, dict(request.params).get("continuationToken", "")))
-            if request.limit > fits:
-                request = call.throw(AepTooLargeError(request.name, status=200, text="the response is larger"))
-                continue
-            start = int(dict(request.params).get("continuationToken", 0))
-            end = min(total, start + request.limit)
-            page = {key: [make(f"i{number}") for number in range(start, end)]}
-            link = {"_links": {"next": {"href": f"?continuationToken={end}"}}} if end < total else {}
-            request = call.send(endpoints.Response({**page, **link}))
-    except StopIteration as stop:
-        return stop.value, asked
+
+    def page(request):
+        start = int(dict(request.params).get("continuationToken", 0))
+        asked.append(request.limit)
+        if request.limit > fits:
+            raise AepTooLargeError(request.name, status=200, text="the response is larger")
+        end = min(total, start + request.limit)
+        link = {"_links": {"next": {"href": f"?continuationToken={end}"}}} if end < total else {}
+        return endpoints.Response({"items": [flow_json(f"i{number}") for number in range(start, end)], **link})
+
+    return play(call, page), asked
 
 
 @pytest.mark.parametrize("fits", [100, 99, 25, 7, 2, 1])
 def test_a_list_whose_pages_hold_too_much_is_read_from_its_first_page_on_in_smaller_ones(fits):
     flows, asked = too_large(endpoints.destination_flows(), fits)
     assert ids(flows) == [f"i{number}" for number in range(30)]
-    refused = [limit for limit, _ in asked if limit > fits]
+    refused = [limit for limit in asked if limit > fits]
     assert refused == [100, 25, 6][: len(refused)]
-    assert {limit for limit, token in asked[len(refused) :]} == {([100, 25, 6, 1])[len(refused)]}
+    assert set(asked[len(refused) :]) == {[100, 25, 6, 1][len(refused)]}
 
 
 def test_a_list_whose_pages_grow_is_begun_anew_and_names_nothing_twice():
-    call, asked, first = endpoints.destination_flows(), [], True
-    request = next(call)
-    with pytest.raises(StopIteration) as ended:
-        while True:
-            asked.append(request.params[-1])
-            if request.limit == 100 and "continuationToken" in dict(request.params):
-                request = call.throw(AepTooLargeError(request.name))
-                continue
-            more = {"_links": {"next": {"href": "?continuationToken=t"}}} if first else {}
-            first = False
-            request = call.send(endpoints.Response({"items": [flow_json("a"), flow_json("b")], **more}))
-    assert ids(ended.value.value) == ["a", "b"]
+    def page(request):
+        is_next = "continuationToken" in dict(request.params)
+        if request.limit == 100 and is_next:
+            raise AepTooLargeError(request.name)
+        more = {} if is_next else {"_links": {"next": {"href": "?continuationToken=t"}}}
+        return endpoints.Response({"items": [flow_json("b" if is_next else "a")], **more})
+
+    assert ids(play(endpoints.destination_flows(), page)) == ["a", "b"]
 
 
 def test_one_entry_that_is_too_large_is_an_error():
@@ -165,23 +158,29 @@ def test_one_entry_that_is_too_large_is_an_error():
         too_large(endpoints.destination_flows(), 0)
 
 
+def runs_in_parts(most, number):
+    """Read so many runs by id, of which so many fit an answer; return the ids that were found and the parts' sizes."""
+    asked = []
+
+    def page(request):
+        wanted = dict(request.params)["property"].removeprefix("id==").split(",")
+        asked.append(len(wanted))
+        if len(wanted) > most:
+            raise AepTooLargeError(request.name)
+        return endpoints.Response({"items": [run_json(each) for each in wanted]})
+
+    return sorted(play(endpoints.runs_by_id([f"r{each}" for each in range(number)]), page)), asked
+
+
 def test_runs_that_are_too_large_together_are_read_in_halves():
-    call, asked = endpoints.runs_by_id([f"r{number}" for number in range(10)]), []
-    request = next(call)
-    with pytest.raises(StopIteration) as ended:
-        while True:
-            wanted = dict(request.params)["property"].removeprefix("id==").split(",")
-            asked.append(len(wanted))
-            if len(wanted) > 3:
-                request = call.throw(AepTooLargeError(request.name))
-            else:
-                request = call.send(endpoints.Response({"items": [run_json(each) for each in wanted]}))
-    assert sorted(ended.value.value) == sorted(f"r{number}" for number in range(10))
+    found, asked = runs_in_parts(3, 10)
+    assert found == sorted(f"r{number}" for number in range(10))
     assert asked == [10, 5, 2, 3, 5, 2, 3]
+
+
+def test_one_run_that_is_too_large_is_an_error():
     with pytest.raises(AepTooLargeError):
-        call = endpoints.runs_by_id(["r"])
-        next(call)
-        call.throw(AepTooLargeError("GET /runs"))
+        runs_in_parts(0, 1)
 
 
 def test_flows_by_their_ids_are_one_list_of_any_kind_of_flow_of_which_only_those_count():

@@ -21,7 +21,7 @@ from adobe_experience_platform.delivery.search import (
 )
 from adobe_experience_platform.delivery.states import Reply, SubmissionState
 from adobe_experience_platform.errors import AepNotFoundError, AepRequestError, AepTransientError, Conflict
-from tests.support.parts import NOW, answer, run_json
+from tests.support.parts import NOW, answer, play, run_json
 
 MS = dt.timedelta(milliseconds=1)
 A, B = Pair("flow-1", "a"), Pair("flow-1", "b")
@@ -224,9 +224,7 @@ TWO = ["flow-1", "flow-2"]
 
 
 def test_flows_that_ran_lately_have_their_watermarks_from_one_list():
-    listed = items(
-        run("a2", after=0), run("b2", flowId="flow-2", after=-3000), run("b1", flowId="flow-2", after=-9000)
-    )
+    listed = items(run("a2", after=0), run("b2", flowId="flow-2", after=-3000), run("b1", flowId="flow-2", after=-9000))
     marks, (request,) = answer(watermarks(TWO), listed)
     assert dict(request.params)["property"] == "flowId==flow-1,flow-2"
     for flow_id in TWO:
@@ -246,25 +244,17 @@ def test_flows_that_ran_lately_have_their_watermarks_from_one_list():
     ],
 )
 def test_a_flow_of_which_one_list_does_not_tell_enough_is_asked_for_itself(listed):
-    own = [items(run("b9", flowId="flow-2", after=-20_000)), items(run("b8", flowId="flow-2", after=-30_000))]
+    own = {
+        "flow-1": items(run("a2")),
+        "flow-2": items(run("b9", flowId="flow-2"), run("b8", flowId="flow-2", after=-9000)),
+    }
+    asked = []
 
-    def ask():
-        call = watermarks(TWO)
-        request = next(call)
-        asked = []
-        try:
-            while True:
-                wanted = dict(request.params)["property"].removeprefix("flowId==")
-                asked.append(wanted)
-                if wanted == "flow-1,flow-2":
-                    body = listed
-                else:
-                    body = items(*own[0]["items"], *own[1]["items"]) if wanted == "flow-2" else items(run("a2"))
-                request = call.send(Response(body))
-        except StopIteration as stop:
-            return stop.value, asked
+    def react(request):
+        asked.append(dict(request.params)["property"].removeprefix("flowId=="))
+        return Response(own.get(asked[-1], listed))
 
-    marks, asked = ask()
+    marks = play(watermarks(TWO), react)
     assert "flow-2" in asked
     assert marks["flow-2"].ids == ("b9",)
 

@@ -69,6 +69,93 @@ def test_a_poll_that_costs_many_requests_is_not_fast_at_first():
     assert steps == pytest.approx([0, 0, 0], abs=1e-5)
 
 
+# -- when something should end
+
+
+def looks(clock, ends, windows, interval=30.0):
+    """Return when a wait looks, in seconds since it began, until what it waits for has ended."""
+    began, found = clock.now, []
+    member = Subscription(set(), interval, soon(1e6), joined=began)
+    member.expected = [polling.Window(began + opens, began + closes) for opens, closes in windows]
+    while not found or found[-1] < ends:
+        clock.now = member.next_due(began)
+        found.append(clock.now - began)
+    return found
+
+
+@pytest.mark.parametrize("ends", [96.0, 100.0, 104.0])
+def test_a_run_that_ends_as_its_flows_others_did_is_noticed_soon_by_fewer_looks(ends, clock):
+    unknown, known = looks(clock, ends, []), looks(clock, ends, [(95, 105)])
+    assert len(known) <= len(unknown) / 2
+    assert known[-1] - ends <= 4
+
+
+def test_one_that_ends_sooner_or_later_than_the_others_is_noticed_too(clock):
+    sooner, later = looks(clock, 40, [(95, 105)]), looks(clock, 300, [(95, 105)])
+    assert sooner[-1] - 40 <= 40 * polling.SPARSE_SHARE * 2
+    assert later[-1] - 300 <= 300 * polling.PAUSE_SHARE * 2
+
+
+def test_of_several_runs_the_next_that_should_end_decides(clock):
+    found = looks(clock, 500, [(95, 105), (400, 420)])
+    assert any(95 <= look <= 97 for look in found)
+    assert any(400 <= look <= 402 for look in found)
+
+
+def test_a_poll_that_costs_much_does_not_hurry_to_an_end_that_is_expected(clock):
+    ahead = [polling.Window(clock.now + 15, clock.now + 20)]
+    member = Subscription(set(), 30, soon(1e6), expected=ahead)
+    clock.now += 12  # 1012
+    assert member.next_due(clock.now - 100) == 1016.0, "when it should end"
+    assert member.next_due(clock.now - 100, 20) == 1020.0, "the next step of its own grid"
+
+
+async def learn(bulk, *runs, listed=None):
+    asked = []
+
+    class Learns:
+        async def call(self, call):
+            request = next(call)
+            asked.append([value for name, value in request.params if name == "property"])
+            if isinstance(listed, Exception):
+                raise listed
+            try:
+                call.send(endpoints.Response({"items": listed}))
+            except StopIteration as stop:
+                return stop.value
+
+    snapshot = Snapshot(runs={item["id"]: FlowRun.from_json(item) for item in runs})
+    return await polling.learn_usual(Learns(), snapshot, bulk), asked
+
+
+def past(flow_id, seconds=60):
+    times = {"startedAtUTC": 1_700_000_000_000, "completedAtUTC": 1_700_000_000_000 + seconds * 1000}
+    body = run_json("old", flow_id)
+    return {**body, "metrics": {**body["metrics"], "durationSummary": times}}
+
+
+def test_the_past_of_a_flow_is_looked_at_once_a_poll():
+    async def scene():
+        bulk = Bulk()
+        going_on = [run_json("r1", "f1", "inProgress"), run_json("r2", "f2", "inProgress"), run_json("r3", "f3")]
+        first, asked = await learn(bulk, *going_on, listed=[past("f1")])
+        again, more = await learn(bulk, *going_on, listed=[])
+        return first, asked, again, more
+
+    first, asked, again, more = in_loop(scene())
+    assert asked == [["metrics.statusSummary.status==success", "flowId==f1,f2"]]
+    assert more == []
+    assert first.usual == again.usual == {"f1": pytest.approx((57, 63))}
+
+
+@pytest.mark.parametrize("listed", [AepRequestError("GET /runs", status=400), AepTransientError("GET /runs"), []])
+def test_where_the_past_cannot_be_told_nothing_is_expected(listed):
+    async def scene():
+        return await learn(Bulk(), run_json("r1", "f1", "inProgress"), listed=listed)
+
+    assert in_loop(scene())[0].usual == {}
+
+
 # -- for whom
 
 
