@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 from airflow.sdk._shared.secrets_masker.secrets_masker import SecretsMasker
 
-from adobe_experience_platform.aep import transport
+from adobe_experience_platform.aep import endpoints, transport
+from adobe_experience_platform.hooks import sync_hook, throttle
 from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.operators import long_pauses
+from adobe_experience_platform.operators.catalog import CatalogOperator
 from adobe_experience_platform.triggers import polling
 from adobe_experience_platform.triggers.segment_export import SegmentExportTrigger
 from tests.support.aep import FLOWS, SEED, TOKEN
@@ -206,6 +210,24 @@ def a_connection_that_breaks(stage: Stage) -> None:
 @produces("the response is larger than")
 def an_answer_without_end(stage: Stage) -> None:
     stage.answers(FLOWS, body="x" * (transport.MAX_BODY + 1))
+    stage.fails(stage.asks)
+
+
+@produces("AEP takes no more requests for now")
+def a_limit_that_is_waited_for(stage: Stage) -> None:
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda seconds: now.append(now.pop() + seconds))
+    stage.monkeypatch.setattr(sync_hook, "time", clock)
+    stage.monkeypatch.setattr(throttle, "time", clock)
+    stage.meets("status", FLOWS, status=429, headers={"Retry-After": "20"}, times=1)
+    stage.runs(lambda: AdobeExperiencePlatformHook().call(endpoints.destination_flows()))
+
+
+@produces("AEP has asked not to be asked for a while", "AEP has asked not to be asked until")
+def a_limit_that_lasts(stage: Stage) -> None:
+    stage.monkeypatch.setattr(long_pauses, "get_current_context", lambda: stage.context)
+    stage.answers(FLOWS, 429, headers={"Retry-After": "2400"})
+    stage.defers(lambda: CatalogOperator(task_id="task").execute(stage.context))
     stage.fails(stage.asks)
 
 
