@@ -80,10 +80,31 @@ def delivery_table(rows: Rows, n: int) -> str:
         return "Not measured yet: `make bench`."
     body = []
     for name, cost in _COSTS:
-        own, stock = cost(sides["project"]), cost(sides["stock"])
+        own, bare, stock = cost(sides["project"]), cost(sides["bare"]), cost(sides["stock"])
         ratio = f"{stock / own:.1f} times" if own and stock > own else ""
-        body.append([name, _number(own), _number(stock), ratio, _number(cost(sides["script"]))])
-    return markdown([f"{n} audiences", "this project", "stock HTTP provider", "stock costs", "plain script"], body)
+        body.append([name, _number(own), _number(bare), _number(stock), ratio, _number(cost(sides["script"]))])
+    head = [f"{n} audiences", "this project", "bare Airflow", "stock HTTP provider", "stock costs", "plain script"]
+    return markdown(head, body)
+
+
+def components_table(rows: Rows, n: int) -> str:
+    """Show which part of Airflow uses the CPU, and how far repeats lie apart."""
+    sides = {row["side"]: row for row in rows if row["case"] == "delivery" and row["n"] == n}
+    shown = [side for side in ("project", "bare", "stock") if sides.get(side, {}).get("cpu_by_component")]
+    if not shown:
+        return "Not measured yet: `make bench`."
+    names = [*sides[shown[0]]["cpu_by_component"], "all"]
+    body = []
+    for name in names:
+        key = "cpu_s" if name == "all" else f"cpu_s {name}"
+        cells = []
+        for side in shown:
+            row = sides[side]
+            middle = row["cpu_s"] if name == "all" else row["cpu_by_component"][name]
+            least, most = row["spread"][key]
+            cells.append(f"{middle:.1f} ({least:.1f} to {most:.1f})")
+        body.append([name, *cells])
+    return markdown(["CPU seconds of", *(f"{side}, of {sides[side]['repeats']} repeats" for side in shown)], body)
 
 
 def growth_table(rows: Rows) -> str:
@@ -91,7 +112,7 @@ def growth_table(rows: Rows) -> str:
     sizes = sorted({row["n"] for row in rows if row["case"] == "delivery"})
     body = []
     for name, cost in _COSTS:
-        for side in SIDES[:2]:
+        for side in ("project", "bare", "stock"):
             found = {row["n"]: cost(row) for row in rows if row["case"] == "delivery" and row["side"] == side}
             if len(found) < 2:
                 continue
@@ -162,6 +183,7 @@ def publish() -> list[Path]:
     rows, scale = read(RESULTS, []), read(SCALE, {})
     blocks = {
         "delivery": delivery_table(rows, README_SIZE),
+        "components": components_table(rows, README_SIZE),
         "growth": growth_table(rows),
         "watching": watching_table(scale.get("watching", [])),
         "latency": latency_table(scale.get("latency", [])),

@@ -114,8 +114,8 @@ def _watch(
     client = airflow.client
     client.wait_dags(*dag_ids, timeout=120)
     time.sleep(5)
-    triggerer = {airflow.sessions()["triggerer"]}
-    idle_mb = memory_mb(processes_of(triggerer))
+    triggerer = {"triggerer": airflow.sessions()["triggerer"]}
+    idle_mb = memory_mb(processes_of(triggerer.values()))
     run_ids = {dag_id: client.trigger_dag(dag_id) for dag_id in dag_ids}
     deadline = time.monotonic() + LONGEST_START
     while _asked(aep) < len(seeded):
@@ -127,9 +127,9 @@ def _watch(
     log = airflow.component_log("triggerer")
     at_start = log.read_text(errors="replace").count(BLOCKED)  # Airflow itself blocks while it starts
     with Meter(triggerer) as meter:
-        began, before = time.monotonic(), cpu_seconds(triggerer)
+        began, before = time.monotonic(), sum(cpu_seconds(triggerer).values())
         time.sleep(STEADY_SECONDS)
-        used, lasted = cpu_seconds(triggerer) - before, time.monotonic() - began
+        used, lasted = sum(cpu_seconds(triggerer).values()) - before, time.monotonic() - began
         times = sorted(item["at"] for item in aep.requests())
         ends = _end_all(aep, seeded, tasks)
         for dag_id, run_id in run_ids.items():
