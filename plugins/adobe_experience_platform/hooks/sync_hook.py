@@ -1,4 +1,8 @@
-"""The workers' hook: a thin shell that carries requests with requests. The rules are in :mod:`..aep`."""
+"""The workers' hook: a thin shell that carries requests with requests. The rules are in :mod:`..aep`.
+
+Every task process loads this anew, so nothing here needs aiohttp or Airflow's HTTP provider, which takes longer to load
+than all the rest of a task.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,12 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
 
 import requests
-from airflow.providers.http.hooks.http import HttpHook
+from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSecretsBackendAccessDenied
 from airflow.sdk.log import mask_secret
 from urllib3.util import Timeout
 
 from adobe_experience_platform.aep import (
-    CONN_TYPE,
     DEFAULT_CONN_ID,
     AepConnection,
     Call,
@@ -38,21 +41,7 @@ T = TypeVar("T")
 _mint_lock = threading.Lock()
 
 
-class NoAuth(requests.auth.AuthBase):
-    """Adds nothing: the bearer token is a header of each request, never a property of the session.
-
-    HttpHook would otherwise send login and password (client id and secret) as Basic authentication.
-    """
-
-    def __init__(self, *_: object) -> None:
-        super().__init__()
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Return the request as it is."""
-        return request
-
-
-class AdobeExperiencePlatformHook(HttpHook):
+class WorkerHook(BaseHook):
     """Call Adobe Experience Platform from a worker.
 
     :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``.
@@ -61,16 +50,11 @@ class AdobeExperiencePlatformHook(HttpHook):
     Errors are :class:`~.errors.AepError`; transient trouble of reading calls is retried inside.
     """
 
-    conn_name_attr = "aep_conn_id"
-    default_conn_name = DEFAULT_CONN_ID
-    conn_type = CONN_TYPE
-    hook_name = "Adobe Experience Platform"
-
     attempts: int | None = None
     """Attempts per call; None uses the default of :mod:`.transport`."""
 
     def __init__(self, aep_conn_id: str = DEFAULT_CONN_ID, sandbox_name: str | None = None, **kwargs: Any) -> None:
-        super().__init__(method="GET", http_conn_id=aep_conn_id, auth_type=NoAuth, **kwargs)
+        super().__init__(**kwargs)
         self.aep_conn_id = aep_conn_id
         self.sandbox_name = sandbox_name
         self._settings: AepConnection | None = None
@@ -92,27 +76,17 @@ class AdobeExperiencePlatformHook(HttpHook):
                 mask_secret(secret)
         return self._settings
 
-    def get_conn(
-        self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None
-    ) -> requests.Session:
+    def get_conn(self) -> requests.Session:
         """Create a session with the connection's transport options; ``extra`` never becomes headers."""
         session = requests.Session()
-        session.auth = NoAuth()
-        self.base_url = self.settings.base_url
-        self._base_url_initialized = True
         session.trust_env = False  # proxies and authorities of the environment: see wire.py
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         tls(self.settings)  # says in time that a file cannot be read
         # requests would look at a Location that it is not to follow, and read all of that answer.
         session.get_redirect_target = lambda _: None  # type: ignore[method-assign, assignment]
-        if self.adapter is None:
-            # One for each session: a shared one would share its kept-alive connections too.
-            adapter = TimedAdapter(getattr(self.keep_alive_adapter, "socket_options", None))
-            for scheme in ("http://", "https://"):
-                session.mount(scheme, adapter)
-        else:
-            session = self._configure_session_from_mount_adapters(session)
-        session.headers.update(headers or {})
+        adapter = TimedAdapter()  # one for each session: a shared one would share its kept-alive connections too
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, adapter)
         return session
 
     def call(self, call: Call[T]) -> T:
@@ -173,8 +147,6 @@ class AdobeExperiencePlatformHook(HttpHook):
         settings, leaving = self.settings, Departure(send.before_bytes)
         begun: transport.Received | None = None
         proxy = proxy_for(settings, send.url)
-        if self.adapter is not None:
-            leaving.leave()  # a connection that is not of TimedAdapter's making does not ask
         context = departure.set(leaving)
         try:
             with session.request(

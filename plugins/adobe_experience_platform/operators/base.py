@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
     from airflow.triggers.base import BaseTrigger
 
-    from adobe_experience_platform.hooks import AdobeExperiencePlatformAsyncHook, AdobeExperiencePlatformHook
+    from adobe_experience_platform.hooks import AdobeExperiencePlatformAsyncHook, WorkerHook
 
 T = TypeVar("T")
 Resolvable = Any
@@ -118,7 +118,7 @@ class AepTask(TypedTemplates):
     """The settings of a delivery that this task takes as arguments."""
 
     _options: DeliverySettings | None = None
-    _hook: AdobeExperiencePlatformHook | None = None
+    _hook: WorkerHook | None = None
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
@@ -157,12 +157,12 @@ class AepTask(TypedTemplates):
         return {str(ident): str(name) for ident, name in (self.given("names") or {}).items()}
 
     @property
-    def hook(self) -> AdobeExperiencePlatformHook:
+    def hook(self) -> WorkerHook:
         """The hook, made when first needed."""
         if self._hook is None:
-            from adobe_experience_platform.hooks import AdobeExperiencePlatformHook  # load time: a quarter of a second
+            from adobe_experience_platform.hooks import WorkerHook  # load time: a twentieth of a second
 
-            self._hook = AdobeExperiencePlatformHook(self.options.aep_conn_id, self.options.sandbox_name)
+            self._hook = WorkerHook(self.options.aep_conn_id, self.options.sandbox_name)
         return self._hook
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk._shared.secrets_masker.secrets_masker import SecretsMasker
 
 from adobe_experience_platform.aep import transport
-from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.hooks.http_hook import AdobeExperiencePlatformHook
 from adobe_experience_platform.triggers import polling
 from adobe_experience_platform.triggers.segment_export import SegmentExportTrigger
 from tests.support.aep import FLOWS, SEED, TOKEN

@@ -14,7 +14,7 @@ import pytest
 
 from adobe_experience_platform.aep import auth, transport
 from adobe_experience_platform.hooks import throttle
-from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.hooks.http_hook import AdobeExperiencePlatformHook
 from include.aep_simulator.server import running
 from include.aep_simulator.simulator import Simulator
 from tests.promises.faults.play import PATHS, SECRET, SEED

@@ -292,9 +292,9 @@ class Surrounded:
                             replace(module, attribute, shim)
                     if getattr(module, "asyncio", None) is asyncio:
                         replace(module, "asyncio", SimpleNamespace(**{**vars(asyncio), "run": self.run}))
-                    if hasattr(module, "AdobeExperiencePlatformHook") and not hasattr(module, "__path__"):
-                        replace(module, "AdobeExperiencePlatformHook", Hook)
-            replace(hooks, "AdobeExperiencePlatformHook", Hook)
+                    if hasattr(module, "WorkerHook") and not hasattr(module, "__path__"):
+                        replace(module, "WorkerHook", Hook)
+            replace(hooks, "WorkerHook", Hook)
             replace(triggers_base, "_load", lambda _: SimpleNamespace(AdobeExperiencePlatformAsyncHook=AsyncHook))
             replace(HITLOperator, "execute", ask_a_person)
             replace(metrics, "_emit", lambda *_, **__: None)

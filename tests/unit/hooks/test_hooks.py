@@ -23,7 +23,7 @@ from adobe_experience_platform.errors import (
     AepTransientError,
 )
 from adobe_experience_platform.hooks.async_hook import AdobeExperiencePlatformAsyncHook
-from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.hooks.http_hook import AdobeExperiencePlatformHook
 from include.aep_simulator.faults import FaultSpec
 from include.aep_simulator.seed import SeedDocument
 from include.aep_simulator.server import running
