@@ -262,6 +262,7 @@ class AepTask(TypedTemplates):
         settings = self.hook.settings
         if url := destination_url(settings.tenant, settings.sandbox_name, flow_id):
             context["ti"].xcom_push(key=xcom.LINK, value=url)
+            self.pushed_link = url
 
 
 def _lists_pairs(task: object) -> bool:

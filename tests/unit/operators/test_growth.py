@@ -44,6 +44,17 @@ def test_tries_and_clears_write_over_what_is_there(aep: LocalAep, context: Any) 
     assert (size(context["task_state_store"]), len(context.ti.xcoms)) == before
 
 
+def test_what_is_known_already_is_not_pushed_again(aep: LocalAep, context: Any, monkeypatch: Any) -> None:
+    pushed = []
+    monkeypatch.setattr(
+        context.ti, "xcom_push", lambda key, value: pushed.append(value["missing_is"]) if key == "submission" else None
+    )
+
+    activation().execute(context)
+
+    assert pushed == ["not_sent", "unknown", "not_sent"], "begun; about to send; sent"
+
+
 def test_waits_before_sending_add_a_few_short_notes(aep: LocalAep, context: Any) -> None:
     aep.start_export_job()
     for _ in range(3):
