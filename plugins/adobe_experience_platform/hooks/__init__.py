@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from . import asset_uris, metrics
+from .connections import read_connection
 from .throttle import CONCURRENCY
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = [
     "WorkerHook",
     "asset_uris",
     "metrics",
+    "read_connection",
 ]
 
 _HOMES = {

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 import requests
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSecretsBackendAccessDenied
 from airflow.sdk.log import mask_secret
 from urllib3.util import Timeout
 
@@ -23,15 +22,14 @@ from adobe_experience_platform.aep import (
     AepConnection,
     Call,
     auth,
-    conn_id_fault,
     endpoints,
     explain,
-    no_connection,
     transport,
 )
-from adobe_experience_platform.errors import AepConnectionConfigError, AepError
+from adobe_experience_platform.errors import AepError
 
 from . import metrics
+from .connections import read_connection
 from .metrics import connection_tags
 from .timed_adapter import TimedAdapter, departure
 from .wire import CONNECT_TIMEOUT, Departure, authorities, begun_answer, check_size, failure, proxy_for, tls
@@ -46,6 +44,7 @@ class WorkerHook(BaseHook):
 
     :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``.
     :param sandbox_name: sandbox to work in; None takes the connection's.
+    :param settings: the checked connection, where it has been read already.
 
     Errors are :class:`~.errors.AepError`; transient trouble of reading calls is retried inside.
     """
@@ -53,11 +52,17 @@ class WorkerHook(BaseHook):
     attempts: int | None = None
     """Attempts per call; None uses the default of :mod:`.transport`."""
 
-    def __init__(self, aep_conn_id: str = DEFAULT_CONN_ID, sandbox_name: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        aep_conn_id: str = DEFAULT_CONN_ID,
+        sandbox_name: str | None = None,
+        settings: AepConnection | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.aep_conn_id = aep_conn_id
         self.sandbox_name = sandbox_name
-        self._settings: AepConnection | None = None
+        self._settings = settings
         self._session: requests.Session | None = None
         self._token_needed_before = False
 
@@ -65,15 +70,7 @@ class WorkerHook(BaseHook):
     def settings(self) -> AepConnection:
         """The checked connection (read once, never in ``__init__``)."""
         if self._settings is None:
-            if fault := conn_id_fault(self.aep_conn_id):
-                raise AepConnectionConfigError(f"aep_conn_id {fault}")
-            try:
-                connection = self.get_connection(self.aep_conn_id)
-            except (AirflowNotFoundException, AirflowSecretsBackendAccessDenied):
-                raise no_connection(self.aep_conn_id) from None
-            self._settings = AepConnection.parse(connection, self.sandbox_name)
-            for secret in self._settings.secrets:
-                mask_secret(secret)
+            self._settings = read_connection(self.get_connection, self.aep_conn_id, self.sandbox_name)
         return self._settings
 
     def get_conn(self) -> requests.Session:

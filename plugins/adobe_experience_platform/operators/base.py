@@ -7,13 +7,13 @@ import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
-from airflow.sdk import conf
+from airflow.sdk import BaseHook, conf
 from airflow.sdk.api.datamodels._generated import TaskInstanceState
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
 from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-from adobe_experience_platform.aep import destination_url, one_line, short_repr
+from adobe_experience_platform.aep import AepConnection, destination_url, one_line, short_repr
 from adobe_experience_platform.delivery import DeliverySettings, checked_settings, xcom
 from adobe_experience_platform.errors import (
     AepDeadlineError,
@@ -22,6 +22,7 @@ from adobe_experience_platform.errors import (
     AepInputError,
     AepTransientError,
 )
+from adobe_experience_platform.hooks import read_connection
 from adobe_experience_platform.triggers import (
     ARGUMENTS_VERSION,
     EVENT_VERSION,
@@ -119,6 +120,7 @@ class AepTask(TypedTemplates):
 
     _options: DeliverySettings | None = None
     _hook: WorkerHook | None = None
+    _connection: AepConnection | None = None
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
@@ -162,8 +164,19 @@ class AepTask(TypedTemplates):
         if self._hook is None:
             from adobe_experience_platform.hooks import WorkerHook  # load time: a twentieth of a second
 
-            self._hook = WorkerHook(self.options.aep_conn_id, self.options.sandbox_name)
+            self._hook = WorkerHook(self.options.aep_conn_id, self.options.sandbox_name, self.connection)
         return self._hook
+
+    @property
+    def connection(self) -> AepConnection:
+        """The checked connection; a task that asks AEP nothing needs no hook."""
+        if self._hook is not None:
+            return self._hook.settings  # a waiting task may have read it again, for a new secret
+        if self._connection is None:
+            self._connection = read_connection(
+                BaseHook.get_connection, self.options.aep_conn_id, self.options.sandbox_name
+            )
+        return self._connection
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Treat Airflow's own deferral time-out like the trigger's: AEP is asked once more before the verdict.
@@ -182,14 +195,14 @@ class AepTask(TypedTemplates):
         return {
             "v": ARGUMENTS_VERSION,
             "aep_conn_id": self.options.aep_conn_id,
-            "sandbox_name": self.hook.settings.sandbox_name,
+            "sandbox_name": self.connection.sandbox_name,
             "deadline": deadline.isoformat(),
             "poll_interval": self.options.poll_interval,
         }
 
     def _tags(self) -> dict[str, str]:
         """Return the tags of this task's metrics."""
-        settings = self.hook.settings
+        settings = self.connection
         return {"dag_id": self.dag_id, "conn_id": self.options.aep_conn_id, "sandbox": settings.sandbox_name}
 
     def _wait(
@@ -259,7 +272,7 @@ class AepTask(TypedTemplates):
             context["ti"].xcom_push(key=xcom.CLEARS, value=clears)
 
     def _push_link(self, context: Context, flow_id: str) -> None:
-        settings = self.hook.settings
+        settings = self.connection
         if url := destination_url(settings.tenant, settings.sandbox_name, flow_id):
             context["ti"].xcom_push(key=xcom.LINK, value=url)
             self.pushed_link = url
