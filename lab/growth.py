@@ -32,10 +32,11 @@ TABLES: dict[str, tuple[str, ...]] = {
     "task_state_store": ("value",),
     "xcom": ("value",),
     "rendered_task_instance_fields": ("rendered_fields",),
+    "asset_state_store": ("value",),
     "trigger": ("kwargs",),
     "log": ("extra",),
 }
-CLEANED = [name for name in TABLES if name not in ("trigger", "log")]
+CLEANED = [name for name in TABLES if name not in ("asset_state_store", "trigger", "log")]
 Count = dict[str, tuple[int, int]]
 
 

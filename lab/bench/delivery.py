@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.bench.meter import Meter, occupations, waiting_seconds
+from lab.bench.meter import Meter, execution_calls, occupations, waiting_seconds
 from lab.bench.scene import (
     ADHOC_RUN,
     HERE,
@@ -70,6 +70,8 @@ class Row:
     tokens: float
     peak_mb: float
     failures: float
+    airflow_calls: float = 0
+    """Of tasks and triggers to Airflow's API server."""
     cpu_by_component: dict[str, float] = field(default_factory=dict)
     spread: dict[str, list[float]] = field(default_factory=dict)
     """Of repeats: {cost: [least, most]}."""
@@ -103,6 +105,7 @@ def median_of(rows: Sequence[Row]) -> Row:
         tokens=middle([row.tokens for row in rows]),
         peak_mb=middle([row.peak_mb for row in rows]),
         failures=sum(row.failures for row in rows),
+        airflow_calls=middle([row.airflow_calls for row in rows]),
         cpu_by_component={name: middle(values) for name, values in components.items()},
         spread={
             "wall_beyond_aep_s": _ends([row.wall_beyond_aep_s for row in rows]),
@@ -161,7 +164,7 @@ class Bench:
         self.aep.reset(self.seed)
         info = {} if side == "bare" else info_of(self.seed, n)
         self._count += 1
-        dag_id, run_id = DAGS[side], f"bench-{self._count}"
+        dag_id, run_id = DAGS[side], self.last_run_id
         conf = {**self._conf(side, n), **conf}
         log = self.airflow.component_log("api-server")
         offset = log.stat().st_size
@@ -179,7 +182,8 @@ class Bench:
         instances = self.airflow.client.task_instances(dag_id, run_id)
         with log.open("rb") as file:
             file.seek(offset)
-            found = occupations(file.read().decode(errors="replace"))
+            text = file.read().decode(errors="replace")
+        found = occupations(text)
         waiting = {item["id"]: item["task_id"] for item in instances if item["task_id"] in WAITING[side]}
         total = _seconds_between(run["queued_at"], run["end_date"]) if run["end_date"] else RUN_TIMEOUT
         if state != "success":
@@ -199,9 +203,15 @@ class Bench:
             requests={kind: float(number) for kind, number in requests_by_kind(seen).items()},
             tokens=tokens,
             peak_mb=round(meter.peak_mb, 1),
+            airflow_calls=execution_calls(text),
             failures=(state != "success") + wrong_deliveries(self.aep, info),
             note=note,
         )
+
+    @property
+    def last_run_id(self) -> str:
+        """The id of the newest DAG run."""
+        return f"bench-{self._count}"
 
     def _conf(self, side: str, n: int) -> dict[str, Any]:
         if side == "bare":  # as long as AEP took for the side before it

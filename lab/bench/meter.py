@@ -20,6 +20,7 @@ _TASK_CALL = re.compile(
     r"^(?P<at>\S+) .*request finished.*method=PATCH path=/execution/task-instances/"
     r"(?P<id>[0-9a-f-]+)/(?P<what>run|state) .*status_code=(?P<status>\d+)"
 )
+_EXECUTION_CALL = re.compile(r"method=\w+ path=/execution/")
 
 
 TASKS = "tasks"
@@ -135,6 +136,11 @@ def occupations(log: str) -> list[Occupation]:
             found.append(Occupation(call["id"], running.pop(call["id"]), at))
     found += [Occupation(instance, at, at) for instance, at in running.items()]
     return found
+
+
+def execution_calls(log: str) -> int:
+    """Count what tasks and triggers have asked the API server, by its log."""
+    return len(_EXECUTION_CALL.findall(_COLOURS.sub("", log)))
 
 
 def waiting_seconds(found: Iterable[Occupation], waiting: Mapping[str, str]) -> float:

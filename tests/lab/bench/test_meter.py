@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from lab.bench.meter import TASKS, cpu_seconds
+from lab.bench.meter import TASKS, cpu_seconds, execution_calls
 
 PROGRAM = """
 import subprocess, sys
@@ -53,3 +53,10 @@ def test_children_of_another_component_belong_to_it() -> None:
 
     assert used.keys() == {"dag-processor"}
     assert used["dag-processor"] >= 0.25  # of 0.3, counted in ticks
+
+
+def test_what_tasks_ask_the_api_server_is_counted_and_nobody_elses_calls() -> None:
+    own = "[info     ] request finished    method=PUT path=/execution/store/asset query= status_code=204"
+    other = own.replace("/execution/store/asset", "/api/v2/dags")
+
+    assert execution_calls("\n".join([own, other, own.replace("PUT", "GET")])) == 2

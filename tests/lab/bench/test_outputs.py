@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.bench.delivery import Row, median_of
-from lab.bench.outputs import components_table, delivery_table
+from lab.bench.outputs import components_table, delivery_table, largest_table
 
 
 def row(side: str, cpu_s: float, tasks: float) -> Row:
@@ -54,3 +54,30 @@ def test_bare_airflow_stands_beside_this_project() -> None:
 
 def test_what_was_measured_before_there_was_a_bare_side_is_not_shown() -> None:
     assert "make bench" in delivery_table([median_of(REPEATS).to_json()], 80)
+
+
+def test_the_largest_run_is_shown_by_job_and_by_what_it_leaves() -> None:
+    run = {
+        "pairs": 5000,
+        "jobs": 63,
+        "last_post_s": 126.0,
+        "wall_beyond_aep_s": 130.0,
+        "cpu_s": 63.0,
+        "peak_mb": 1500.0,
+        "tokens": 66.0,
+        "requests": {"POST adhocrun": 63.0},
+        "airflow_calls": 7000.0,
+        "rows": {"xcom": 260},
+        "kilobytes": {"xcom": 5200},
+        "xcoms": {"report.return_value": 1500},
+        "failures": 0,
+    }
+
+    lines = largest_table([run]).splitlines()
+
+    assert lines[0] == "|  | 5,000 pairs |"
+    assert "| the same, for each job | 2.0 |" in lines
+    assert "| `POST adhocrun` | 63 |" in lines
+    assert "| rows in `xcom` | 260 |" in lines
+    assert "| KB in `xcom` | 5,200 |" in lines
+    assert "| KB of the largest XCom `report.return_value` | 1,500 |" in lines
