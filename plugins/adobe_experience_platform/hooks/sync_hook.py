@@ -78,7 +78,8 @@ class WorkerHook(BaseHook):
         session = requests.Session()
         session.trust_env = False  # proxies and authorities of the environment: see wire.py
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        tls(self.settings)  # says in time that a file cannot be read
+        if self.settings.cert or isinstance(self.settings.verify, str):
+            tls(self.settings)  # says in time that a file of the connection cannot be read
         # requests would look at a Location that it is not to follow, and read all of that answer.
         session.get_redirect_target = lambda _: None  # type: ignore[method-assign, assignment]
         adapter = TimedAdapter()  # one for each session: a shared one would share its kept-alive connections too
