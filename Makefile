@@ -40,10 +40,12 @@ EXAMPLES_PER_CALL ?= 50
 URL ?=
 # How many DAG runs `make distributed` starts at once.
 DELIVERIES ?= 50
-# What `make bench` measures, and how often it repeats the deliveries of 80 audiences.
-REPEATS ?= 3
+# What `make bench` measures, and how often it repeats the deliveries.
+REPEATS ?= 2
 CASES ?=
 SIZES ?=
+# What the case `watching` watches: flow runs x tasks x triggerers.
+WATCHED ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up env test coverage chaos distributed mutants screenshots growth bench profile contract-aepp contract-schemathesis newest airflows docs release audit lint schema format requirements clean venv env-dev
@@ -82,8 +84,8 @@ growth: venv ## Count what a delivery leaves in Airflow's database, and what Air
 distributed: venv ## Run docker-compose.yaml as processes, kill parts of it, count what arrives (DELIVERIES=50)
 	@$(RUN) -m lab.distributed --deliveries $(DELIVERIES)
 
-bench: env-dev ## Measure what a delivery costs, against stock parts (REPEATS=3 CASES="latency parsing delivery watching" SIZES="1 20 80 400")
-	@$(RUN) -m lab.bench --repeats $(REPEATS) $(if $(CASES),--cases "$(CASES)") $(if $(SIZES),--sizes "$(SIZES)")
+bench: env-dev ## Measure what a delivery costs, against stock parts and bare Airflow (REPEATS=2 CASES="latency parsing delivery largest watching" SIZES="1 20 80 400" WATCHED=100000x20x2)
+	@$(RUN) -m lab.bench --repeats $(REPEATS) $(if $(CASES),--cases "$(CASES)") $(if $(SIZES),--sizes "$(SIZES)") $(if $(WATCHED),--watched "$(WATCHED)")
 
 profile: env-dev ## Plot where a delivery and a poll spend their time (py-spy; benchmarks/profiles/)
 	@$(RUN) -m lab.bench.profiled

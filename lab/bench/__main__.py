@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from lab.bench import delivery, latency, outputs, parsing, watching
+from lab.bench import delivery, largest, latency, outputs, parsing, watching
 from lab.bench.scene import SIDES
 from tools.airflow_settings import REPOSITORY
 
-CASES = ("latency", "parsing", "delivery", "watching")
+CASES = ("latency", "parsing", "delivery", "largest", "watching")
+QUICK_CASES = CASES[:3]
+"""What is measured when nothing else is asked for: `watching` takes half an hour of its own, `largest` 10 minutes."""
 
 
 def main() -> int:
@@ -36,11 +38,19 @@ def main() -> int:
         failures, idle = _delivery(options.sizes, options.sides, options.repeats)
         scale["machine"] = _machine(idle)
     outputs.write(outputs.SCALE, scale)
+    if "largest" in options.cases:
+        _say("The largest run")
+        scale["largest"] = [asdict(item) for item in largest.measure()]
+        failures += sum(item["failures"] for item in scale["largest"])
+        outputs.write(outputs.SCALE, scale)
     if "watching" in options.cases:
-        _say("One triggerer that watches flow runs")
+        _say("Triggerers that watch flow runs")
         fresh = [asdict(item) for item in watching.watch(options.watched)]
         failures += sum(item["not_succeeded"] for item in fresh)
-        known = {(item["runs"], item["tasks"]): item for item in [*scale.get("watching", []), *fresh]}
+        known = {
+            (item["runs"], item["tasks"], item.get("triggerers", 1)): item
+            for item in [*scale.get("watching", []), *fresh]
+        }
         scale["watching"] = [known[case] for case in sorted(known)]
         outputs.write(outputs.SCALE, scale)
     for path in outputs.publish():
@@ -78,11 +88,13 @@ def _machine(idle: float) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m lab.bench", description=__doc__)
-    parser.add_argument("--cases", type=_words, default=CASES, help="of: " + ",".join(CASES))
+    parser.add_argument("--cases", type=_words, default=QUICK_CASES, help="of: " + ",".join(CASES))
     parser.add_argument("--sizes", type=_numbers, default=delivery.SIZES, help="numbers of audiences")
     parser.add_argument("--sides", type=_words, default=SIDES, help="of: " + ",".join(SIDES))
-    parser.add_argument("--repeats", type=int, default=3, help="of the deliveries")
-    parser.add_argument("--watched", type=_pairs, default=watching.CASES, help="flow runs by tasks: 10000x500")
+    parser.add_argument("--repeats", type=int, default=2, help="of the deliveries")
+    parser.add_argument(
+        "--watched", type=_watched, default=watching.CASES, help="flow runs by tasks by triggerers: 10000x500x1"
+    )
     return parser.parse_args()
 
 
@@ -94,8 +106,11 @@ def _numbers(text: str) -> list[int]:
     return [int(word) for word in _words(text)]
 
 
-def _pairs(text: str) -> list[tuple[int, int]]:
-    return [(int(runs), int(tasks)) for runs, tasks in (word.split("x") for word in _words(text))]
+def _watched(text: str) -> list[tuple[int, int, int]]:
+    return [
+        (int(runs), int(tasks), int(triggerers))
+        for runs, tasks, triggerers in (word.split("x") for word in _words(text))
+    ]
 
 
 def _say(text: str) -> None:

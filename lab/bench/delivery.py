@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.bench.meter import Meter, cpu_seconds, occupations, waiting_seconds
+from lab.bench.meter import Meter, execution_calls, occupations, waiting_seconds
 from lab.bench.scene import (
     ADHOC_RUN,
     HERE,
@@ -33,11 +33,17 @@ from tools.airflow_settings import REPOSITORY
 from tools.local_airflow import LocalAirflow
 from tools.simulator_process import SimulatorProcess
 
-TOGETHER = (("project", "script"), ("stock",))
+TOGETHER = (("project", "script"), ("bare",), ("stock",))
 """What is measured at the same time: the script uses an AEP of its own and next to nothing of the machine."""
-SIZES = (1, 20, 80, 400)
-DAGS = {"project": "aep_adhoc_activation", "stock": "stock_http_activation"}
-WAITING = {"project": ("wait_for_segment_export", "wait_for_flow_runs"), "stock": ("wait_for_export", "wait_for_run")}
+SIZES = (80,)
+"""Audiences; the table of growth wants others too."""
+MOST_AUDIENCES = 400
+DAGS = {"project": "aep_adhoc_activation", "bare": "bare_activation", "stock": "stock_http_activation"}
+WAITING = {
+    "project": ("wait_for_segment_export", "wait_for_flow_runs"),
+    "bare": ("wait_for_segment_export", "wait_for_flow_runs"),
+    "stock": ("wait_for_export", "wait_for_run"),
+}
 RUN_TIMEOUT = 1800.0
 SETTLE_SECONDS = 2.0
 """Between two runs, so that the end of one is not counted in the next."""
@@ -45,6 +51,7 @@ IDLE_SECONDS = 120.0
 """Twice as long as the DAG processor takes to read all files again (``min_file_process_interval``)."""
 WARM_UP_SECONDS = 10.0
 """How long AEP's flow runs take while nothing is measured."""
+PAIRS_PER_JOB = 80
 PARALLELISM = max(4, 2 * (os.cpu_count() or 1))
 
 
@@ -63,6 +70,13 @@ class Row:
     tokens: float
     peak_mb: float
     failures: float
+    airflow_calls: float = 0
+    """Of tasks and triggers to Airflow's API server."""
+    cpu_by_component: dict[str, float] = field(default_factory=dict)
+    spread: dict[str, list[float]] = field(default_factory=dict)
+    """Of repeats: {cost: [least, most]}."""
+    measured: str = field(default_factory=lambda: f"{dt.datetime.now(tz=dt.UTC):%Y-%m-%d}")
+    repeats: int = 1
     note: str = field(default="", repr=False)
 
     def to_json(self) -> dict[str, Any]:
@@ -78,6 +92,7 @@ def median_of(rows: Sequence[Row]) -> Row:
         return round(statistics.median(values), 2)
 
     kinds = sorted({kind for row in rows for kind in row.requests})
+    components = {name: [row.cpu_by_component[name] for row in rows] for name in first.cpu_by_component}
     return Row(
         first.case,
         first.n,
@@ -90,19 +105,32 @@ def median_of(rows: Sequence[Row]) -> Row:
         tokens=middle([row.tokens for row in rows]),
         peak_mb=middle([row.peak_mb for row in rows]),
         failures=sum(row.failures for row in rows),
+        airflow_calls=middle([row.airflow_calls for row in rows]),
+        cpu_by_component={name: middle(values) for name, values in components.items()},
+        spread={
+            "wall_beyond_aep_s": _ends([row.wall_beyond_aep_s for row in rows]),
+            "cpu_s": _ends([row.cpu_s for row in rows]),
+            **{f"cpu_s {name}": _ends(values) for name, values in components.items()},
+        },
+        repeats=len(rows),
     )
 
 
+def _ends(values: Sequence[float]) -> list[float]:
+    return [min(values), max(values)]
+
+
 class Bench:
-    """An Airflow with the DAGs of both sides, and a simulated AEP for each thing that runs at the same time."""
+    """An Airflow with the DAGs of all sides, and a simulated AEP for each thing that runs at the same time."""
 
     def __init__(self, airflow: LocalAirflow, aep: SimulatorProcess, script_aep: SimulatorProcess) -> None:
         self.airflow = airflow
         self.aep = aep
         self._script_aep = script_aep
-        self.seed = seed_of(max(SIZES))
+        self.seed = seed_of(MOST_AUDIENCES)
         self._count = 0
-        self._idle = 0.0
+        self._idle: dict[str, float] = {}
+        self._own_s = WARM_UP_SECONDS
 
     def warm_up(self) -> None:
         """Let everything be imported and compiled once; that cost is not part of a delivery."""
@@ -114,11 +142,10 @@ class Bench:
 
     def measure_idle(self, seconds: float = IDLE_SECONDS) -> float:
         """Measure and return the CPU seconds a second of this Airflow while it has nothing to do."""
-        sessions = set(self.airflow.sessions().values())
-        before, began = cpu_seconds(sessions), time.monotonic()
-        time.sleep(seconds)
-        self._idle = (cpu_seconds(sessions) - before) / (time.monotonic() - began)
-        return self._idle
+        with Meter(self.airflow.sessions()) as meter:
+            time.sleep(seconds)
+        self._idle = {name: used / meter.seconds for name, used in meter.cpu_s.items()}
+        return sum(self._idle.values())
 
     def deliver_all(self, n: int, sides: Sequence[str] = SIDES) -> list[Row]:
         """Run one delivery of each side, one after the other but for those of `TOGETHER`."""
@@ -135,16 +162,15 @@ class Bench:
 
     def _airflow_run(self, side: str, n: int, case: str, conf: dict[str, Any]) -> Row:
         self.aep.reset(self.seed)
-        info = info_of(self.seed, n)
+        info = {} if side == "bare" else info_of(self.seed, n)
         self._count += 1
-        dag_id, run_id = DAGS[side], f"bench-{self._count}"
-        if side == "project":
-            conf = {"poll_interval": POLL_SECONDS, **conf}
+        dag_id, run_id = DAGS[side], self.last_run_id
+        conf = {**self._conf(side, n), **conf}
         log = self.airflow.component_log("api-server")
         offset = log.stat().st_size
         note = ""
-        with Meter(set(self.airflow.sessions().values())) as meter:
-            self.airflow.client.trigger_dag(dag_id, {"activation_info": info, **conf}, run_id=run_id)
+        with Meter(self.airflow.sessions()) as meter:
+            self.airflow.client.trigger_dag(dag_id, conf, run_id=run_id)
             try:
                 state = self.airflow.client.wait_run(dag_id, run_id, timeout=RUN_TIMEOUT, interval=1.0)
             except RunTimeoutError as error:
@@ -156,25 +182,44 @@ class Bench:
         instances = self.airflow.client.task_instances(dag_id, run_id)
         with log.open("rb") as file:
             file.seek(offset)
-            found = occupations(file.read().decode(errors="replace"))
+            text = file.read().decode(errors="replace")
+        found = occupations(text)
         waiting = {item["id"]: item["task_id"] for item in instances if item["task_id"] in WAITING[side]}
         total = _seconds_between(run["queued_at"], run["end_date"]) if run["end_date"] else RUN_TIMEOUT
         if state != "success":
             note = note or str({item["task_id"]: item["state"] for item in instances if item["state"] != "success"})
+        if side != "bare":
+            self._own_s = own_time(self.aep, seen)
+        used = {name: cpu_s - self._idle.get(name, 0) * meter.seconds for name, cpu_s in meter.cpu_s.items()}
         return Row(
             case=case,
             n=n,
             side=side,
-            wall_beyond_aep_s=round(total - own_time(self.aep, seen), 2),
-            cpu_s=round(meter.cpu_s - self._idle * meter.seconds, 2),
+            wall_beyond_aep_s=round(total - self._own_s, 2),
+            cpu_s=round(sum(used.values()), 2),
+            cpu_by_component={name: round(cpu_s, 2) for name, cpu_s in used.items()},
             task_processes=len(found),
             slot_s_waiting=round(waiting_seconds(found, waiting), 2),
             requests={kind: float(number) for kind, number in requests_by_kind(seen).items()},
             tokens=tokens,
             peak_mb=round(meter.peak_mb, 1),
+            airflow_calls=execution_calls(text),
             failures=(state != "success") + wrong_deliveries(self.aep, info),
             note=note,
         )
+
+    @property
+    def last_run_id(self) -> str:
+        """The id of the newest DAG run."""
+        return f"bench-{self._count}"
+
+    def _conf(self, side: str, n: int) -> dict[str, Any]:
+        if side == "bare":  # as long as AEP took for the side before it
+            return {"jobs": -(-n // PAIRS_PER_JOB), "seconds": self._own_s}
+        return {
+            "activation_info": info_of(self.seed, n),
+            **({"poll_interval": POLL_SECONDS} if side == "project" else {}),
+        }
 
     def script(self, n: int) -> Row:
         """Run the script in a process of its own; its whole life is a slot, were it a task."""
@@ -252,7 +297,7 @@ def bench() -> Iterator[Bench]:
         account = aep.connection()
         airflow = stack.enter_context(
             LocalAirflow(
-                dags_folders=[REPOSITORY / "dags", HERE / "stock_dags"],
+                dags_folders=[REPOSITORY / "dags", HERE / "stock_dags", HERE / "bare_dags"],
                 connections={"aep_default": account, **stock_connections(account)},
                 config={"core.parallelism": str(PARALLELISM)},
             )

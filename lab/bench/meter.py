@@ -7,7 +7,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,29 +20,49 @@ _TASK_CALL = re.compile(
     r"^(?P<at>\S+) .*request finished.*method=PATCH path=/execution/task-instances/"
     r"(?P<id>[0-9a-f-]+)/(?P<what>run|state) .*status_code=(?P<status>\d+)"
 )
+_EXECUTION_CALL = re.compile(r"method=\w+ path=/execution/")
 
 
-def processes_of(sessions: Collection[int]) -> dict[int, float]:
-    """Return {pid: CPU seconds, those of its ended children included} of the processes in these sessions.
+TASKS = "tasks"
+_OWN, _WITH_CHILDREN = slice(11, 13), slice(11, 15)
+"""Of /proc/…/stat behind the name: user and system time; the same with those of ended children."""
 
-    A child's seconds move to its parent when it ends, so that the sum only grows.
-    """
-    found: dict[int, float] = {}
+
+def _stats() -> Iterator[tuple[int, list[str]]]:
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
-            fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            yield int(entry.name), (entry / "stat").read_text().rsplit(")", 1)[1].split()
         except (OSError, IndexError):
             continue  # it has just ended
-        if int(fields[3]) in sessions:
-            found[int(entry.name)] = sum(map(int, fields[11:15])) / TICKS
+
+
+def processes_of(sessions: Collection[int]) -> set[int]:
+    """Return the ids of the processes in these sessions."""
+    return {pid for pid, fields in _stats() if int(fields[3]) in sessions}
+
+
+def cpu_seconds(sessions: Mapping[str, int]) -> dict[str, float]:
+    """Return the CPU seconds that each component has used so far.
+
+    A child's seconds move to its parent when it ends, so that a session's sum only grows. The LocalExecutor and the
+    task processes are children of the scheduler; what they use is counted as that of the tasks.
+    """
+    names = {sid: name for name, sid in sessions.items()}
+    found = dict.fromkeys([*sessions, *([TASKS] if "scheduler" in sessions else [])], 0.0)
+    for pid, fields in _stats():
+        name = names.get(int(fields[3]))
+        if name is None:
+            continue
+        used = sum(map(int, fields[_WITH_CHILDREN])) / TICKS
+        if name == "scheduler":
+            own = sum(map(int, fields[_OWN])) / TICKS if pid == sessions[name] else 0.0
+            found[name] += own
+            found[TASKS] += used - own
+        else:
+            found[name] += used
     return found
-
-
-def cpu_seconds(sessions: Collection[int]) -> float:
-    """Return the CPU seconds that these sessions have used so far."""
-    return sum(processes_of(sessions).values())
 
 
 def memory_mb(pids: Iterable[int]) -> float:
@@ -60,17 +80,17 @@ def memory_mb(pids: Iterable[int]) -> float:
 class Meter:
     """Measures sessions for the length of a ``with`` block.
 
-    :ivar cpu_s: CPU seconds used inside.
+    :ivar cpu_s: CPU seconds used inside, by component.
     :ivar seconds: how long it lasted.
     :ivar peak_mb: highest memory seen, looked at once a second.
     """
 
-    def __init__(self, sessions: Collection[int]) -> None:
-        self._sessions = frozenset(sessions)
+    def __init__(self, sessions: Mapping[str, int]) -> None:
+        self._sessions = dict(sessions)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch_memory, daemon=True)
-        self.cpu_s = self.seconds = 0.0
-        self.peak_mb = 0.0
+        self.cpu_s: dict[str, float] = {}
+        self.seconds = self.peak_mb = 0.0
 
     def __enter__(self) -> Self:
         self._before, self._began = cpu_seconds(self._sessions), time.monotonic()
@@ -80,14 +100,14 @@ class Meter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.cpu_s = cpu_seconds(self._sessions) - self._before
+        self.cpu_s = {name: used - self._before[name] for name, used in cpu_seconds(self._sessions).items()}
         self.seconds = time.monotonic() - self._began
         self._stop.set()
         self._thread.join()
 
     def _watch_memory(self) -> None:
         while True:
-            self.peak_mb = max(self.peak_mb, memory_mb(processes_of(self._sessions)))
+            self.peak_mb = max(self.peak_mb, memory_mb(processes_of(self._sessions.values())))
             if self._stop.wait(MEMORY_PAUSE):
                 return
 
@@ -116,6 +136,11 @@ def occupations(log: str) -> list[Occupation]:
             found.append(Occupation(call["id"], running.pop(call["id"]), at))
     found += [Occupation(instance, at, at) for instance, at in running.items()]
     return found
+
+
+def execution_calls(log: str) -> int:
+    """Count what tasks and triggers have asked the API server, by its log."""
+    return len(_EXECUTION_CALL.findall(_COLOURS.sub("", log)))
 
 
 def waiting_seconds(found: Iterable[Occupation], waiting: Mapping[str, str]) -> float:

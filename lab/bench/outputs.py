@@ -67,6 +67,7 @@ _COSTS: tuple[tuple[str, Cost], ...] = (
     ("task processes started", lambda row: row["task_processes"]),
     ("slot seconds while waiting", lambda row: row["slot_s_waiting"]),
     ("requests to AEP", lambda row: sum(row["requests"].values()) - row["requests"].get("POST token", 0)),
+    ("calls to Airflow's API server", lambda row: row.get("airflow_calls", 0)),
     ("tokens minted", lambda row: row["tokens"]),
     ("peak memory, MB", lambda row: row["peak_mb"]),
     ("failures", lambda row: row["failures"]),
@@ -80,10 +81,31 @@ def delivery_table(rows: Rows, n: int) -> str:
         return "Not measured yet: `make bench`."
     body = []
     for name, cost in _COSTS:
-        own, stock = cost(sides["project"]), cost(sides["stock"])
+        own, bare, stock = cost(sides["project"]), cost(sides["bare"]), cost(sides["stock"])
         ratio = f"{stock / own:.1f} times" if own and stock > own else ""
-        body.append([name, _number(own), _number(stock), ratio, _number(cost(sides["script"]))])
-    return markdown([f"{n} audiences", "this project", "stock HTTP provider", "stock costs", "plain script"], body)
+        body.append([name, _number(own), _number(bare), _number(stock), ratio, _number(cost(sides["script"]))])
+    head = [f"{n} audiences", "this project", "bare Airflow", "stock HTTP provider", "stock costs", "plain script"]
+    return markdown(head, body)
+
+
+def components_table(rows: Rows, n: int) -> str:
+    """Show which part of Airflow uses the CPU, and how far repeats lie apart."""
+    sides = {row["side"]: row for row in rows if row["case"] == "delivery" and row["n"] == n}
+    shown = [side for side in ("project", "bare", "stock") if sides.get(side, {}).get("cpu_by_component")]
+    if not shown:
+        return "Not measured yet: `make bench`."
+    names = [*sides[shown[0]]["cpu_by_component"], "all"]
+    body = []
+    for name in names:
+        key = "cpu_s" if name == "all" else f"cpu_s {name}"
+        cells = []
+        for side in shown:
+            row = sides[side]
+            middle = row["cpu_s"] if name == "all" else row["cpu_by_component"][name]
+            least, most = row["spread"][key]
+            cells.append(f"{middle:.1f} ({least:.1f} to {most:.1f})")
+        body.append([name, *cells])
+    return markdown(["CPU seconds of", *(f"{side}, of {sides[side]['repeats']} repeats" for side in shown)], body)
 
 
 def growth_table(rows: Rows) -> str:
@@ -91,7 +113,7 @@ def growth_table(rows: Rows) -> str:
     sizes = sorted({row["n"] for row in rows if row["case"] == "delivery"})
     body = []
     for name, cost in _COSTS:
-        for side in SIDES[:2]:
+        for side in ("project", "bare", "stock"):
             found = {row["n"]: cost(row) for row in rows if row["case"] == "delivery" and row["side"] == side}
             if len(found) < 2:
                 continue
@@ -103,10 +125,11 @@ def growth_table(rows: Rows) -> str:
 
 
 def watching_table(rows: Rows) -> str:
-    """Show what one triggerer pays for watching."""
+    """Show what triggerers pay for watching."""
     head = [
         "flow runs",
         "tasks",
+        "triggerers",
         "CPU of one core",
         "MB above idle",
         "requests a round",
@@ -120,6 +143,7 @@ def watching_table(rows: Rows) -> str:
         [
             f"{row['runs']:,}",
             str(row["tasks"]),
+            str(row.get("triggerers", 1)),
             f"{row['cpu_share']:.1%}",
             _number(row["memory_above_idle_mb"]),
             _number(row["requests_per_round"]),
@@ -132,6 +156,32 @@ def watching_table(rows: Rows) -> str:
         for row in rows
     ]
     return markdown(head, body) if body else "Not measured yet: `make bench CASES=watching`."
+
+
+def largest_table(rows: Rows) -> str:
+    """Show what the largest run takes and leaves."""
+    if not rows:
+        return "Not measured yet: `make bench CASES=largest`."
+    body = [
+        ["jobs", *(f"{row['jobs']:,}" for row in rows)],
+        ["seconds from the start to the last activation", *(_number(row["last_post_s"]) for row in rows)],
+        ["the same, for each job", *(f"{row['last_post_s'] / row['jobs']:.1f}" for row in rows)],
+        ["seconds beyond AEP's own time", *(_number(row["wall_beyond_aep_s"]) for row in rows)],
+        ["CPU seconds of Airflow", *(_number(row["cpu_s"]) for row in rows)],
+        ["the same, for each job", *(f"{row['cpu_s'] / row['jobs']:.1f}" for row in rows)],
+        ["peak memory, MB", *(_number(row["peak_mb"]) for row in rows)],
+        ["tokens minted", *(_number(row["tokens"]) for row in rows)],
+        ["calls to Airflow's API server", *(_number(row["airflow_calls"]) for row in rows)],
+    ]
+    for title, key in (
+        ("`{}`", "requests"),
+        ("rows in `{}`", "rows"),
+        ("KB in `{}`", "kilobytes"),
+        ("KB of the largest XCom `{}`", "xcoms"),
+    ):
+        names = dict.fromkeys(name for row in rows for name in row[key])
+        body += [[title.format(name), *(_number(row[key].get(name, 0)) for row in rows)] for name in names]
+    return markdown(["", *(f"{row['pairs']:,} pairs" for row in rows)], body)
 
 
 def latency_table(rows: Rows) -> str:
@@ -162,9 +212,11 @@ def publish() -> list[Path]:
     rows, scale = read(RESULTS, []), read(SCALE, {})
     blocks = {
         "delivery": delivery_table(rows, README_SIZE),
+        "components": components_table(rows, README_SIZE),
         "growth": growth_table(rows),
         "watching": watching_table(scale.get("watching", [])),
         "latency": latency_table(scale.get("latency", [])),
+        "largest": largest_table(scale.get("largest", [])),
         "parsing": parsing_table(scale.get("parsing", [])),
         "machine": scale.get("machine", "Not measured yet."),
     }

@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 COLUMNS = 2
 PANEL_INCHES = (4.6, 3.4)
-STYLES = (("#1f5fa8", "o", "-"), ("#c2452d", "s", "--"), ("#5b7f2b", "^", ":"))
+STYLES = (("#1f5fa8", "o", "-"), ("#c2452d", "s", "--"), ("#5b7f2b", "^", ":"), ("#7a4fa3", "D", "-."))
 """Colour, marker and line: told apart in grey and by people who see red and green alike."""
 EDGE = 1.25
 """How far an axis begins below its lowest decade, so that a point on it is seen whole."""

@@ -16,7 +16,8 @@ from tools.simulator_process import SimulatorProcess
 HERE = Path(__file__).parent
 MEASURED = REPOSITORY / "benchmarks"
 """Where the figures and plots are kept."""
-SIDES = ("project", "stock", "script")
+SIDES = ("project", "bare", "stock", "script")
+"""In the order in which a table shows them."""
 AUDIENCES_PER_FLOW = 20
 POLL_SECONDS = 30
 """``poll_interval`` (its default), ``poke_interval`` and the script's sleep."""

@@ -1,4 +1,4 @@
-"""One triggerer that watches thousands of flow runs for many deferred tasks."""
+"""One triggerer, or several, that watch thousands of flow runs for many deferred tasks."""
 
 from __future__ import annotations
 
@@ -6,20 +6,24 @@ import datetime as dt
 import json
 import os
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from lab.bench.meter import Meter, cpu_seconds, memory_mb, processes_of
 from lab.bench.scene import HERE, WATCH_PLAN, ident, seed_of
-from tools.local_airflow import LocalAirflow
+from tools.airflow_settings import REPOSITORY
+from tools.local_airflow import COMPONENTS, LocalAirflow
+from tools.process_session import ProcessSession, stop_all
 from tools.simulator_process import SimulatorProcess
 
-CASES = ((100, 5), (1_000, 50), (10_000, 500), (10_000, 10))
-"""(flow runs, deferred tasks): growth at 1, 10 and 100 times, and the most runs on few tasks."""
+CASES = ((100, 5, 1), (1_000, 50, 1), (10_000, 500, 1), (10_000, 10, 1), (100_000, 20, 2))
+"""(flow runs, deferred tasks, triggerers): growth at 1, 10 and 100 times; the most runs on few tasks; 10 times that."""
 INTERVAL = 30.0
 STEADY_SECONDS = 65.0
 """Two rounds of the longest interval, and what measuring needs."""
@@ -38,7 +42,7 @@ class Watched:
     tasks: int
     flows: int
     cpu_share: float
-    """Of one core, while nothing ends."""
+    """Of one core, while nothing ends; like memory and requests, of all triggerers together."""
     memory_above_idle_mb: float
     requests_per_round: float
     requests_per_minute: float
@@ -50,6 +54,7 @@ class Watched:
     blocks: int
     """Times that the event loop was blocked for over 200 ms after the start, by Airflow's watchdog."""
     not_succeeded: int
+    triggerers: int = 1
 
 
 def plan_of(runs: int, tasks: int) -> tuple[list[dict[str, Any]], dict[str, list[list[Any]]]]:
@@ -88,10 +93,10 @@ def rounds_of(times: Sequence[float], gap: float = 1.5) -> list[int]:
     return rounds
 
 
-def watch(cases: Sequence[tuple[int, int]] = CASES) -> list[Watched]:
-    """Measure each case in a triggerer that has watched nothing before."""
+def watch(cases: Sequence[tuple[int, int, int]] = CASES) -> list[Watched]:
+    """Measure each case in triggerers that have watched nothing before."""
     found = []
-    for runs, tasks in cases:
+    for runs, tasks, triggerers in cases:
         seeded, dags = plan_of(runs, tasks)
         with tempfile.TemporaryDirectory(prefix="aep-watch-") as folder, SimulatorProcess(speed=1) as aep:
             file = Path(folder) / "plan.json"
@@ -100,22 +105,46 @@ def watch(cases: Sequence[tuple[int, int]] = CASES) -> list[Watched]:
             )
             os.environ[WATCH_PLAN] = str(file)
             aep.reset({**seed_of(runs, per_flow=RUNS_PER_FLOW), "runs": seeded})
-            with LocalAirflow(
-                dags_folders=[HERE / "watch_dags"], connections={"aep_default": aep.connection()}
-            ) as airflow:
-                found.append(_watch(airflow, aep, list(dags), seeded, tasks))
+            with (
+                LocalAirflow(
+                    dags_folders=[HERE / "watch_dags"],
+                    connections={"aep_default": aep.connection()},
+                    config={"triggerer.capacity": str(max(-(-tasks // triggerers), 1))},  # so that each takes its share
+                ) as airflow,
+                _more_triggerers(airflow, triggerers - 1) as sessions,
+            ):
+                found.append(_watch(airflow, sessions, aep, list(dags), seeded, tasks))
             print(f"  {json.dumps(asdict(found[-1]))}", flush=True)
     return found
 
 
+@contextmanager
+def _more_triggerers(airflow: LocalAirflow, number: int) -> Iterator[dict[str, int]]:
+    """Start so many beside the first; give the sessions of all of them."""
+    command = [sys.executable, "-m", "airflow", *COMPONENTS["triggerer"]]
+    names = [f"triggerer-{count + 2}" for count in range(number)]
+    started = [
+        ProcessSession(name, command, log=airflow.component_log(name), env=airflow.environment, cwd=REPOSITORY)
+        for name in names
+    ]
+    try:
+        yield {"triggerer": airflow.sessions()["triggerer"], **{item.name: item.sid for item in started}}
+    finally:
+        stop_all(started, grace=0.0)
+
+
 def _watch(
-    airflow: LocalAirflow, aep: SimulatorProcess, dag_ids: Sequence[str], seeded: list[Any], tasks: int
+    airflow: LocalAirflow,
+    triggerers: Mapping[str, int],
+    aep: SimulatorProcess,
+    dag_ids: Sequence[str],
+    seeded: list[Any],
+    tasks: int,
 ) -> Watched:
     client = airflow.client
     client.wait_dags(*dag_ids, timeout=120)
     time.sleep(5)
-    triggerer = {airflow.sessions()["triggerer"]}
-    idle_mb = memory_mb(processes_of(triggerer))
+    idle_mb = memory_mb(processes_of(triggerers.values()))
     run_ids = {dag_id: client.trigger_dag(dag_id) for dag_id in dag_ids}
     deadline = time.monotonic() + LONGEST_START
     while _asked(aep) < len(seeded):
@@ -124,12 +153,11 @@ def _watch(
         time.sleep(2)
     time.sleep(INTERVAL)  # what the start has left to do
     aep.control("DELETE", "requests")
-    log = airflow.component_log("triggerer")
-    at_start = log.read_text(errors="replace").count(BLOCKED)  # Airflow itself blocks while it starts
-    with Meter(triggerer) as meter:
-        began, before = time.monotonic(), cpu_seconds(triggerer)
+    at_start = _blocks(airflow, triggerers)  # Airflow itself blocks while it starts
+    with Meter(triggerers) as meter:
+        began, before = time.monotonic(), sum(cpu_seconds(triggerers).values())
         time.sleep(STEADY_SECONDS)
-        used, lasted = cpu_seconds(triggerer) - before, time.monotonic() - began
+        used, lasted = sum(cpu_seconds(triggerers).values()) - before, time.monotonic() - began
         times = sorted(item["at"] for item in aep.requests())
         ends = _end_all(aep, seeded, tasks)
         for dag_id, run_id in run_ids.items():
@@ -157,9 +185,14 @@ def _watch(
         lag_p50_s=round(statistics.median(lags), 2),
         lag_p99_s=round(_p99(lags), 2),
         ended_p99_s=round(_p99(ended), 2),
-        blocks=log.read_text(errors="replace").count(BLOCKED) - at_start,
+        blocks=_blocks(airflow, triggerers) - at_start,
         not_succeeded=sum(item["state"] != "success" for item in instances),
+        triggerers=len(triggerers),
     )
+
+
+def _blocks(airflow: LocalAirflow, triggerers: Iterable[str]) -> int:
+    return sum(airflow.component_log(name).read_text(errors="replace").count(BLOCKED) for name in triggerers)
 
 
 def number_of(dag_id: str) -> int:

@@ -52,18 +52,20 @@ class FirstPaint:
     own: float
     before: int
     in_all: int
+    heap_mb: float
+    """What the page's scripts keep, when all has come."""
 
     def __str__(self) -> str:
         return (
             f"painted after {self.seconds:.2f} s (median of {VISITS} visits with an empty cache, the slowest "
             f"{self.slowest:.2f} s), of which the page itself worked {self.own:.2f} s; {self.before} API requests "
-            f"before it, {self.in_all} in all"
+            f"before it, {self.in_all} in all; its scripts keep {self.heap_mb:.1f} MB"
         )
 
 
 def measure(chromium: Browser, url: str, token: str, path: str, shown: str) -> FirstPaint:
     """Open a page a few times, each time as a new visitor, until an element is painted."""
-    times, own, before, in_all = [], [], 0, 0
+    times, own, heaps, before, in_all = [], [], [], 0, 0
     for _ in range(VISITS):
         asked: list[str] = []
         with visitor(chromium, url, token=token) as context:
@@ -74,11 +76,12 @@ def measure(chromium: Browser, url: str, token: str, path: str, shown: str) -> F
             page.on("request", partial(_note, asked))
             page.goto(f"/adobe-experience-platform/{path}", wait_until="commit")
             times.append(page.evaluate("window.painted") / 1000)
-            own.append(_busy(session.send("Performance.getMetrics")))
+            own.append(_metric(session.send("Performance.getMetrics"), "TaskDuration"))
             before = len(asked)
             page.wait_for_load_state("networkidle")
             in_all = len(asked)
-    return FirstPaint(statistics.median(times), max(times), statistics.median(own), before, in_all)
+            heaps.append(_metric(session.send("Performance.getMetrics"), "JSHeapUsedSize") / 1e6)
+    return FirstPaint(statistics.median(times), max(times), statistics.median(own), before, in_all, max(heaps))
 
 
 def slowest_key(chromium: Browser, url: str, token: str) -> float:
@@ -100,9 +103,9 @@ def guardrails() -> dict[str, Any]:
     return {"audiences": audiences, "flows": flows}
 
 
-def _busy(answer: Mapping[str, Any]) -> float:
+def _metric(answer: Mapping[str, Any], name: str) -> float:
     metrics = {item["name"]: item["value"] for item in answer["metrics"]}
-    return float(metrics["TaskDuration"])
+    return float(metrics[name])
 
 
 def _note(asked: list[str], request: Request) -> None:

@@ -27,12 +27,15 @@ _TIMES = frozenset(
 _EVERY_FAILED = 11  # one run in so many is a copy of one that failed
 
 
-def add_history(database: Path, good: Sequence[RunKey], bad: Sequence[RunKey], *, runs: int, days: int) -> None:
+def add_history(
+    database: Path, good: Sequence[RunKey], bad: Sequence[RunKey], *, runs: int, days: int, first: int = 0
+) -> None:
     """Add finished runs over the last days.
 
     :param database: Airflow's SQLite file
     :param good: (DAG id, run id) of successful runs to copy, in turn
     :param bad: the same of failed ones
+    :param first: the number of the first; how many an earlier call has added
     """
     draw = random.Random(SEED)  # noqa: S311 - the same each time, no secret
     with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
@@ -41,7 +44,7 @@ def add_history(database: Path, good: Sequence[RunKey], bad: Sequence[RunKey], *
         for index in range(runs):
             keys = bad if bad and index % _EVERY_FAILED == _EVERY_FAILED - 1 else good
             ago = timedelta(days=index * days / runs, minutes=draw.randint(5, 180))
-            originals[keys[index % len(keys)]].copy(connection, f"earlier__{index:03}", ago, draw)
+            originals[keys[index % len(keys)]].copy(connection, f"earlier__{first + index:03}", ago, draw)
 
 
 class _Original:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .delivery.approval import Approval
     from .delivery.campaign_day import CampaignDay
     from .hooks.async_hook import AdobeExperiencePlatformAsyncHook
-    from .hooks.sync_hook import AdobeExperiencePlatformHook
+    from .hooks.http_hook import AdobeExperiencePlatformHook
     from .notifications.notices import Notices
     from .operators.activate import AdHocActivationOperator
     from .operators.catalog import CatalogOperator
@@ -52,7 +52,7 @@ __all__ = [
 _HOMES = {
     "AdHocActivationOperator": "operators.activate",
     "AdobeExperiencePlatformAsyncHook": "hooks.async_hook",
-    "AdobeExperiencePlatformHook": "hooks.sync_hook",
+    "AdobeExperiencePlatformHook": "hooks.http_hook",
     "Approval": "delivery.approval",
     "CampaignDay": "delivery.campaign_day",
     "CatalogOperator": "operators.catalog",

@@ -19,7 +19,7 @@ from adobe_experience_platform.delivery import (
     shorten,
 )
 from adobe_experience_platform.errors import AepInputError
-from adobe_experience_platform.hooks import AdobeExperiencePlatformHook
+from adobe_experience_platform.hooks import WorkerHook
 
 _MAX_BYTES = 2**22
 
@@ -40,7 +40,7 @@ class Asked:
     given: dict[str, Any]
 
 
-class TerminalHook(AdobeExperiencePlatformHook):
+class TerminalHook(WorkerHook):
     """The workers' hook for a command: only there does Airflow's hook not look into the metadata database."""
 
     @classmethod

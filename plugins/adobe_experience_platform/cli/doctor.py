@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from adobe_experience_platform.aep import DestinationFlow, auth, count, endpoints, explain
 from adobe_experience_platform.errors import AepCallError, AepError
-from adobe_experience_platform.hooks import AdobeExperiencePlatformHook
+from adobe_experience_platform.hooks import WorkerHook
 from adobe_experience_platform.operators import describe
 
 LOOK_BACK = dt.timedelta(days=2)
@@ -33,7 +33,7 @@ class Check:
     said: str
 
 
-def examine(hook: AdobeExperiencePlatformHook, now: dt.datetime) -> Iterator[Check]:
+def examine(hook: WorkerHook, now: dt.datetime) -> Iterator[Check]:
     """Check a connection step by step, reading only; what a failed step leaves open is said to be not checked.
 
     :param now: the present (aware time).
@@ -53,7 +53,7 @@ def examine(hook: AdobeExperiencePlatformHook, now: dt.datetime) -> Iterator[Che
     )
 
 
-def _examine(hook: AdobeExperiencePlatformHook, now: dt.datetime) -> Iterator[Check]:
+def _examine(hook: WorkerHook, now: dt.datetime) -> Iterator[Check]:
     try:
         settings = hook.settings
     except AepError as error:
@@ -94,7 +94,7 @@ def _audiences(flows: list[DestinationFlow], now: dt.datetime) -> Check:
     return Check("audiences", CheckState.WARNING, f"{said}: airflow aep catalog says why")
 
 
-def _exports(hook: AdobeExperiencePlatformHook, now: dt.datetime) -> Check:
+def _exports(hook: WorkerHook, now: dt.datetime) -> Check:
     try:
         jobs = hook.call(endpoints.profile_export_jobs(now - LOOK_BACK))
     except AepError as error:
@@ -107,7 +107,7 @@ def _exports(hook: AdobeExperiencePlatformHook, now: dt.datetime) -> Check:
     return Check("segment exports", CheckState.OK, f"the newest that has ended is {ended.id}")
 
 
-def _runs(hook: AdobeExperiencePlatformHook, flow: DestinationFlow) -> Check:
+def _runs(hook: WorkerHook, flow: DestinationFlow) -> Check:
     try:
         hook.call(endpoints.runs_of_flow(flow.id, lambda _: True, limit=1))
     except AepError as error:

@@ -1,6 +1,6 @@
 """The hooks: thin shells that carry the calls of :mod:`..aep`, one with requests, one with aiohttp; metrics; URIs.
 
-Both hooks are loaded when they are first used: they take a tenth of a second, which DAG files should not pay for.
+Each is loaded when it is first used: they take a tenth of a second, which DAG files should not pay for.
 """
 
 from __future__ import annotations
@@ -9,15 +9,29 @@ import importlib
 from typing import TYPE_CHECKING
 
 from . import asset_uris, metrics
+from .connections import read_connection
 from .throttle import CONCURRENCY
 
 if TYPE_CHECKING:
     from .async_hook import AdobeExperiencePlatformAsyncHook
-    from .sync_hook import AdobeExperiencePlatformHook
+    from .http_hook import AdobeExperiencePlatformHook
+    from .sync_hook import WorkerHook
 
-__all__ = ["CONCURRENCY", "AdobeExperiencePlatformAsyncHook", "AdobeExperiencePlatformHook", "asset_uris", "metrics"]
+__all__ = [
+    "CONCURRENCY",
+    "AdobeExperiencePlatformAsyncHook",
+    "AdobeExperiencePlatformHook",
+    "WorkerHook",
+    "asset_uris",
+    "metrics",
+    "read_connection",
+]
 
-_HOMES = {"AdobeExperiencePlatformAsyncHook": "async_hook", "AdobeExperiencePlatformHook": "sync_hook"}
+_HOMES = {
+    "AdobeExperiencePlatformAsyncHook": "async_hook",
+    "AdobeExperiencePlatformHook": "http_hook",
+    "WorkerHook": "sync_hook",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,8 @@
-"""The workers' hook: a thin shell that carries requests with requests. The rules are in :mod:`..aep`."""
+"""The workers' hook: a thin shell that carries requests with requests. The rules are in :mod:`..aep`.
+
+Every task process loads this anew, so nothing here needs aiohttp or Airflow's HTTP provider, which takes longer to load
+than all the rest of a task.
+"""
 
 from __future__ import annotations
 
@@ -10,28 +14,25 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
 
 import requests
-from airflow.providers.http.hooks.http import HttpHook
-from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSecretsBackendAccessDenied
+from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 from urllib3.util import Timeout
 
 from adobe_experience_platform.aep import (
-    CONN_TYPE,
     DEFAULT_CONN_ID,
     AepConnection,
     Call,
     Pace,
     auth,
-    conn_id_fault,
     endpoints,
     explain,
-    no_connection,
     pace_of,
     transport,
 )
-from adobe_experience_platform.errors import AepConnectionConfigError, AepError, AepTransientError
+from adobe_experience_platform.errors import AepError, AepTransientError
 
 from . import metrics, throttle
+from .connections import read_connection
 from .metrics import connection_tags
 from .timed_adapter import TimedAdapter, departure
 from .wire import CONNECT_TIMEOUT, Departure, authorities, begun_answer, check_size, failure, proxy_for, tls
@@ -43,33 +44,15 @@ SAID = 5.0
 """Seconds of a pause from which on the log tells of it."""
 
 
-class NoAuth(requests.auth.AuthBase):
-    """Adds nothing: the bearer token is a header of each request, never a property of the session.
-
-    HttpHook would otherwise send login and password (client id and secret) as Basic authentication.
-    """
-
-    def __init__(self, *_: object) -> None:
-        super().__init__()
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Return the request as it is."""
-        return request
-
-
-class AdobeExperiencePlatformHook(HttpHook):
+class WorkerHook(BaseHook):
     """Call Adobe Experience Platform from a worker.
 
     :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``.
     :param sandbox_name: sandbox to work in; None takes the connection's.
+    :param settings: the checked connection, where it has been read already.
 
     Errors are :class:`~.errors.AepError`; transient trouble of reading calls is retried inside.
     """
-
-    conn_name_attr = "aep_conn_id"
-    default_conn_name = DEFAULT_CONN_ID
-    conn_type = CONN_TYPE
-    hook_name = "Adobe Experience Platform"
 
     attempts: int | None = None
     """Attempts per call; None uses the default of :mod:`.transport`."""
@@ -78,11 +61,17 @@ class AdobeExperiencePlatformHook(HttpHook):
     on_long_pause: Callable[[float], None] | None = None
     """Called with the seconds of a longer one, before the error is raised."""
 
-    def __init__(self, aep_conn_id: str = DEFAULT_CONN_ID, sandbox_name: str | None = None, **kwargs: Any) -> None:
-        super().__init__(method="GET", http_conn_id=aep_conn_id, auth_type=NoAuth, **kwargs)
+    def __init__(
+        self,
+        aep_conn_id: str = DEFAULT_CONN_ID,
+        sandbox_name: str | None = None,
+        settings: AepConnection | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
         self.aep_conn_id = aep_conn_id
         self.sandbox_name = sandbox_name
-        self._settings: AepConnection | None = None
+        self._settings = settings
         self._session: requests.Session | None = None
         self._token_needed_before = False
         self._answers = 0
@@ -91,38 +80,21 @@ class AdobeExperiencePlatformHook(HttpHook):
     def settings(self) -> AepConnection:
         """The checked connection (read once, never in ``__init__``)."""
         if self._settings is None:
-            if fault := conn_id_fault(self.aep_conn_id):
-                raise AepConnectionConfigError(f"aep_conn_id {fault}")
-            try:
-                connection = self.get_connection(self.aep_conn_id)
-            except (AirflowNotFoundException, AirflowSecretsBackendAccessDenied):
-                raise no_connection(self.aep_conn_id) from None
-            self._settings = AepConnection.parse(connection, self.sandbox_name)
-            for secret in self._settings.secrets:
-                mask_secret(secret)
+            self._settings = read_connection(self.get_connection, self.aep_conn_id, self.sandbox_name)
         return self._settings
 
-    def get_conn(
-        self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None
-    ) -> requests.Session:
+    def get_conn(self) -> requests.Session:
         """Create a session with the connection's transport options; ``extra`` never becomes headers."""
         session = requests.Session()
-        session.auth = NoAuth()
-        self.base_url = self.settings.base_url
-        self._base_url_initialized = True
         session.trust_env = False  # proxies and authorities of the environment: see wire.py
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        tls(self.settings)  # says in time that a file cannot be read
+        if self.settings.cert or isinstance(self.settings.verify, str):
+            tls(self.settings)  # says in time that a file of the connection cannot be read
         # requests would look at a Location that it is not to follow, and read all of that answer.
         session.get_redirect_target = lambda _: None  # type: ignore[method-assign, assignment]
-        if self.adapter is None:
-            # One for each session: a shared one would share its kept-alive connections too.
-            adapter = TimedAdapter(getattr(self.keep_alive_adapter, "socket_options", None))
-            for scheme in ("http://", "https://"):
-                session.mount(scheme, adapter)
-        else:
-            session = self._configure_session_from_mount_adapters(session)
-        session.headers.update(headers or {})
+        adapter = TimedAdapter()  # one for each session: a shared one would share its kept-alive connections too
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, adapter)
         return session
 
     def call(self, call: Call[T]) -> T:
@@ -210,8 +182,6 @@ class AdobeExperiencePlatformHook(HttpHook):
         settings, leaving = self.settings, Departure(send.before_bytes)
         begun: transport.Received | None = None
         proxy = proxy_for(settings, send.url)
-        if self.adapter is not None:
-            leaving.leave()  # a connection that is not of TimedAdapter's making does not ask
         context = departure.set(leaving)
         try:
             with session.request(

@@ -26,6 +26,17 @@ departure: ContextVar[Departure | None] = ContextVar("departure", default=None)
 MAX_RAW = 4 * transport.MAX_BODY
 """Bytes that an answer may take on its way: chunks of one byte, headers and interim answers count too."""
 
+KEEP_ALIVE = [
+    *HTTPConnection.default_socket_options,
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in {"TCP_KEEPIDLE": 120, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 20}.items()
+        if hasattr(socket, name)
+    ),
+]
+"""The options that Airflow's HTTP provider gives its sockets."""
+
 
 class _TimedReader(io.RawIOBase):
     """Reads from a socket until the timeout that it has now is over, or too many bytes have come."""
@@ -101,18 +112,11 @@ _POOLS = {"http": _TimedHTTPPool, "https": _TimedHTTPSPool}
 
 
 class TimedAdapter(HTTPAdapter):
-    """Bounds the time of a whole answer.
-
-    :param socket_options: for new connections, such as TCP keep-alive; None takes urllib3's own.
-    """
-
-    def __init__(self, socket_options: Any = None) -> None:
-        self._options = {} if socket_options is None else {"socket_options": socket_options}
-        super().__init__()
+    """Bounds the time of a whole answer, and keeps connections alive through networks that forget silent ones."""
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
         """Make the pools (called by requests)."""
-        super().init_poolmanager(connections, maxsize, block, **self._options, **kwargs)
+        super().init_poolmanager(connections, maxsize, block, socket_options=KEEP_ALIVE, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:

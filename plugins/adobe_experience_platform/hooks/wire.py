@@ -10,9 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import aiohttp
 import requests
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError, ReadTimeoutError
 
 from adobe_experience_platform.aep import AepConnection, is_loopback, proxy_address, transport
 from adobe_experience_platform.errors import AepConnectionConfigError
@@ -122,27 +120,21 @@ def failure(
 
 def _reason(error: Exception, settings: AepConnection, leaving: Departure, begun: transport.Received | None) -> str:
     """Say in plain words what happened; never the URL's query, a header or what a library says."""
-    chain = list(_chain(error))
-    names = " ".join(type(item).__name__ for item in chain)
-
-    def found(*kinds: type[BaseException]) -> bool:
-        return any(isinstance(item, kinds) for item in chain)
-
+    # By name, so that a worker need not load aiohttp, which takes as long as all the rest of a task.
+    names = {kind.__name__ for item in _chain(error) for kind in type(item).__mro__}
     if isinstance(error, BodyTooLargeError):
         return str(error)
-    if "SSL" in names or "Certificate" in names:
+    if any("SSL" in name or "Certificate" in name for name in names):
         return "the TLS certificate was not accepted" if not leaving.sent else "the TLS connection broke"
-    if found(
-        requests.exceptions.ProxyError, ProxyError, aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError
-    ):
+    if names & {"ProxyError", "ClientProxyConnectionError", "ClientHttpProxyError"}:
         return "the proxy cannot be reached or refused the connection"
-    if not leaving.sent and found(NewConnectionError, aiohttp.ClientConnectorError):
+    if not leaving.sent and names & {"NewConnectionError", "ClientConnectorError"}:
         return "connection refused or host not found"
-    if found(TimeoutError, requests.exceptions.Timeout, ReadTimeoutError, ConnectTimeoutError):
+    if names & {"TimeoutError", "Timeout"}:
         if leaving.sent:
             return f"no {'complete ' if begun else ''}response within {settings.timeout:g} s"
         return f"no connection within {min(CONNECT_TIMEOUT, settings.timeout):g} s"
-    if found(ConnectionError, requests.ConnectionError, aiohttp.ClientConnectionError, aiohttp.ClientPayloadError):
+    if names & {"ConnectionError", "ClientConnectionError", "ClientPayloadError"}:
         return f"the connection was closed ({type(error).__name__})"
     what = "the response cannot be read" if leaving.sent else "the request cannot be sent"
     return f"{what} ({type(error).__name__})"

@@ -96,7 +96,7 @@ def of_delivery(run: Delivered) -> Notice:
     page.part("Not delivered", (_line(item, run.names) for item in found.bad))
     page.part("Delivered only partly", (_line(item, run.names) for item in found.partly))
     page.part("RECORDS LOST, although AEP calls it a success", (_line(item, run.names) for item in found.lossy))
-    page.part("Delivered", (_line(item, run.names) for item in found.good if item not in found.lossy))
+    page.part("Delivered", (_line(item, run.names) for item in found.good if not is_lossy(item)))
     page.part("What to do", map(for_mail, verdict["advice"] if verdict else []))
     return page.notice(_events(run, found, verdict))
 

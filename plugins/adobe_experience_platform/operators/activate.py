@@ -78,6 +78,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         *own_settings,
     )
     operator_extra_links = (DestinationLink(),)
+    _pushed: xcom.SubmissionNote | None = None
 
     def __init__(
         self,
@@ -141,9 +142,10 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
     def execute(self, context: Context) -> Any:
         """Submit what has no run yet; never what has one."""
         note_attempt(context)
+        self._pushed = None  # what a try before has pushed is gone
         self._push_clears(context)
         submission = self._submission(context)
-        _push(context, submission)
+        self._push(context, submission)
         job, known = submission.job, len(submission.activations)
         self._push_link(context, job.pairs[0].flow_id)
         self.log.info("Delivering %s, API %s", job.title, self.options.api_version)
@@ -181,19 +183,19 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
 
         def after_set(key: str, value: dict[str, object]) -> None:
             if key == KEY:
-                _push(context, submission)
+                self._push(context, submission)
 
         is_own = self.lists_pairs({"settings": self.given("settings")})
         is_own_list = is_own and context["ti"].map_index != -1
 
         def gate() -> None:
             # First the note: whoever marks this task from now on is not told that nothing was sent.
-            _push(context, submission, is_sending=True)
+            self._push(context, submission, is_sending=True)
             try:
                 require_gates(context, self.gate_task_ids, self.given("campaign_day"))
                 store.require_held(submission.missing)
             except AepError:
-                _push(context, submission)
+                self._push(context, submission)
                 raise
 
         store = NotedStore(
@@ -235,7 +237,9 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         resolved = resolve_once(context, job.pairs, self.hook.call, self.log, resumed=self._is_resumed)
         return Job(job.number, job.of, *resolved)
 
-
-def _push(context: Context, submission: Submission, *, is_sending: bool = False) -> None:
-    note = xcom.submission_note(submission, is_sending=is_sending)
-    context["ti"].xcom_push(key=xcom.SUBMISSION, value=note)
+    def _push(self, context: Context, submission: Submission, *, is_sending: bool = False) -> None:
+        """Tell later tasks what is known, where that is new."""
+        note = xcom.submission_note(submission, is_sending=is_sending)
+        if note != self._pushed:
+            context["ti"].xcom_push(key=xcom.SUBMISSION, value=note)
+            self._pushed = note

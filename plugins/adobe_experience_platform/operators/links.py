@@ -26,6 +26,8 @@ class DestinationLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the link that the task has pushed, "" if it has not (yet)."""
+        if pushed := getattr(operator, "pushed_link", ""):
+            return str(pushed)  # the task itself asks, at its end
         value = XCom.get_value(key=xcom.LINK, ti_key=ti_key)
         if isinstance(value, str) and value.startswith('"'):
             value = json.loads(value)

@@ -16,7 +16,7 @@ from adobe_experience_platform.errors import AepTransientError
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from adobe_experience_platform.hooks import AdobeExperiencePlatformHook
+    from adobe_experience_platform.hooks import WorkerHook
 
 
 class LongPauses(BaseOperator):
@@ -46,7 +46,7 @@ class LongPauses(BaseOperator):
         self._resumed = "", {}
         return self.execute(context)
 
-    def _be_patient(self, hook: AdobeExperiencePlatformHook) -> None:
+    def _be_patient(self, hook: WorkerHook) -> None:
         if not self.pauses:
             return
         if self.deferrable:

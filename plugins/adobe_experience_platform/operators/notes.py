@@ -93,6 +93,7 @@ class NotedStore:
         self._movable = movable
         self._exclusive = exclusive
         self._listed: set[str] = set()
+        self._kept: set[str] | None = None
         self._before: list[object] = []
         self._clears = clears_of(context)
         self._is_cleared = self._clears > 0
@@ -292,8 +293,22 @@ class NotedStore:
     def _pair_names(self, key: str) -> list[str]:
         return [_hash("pair", self._dag_run, self._task, key, *pair) for pair in self._pairs]
 
-    def _keep(self, names: list[str]) -> None:
+    def announce(self, keys: Iterable[str]) -> None:
+        """Note once which records will follow, instead of each as it comes."""
+        if self._notes is not None:
+            self._keep([self._name(key, self._pairs) for key in keys])
+
+    def _keep(self, names: Iterable[str]) -> None:
         """Note what this DAG run has noted, and delete the notes of old ones."""
+        if self._kept is None:
+            self._forget_old_runs()
+            self._kept = set()
+        if new := set(names) - self._kept:
+            self._kept |= new
+            known = {*self._names_of(self._dag_run), *new}
+            self._notes.set(_hash("names", self._index, self._dag_run), {"names": sorted(known)})
+
+    def _forget_old_runs(self) -> None:
         kept = self._note(self._index)
         runs = [run for run in kept["runs"] if run != self._dag_run] if kept is not None else []
         for old in runs[: 1 - RUNS_KEPT]:
@@ -301,8 +316,6 @@ class NotedStore:
             for name in (_run_note(old), *self._names_of(old), _hash("names", self._index, old)):
                 self._notes.delete(name)
         self._notes.set(self._index, {"runs": [*runs[1 - RUNS_KEPT :], self._dag_run]})
-        names = sorted({*self._names_of(self._dag_run), *names})
-        self._notes.set(_hash("names", self._index, self._dag_run), {"names": names})
 
     def _names_of(self, dag_run: str) -> list[str]:
         kept = self._note(_hash("names", self._index, dag_run))

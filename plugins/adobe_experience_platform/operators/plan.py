@@ -246,6 +246,7 @@ class PlanJobsOperator(AepTask):
             store.note_run()
             if not self._is_alone(context):
                 store.hold([pair for job in jobs for pair in job.pairs])
+            store.announce(["jobs", *(f"job_{job.number}" for job in jobs)])
             for job in jobs:
                 store.set(f"job_{job.number}", {**job.to_json(), "given": findings.named(job.pairs)})
             store.set("jobs", {"count": len(jobs), "place": self._place()})

@@ -100,7 +100,7 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         if seen is not None and tries > seen[0]:
             self._repair(context, jobs, seen[1])
             store.set(ATTEMPT, attempt)
-        return self._go_on(context, jobs)
+        return self._go_on(context, jobs, [] if seen is None else self._repairs(context, jobs))
 
     def execute_complete(self, context: Context, event: object = None) -> Any:
         """Go on after a wait: of a repair, or for the flow runs."""
@@ -115,16 +115,15 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         phase = phase_of(context)
         if not phase.get("watching"):
             read_event(event)
-            return self._go_on(context, jobs, event)
-        deliveries, without = self._state(context, jobs)
+            return self._go_on(context, jobs, self._repairs(context, jobs), event)
+        deliveries, without = self._state(context, jobs, self._repairs(context, jobs))
         results = self._watched(context, deliveries, self._aliases(jobs), event)
         return self._verdict(context, [*results, *without])
 
-    def _go_on(self, context: Context, jobs: Sequence[Job], event: object = None) -> Any:
-        repairs = self._repairs(context, jobs)
+    def _go_on(self, context: Context, jobs: Sequence[Job], repairs: Sequence[Submission], event: object = None) -> Any:
         if open_pairs := {pair for submission in repairs for pair in submission.missing}:
             # Before anything is sent: should every process of this task die, the report must not call these failed.
-            deliveries, without = self._state(context, jobs)
+            deliveries, without = self._state(context, jobs, repairs)
             results = self._read_results(
                 [item for item in deliveries if item.pair not in open_pairs], self._aliases(jobs)
             )
@@ -138,7 +137,7 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
                 raise
             # What was sent is watched all the same; the pairs that could not be sent again stay failed.
             self.log.error("What failed could not be sent again: %s", error)
-        deliveries, without = self._state(context, jobs)
+        deliveries, without = self._state(context, jobs, repairs)
         for result in without:
             self.log.warning("%s → %s: %s", result["audience_id"], result["flow_id"], result["error"])
         TaskStore(context).set(PHASE, WATCHING)
@@ -156,12 +155,14 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
     def _aliases(jobs: Sequence[Job]) -> dict[str, str]:
         return {key: value for job in jobs for key, value in job.aliases.items()}
 
-    def _state(self, context: Context, jobs: Sequence[Job]) -> tuple[list[Activation], list[Result]]:
+    def _state(
+        self, context: Context, jobs: Sequence[Job], repairs: Sequence[Submission]
+    ) -> tuple[list[Activation], list[Result]]:
         """Return the runs to watch, and the planned pairs that have none or may have another one."""
         notes = context["ti"].xcom_pull(task_ids=self.submit_task_id, key=xcom.SUBMISSION)
         orders, missing = xcom.read_submissions(notes)
         doubtful: set[Pair] = set()
-        for submission in self._repairs(context, jobs):
+        for submission in repairs:
             orders |= {item.pair: item for item in submission.activations}
             doubtful |= set(submission.missing) if submission.is_doubtful else set()
         pairs = [pair for job in jobs for pair in job.pairs]
@@ -189,9 +190,10 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         :param seen: how often the DAG run had been cleared when this task last began: a run that began after that is
             watched first, because nobody cleared it for having failed.
         """
-        for submission in self._repairs(context, jobs):
+        repairs = self._repairs(context, jobs)
+        for submission in repairs:
             self.hook.call(submission.begin(resend_failed=True))
-        deliveries, _ = self._state(context, jobs)
+        deliveries, _ = self._state(context, jobs, repairs)
         results = self._read_results(deliveries, self._aliases(jobs))
         later = xcom.began_later(context["ti"].xcom_pull(task_ids=self.submit_task_id, key=xcom.SUBMISSION))
         failed = {Pair(item["flow_id"], item["audience_id"]) for item in results if _is_failed(item)}

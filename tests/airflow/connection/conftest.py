@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from adobe_experience_platform.aep import auth
-from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.hooks.http_hook import AdobeExperiencePlatformHook
 from tools.simulator_process import SimulatorProcess
 
 Press = Callable[..., tuple[bool, str]]

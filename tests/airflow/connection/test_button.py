@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.hooks.http_hook import AdobeExperiencePlatformHook
 from tests.airflow.connection.conftest import Press
 from tools.simulator_process import SimulatorProcess
 

@@ -16,7 +16,7 @@ from airflow.providers_manager import ProvidersManager
 
 from adobe_experience_platform.aep import connection
 from adobe_experience_platform.aep.connection import CONN_TYPE
-from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.hooks.http_hook import AdobeExperiencePlatformHook
 from adobe_experience_platform.provider_info import get_provider_info
 
 SCHEMAS = Path(airflow.__file__).parent

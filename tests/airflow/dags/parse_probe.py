@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import runpy
 import socket
@@ -42,6 +43,8 @@ def main(folder: str) -> None:
         runpy.run_path(str(file))
     seconds = time.perf_counter() - start
     found: dict[str, Any] = {"ms": round(seconds * 1000), "modules": sorted(set(sys.modules) - before)}
+    importlib.import_module("adobe_experience_platform.hooks.sync_hook")
+    found["modules_of_a_task"] = sorted(set(sys.modules) - before)
 
     from pydantic import BaseModel
 

@@ -10,7 +10,7 @@ from airflow.sdk._shared.secrets_masker.secrets_masker import SecretsMasker
 
 from adobe_experience_platform.aep import endpoints, transport
 from adobe_experience_platform.hooks import sync_hook, throttle
-from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.hooks.http_hook import AdobeExperiencePlatformHook
 from adobe_experience_platform.operators import long_pauses
 from adobe_experience_platform.operators.catalog import CatalogOperator
 from adobe_experience_platform.triggers import polling

@@ -11,7 +11,7 @@ from adobe_experience_platform.aep.flow_runs import FlowRun
 from adobe_experience_platform.aep.orders import Activation
 from adobe_experience_platform.delivery import SETTINGS
 from adobe_experience_platform.delivery.results import NOT_SENT, UNKNOWN, results_of
-from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.hooks.http_hook import AdobeExperiencePlatformHook
 from adobe_experience_platform.operators.activate import AdHocActivationOperator
 from adobe_experience_platform.operators.latest_export import LatestSegmentExportOperator
 from adobe_experience_platform.operators.report import DeliveryReportOperator

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowException, TaskDeferred
 
 from adobe_experience_platform.aep import endpoints
 from adobe_experience_platform.errors import AepError
-from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.hooks.http_hook import AdobeExperiencePlatformHook
 from adobe_experience_platform.triggers.base import EVENT_VERSION
 from tests.support.aep import ADHOC, LocalAep
 from tests.support.dagtest import captured

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from adobe_experience_platform.aep import Pace, auth, transport
-from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.hooks.http_hook import AdobeExperiencePlatformHook
 from include.aep_simulator.server import running
 from include.aep_simulator.simulator import Simulator
 from tests.promises.faults.play import PATHS, SECRET, SEED

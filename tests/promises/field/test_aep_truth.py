@@ -38,7 +38,7 @@ from adobe_experience_platform.errors import (
     AepNotFoundError,
     AepTransientError,
 )
-from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.hooks.http_hook import AdobeExperiencePlatformHook
 from adobe_experience_platform.notifications.message import Delivered, On, of_delivery
 from adobe_experience_platform.operators.activate import AdHocActivationOperator
 from adobe_experience_platform.operators.catalog import CatalogOperator

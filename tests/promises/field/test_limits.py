@@ -18,7 +18,8 @@ from airflow.sdk.exceptions import TaskDeferred
 from adobe_experience_platform.aep import endpoints, transport
 from adobe_experience_platform.errors import AepTransientError
 from adobe_experience_platform.hooks import sync_hook, throttle
-from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.hooks.http_hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.hooks.sync_hook import WorkerHook
 from adobe_experience_platform.operators import long_pauses
 from adobe_experience_platform.operators.catalog import CatalogOperator
 from adobe_experience_platform.operators.plan import PlanJobsOperator
@@ -41,13 +42,13 @@ class Gateway:
         clock = SimpleNamespace(monotonic=lambda: self.now, sleep=self.sleep)
         monkeypatch.setattr(sync_hook, "time", clock)
         monkeypatch.setattr(throttle, "time", clock)
-        self._send = AdobeExperiencePlatformHook._send_with
+        self._send = WorkerHook._send_with
         gateway = self
 
-        def send(hook: AdobeExperiencePlatformHook, session: Any, effect: transport.Send) -> transport.Received:
+        def send(hook: WorkerHook, session: Any, effect: transport.Send) -> transport.Received:
             return gateway.pass_on(lambda: self._send(hook, session, effect))
 
-        monkeypatch.setattr(AdobeExperiencePlatformHook, "_send_with", send)
+        monkeypatch.setattr(WorkerHook, "_send_with", send)
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -254,9 +255,9 @@ def full() -> list[bytes]:
 def full_aep(aep: LocalAep, full: list[bytes], monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Answer for the list of flows with the full sandbox; give the sizes of the pages that were asked for."""
     asked: list[int] = []
-    send = AdobeExperiencePlatformHook._send_with
+    send = WorkerHook._send_with
 
-    def answered(hook: AdobeExperiencePlatformHook, session: Any, effect: transport.Send) -> transport.Received:
+    def answered(hook: WorkerHook, session: Any, effect: transport.Send) -> transport.Received:
         params = dict(effect.params)
         if not effect.url.endswith(endpoints.FLOWS) or "name==" in params.get("property", ""):
             return send(hook, session, effect)
@@ -270,7 +271,7 @@ def full_aep(aep: LocalAep, full: list[bytes], monkeypatch: pytest.MonkeyPatch) 
             raise transport.TransportError("the response is larger", sent=True, begun=begun, too_large=True)
         return transport.Received(200, {}, body)
 
-    monkeypatch.setattr(AdobeExperiencePlatformHook, "_send_with", answered)
+    monkeypatch.setattr(WorkerHook, "_send_with", answered)
     return asked
 
 

@@ -548,8 +548,9 @@ def aep(monkeypatch: pytest.MonkeyPatch) -> Aep:
     for module in (base, trigger_base, lost_submission):
         monkeypatch.setattr(module, "async_hook", hook)
     monkeypatch.setattr(asyncio, "to_thread", inline)
-    monkeypatch.setattr(sync_hook.AdobeExperiencePlatformHook, "call", lambda self, call: here.call(call))
-    monkeypatch.setattr(sync_hook.AdobeExperiencePlatformHook, "settings", here.connection)
+    monkeypatch.setattr(sync_hook.WorkerHook, "call", lambda self, call: here.call(call))
+    for kind, attribute in ((sync_hook.WorkerHook, "settings"), (base.AepTask, "connection")):
+        monkeypatch.setattr(kind, attribute, here.connection)
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **_: None)
     return here
 

@@ -30,7 +30,7 @@ from adobe_experience_platform.delivery.jobs import Job
 from adobe_experience_platform.delivery.record import Record
 from adobe_experience_platform.errors import AepConnectionConfigError, AepError
 from adobe_experience_platform.hooks.async_hook import AdobeExperiencePlatformAsyncHook
-from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.hooks.http_hook import AdobeExperiencePlatformHook
 from adobe_experience_platform.sensors.flow_run import FlowRunSensor
 from adobe_experience_platform.triggers.flow_run import FlowRunTrigger
 from adobe_experience_platform.triggers.lost_submission import LostSubmissionTrigger

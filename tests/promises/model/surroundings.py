@@ -230,7 +230,7 @@ class Surrounded:
         from adobe_experience_platform import hooks
         from adobe_experience_platform.aep import transport
         from adobe_experience_platform.hooks import metrics
-        from adobe_experience_platform.operators import plan, report
+        from adobe_experience_platform.operators import base, plan, report
         from adobe_experience_platform.triggers import base as triggers_base
         from adobe_experience_platform.triggers import polling
 
@@ -292,9 +292,10 @@ class Surrounded:
                             replace(module, attribute, shim)
                     if getattr(module, "asyncio", None) is asyncio:
                         replace(module, "asyncio", SimpleNamespace(**{**vars(asyncio), "run": self.run}))
-                    if hasattr(module, "AdobeExperiencePlatformHook") and not hasattr(module, "__path__"):
-                        replace(module, "AdobeExperiencePlatformHook", Hook)
-            replace(hooks, "AdobeExperiencePlatformHook", Hook)
+                    if hasattr(module, "WorkerHook") and not hasattr(module, "__path__"):
+                        replace(module, "WorkerHook", Hook)
+            replace(hooks, "WorkerHook", Hook)
+            replace(base.AepTask, "connection", CONNECTION)
             replace(triggers_base, "_load", lambda _: SimpleNamespace(AdobeExperiencePlatformAsyncHook=AsyncHook))
             replace(HITLOperator, "execute", ask_a_person)
             replace(metrics, "_emit", lambda *_, **__: None)

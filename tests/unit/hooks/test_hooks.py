@@ -22,8 +22,9 @@ from adobe_experience_platform.errors import (
     AepRequestError,
     AepTransientError,
 )
+from adobe_experience_platform.hooks import sync_hook
 from adobe_experience_platform.hooks.async_hook import AdobeExperiencePlatformAsyncHook
-from adobe_experience_platform.hooks.sync_hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.hooks.http_hook import AdobeExperiencePlatformHook
 from include.aep_simulator.faults import FaultSpec
 from include.aep_simulator.seed import SeedDocument
 from include.aep_simulator.server import running
@@ -645,3 +646,11 @@ def test_an_async_hook_closes_its_session_at_the_end(connect):
         return session.closed, hook._session
 
     assert asyncio.run(scene()) == (True, None)
+
+
+def test_a_task_leaves_the_authorities_of_the_environment_to_requests(connect, monkeypatch):
+    connect()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/ssl/bundle.pem")
+    monkeypatch.setattr(sync_hook, "tls", lambda _: pytest.fail("reading them twice takes CPU in each task process"))
+
+    AdobeExperiencePlatformHook("aep_test").get_conn().close()

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
+from adobe_experience_platform.delivery import checked_settings
 from adobe_experience_platform.operators.activate import AdHocActivationOperator
+from adobe_experience_platform.operators.wait_for_runs import DeliveryOperator
 from tests.support.aep import CROWD, LocalAep
 
 FULL = {"north": CROWD[:60], "south": CROWD[40:60]}
@@ -44,6 +46,17 @@ def test_tries_and_clears_write_over_what_is_there(aep: LocalAep, context: Any) 
     assert (size(context["task_state_store"]), len(context.ti.xcoms)) == before
 
 
+def test_what_is_known_already_is_not_pushed_again(aep: LocalAep, context: Any, monkeypatch: Any) -> None:
+    pushed = []
+    monkeypatch.setattr(
+        context.ti, "xcom_push", lambda key, value: pushed.append(value["missing_is"]) if key == "submission" else None
+    )
+
+    activation().execute(context)
+
+    assert pushed == ["not_sent", "unknown", "not_sent"], "begun; about to send; sent"
+
+
 def test_waits_before_sending_add_a_few_short_notes(aep: LocalAep, context: Any) -> None:
     aep.start_export_job()
     for _ in range(3):
@@ -52,3 +65,16 @@ def test_waits_before_sending_add_a_few_short_notes(aep: LocalAep, context: Any)
 
     assert set(context["task_state_store"]) == {"attempt", "deadline_submit", "phase", "submission"}
     assert size(context["task_state_store"]) < 80 * BYTES_PER_PAIR
+
+
+def test_a_task_that_only_begins_to_wait_needs_no_http_client(aep: LocalAep, context: Any, monkeypatch: Any) -> None:
+    job = {"job": 1, "of": 1, "activation_info": {"north": CROWD[:2]}, "aliases": {}}
+    note = {"v": 1, "job": 1, "orders": [["north", CROWD[0], "run-1", False], ["north", CROWD[1], "run-2", False]]}
+    context.ti.xcoms["activate", "submission"] = note
+    wait = DeliveryOperator(
+        task_id="task", jobs=[job], submit_task_id="activate", settings=checked_settings({}).to_json()
+    )
+    monkeypatch.setattr(DeliveryOperator, "hook", property(lambda _: pytest.fail("its loading takes CPU for nothing")))
+
+    with pytest.raises(TaskDeferred):
+        wait.execute(context)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from airflow.sdk.execution_time.xcom import XCom
 
@@ -50,3 +52,11 @@ def test_the_button_opens_what_the_task_has_pushed(monkeypatch, stored, link):
     key = object()
     assert DestinationLink().get_link(None, ti_key=key) == link
     assert asked == {"key": xcom.LINK, "ti_key": key}
+
+
+def test_a_task_that_has_just_pushed_it_is_not_asked_by_way_of_the_database(monkeypatch):
+    monkeypatch.setattr(XCom, "get_value", lambda **_: pytest.fail("asked"))
+
+    assert DestinationLink().get_link(SimpleNamespace(pushed_link="https://experience.adobe.com/x"), ti_key=None) == (
+        "https://experience.adobe.com/x"
+    )

@@ -226,3 +226,27 @@ def test_a_pipeline_that_is_alone_in_its_dag_pays_nothing_for_that(aep: LocalAep
     first, _ = places(notes, "pipeline")
     assert first.start() == ""
     assert len(alone) < 10 < len(notes)
+
+
+def test_what_the_jobs_of_a_plan_note_is_listed_once(aep: LocalAep) -> None:
+    """Each call goes through Airflow's API server, and a run has up to 63 jobs."""
+    asked: list[str] = []
+
+    class Counted(Notes):
+        def get(self, key: str, default: Any = None) -> Any:
+            asked.append(key)
+            return super().get(key, default)
+
+        def set(self, key: str, value: Any) -> None:
+            asked.append(key)
+            super().set(key, value)
+
+    notes = Counted()
+    with DAG("dag", schedule=None):
+        plan = PlanJobsOperator(
+            task_id="plan", activation_info={"north": CROWD[:20]}, settings={"max_audiences_per_job": 1}
+        )
+
+    assert Place(notes, plan).start() == ""
+
+    assert len(asked) == 1 + 2 + 2 + 20 + 1, "the run; which runs; what they noted; the jobs; how many there are"

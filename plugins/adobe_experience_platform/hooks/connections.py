@@ -1,0 +1,30 @@
+"""Reads Airflow's connection to AEP; needs no HTTP client, and so little time to load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSecretsBackendAccessDenied
+from airflow.sdk.log import mask_secret
+
+from adobe_experience_platform.aep import AepConnection, conn_id_fault, no_connection
+from adobe_experience_platform.errors import AepConnectionConfigError
+
+
+def read_connection(get: Callable[[str], Any], conn_id: str, sandbox_name: str | None) -> AepConnection:
+    """Return the checked connection; its secrets are masked in logs from now on.
+
+    :param get: how a connection is got; a command line has a way of its own.
+    :raises AepConnectionConfigError: if there is none of this type, or it cannot be used.
+    """
+    if fault := conn_id_fault(conn_id):
+        raise AepConnectionConfigError(f"aep_conn_id {fault}")
+    try:
+        connection = get(conn_id)
+    except (AirflowNotFoundException, AirflowSecretsBackendAccessDenied):
+        raise no_connection(conn_id) from None
+    settings = AepConnection.parse(connection, sandbox_name)
+    for secret in settings.secrets:
+        mask_secret(secret)
+    return settings
