@@ -20,6 +20,8 @@ import psutil
 
 _POLL_SECONDS = 0.05
 _KILL_SECONDS = 5.0
+# The command begins when it is told to: its session is watched by then. If we die in between, it never begins.
+_WHEN_TOLD = 'read -r go && exec "$@" </dev/null'
 
 
 class ProcessSession:
@@ -47,8 +49,8 @@ class ProcessSession:
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
+                ["/bin/sh", "-c", _WHEN_TOLD, name, *command],
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=dict(env),
@@ -59,6 +61,9 @@ class ProcessSession:
                 start_new_session=True,  # also keeps the terminal's Ctrl-C away: we stop it in order
             )
         _Guardian.get().watch(self.sid)
+        assert self._process.stdin is not None  # noqa: S101  (it was asked for above)
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
+            stdin.write(b"go\n")
 
     @property
     def sid(self) -> int:

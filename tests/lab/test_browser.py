@@ -22,7 +22,10 @@ case "$*" in
   *update*) exit 100 ;;
   *install*)
     [ "$(grep -c ' install ' {log})" -ge {works_at} ] || {{ echo "E: no answer from the mirror" >&2; exit 100; }}
-    echo '#!/bin/sh' > {folder}/chromium; chmod +x {folder}/chromium ;;
+    for package in {has}; do
+      case "$*" in *"$package"*) echo '#!/bin/sh' > {folder}/$package; chmod +x {folder}/$package; exit 0 ;; esac
+    done
+    echo "E: unable to locate package" >&2; exit 100 ;;
 esac
 """
 
@@ -39,6 +42,7 @@ class Machine:
 
     def add(self, name: str, script: str, **values: object) -> None:
         path = self.folder / name
+        values = {"has": f"{browser.SHELL} {browser.WHOLE}", **values}
         path.write_text(script.format(log=self.log, folder=self.folder, **values))
         path.chmod(0o755)
 
@@ -61,20 +65,40 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 def test_installs_what_is_missing_although_the_mirror_is_away_for_a_moment(machine: Machine) -> None:
-    machine.add("apt-get", APT_GET, works_at=3)
+    machine.add("apt-get", APT_GET, works_at=5)
 
     assert browser.main() == 0
-    assert browser.find() == str(machine.folder / "chromium")
-    assert len(machine.installations()) == 3
-    assert all(package in machine.installations()[0] for package in browser.PACKAGES)
+    assert browser.find() == str(machine.folder / browser.SHELL)
+    assert len(machine.installations()) == 5
+    assert all(package in machine.installations()[0] for package in (browser.SHELL, *browser.FONTS))
 
 
-def test_installs_nothing_where_there_is_a_browser(machine: Machine) -> None:
+def test_installs_a_whole_browser_where_the_system_has_no_shell(machine: Machine) -> None:
+    machine.add("apt-get", APT_GET, works_at=1, has=browser.WHOLE)
+
+    assert browser.main() == 0
+    assert browser.find() == str(machine.folder / browser.WHOLE)
+
+
+def test_installs_nothing_where_there_is_a_shell(machine: Machine) -> None:
     machine.add("apt-get", APT_GET, works_at=1)
-    machine.add("google-chrome", "#!/bin/sh\n")
+    machine.add("chromium", "#!/bin/sh\n")
+    machine.add(browser.SHELL, "#!/bin/sh\n")
 
     assert browser.main() == 0
     assert machine.installations() == []
+
+
+@pytest.mark.parametrize("has", [browser.SHELL, "nothing"])
+def test_a_whole_browser_will_do_where_a_shell_is_not_to_be_had_at_once(
+    machine: Machine, capsys: pytest.CaptureFixture[str], has: str
+) -> None:
+    machine.add("apt-get", APT_GET, works_at=1, has=has)
+    machine.add("google-chrome", "#!/bin/sh\n")
+
+    assert browser.main() == 0
+    assert len(machine.installations()) == 1
+    assert Path(capsys.readouterr().out.split()[-1]).name == (has if has == browser.SHELL else "google-chrome")
 
 
 def test_uses_sudo_where_that_asks_for_no_password(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +129,7 @@ def test_says_what_to_do_where_it_cannot_and_only_where_it_must_that_is_an_error
     error = capsys.readouterr().err
     assert "apt-get install chromium fonts-liberation" in error
     assert ("E: no answer from the mirror" in error) is (why == "no mirror")
-    assert len(machine.installations()) == (2 * browser.ATTEMPTS if why == "no mirror" else 0)
+    assert len(machine.installations()) == (4 * browser.ATTEMPTS if why == "no mirror" else 0)
 
 
 def test_ci_does_not_go_on_without_a_browser() -> None:

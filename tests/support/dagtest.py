@@ -76,24 +76,34 @@ def play(dag: DAG, conf: dict[str, Any] | None = None, *, leave_out: str | None 
 
 
 _played: set[str] = set()
+_judged: set[str] = set()
 
 
 @contextmanager
 def _known(dag: DAG) -> Iterator[None]:
-    """Spare `dag.test` what it did when it played the very same DAG before.
+    """Spare `dag.test` what it did before.
 
-    It reads all DAG files, and each task judges again whether the schema of each param is one.
+    It reads all DAG files, though it played the very same DAG; and each task judges whether the schema of each param is
+    one, though it is that of the task before.
     """
     from airflow.models.dag_version import DagVersion
     from airflow.serialization.serialized_objects import DagSerialization
     from jsonschema import Draft202012Validator
 
-    form = repr(DagSerialization.serialize_dag(dag))
+    judge = Draft202012Validator.check_schema
+
+    def judge_once(schema: Any, **more: Any) -> None:
+        text = repr(schema)
+        if text not in _judged:
+            judge(schema, **more)
+            _judged.add(text)
+
     with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(Draft202012Validator, "check_schema", judge_once))
+        form = repr(DagSerialization.serialize_dag(dag))
         if form in _played and DagVersion.get_version(dag.dag_id):
             for name in ("BundleDagBag", "sync_bag_to_db"):
                 stack.enter_context(mock.patch(f"airflow.dag_processing.dagbag.{name}"))
-            stack.enter_context(mock.patch.object(Draft202012Validator, "check_schema"))
         yield
     _played.add(form)
 

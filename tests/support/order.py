@@ -12,28 +12,39 @@ import pytest
 TESTS = Path(__file__).resolve().parent.parent
 REPOSITORY = TESTS.parent
 LIVE = TESTS / "live"
+HOSTILE = TESTS / "promises" / "hostile"
+TOGETHER = {
+    "one Airflow": (LIVE,),
+    "one cluster": (TESTS / "lab" / "distributed" / "test_worker_kill.py",),
+    # Also the execution API of `dag.test`, which takes each process five seconds of the CPU.
+    "one database": (TESTS / "airflow", HOSTILE / "test_dag_params.py", HOSTILE / "test_secrets.py"),
+    "one installation": (TESTS / "packaging",),
+}
+"""What tests share, dearest first: of several processes, one has all that share it, and begins with it."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if _on_the_airflow(item.path):
             item.add_marker(pytest.mark.live)
-    # One of several processes has all live tests, which take longest; alone, they come last.
-    live_first = hasattr(config, "workerinput")
-    items.sort(key=lambda item: (_is_live(item) != live_first, *_place(item)))
+    # Of several processes one has all live tests, which take longest; alone, they come last.
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: (_share(item.path)[0], *_place(item)))
+    else:
+        items.sort(key=lambda item: (_is_live(item), *_place(item)))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give all live tests to one process, as they share one Airflow, and the others to the rest, file by file."""
+    """Give what tests share to one process each, and all others file by file to whichever is free."""
     from xdist.scheduler import LoadFileScheduling
 
-    class LiveTogether(LoadFileScheduling):
+    class SharesTogether(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
-            return "live" if _on_the_airflow(REPOSITORY / file) else file
+            return _share(REPOSITORY / file)[1] or file
 
-    return LiveTogether(config, log)
+    return SharesTogether(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -62,6 +73,14 @@ def scenario_of(item: pytest.Item) -> Callable[..., Any] | None:
     row = item.callspec.params.get("row") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
     scenario = getattr(getattr(item, "function", None), "scenario", row)
     return scenario if callable(scenario) else None
+
+
+def _share(path: Path) -> tuple[int, str]:
+    """Return the place in `TOGETHER` of what a file's tests share, and its name; those that share nothing come last."""
+    for place, (name, paths) in enumerate(TOGETHER.items()):
+        if any(path.is_relative_to(one) for one in paths):
+            return place, name
+    return len(TOGETHER), ""
 
 
 def _on_the_airflow(path: Path) -> bool:

@@ -36,7 +36,13 @@ def eventually(condition: Callable[[], bool], seconds: float = 120.0) -> bool:
 
 
 def gone(pids: list[int]) -> bool:
-    return not any(psutil.pid_exists(p) and psutil.Process(p).status() != psutil.STATUS_ZOMBIE for p in pids)
+    def is_gone(pid: int) -> bool:
+        try:
+            return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+    return all(map(is_gone, pids))
 
 
 def pids_in(log: Path, count: int) -> list[int]:
@@ -107,3 +113,22 @@ def test_nothing_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
         parent.wait()
 
     assert eventually(lambda: gone(family))
+
+
+def test_nothing_begins_whose_parent_dies_before_it_is_watched(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    program = (
+        "import os, sys; from pathlib import Path\n"
+        "from tools import process_session\n"
+        "def die(self, sid):\n"
+        "    print(sid, flush=True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "process_session._Guardian.watch = die\n"
+        f"command, log = [sys.executable, '-c', 'print(1)'], Path({str(log)!r})\n"
+        "process_session.ProcessSession('x', command, log=log, env=os.environ, cwd=Path('/'))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, stdout=subprocess.PIPE, check=False)
+
+    assert done.returncode == -signal.SIGKILL
+    assert eventually(lambda: gone([int(done.stdout)]))
+    assert log.read_text() == ""

@@ -253,7 +253,6 @@ def test_what_fails_while_a_clear_is_still_on_its_way_is_sent_by_the_next_clear(
 ) -> None:
     """The tasks in front wait for that very run, so it fails long after the clear."""
     aep.endings = {P: ["failed"]}
-    aep.run_seconds = 3000.0
     world = World(aep, BOTH, max_audiences_per_job=2 if jobs == 1 else 1)
 
     def clear() -> None:

@@ -20,8 +20,8 @@ from .found import FOUND, QUIET, Found
 from .history import History, explore, replay, shorten
 from .surroundings import SURROUNDED
 
-HISTORIES = int(os.environ.get("AEP_MODEL_HISTORIES", "240"))
-STATES = int(os.environ.get("AEP_MODEL_STATES", "2500"))
+HISTORIES = int(os.environ.get("AEP_MODEL_HISTORIES", "120"))
+STATES = int(os.environ.get("AEP_MODEL_STATES", "1000"))
 SEED = int(os.environ.get("AEP_MODEL_SEED", "0"))
 BLOCK = 40
 STEPS = 30
