@@ -21,6 +21,7 @@ from .flow_runs import UNKNOWN_COUNTS, Counts, FlowRun, RunStatus
 from .flows import DestinationFlow, MappedAudience
 from .json_values import as_dict
 from .orders import Activation, Pair, by_flow
+from .segment_jobs import SegmentJob
 from .text import count, for_mail, for_markdown, named, names_secret, one_line, quoted, short_repr, without_secrets
 from .ui import destination_url
 
@@ -44,6 +45,7 @@ __all__ = [
     "Request",
     "Response",
     "RunStatus",
+    "SegmentJob",
     "as_dict",
     "auth",
     "by_flow",

@@ -20,6 +20,7 @@ from .flow_runs import FlowRun
 from .flows import DestinationFlow
 from .json_values import as_dict, as_dicts, as_text
 from .orders import Activation, Pair, by_flow
+from .segment_jobs import SegmentJob
 from .text import one_line, short_repr
 
 
@@ -30,9 +31,10 @@ class _HasId(Protocol):
 
 T = TypeVar("T")
 Item = TypeVar("Item", bound=_HasId)
-Timed = TypeVar("Timed", ExportJob, FlowRun)
+Timed = TypeVar("Timed", ExportJob, FlowRun, SegmentJob)
 
 EXPORT_JOBS = "/data/core/ups/export/jobs"
+SEGMENT_JOBS = "/data/core/ups/segment/jobs"
 ADHOC_RUN = "/data/core/activation/disflowprovider/adhocrun"
 FLOWS = "/data/foundation/flowservice/flows"
 RUNS = "/data/foundation/flowservice/runs"
@@ -40,6 +42,9 @@ RUNS = "/data/foundation/flowservice/runs"
 ACCEPT_V2 = "application/vnd.adobe.adhoc.activation+json; version=2"
 PAGE_SIZE = 100
 """The most that the Flow Service returns for destinations; the export list has no documented limit."""
+
+EVALUATIONS = 3
+"""Segment jobs that are read: besides the daily one two may be made on demand a day, and each can be megabytes."""
 
 MAX_PAGES = 200
 """A list that never ends is a broken answer, not a reason to read forever."""
@@ -186,6 +191,15 @@ def profile_export_jobs(since: dt.datetime, *, newest_succeeded: bool = False) -
     return _newest_first(job for job in jobs if job.is_profile)
 
 
+def evaluations() -> Call[list[SegmentJob]]:
+    """List the newest evaluations of audiences that have succeeded, newest first: one page, which may be empty."""
+    params = (("status", "SUCCEEDED"), ("sort", "creationTime:desc"), ("limit", str(EVALUATIONS)))
+    jobs = yield from _list(
+        Request("GET /segment/jobs", "GET", SEGMENT_JOBS, params), "children", SegmentJob.from_json, bool
+    )
+    return _newest_first(job for job in jobs if job.is_done)
+
+
 def flow(flow_id: str) -> Call[DestinationFlow]:
     """Read one flow; raises :class:`AepNotFoundError` for an unknown id."""
     request = Request("GET /flows/{id}", "GET", _path_of(FLOWS, flow_id))
@@ -242,10 +256,19 @@ def runs_of_flow(
     flow_id: str, enough: Callable[[list[FlowRun]], bool], *, limit: int = PAGE_SIZE
 ) -> Call[list[FlowRun]]:
     """List the runs of a flow, newest first, until ``enough``; filter and order are checked here too."""
-    params = (("property", f"flowId=={flow_id}"), ("orderby", "-createdAt"), ("limit", str(limit)))
-    request = Request("GET /runs", "GET", RUNS, params)
-    runs = yield from _list(request, "items", FlowRun.from_json, enough)
+    runs = yield from _runs(flow_id, enough, limit)
     return _newest_first(item for item in runs if item.flow_id in (flow_id, ""))
+
+
+def runs_of_flows(flow_ids: Sequence[str], enough: Callable[[list[FlowRun]], bool]) -> Call[list[FlowRun]]:
+    """List the runs of up to 100 flows as one list, as :func:`runs_of_flow` does; each says whose it is."""
+    runs = yield from _runs(",".join(flow_ids), enough, PAGE_SIZE)
+    return _newest_first(item for item in runs if item.flow_id in flow_ids)
+
+
+def _runs(flow_ids: str, enough: Callable[[list[FlowRun]], bool], limit: int) -> Call[list[FlowRun]]:
+    params = (("property", f"flowId=={flow_ids}"), ("orderby", "-createdAt"), ("limit", str(limit)))
+    return (yield from _list(Request("GET /runs", "GET", RUNS, params), "items", FlowRun.from_json, enough))
 
 
 def recent_runs_of_flow(flow_id: str, since: dt.datetime) -> Call[list[FlowRun]]:

@@ -10,7 +10,7 @@ import pytest
 from adobe_experience_platform.aep import endpoints
 from adobe_experience_platform.aep.orders import Activation, Pair
 from adobe_experience_platform.errors import AepNotFoundError, AepTransientError
-from tests.support.parts import NOW, answer, flow_json, job_json, run_json
+from tests.support.parts import NOW, answer, flow_json, job_json, millis, run_json
 
 HOUR = dt.timedelta(hours=1)
 
@@ -147,6 +147,32 @@ def test_recent_runs_leave_out_older_ones_but_not_those_that_tell_no_time():
     runs, requests = answer(endpoints.recent_runs_of_flow("flow-1", NOW - HOUR), body)
     assert Counter(ids(runs)) == Counter(["r2", "r0"])
     assert dict(requests[0].params)["property"] == "flowId==flow-1"
+
+
+def test_the_runs_of_several_flows_are_one_list():
+    body = {"items": [run_json("r1", "a"), run_json("r2", "other"), run_json("r3", "b"), run_json("r4", "")]}
+    runs, (request,) = answer(endpoints.runs_of_flows(["a", "b"], lambda _: True), body)
+    assert Counter(ids(runs)) == Counter(["r1", "r3"])
+    assert request.params == (("property", "flowId==a,b"), ("orderby", "-createdAt"), ("limit", "100"))
+
+
+def test_evaluations_are_one_page_of_those_that_succeeded_newest_first():
+    def job(name, status, hours):
+        return {"id": name, "status": status, "creationTime": millis(NOW - hours * HOUR)}
+
+    body = {
+        "children": [job("j1", "SUCCEEDED", 2), job("j3", "PROCESSING", 0), job("j2", "SUCCEEDED", 1)],
+        "_page": {"totalCount": 80, "pageSize": 3},
+        "_links": {"next": {"href": "/segment/jobs?start=3"}},
+    }
+    jobs, (request,) = answer(endpoints.evaluations(), body)
+    assert ids(jobs) == ["j2", "j1"]
+    assert request.path == "/data/core/ups/segment/jobs"
+    assert request.params == (("status", "SUCCEEDED"), ("sort", "creationTime:desc"), ("limit", "3"))
+
+
+def test_an_organization_may_have_no_evaluation_yet():
+    assert answer(endpoints.evaluations(), {"children": [], "_page": {}, "_links": {"next": {}}})[0] == []
 
 
 def test_runs_by_id_keep_what_was_asked_for_only():

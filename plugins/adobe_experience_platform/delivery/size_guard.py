@@ -1,0 +1,106 @@
+"""The size guard: how large a delivery may be, and what happens if it would be larger, smaller, or nobody knows.
+
+It compares the audience's size at its last evaluation: with fixed limits, and with the records that AEP read for the
+audience's last delivery. Those that were skipped or failed then count too: they were in the audience, and the size of
+today does not leave them out either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field, model_validator
+
+from adobe_experience_platform.aep import Pair, count
+
+from .blocks import Block
+from .findings import Findings, label_of
+from .outlook import LastDelivery, Outlook, Size, moment
+
+LIMITS = ("min_records", "max_records", "max_change_percent")
+_RECORDS = Field(ge=0, le=10**12)
+
+
+class Ruling(NamedTuple):
+    """What the guard says of a delivery.
+
+    :param breaches: what lies outside of its limits, with the numbers.
+    :param unknown: what it could not compare, and why.
+    """
+
+    breaches: list[str]
+    unknown: list[str]
+
+
+class SizeGuard(Block):
+    """Limits for the number of records of each audience, checked before anything is sent."""
+
+    min_records: Annotated[int, _RECORDS] | None = Field(
+        None, description="The audience's size at its last evaluation must not be below this."
+    )
+    max_records: Annotated[int, _RECORDS] | None = Field(
+        None, description="The audience's size at its last evaluation must not be above this."
+    )
+    max_change_percent: Annotated[float, Field(ge=0, le=1_000_000)] | None = Field(
+        None, description="How far the audience's size may be from the records of its last delivery, either way."
+    )
+    on_breach: Literal["refuse", "ask"] = Field(
+        "refuse", description="Outside of these limits: send nothing, or let the approval step ask a person."
+    )
+    on_unknown: Literal["send", "refuse"] = Field(
+        "send", description="Where AEP does not give a number that a limit needs."
+    )
+
+    @model_validator(mode="after")
+    def _limits(self) -> SizeGuard:
+        if all(getattr(self, name) is None for name in LIMITS):
+            raise ValueError(f"there is no limit: set at least one of {', '.join(LIMITS)}")
+        if self.min_records is not None and self.max_records is not None and self.min_records > self.max_records:
+            raise ValueError(f"min_records {self.min_records:,} is above max_records {self.max_records:,}: correct one")
+        return self
+
+    def judge(self, findings: Findings, outlooks: Mapping[Pair, Outlook]) -> Ruling:
+        """Compare every pair."""
+        ruling = Ruling([], [])
+        for pair in findings.pairs:
+            flow = findings.flows[pair.flow_id]
+            audience = flow.audience(pair.audience_id)
+            name = label_of("audience", pair.audience_id, audience.name if audience else "")
+            self._judge(f"{label_of('flow', flow.id, flow.name)}: {name}", outlooks[pair], ruling)
+        return ruling
+
+    def _judge(self, label: str, outlook: Outlook, ruling: Ruling) -> None:
+        size = outlook.size
+        if size is None:
+            ruling.unknown.append(f"{label}: its size is not known ({outlook.without_size})")
+            return
+        what = f"{label} has {_size(size)}"
+        if self.min_records is not None and size.profiles < self.min_records:
+            ruling.breaches.append(f"{what}, less than min_records, {self.min_records:,}")
+        if self.max_records is not None and size.profiles > self.max_records:
+            ruling.breaches.append(f"{what}, more than max_records, {self.max_records:,}")
+        if self.max_change_percent is None:
+            return
+        last = outlook.last
+        if outlook.may_be_incremental:
+            why = "its scheduled exports hold changes only, so its last delivery may not have held all of it"
+            ruling.unknown.append(f"{label}: how much its size has changed is not known ({why})")
+        elif last is None or last.read is None:
+            why = f"last delivery: {outlook.cells[0]}"
+            ruling.unknown.append(f"{label}: how much its size has changed is not known ({why})")
+        elif abs(size.profiles - last.read) * 100 > self.max_change_percent * last.read:
+            share = f"{abs(size.profiles - last.read) * 100 / last.read:,.1f}% " if last.read else ""
+            way = "more" if size.profiles > last.read else "less"
+            limit = f"max_change_percent is {self.max_change_percent:g}"
+            ruling.breaches.append(f"{what}, {share}{way} than {_base(last, last.read)}; {limit}")
+
+
+def _size(size: Size) -> str:
+    return f"{count(size.profiles, 'profile')} at its last evaluation" + (f", {moment(size.at)}" if size.at else "")
+
+
+def _base(last: LastDelivery, read: int) -> str:
+    left_out = f" ({last.left_out:,} left out)" if last.left_out else ""
+    at = f", {moment(last.at)}" if last.at else ""
+    return f"the {count(read, 'record')}{left_out} of its last delivery{at}"
