@@ -95,13 +95,13 @@ def activation_pipeline(
     # With their prefixes, if any: the group may lie in another one.
     ids = {task: str(TaskGroup.child_id(group, task)) for task in task_ids.ALL if approval or task != task_ids.APPROVE}
     with group:
-        how: dict[str, Any] = {"check_conf": check_conf, "labels": labels, "campaign_day": campaign_day}
+        how = {"check_conf": check_conf, "labels": labels, "deferrable": deferrable, "has_approval": bool(approval)}
         plan = PlanJobsOperator(
             task_id=task_ids.PLAN,
             activation_info=activation_info,
             settings={name: defaults[name] for name in SETTINGS if name in defaults} | settings,
             skip_on_dry_run=[ids[task] for task in ids if task != task_ids.PLAN],
-            deferrable=deferrable,
+            campaign_day=campaign_day,
             **how,
             **_claims(group, campaign_day),
         )
@@ -148,10 +148,11 @@ def _approve(group: TaskGroup, plan: PlanJobsOperator, approval: Approval | bool
     return ApproveDeliveryOperator(
         task_id=task_ids.APPROVE,
         jobs=plan.output,
+        names=_of_plan(plan)["names"],
+        plan_task_id=plan.task_id,
         title=group.dag.dag_display_name,
         approval=approval if isinstance(approval, Approval) else None,
         **INNER,
-        **_of_plan(plan),
     )
 
 

@@ -12,12 +12,14 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from adobe_experience_platform.aep import Pair, count
+from adobe_experience_platform.aep import Pair, count, one_line, quoted
 
 from .blocks import Block
-from .findings import Findings, label_of
+from .findings import Findings
 from .outlook import LastDelivery, Outlook, Size, moment
 
+ASKED = 20
+"""Breaches that a person is shown; the plan keeps them, and a value of its store has 64 KB."""
 LIMITS = ("min_records", "max_records", "max_change_percent")
 _RECORDS = Field(ge=0, le=10**12)
 
@@ -25,10 +27,17 @@ _RECORDS = Field(ge=0, le=10**12)
 class Ruling(NamedTuple):
     """What the guard says of a delivery.
 
-    :param breaches: what lies outside of its limits, with the numbers.
-    :param unknown: what it could not compare, and why.
+    :param faults: reasons to send nothing, with the numbers.
+    :param warnings: what is sent although it could not be compared, and what a person is asked about.
+    :param asks: what a person has to decide on.
     """
 
+    faults: list[str]
+    warnings: list[str]
+    asks: list[str]
+
+
+class _Compared(NamedTuple):
     breaches: list[str]
     unknown: list[str]
 
@@ -61,16 +70,30 @@ class SizeGuard(Block):
         return self
 
     def judge(self, findings: Findings, outlooks: Mapping[Pair, Outlook]) -> Ruling:
-        """Compare every pair."""
-        ruling = Ruling([], [])
+        """Compare every pair, and say what follows."""
+        breaches, unknown = self._compare(findings, outlooks)
+        faults, warnings = [], []
+        if self.on_unknown == "refuse":
+            remedy = "clear this task to look again, or set size_guard's on_unknown to send"
+            faults = [f"{each}, and size_guard refuses what is not known: {remedy}" for each in unknown]
+        else:
+            warnings = [f"{each}: it is sent unchecked, as size_guard's on_unknown is send" for each in unknown]
+        if self.on_breach == "ask" and not faults:
+            warnings += [f"{each}: a person is asked" for each in breaches]
+            return Ruling([], warnings, [one_line(each) for each in breaches[:ASKED]])
+        remedy = "see in AEP why, and change size_guard if this is right"
+        return Ruling([*(f"{each}: {remedy}" for each in breaches), *faults], warnings, [])
+
+    def _compare(self, findings: Findings, outlooks: Mapping[Pair, Outlook]) -> _Compared:
+        ruling = _Compared([], [])
         for pair in findings.pairs:
             flow = findings.flows[pair.flow_id]
             audience = flow.audience(pair.audience_id)
-            name = label_of("audience", pair.audience_id, audience.name if audience else "")
-            self._judge(f"{label_of('flow', flow.id, flow.name)}: {name}", outlooks[pair], ruling)
+            what, where = _label(pair.audience_id, audience.name if audience else ""), _label(flow.id, flow.name)
+            self._judge(f"audience {what} of flow {where}", outlooks[pair], ruling)
         return ruling
 
-    def _judge(self, label: str, outlook: Outlook, ruling: Ruling) -> None:
+    def _judge(self, label: str, outlook: Outlook, ruling: _Compared) -> None:
         size = outlook.size
         if size is None:
             ruling.unknown.append(f"{label}: its size is not known ({outlook.without_size})")
@@ -94,6 +117,10 @@ class SizeGuard(Block):
             way = "more" if size.profiles > last.read else "less"
             limit = f"max_change_percent is {self.max_change_percent:g}"
             ruling.breaches.append(f"{what}, {share}{way} than {_base(last, last.read)}; {limit}")
+
+
+def _label(ident: str, name: str) -> str:
+    return f"{quoted(name, 60)} ({ident})" if name else ident
 
 
 def _size(size: Size) -> str:

@@ -27,7 +27,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[st
     for row in rows:
         grid.add_row(*(Text(one_line(cell)) for cell in row))
     out = io.StringIO()
-    Console(file=out, width=400, color_system=None, legacy_windows=False).print(grid)
+    Console(file=out, width=1000, color_system=None, legacy_windows=False).print(grid)
     return [line.rstrip() for line in out.getvalue().splitlines()]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 
 import pytest
 from pydantic import ValidationError
@@ -16,7 +17,8 @@ from tests.support.parts import NOW, flow_json, selector
 
 PAIR = Pair("f1", "a")
 SIZE = Size(1000, NOW - dt.timedelta(hours=2))
-LABEL = "flow 'Flow f1' (f1): audience 'Audience a' (a)"
+LABEL = "audience 'Audience a' (a) of flow 'Flow f1' (f1)"
+NOTHING = ([], [], [])
 
 
 def last(exported, left_out=0):
@@ -39,7 +41,7 @@ def judge(outlook=None, **limits):
     ],
 )
 def test_what_is_within_its_limits_is_sent(limits):
-    assert judge(**limits) == ([], [])
+    assert judge(**limits) == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -50,9 +52,10 @@ def test_what_is_within_its_limits_is_sent(limits):
     ],
 )
 def test_a_breach_says_the_numbers_and_when_they_were_true(limits, said):
-    assert judge(**limits).breaches == [
-        f"{LABEL} has 1,000 profiles at its last evaluation, 2026-03-10 10:00 UTC, {said}"
-    ]
+    breach = f"{LABEL} has 1,000 profiles at its last evaluation, 2026-03-10 10:00 UTC, {said}"
+    remedy = "see in AEP why, and change size_guard if this is right"
+    assert judge(**limits) == ([f"{breach}: {remedy}"], [], [])
+    assert judge(**limits, on_breach="ask") == ([], [f"{breach}: a person is asked"], [breach])
 
 
 @pytest.mark.parametrize(
@@ -65,23 +68,23 @@ def test_a_breach_says_the_numbers_and_when_they_were_true(limits, said):
     ],
 )
 def test_a_change_is_measured_by_the_last_delivery_either_way(before, percent, said):
-    [breach] = judge(Outlook(size=SIZE, last=before), max_change_percent=percent).breaches
+    [breach] = judge(Outlook(size=SIZE, last=before), max_change_percent=percent, on_breach="ask").asks
     assert said in breach
     assert breach.endswith(f"max_change_percent is {percent:g}")
 
 
 @pytest.mark.parametrize("before", [last(2000), last(1000, 1000), last(667)])
 def test_a_change_of_just_as_much_is_allowed(before):
-    assert judge(Outlook(size=SIZE, last=before), max_change_percent=50) == ([], [])
+    assert judge(Outlook(size=SIZE, last=before), max_change_percent=50) == NOTHING
 
 
 def test_an_empty_audience_that_was_empty_has_not_changed():
-    assert judge(Outlook(size=Size(0, None), last=last(0)), max_change_percent=0) == ([], [])
+    assert judge(Outlook(size=Size(0, None), last=last(0)), max_change_percent=0) == NOTHING
 
 
 def test_records_that_were_left_out_were_in_the_audience():
     """A destination that always skips a third of its audience does not trip a guard of 10 percent every day."""
-    assert judge(Outlook(size=SIZE, last=last(660, 340)), max_change_percent=10) == ([], [])
+    assert judge(Outlook(size=SIZE, last=last(660, 340)), max_change_percent=10) == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -99,17 +102,41 @@ def test_records_that_were_left_out_were_in_the_audience():
         (Outlook(size=SIZE, last=last(9), may_be_incremental=True), "its scheduled exports hold changes only"),
     ],
 )
-def test_what_is_not_known_is_said_to_be_and_is_no_breach(outlook, said):
-    breaches, [unknown] = judge(outlook, max_change_percent=10)
-    assert breaches == []
-    assert unknown.startswith(f"{LABEL}: ")
-    assert said in unknown
+def test_what_is_not_known_is_said_to_be_and_on_unknown_decides(outlook, said):
+    faults, [warning], asks = judge(outlook, max_change_percent=10)
+    assert (faults, asks) == ([], [])
+    assert warning.startswith(f"{LABEL}: ")
+    assert said in warning
+    assert warning.endswith(": it is sent unchecked, as size_guard's on_unknown is send")
+
+    [fault], warnings, asks = judge(outlook, max_change_percent=10, on_unknown="refuse", on_breach="ask")
+    assert (warnings, asks) == ([], [])
+    assert said in fault
+    assert "size_guard refuses what is not known: clear this task to look again" in fault
 
 
 def test_limits_that_need_no_last_delivery_hold_without_one():
     ruling = judge(Outlook(size=SIZE), max_records=10, max_change_percent=10)
-    assert (len(ruling.breaches), len(ruling.unknown)) == (1, 1)
-    assert judge(Outlook(size=SIZE), max_records=2000) == ([], [])
+    assert (len(ruling.faults), len(ruling.warnings)) == (1, 1)
+    assert judge(Outlook(size=SIZE), max_records=2000) == NOTHING
+
+
+def test_nobody_is_asked_about_what_is_refused_anyway():
+    ruling = judge(Outlook(size=SIZE), max_records=10, max_change_percent=10, on_breach="ask", on_unknown="refuse")
+    assert (len(ruling.faults), ruling.asks) == (2, [])
+
+
+def test_a_person_is_asked_about_so_much_as_a_store_keeps():
+    names = [f"{number}{'x' * 200}" for number in range(40)]
+    flow = DestinationFlow.from_json(flow_json("f1", *(selector(name, name="\N{OWL}" * 255) for name in names)))
+    findings = Findings(pairs=[Pair("f1", name) for name in names], flows={"f1": flow})
+    outlooks = dict.fromkeys(findings.pairs, Outlook(size=SIZE))
+
+    asks = SizeGuard(max_records=1, on_breach="ask").judge(findings, outlooks).asks
+
+    assert len(asks) == 20
+    assert all(text.endswith("more than max_records, 1") for text in asks)
+    assert len(json.dumps(asks)) < 65_535
 
 
 @pytest.mark.parametrize(
