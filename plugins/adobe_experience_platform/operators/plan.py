@@ -40,8 +40,7 @@ if TYPE_CHECKING:
 
 AIRFLOW_CONF_KEYS = frozenset({"openlineage"})
 """Keys that Airflow itself adds to a run's conf (TriggerDagRunOperator with OpenLineage)."""
-
-
+PLAN_HEAD = ("Job", "Destination", "Audience", "Last delivery", "Audience size", "Flow id", "Audience id", "File name")
 FIGURE_ATTEMPTS = 2
 """Attempts of each call for figures that are only shown."""
 
@@ -323,20 +322,13 @@ class PlanJobsOperator(AepTask):
             settings.org_id,
             self.options.api_version,
         )
-        rows = [
-            (
-                str(job.number),
-                names.get(pair.flow_id, ""),
-                names.get(pair.audience_id, ""),
-                *outlooks[pair].cells,
-                pair.flow_id,
-                pair.audience_id,
-            )
-            for job in jobs
-            for pair in job.pairs
-        ]
-        figures = ("Last delivery", "Audience size", "File name")
-        lines = table(("Job", "Destination", "Audience", *figures, "Flow id", "Audience id"), rows)
+        rows = []
+        for job in jobs:
+            for pair in job.pairs:
+                last, size, file = outlooks[pair].cells
+                called = (names.get(ident, "") for ident in pair)
+                rows.append((str(job.number), *called, last, size, *pair, file))
+        lines = table(PLAN_HEAD, rows)
         for line in folded(f"The plan: {count(len(pairs), 'audience')}", lines):
             self.log.info("%s", line)
         for warning in shorten(findings.warnings):
