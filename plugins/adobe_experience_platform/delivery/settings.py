@@ -194,15 +194,17 @@ def checked_settings(given: Mapping[str, Any]) -> DeliverySettings:
 
 @cache
 def _schemas() -> dict[str, dict[str, Any]]:
-    """Return the JSON Schema of every setting; ``type`` is a list, null last."""
+    """Return the JSON Schema of every setting, without references; ``type`` is a list, null last."""
     whole = DeliverySettings.model_json_schema(ref_template="{model}")
-    schemas: dict[str, dict[str, Any]] = {}
-    for name, schema in whole["properties"].items():
-        parts = schema.pop("anyOf", [{"type": schema.get("type")}])
-        parts = [whole["$defs"][part["$ref"]] if "$ref" in part else part for part in parts]
-        merged = {key: value for part in parts for key, value in part.items()}
-        schemas[name] = {**merged, **schema, "type": [part["type"] for part in parts]}
-    return schemas
+    return {name: _flat(schema, whole["$defs"]) for name, schema in whole["properties"].items()}
+
+
+def _flat(schema: Mapping[str, Any], blocks: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema in one piece, whether it allows null or is a block with schemas of its own."""
+    parts = [blocks[part["$ref"]] if "$ref" in part else part for part in schema.get("anyOf", [schema])]
+    flat = {key: value for part in (*parts, schema) for key, value in part.items() if key != "anyOf"}
+    inner = {name: _flat(each, blocks) for name, each in flat.get("properties", {}).items()}
+    return {**flat, "type": [part["type"] for part in parts], **({"properties": inner} if inner else {})}
 
 
 def form_field(name: str) -> dict[str, Any]:
@@ -232,6 +234,10 @@ def _fault(name: str, value: Any, found: Any) -> str:
     if name not in SETTINGS:
         return f"{one_line(name, 60)} is unknown: correct or remove it (known: {', '.join(SETTINGS)})"
     schema = _schemas()[name]
+    if found["type"] == "model_type":
+        return (
+            f'{name} is {short_repr(value)}: enter a JSON object such as {{"{next(iter(schema["properties"]))}": 1000}}'
+        )
     if "object" in schema["type"]:
         return f"{dotted(tuple(found['loc']))}: {describe(found, DeliverySettings)}"
     said = str(found["msg"]).removeprefix("Value error, ")

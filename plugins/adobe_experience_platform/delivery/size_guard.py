@@ -46,19 +46,23 @@ class SizeGuard(Block):
     """Limits for the number of records of each audience, checked before anything is sent."""
 
     min_records: Annotated[int, _RECORDS] | None = Field(
-        None, description="The audience's size at its last evaluation must not be below this."
+        None, title="Smallest size", description="The audience's size at its last evaluation must not be below this."
     )
     max_records: Annotated[int, _RECORDS] | None = Field(
-        None, description="The audience's size at its last evaluation must not be above this."
+        None, title="Largest size", description="The audience's size at its last evaluation must not be above this."
     )
     max_change_percent: Annotated[float, Field(ge=0, le=1_000_000)] | None = Field(
-        None, description="How far the audience's size may be from the records of its last delivery, either way."
+        None,
+        title="Largest change (%)",
+        description="How far the audience's size may be from the records of its last delivery, either way.",
     )
     on_breach: Literal["refuse", "ask"] = Field(
-        "refuse", description="Outside of these limits: send nothing, or let the approval step ask a person."
+        "refuse",
+        title="Outside of these limits",
+        description="Send nothing, or let the approval step ask a person.",
     )
     on_unknown: Literal["send", "refuse"] = Field(
-        "send", description="Where AEP does not give a number that a limit needs."
+        "send", title="If AEP does not say", description="AEP does not give a number that a limit needs."
     )
 
     @model_validator(mode="after")

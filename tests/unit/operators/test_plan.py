@@ -78,7 +78,7 @@ def test_a_dry_run_keeps_nothing_and_skips_the_rest(aep: LocalAep, context: Any)
         ({"size_guard": {}}, "size_guard: there is no limit: set at least one of min_records"),
         ({"size_guard": {"max_records": "9"}}, "size_guard.max_records: '9' is not what belongs here: write a whole"),
         ({"size_guard": {"max_record": 9}}, "size_guard.max_record: the key 'max_record' is unknown: did you mean"),
-        ({"size_guard": "strict"}, "size_guard: 'strict' is not what belongs here: write a block of keys"),
+        ({"size_guard": "strict"}, "size_guard is 'strict': enter a JSON object such as {"),
         ({"activation_info": None}, "activation_info is missing"),
         ({"activation_info": "text"}, "activation_info is text"),
         ({"activation_info": []}, "activation_info is a list"),
