@@ -21,6 +21,7 @@ from adobe_experience_platform.aep import (
     SegmentJob,
     count,
     endpoints,
+    one_line,
 )
 from adobe_experience_platform.errors import AepCallError
 
@@ -222,7 +223,7 @@ def file_name(flow: DestinationFlow, audience: MappedAudience) -> str:
         "DESTINATION_INSTANCE_ID": flow.id,
         "DESTINATION_INSTANCE_NAME": flow.name,
     }
-    return _MACRO.sub(lambda found: known.get(found[1].upper()) or found[0], audience.filename_template)
+    return one_line(_MACRO.sub(lambda found: known.get(found[1].upper()) or found[0], audience.filename_template))
 
 
 def overwrites(audience: MappedAudience) -> bool:
