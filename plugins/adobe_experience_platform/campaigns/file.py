@@ -278,7 +278,10 @@ class Campaign(blocks.Block):
 
     def _delivery_faults(self) -> Iterator[tuple[blocks.Path, str]]:
         guard = self.policies.size_guard
-        if guard and guard.on_breach == "ask" and not self.approval:
+        asks = guard is not None and guard.on_breach == "ask"
+        if self.approval and self.approval.only_on_breach and not asks:
+            yield ("approval", "only_on_breach"), "no size guard asks: set on_breach to ask there, or remove this"
+        if asks and not self.approval:
             yield (
                 ("policies", "size_guard", "on_breach"),
                 "nobody is asked without the block approval: add it, or refuse",

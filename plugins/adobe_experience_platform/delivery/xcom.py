@@ -74,11 +74,12 @@ class OutlookNote(TypedDict):
     """What is known before a delivery, as people are shown it.
 
     ``pairs`` holds ``[flow id, audience id, last delivery, audience size, file name]`` each, of the first pairs;
-    ``asks`` what a person has to decide on, because it lies outside of the size guard's limits.
+    ``asks`` what a person has to decide on, because it lies outside of the size guard's limits; None where no guard
+    asks anybody.
     """
 
     pairs: list[list[str]]
-    asks: list[str]
+    asks: list[str] | None
 
 
 class Decision(TypedDict, total=False):
@@ -128,10 +129,10 @@ class Report(TypedDict):
     verdict: Verdict
 
 
-def outlook_note(outlooks: Mapping[Pair, Outlook], asks: Sequence[str]) -> OutlookNote:
+def outlook_note(outlooks: Mapping[Pair, Outlook], asks: Sequence[str] | None) -> OutlookNote:
     """Return what people are shown before a delivery."""
     rows = [[*pair, *outlook.cells] for pair, outlook in itertools.islice(outlooks.items(), OUTLOOK_ROWS)]
-    return OutlookNote(pairs=rows, asks=list(asks))
+    return OutlookNote(pairs=rows, asks=None if asks is None else list(asks))
 
 
 def submission_note(submission: Submission, *, is_sending: bool = False) -> SubmissionNote:

@@ -70,6 +70,7 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
         self._cut = self.execution_timeout is not None and self.execution_timeout < terms.within
         if self._cut:
             self.response_timeout = self.execution_timeout
+        self.only_on_breach = terms.only_on_breach
         self.jobs = jobs
         self.plan_task_id = plan_task_id
         self.names = names
@@ -80,6 +81,9 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
         jobs = [Job.from_json(item) for item in self.given("jobs") or []]
         pull = partial(context["ti"].xcom_pull, task_ids=self.plan_task_id)
         outlook, place = pull(key=xcom.OUTLOOK) or {}, pull(key=xcom.PLACE) or {}
+        if self.only_on_breach and outlook.get("asks") == []:
+            self.log.info("The size guard has found nothing: nobody is asked")
+            return self._approved(context, "the size guard")
         self.body = self._question(jobs, outlook, str(place.get("sandbox_name", "")))
         if self.title:  # not sooner: both are templates, and a title that looks like one is a title
             self.subject = f"Deliver {one_line(self.title, 250)} now?"
@@ -96,9 +100,12 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
         who = one_line(str(user.get("name") or user.get("id") or ""), 100) or "somebody"
         if answer["chosen_options"] != [APPROVE]:
             self._refuse(context, who, f"{who} has rejected this delivery")
+        self.log.info("Approved by %s", who)
+        return self._approved(context, who)
+
+    def _approved(self, context: Context, who: str) -> dict[str, Any]:
         decision = self._decision(True, who)
         context["ti"].xcom_push(key=xcom.APPROVAL, value=decision)
-        self.log.info("Approved by %s", who)
         return decision
 
     def _refuse(self, context: Context, who: str, why: str) -> None:
@@ -126,7 +133,7 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
             rows.append(("…", f"and {more:,} more: see the log of {self.plan_task_id}", "", "", ""))
         what = f"{count(len(pairs), 'audience')} to {count(len(flow_names), 'destination')}"
         first = f"Will deliver {what}, from sandbox"
-        asks = [str(item) for item in outlook.get("asks", ())]
+        asks = [str(item) for item in outlook.get("asks") or ()]
         why = "The size guard lets a person decide, because this is outside of its limits:"
         last = [
             f"Nothing is sent unless somebody approves within {_span(self.response_timeout)}{self._until()}.",

@@ -138,7 +138,9 @@ class PlanJobsOperator(AepTask):
             gate.take()
         jobs = kept or self._split(context, groups, findings, asks)
         if self.has_approval or self.options.dry_run:
-            context["ti"].xcom_push(key=xcom.OUTLOOK, value=xcom.outlook_note(outlooks, asks))
+            guard = self.options.size_guard
+            found = asks if guard and guard.on_breach == "ask" else None
+            context["ti"].xcom_push(key=xcom.OUTLOOK, value=xcom.outlook_note(outlooks, found))
         return self._publish(context, jobs, findings, outlooks)
 
     @staticmethod

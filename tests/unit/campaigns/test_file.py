@@ -164,6 +164,7 @@ def test_what_the_catalog_prints_can_be_pasted() -> None:
             "policies.size_guard.on_breach",
             "ask",
         ),
+        (SOUND + "approval: {only_on_breach: true}\n", 3, "approval.only_on_breach", "no size guard asks"),
         (
             SOUND + "policies:\n  size_guard:\n    max_records: 5\n    on_breach: ask\n",
             6,

@@ -13,6 +13,7 @@ from adobe_experience_platform.aep import for_markdown
 from adobe_experience_platform.operators.approve import Approval, ApproveDeliveryOperator
 from adobe_experience_platform.operators.plan import labelled
 from tests.support.dagtest import captured
+from tests.support.tasks import Context
 
 JOBS = [{"job": 1, "of": 1, "activation_info": {"mail": ["gold", "partner"]}, "aliases": {"partner": "partner-77"}}]
 NAMES = {"mail": "Mail | [x](javascript:y)", "gold": "Gold customers"}
@@ -61,6 +62,25 @@ def test_a_person_is_told_first_what_the_size_guard_has_found(context: Any, monk
     assert "lets a person decide" in why
     assert table.startswith("* audience 'A\\*' \\(a\\) has 10 profiles\n* another")
     assert lines.index("audience 'A*' (a) has 10 profiles") < next(i for i, line in enumerate(lines) if LAST in line)
+
+
+def asked(context: Context, monkeypatch: pytest.MonkeyPatch, note: Any) -> bool:
+    context.ti.xcoms = {("plan", "outlook"): note}
+    monkeypatch.setattr(HITLOperator, "execute", lambda *_: "asked")
+    return approve(approval=Approval(only_on_breach=True)).execute(context) == "asked"
+
+
+@pytest.mark.parametrize("note", [None, {}, {"pairs": [], "asks": None}, {"pairs": [], "asks": ["too large"]}])
+def test_who_is_asked_on_a_breach_only_is_asked_where_no_guard_has_looked(
+    context: Context, monkeypatch: pytest.MonkeyPatch, note: Any
+) -> None:
+    assert asked(context, monkeypatch, note)
+
+
+def test_nobody_is_asked_where_the_guard_has_found_nothing(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not asked(context, monkeypatch, {"pairs": [], "asks": []})
+    decision = context.ti.xcom_pull("task", "approval")
+    assert (decision["approved"], decision["by"]) == (True, "the size guard")
 
 
 def test_a_person_is_asked_although_the_plan_left_no_figures(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:

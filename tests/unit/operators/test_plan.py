@@ -219,6 +219,13 @@ def test_a_person_decides_on_a_breach_and_the_plan_keeps_what_they_are_asked(aep
     assert context.ti.xcom_pull("task", "outlook")["asks"] == [asked]
 
 
+@pytest.mark.parametrize(("on_breach", "asks"), [("ask", []), ("refuse", None), (None, None)])
+def test_an_approval_knows_whether_a_guard_has_looked(aep: LocalAep, context: Any, on_breach: Any, asks: Any) -> None:
+    guard = {"max_records": 9999, "on_breach": on_breach} if on_breach else None
+    plan(size_guard=guard, has_approval=True).execute(context)
+    assert context.ti.xcom_pull("task", "outlook")["asks"] == asks
+
+
 def test_a_breach_is_no_question_where_nobody_is_asked(aep: LocalAep, context: Any) -> None:
     with pytest.raises(AepInputError, match="has no approval step: choose refuse, or add approval"):
         plan(size_guard={"max_records": 5, "on_breach": "ask"}).execute(context)
