@@ -63,7 +63,7 @@ class LastDelivery(NamedTuple):
 
     def __str__(self) -> str:
         if self.exported is not None:
-            what = count(self.exported, "record") + (f" ({self.left_out:,} left out)" if self.left_out else "")
+            what = count(self.exported, "record") + (f", {self.left_out:,} left out" if self.left_out else "")
         elif self.of_run is not None and self.audiences > 1:
             what = f"{count(self.of_run, 'record')} of {self.audiences:,} audiences together"
         else:

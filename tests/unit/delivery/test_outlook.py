@@ -91,14 +91,14 @@ def test_each_pair_has_its_own_last_delivery_and_its_audiences_size():
     jobs = [evaluation(2, a=1000), evaluation(26, a=900, b=8)]
 
     assert cells([A, B], runs=runs, jobs=jobs, filenameTemplate="%SEGMENT_ID%") == {
-        A: ("980 records (20 left out), 2026-03-10 09:00 UTC", "1,000 (2026-03-10 10:00 UTC)", "a"),
+        A: ("980 records, 20 left out, 2026-03-10 09:00 UTC", "1,000 (2026-03-10 10:00 UTC)", "a"),
         B: ("7 records, 2026-03-10 08:00 UTC", "8 (2026-03-09 10:00 UTC)", "b"),
     }
 
 
 def test_a_partial_success_delivered_and_says_what_it_left_out():
     assert cells([A], runs=[run_of(1, status="partialSuccess", a=(600, 0, 400))])[A][0].startswith(
-        "600 records (400 left out), "
+        "600 records, 400 left out, "
     )
 
 
