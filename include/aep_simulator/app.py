@@ -21,7 +21,7 @@ from .gate import Gate
 from .gateway import Call, Handler, guarded, json_answer
 from .ims import token_endpoint
 from .simulator import Simulator
-from .ups import get_export_job, list_export_jobs
+from .ups import get_export_job, list_export_jobs, list_segment_jobs
 
 _Answerer: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 _CALLS: tuple[tuple[str, AepService, str, Handler], ...] = (
@@ -29,6 +29,7 @@ _CALLS: tuple[tuple[str, AepService, str, Handler], ...] = (
     ("GET", AepService.UPS, "/export/jobs", list_export_jobs),
     ("GET", AepService.UPS, "/export/jobs/", list_export_jobs),  # as its own link.next has it
     ("GET", AepService.UPS, "/export/jobs/{job_id}", get_export_job),
+    ("GET", AepService.UPS, "/segment/jobs", list_segment_jobs),
     ("GET", AepService.FLOW_SERVICE, "/runs", list_runs),
     ("GET", AepService.FLOW_SERVICE, "/runs/{run_id}", get_run),
     ("GET", AepService.FLOW_SERVICE, "/flows", list_flows),

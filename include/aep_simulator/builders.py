@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import date, timedelta
 
 from .clock import Clock
 from .documents import flow_body
-from .entities import Audience, Flow, Mapping, RunOutcome, Sandbox, Schedule, derived_id
-from .seed import AudienceSeed, FlowSeed, MappingSeed, OutcomeSeed, RunSeed, SandboxSeed
+from .entities import Audience, Flow, Mapping, RunOutcome, Sandbox, Schedule, SimulatedSegmentJob, derived_id
+from .seed import AudienceSeed, FlowSeed, MappingSeed, OutcomeSeed, RunSeed, SandboxSeed, SegmentJobSeed
 
 # (flow spec, target's connection spec) of Amazon S3 in Adobe's table of destinations, for audiences and for datasets.
 # Streaming flows and sources get ids of their own.
@@ -66,6 +67,27 @@ def build_flow(
     return flow
 
 
+def build_segment_job(
+    seed: SegmentJobSeed, number: int, audiences: Iterable[Audience], clock: Clock
+) -> SimulatedSegmentJob:
+    """Build an evaluation."""
+    created = clock.ms() - int(seed.age * 1000)
+    sizes = seed.sizes
+    if sizes is None:
+        evaluated = (item for item in audiences if item.sandbox == seed.sandbox and item.external_id is None)
+        sizes = {item.id: item.size for item in evaluated}
+    return SimulatedSegmentJob(
+        id=seed.id or derived_id(f"segment job {seed.sandbox} {number}"),
+        sandbox=seed.sandbox,
+        source=seed.source,
+        status=seed.status,
+        created_ms=created,
+        updated_ms=min(clock.ms(), created + int(seed.duration * 1000)),
+        sizes=sizes,
+        raw=seed.raw,
+    )
+
+
 def outcome_of(seed: OutcomeSeed | RunSeed, status: str | None = "") -> RunOutcome:
     """Build an outcome, optionally with another status than the seed's."""
     return RunOutcome(
@@ -89,7 +111,8 @@ def _build_mapping(seed: MappingSeed, audience: Audience, clock: Clock) -> Mappi
         end=None if once or seed.end is None else _day(seed.end, clock),
         start_time=None if chained else seed.start_time or "21:00",
     )
-    return Mapping(audience, clock.ms() - int(seed.mapped_ago * 1000), seed.export_mode, schedule)
+    mapped_ms = clock.ms() - int(seed.mapped_ago * 1000)
+    return Mapping(audience, mapped_ms, seed.export_mode, seed.filename_template, schedule)
 
 
 def _day(value: int | str, clock: Clock) -> date:

@@ -7,7 +7,18 @@ from __future__ import annotations
 
 import math
 
-from .entities import Flow, Json, Mapping, Run, Sandbox, SimulatedExportJob, derived_id, merged, phase_of
+from .entities import (
+    Flow,
+    Json,
+    Mapping,
+    Run,
+    Sandbox,
+    SimulatedExportJob,
+    SimulatedSegmentJob,
+    derived_id,
+    merged,
+    phase_of,
+)
 from .run_metrics import final_metrics, progress_metrics, with_nulls
 from .settings import Settings
 
@@ -64,6 +75,65 @@ def export_job_document(job: SimulatedExportJob, org_id: str, now_ms: int) -> Js
     return merged(document, job.raw)
 
 
+def segment_job_document(job: SimulatedSegmentJob, sandbox: Sandbox, org_id: str) -> Json:
+    """Return an evaluation of audiences; only one that has succeeded has counted."""
+    policy = {"id": "timestampOrdered-none-mp", "version": 1}
+    segments = [
+        {
+            "segmentId": ident,
+            "segment": {
+                "id": ident,
+                "expression": {
+                    "type": "PQL",
+                    "format": "pql/text",
+                    "value": "chain(xEvent, timestamp, [A: WHAT(true)])",
+                },
+                "mergePolicyId": policy["id"],
+                "mergePolicy": policy,
+            },
+        }
+        for ident in job.sizes
+    ]
+    span = {"startTimeInMs": job.created_ms}
+    metrics: Json = {"totalTime": span, "profileSegmentationTime": span}
+    if job.status == "SUCCEEDED":
+        took = {**span, "endTimeInMs": job.updated_ms, "totalTimeInMs": job.updated_ms - job.created_ms}
+        metrics = {
+            "totalTime": took,
+            "profileSegmentationTime": took,
+            "totalProfiles": max(job.sizes.values(), default=0) * 10,
+            "segmentedProfileCounter": job.sizes,
+            "segmentedProfileByStatusCounter": {
+                ident: {"realized": size, "existing": 0, "exited": size // 10} for ident, size in job.sizes.items()
+            },
+        }
+    ids = {"scheduleId": derived_id("schedule"), "runId": derived_id(f"run of {job.id}")}
+    return merged(
+        {
+            "id": job.id,
+            "imsOrgId": org_id,
+            "sandbox": {
+                "sandboxId": sandbox.id,
+                "sandboxName": sandbox.name,
+                "type": sandbox.type,
+                "default": sandbox.name == "prod",
+            },
+            "profileInstanceId": "ups",
+            "source": job.source,
+            "status": job.status,
+            "segments": segments,
+            "metrics": metrics,
+            "requestId": f"request-{job.id}",
+            "schema": {"name": "_xdm.context.profile"},
+            "properties": ids if job.source == "scheduler" else {},
+            "updateTime": job.updated_ms,
+            "creationTime": job.created_ms,
+            "updateEpoch": job.updated_ms // 1000,
+        },
+        job.raw,
+    )
+
+
 def _selector(mapping: Mapping, flow: Flow) -> Json:
     """Return an entry of ``segmentSelectors``; an imported audience has its own id under two names."""
     audience = mapping.audience
@@ -84,7 +154,7 @@ def _selector(mapping: Mapping, flow: Flow) -> Json:
         if mapping.schedule.start_time is not None:
             schedule["startTime"] = mapping.schedule.start_time
         value |= {
-            "filenameTemplate": "%DESTINATION_NAME%_%SEGMENT_ID%_%DATETIME(YYYYMMdd_HHmmss)%",
+            "filenameTemplate": mapping.filename_template,
             "exportMode": mapping.export_mode,
             "schedule": schedule,
         }

@@ -103,6 +103,7 @@ class Mapping:
     audience: Audience
     mapped_ms: int
     export_mode: str
+    filename_template: str
     schedule: Schedule
 
 
@@ -153,6 +154,20 @@ class SimulatedExportJob:
     def cursor(self) -> str:
         """The ``offset`` of the page after this job."""
         return f"{self.created_ms}_{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedSegmentJob:
+    """An evaluation of audiences; ``sizes`` are what it has counted."""
+
+    id: str
+    sandbox: str
+    source: str
+    status: str
+    created_ms: int
+    updated_ms: int
+    sizes: dict[str, int]
+    raw: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ A seed is a JSON or YAML mapping; ``seed.example.yaml`` shows every part. Sectio
     One unit: giving ``flows`` or ``audiences`` replaces all three of the default seed.
 ``export_jobs``
     Segment export jobs.
+``segment_jobs``
+    Evaluations of audiences.
 ``outcomes``, ``faults``
     Prepared as over the control calls of the same names.
 
@@ -83,6 +85,7 @@ class MappingSeed(Model):
     id: str
     mapped_ago: Seconds = 30 * 86400.0
     export_mode: str = "DAILY_FULL_EXPORT"
+    filename_template: str = "%DESTINATION_NAME%_%SEGMENT_ID%_%DATETIME(YYYYMMdd_HHmmss)%"
     frequency: str = "DAILY"
     trigger_type: str = "AFTER_SEGMENT_EVAL"
     start: int | str = -30
@@ -122,6 +125,22 @@ class ExportJobSeed(Model):
     age: Seconds = 3 * 3600.0
     duration: Seconds | None = None
     segments: list[str] = Field(default_factory=list)
+    raw: Json = Field(default_factory=dict)
+
+
+class SegmentJobSeed(Model):
+    """An evaluation of audiences that began ``age`` ago and took ``duration``.
+
+    ``sizes`` null = all audiences of the sandbox as they are, but for imported ones: those are not evaluated.
+    """
+
+    id: str | None = None
+    sandbox: str = "prod"
+    status: Literal["NEW", "QUEUED", "PROCESSING", "CANCELLING", "CANCELLED", "FAILED", "SUCCEEDED"] = "SUCCEEDED"
+    source: Literal["scheduler", "api"] = "scheduler"
+    age: Seconds = 4 * 3600.0
+    duration: Seconds = 1200.0
+    sizes: dict[str, int] | None = None
     raw: Json = Field(default_factory=dict)
 
 
@@ -176,13 +195,14 @@ class SeedDocument(Model):
     flows: list[FlowSeed] | None = None
     runs: list[RunSeed] | None = None
     export_jobs: list[ExportJobSeed] | None = None
+    segment_jobs: list[SegmentJobSeed] | None = None
     outcomes: list[OutcomeSeed] = Field(default_factory=list)
     faults: list[FaultSpec] = Field(default_factory=list)
 
     def over(self, default: SeedDocument) -> SeedDocument:
         """Return this seed with its absent sections filled from ``default``."""
         filled = self.model_copy(update={"settings": {**default.settings, **self.settings}})
-        for name in ("org_id", "tenant", "credentials", "sandboxes", "export_jobs"):
+        for name in ("org_id", "tenant", "credentials", "sandboxes", "export_jobs", "segment_jobs"):
             if getattr(self, name) is None:
                 setattr(filled, name, getattr(default, name))
         if self.flows is None and self.audiences is None:

@@ -157,6 +157,13 @@ def _export_jobs() -> list[Json]:
     return [*numbered, {"id": 24900, "sandbox": "dev", "age": "5h", "duration": 600}]
 
 
+def _segment_jobs() -> list[Json]:
+    """Return three days of evaluations, an hour before the exports, and one that somebody asked for."""
+    daily: list[Json] = [{"age": day * 86400 + 4 * 3600, "duration": 1500} for day in range(3)]
+    asked: Json = {"age": "26h", "duration": 300, "source": "api", "sizes": {audience_id("Newsletter subscribers"): 41}}
+    return [*daily, asked, {"age": "20m", "status": "PROCESSING", "source": "api"}, {"sandbox": "dev", "age": "6h"}]
+
+
 def shop_seed() -> SeedDocument:
     """Return the default seed."""
     return SeedDocument.model_validate(
@@ -179,5 +186,6 @@ def shop_seed() -> SeedDocument:
             "flows": _flows(),
             "runs": _runs(),
             "export_jobs": _export_jobs(),
+            "segment_jobs": _segment_jobs(),
         }
     )

@@ -1,4 +1,4 @@
-"""Profile and Segmentation ("ups"): segment export jobs (Adobe's Segmentation Service OpenAPI)."""
+"""Profile and Segmentation ("ups"): segment export jobs, segment jobs (Adobe's Segmentation Service OpenAPI)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from .documents import export_job_document
+from .documents import export_job_document, segment_job_document
 from .gateway import Call, json_answer
 
 _STATUS_FILTERS = ("NEW", "SUCCEEDED", "FAILED")
+_EVALUATIONS = 100
+"""Segment jobs of a page without ``limit``. Adobe documents no number."""
 
 
 def list_export_jobs(call: Call) -> Response:
@@ -64,3 +66,32 @@ def get_export_job(call: Call) -> Response:
     if job is None:
         raise call.service.error(404, f"Export job not found: {job_id}")  # unconfirmed text
     return json_answer(export_job_document(job, call.world.org_id, call.world.clock.ms()))
+
+
+def list_segment_jobs(call: Call) -> Response:
+    """``GET /segment/jobs``: ``status`` and ``sort`` are as documented; ``start`` is read as a number of jobs.
+
+    Without ``sort`` the order is unconfirmed: here the newest is the last. ``property`` and ``snapshot.name`` are
+    ignored.
+    """
+    query = call.request.query_params
+    jobs = call.world.segment_jobs(call.sandbox)
+    if (status := query.get("status")) is not None:
+        jobs = [job for job in jobs if job.status == status]
+    if query.get("sort") != "creationTime:desc":
+        jobs.reverse()
+    numbers = {name: query.get(name) for name in ("start", "limit")}
+    for name, text in numbers.items():
+        if text is not None and not text.isdecimal():
+            raise call.service.error(400, f"{name} must be a number")
+    start, size = int(numbers["start"] or 0), int(numbers["limit"] or _EVALUATIONS)
+    page = jobs[start : start + size]
+    following = f"@/segment/jobs?start={start + size}&limit={size}" if jobs[start + size :] else ""
+    sandbox = call.world.sandboxes[call.sandbox]
+    return json_answer(
+        {
+            "_page": {"totalCount": len(jobs), "pageSize": len(page)},
+            "children": [segment_job_document(job, sandbox, call.world.org_id) for job in page],
+            "_links": {"next": {"href": following} if following else {}},
+        }
+    )

@@ -22,6 +22,7 @@ from .entities import (
     RunOutcome,
     Sandbox,
     SimulatedExportJob,
+    SimulatedSegmentJob,
     phase_of,
 )
 from .runs import RunStore
@@ -66,6 +67,10 @@ class World:
             self.seed_run(run)
         for job in seed.export_jobs or []:
             self.seed_export_job(job)
+        self._evaluations = [
+            builders.build_segment_job(each, number, self.audiences.values(), clock)
+            for number, each in enumerate(seed.segment_jobs or [])
+        ]
 
     # ------------------------------------------------------------------------------ settings
 
@@ -159,6 +164,11 @@ class World:
             ends = due + self._real_ms(self.settings.export_seconds)
             self._add_job(ExportJobSeed(sandbox=sandbox, status="PROCESSING"), due, ends, "SUCCEEDED")
             due += DAY_MS
+
+    def segment_jobs(self, sandbox: str) -> list[SimulatedSegmentJob]:
+        """Return a sandbox's evaluations of audiences, newest first."""
+        jobs = [job for job in self._evaluations if job.sandbox == sandbox]
+        return sorted(jobs, key=lambda job: (job.created_ms, job.id), reverse=True)
 
     # ---------------------------------------------------------------------------------- runs
 

@@ -28,7 +28,7 @@ RUN_VARIATION = 0.1
 WATCH_PLAN = "AEP_BENCH_WATCH"
 """Environment variable: a JSON file {DAG id: {"poll_interval", "orders": [order, …]}}."""
 FLOW_SERVICE = "/data/foundation/flowservice"
-EXPORT_JOBS = "/data/core/ups/export/jobs"
+EXPORT_JOBS, SEGMENT_JOBS = "/data/core/ups/export/jobs", "/data/core/ups/segment/jobs"
 ADHOC_RUN = "/data/core/activation/disflowprovider/adhocrun"
 TOKEN = "/ims/token/v3"  # noqa: S105 - a path
 
@@ -76,8 +76,9 @@ def kind_of(request: Mapping[str, Any]) -> str:
         return "POST token"
     if path == ADHOC_RUN:
         return "POST adhocrun"
-    if path.startswith(EXPORT_JOBS):
-        return "GET export/jobs"
+    for jobs in (EXPORT_JOBS, SEGMENT_JOBS):
+        if path.startswith(jobs):
+            return f"GET {jobs.removeprefix('/data/core/ups/')}"
     name = path.removeprefix(FLOW_SERVICE).strip("/")
     return f"GET {name.split('/')[0]}" + ("/{id}" if "/" in name else "")
 

@@ -28,7 +28,7 @@ FILES = {
     "segmentation-export-jobs": "/data/core/ups",
 }
 """Adobe's file → where the service is."""
-NOT_SIMULATED = "^/segment/jobs"
+NOT_SIMULATED = "^/segment/jobs/"
 CHECKS = ("not_a_server_error", "content_type_conformance", "response_schema_conformance")
 """Left out: statuses, as Adobe's files document neither the 404 nor the 400 that its pages describe, and AEP's gateway
 answers a missing ``Authorization`` with 403."""

@@ -41,6 +41,7 @@ STEPS = "delivery/steps.py"
 XCOM = "delivery/xcom.py"
 VERDICT = "delivery/verdict.py"
 RESULTS = "delivery/results.py"
+GUARD = "delivery/size_guard.py"
 SUBMIT = "operators/submit.py"
 ACTIVATE = "operators/activate.py"
 PLAN = "operators/plan.py"
@@ -116,6 +117,9 @@ MUTANTS = (
     Mutant(NOTES, "if self._noted(key) != self._before:", "if False:", "a place takes pairs although another was at work", ALL),
     Mutant(ACTIVATE, "self._is_killed or not store.holds(submission.missing)", "self._is_killed", "who has lost its pairs sends what it has begun", ALL),
     Mutant(PLAN, "            if not self._is_alone(context):\n", "            if False:\n", "two pipelines of a run take the same pair", ALL),
+    Mutant(PLAN, "        if ruling.faults:\n", "        if False:\n", "the size guard refuses nothing", TASKS),
+    Mutant(PLAN, "        if not kept:\n", "        if True:\n", "a size guard decides again after a part was sent", TASKS),
+    Mutant(GUARD, "        if size is None:\n", "        if False:\n", "a size that is not known is compared", CORE),
     Mutant(NOTES, "and (holder or name not in known) and", "and", "who was refused takes the pair once the notes are gone", ALL),
     Mutant(NOTES, 'owner.get("run") != self._dag_run', "False", "no run is another DAG run's", ALL),
     Mutant(ACTIVATE, 'resend_failed=self.given("resend_failed")', "resend_failed=True", "activate repairs too", ALL),

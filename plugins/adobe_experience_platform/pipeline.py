@@ -95,15 +95,15 @@ def activation_pipeline(
     # With their prefixes, if any: the group may lie in another one.
     ids = {task: str(TaskGroup.child_id(group, task)) for task in task_ids.ALL if approval or task != task_ids.APPROVE}
     with group:
-        how: dict[str, Any] = {"check_conf": check_conf, "labels": labels, "campaign_day": campaign_day}
+        how: dict[str, Any] = {"check_conf": check_conf, "labels": labels, "deferrable": deferrable}
         plan = PlanJobsOperator(
             task_id=task_ids.PLAN,
             activation_info=activation_info,
             settings={name: defaults[name] for name in SETTINGS if name in defaults} | settings,
             skip_on_dry_run=[ids[task] for task in ids if task != task_ids.PLAN],
-            deferrable=deferrable,
-            **how,
-            **_claims(group, campaign_day),
+            campaign_day=campaign_day,
+            has_approval=bool(approval),
+            **how | _claims(group, campaign_day),
         )
         first, last = _delivery(group, plan, ids, campaign_day, deferrable=deferrable)
         outlets = delivery_outlets(group.dag.dag_id, activation_info) if emit_assets else []
@@ -148,10 +148,11 @@ def _approve(group: TaskGroup, plan: PlanJobsOperator, approval: Approval | bool
     return ApproveDeliveryOperator(
         task_id=task_ids.APPROVE,
         jobs=plan.output,
+        names=_of_plan(plan)["names"],
+        plan_task_id=plan.task_id,
         title=group.dag.dag_display_name,
         approval=approval if isinstance(approval, Approval) else None,
         **INNER,
-        **_of_plan(plan),
     )
 
 

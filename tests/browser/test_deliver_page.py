@@ -20,6 +20,7 @@ from lab import browser as chromium
 from tests.support.pages import (
     CATALOGUE_DAG,
     DAG,
+    PARAMS,
     FakeAirflow,
     Open,
     at,
@@ -82,6 +83,7 @@ def succeed(fake: FakeAirflow) -> None:
         fake.runs[dag_id, run_id]["state"] = "success"
         if dag_id == DAG:
             xcoms = {"return_value": [], "names": NAMES, "place": {"sandbox_name": "prod", "tenant": ""}}
+            xcoms |= {"outlook": fake.outlook} if fake.outlook else {}
             fake.set_task(run_id, "plan_jobs", "success", xcoms=xcoms)
 
     fake.on_start = end
@@ -306,6 +308,35 @@ def test_options_that_differ_from_their_defaults_are_delivered_with(fake: FakeAi
     }
 
 
+def test_a_size_guard_is_a_block_of_what_was_entered(fake: FakeAirflow, tab: Page) -> None:
+    opened(tab)
+    box(tab, "mail", "gold").check()
+    tab.get_by_text("More options").click()
+    guard = tab.get_by_role("group", name="Size guard")
+    guard.get_by_label("Largest size").fill("-5")
+    expect(tab.locator("#why-deliver")).to_contain_text("Largest size: ")
+    guard.get_by_label("Largest size").fill("5000")
+    guard.get_by_label("Smallest size").fill("7")
+    guard.get_by_label("Smallest size").fill("")
+    guard.get_by_label("If AEP does not say").select_option("refuse")
+    tab.get_by_test_id("deliver-submit").click()
+    tab.wait_for_url(re.compile("/plugin/aep-activation$"))
+
+    [(_, _, conf)] = fake.started
+    assert conf == {"activation_info": {"mail": ["gold"]}, "size_guard": {"max_records": 5000, "on_unknown": "refuse"}}
+
+
+def test_an_earlier_runs_size_guard_is_taken_over_if_it_is_one(fake: FakeAirflow, tab: Page) -> None:
+    open_deliver(tab)
+    script = """([params, guards]) => import('/adobe-experience-platform/js/options_view.js').then((view) =>
+      guards.map((guard) => view.accepted(view.settingsOf({params}), {size_guard: guard}).refused.length === 0))"""
+    sound = [None, {}, {"max_records": 5, "min_records": None, "on_breach": "ask"}, {"max_change_percent": 0.5}]
+    odd = ["strict", [1], {"max_record": 5}, {"max_records": 0.5}, {"on_breach": "stop"}, {"max_records": {"x": 1}}]
+
+    assert tab.evaluate(script, [PARAMS, sound]) == [True] * len(sound)
+    assert tab.evaluate(script, [PARAMS, odd]) == [False] * len(odd)
+
+
 def test_a_number_out_of_its_limits_is_not_sent(fake: FakeAirflow, tab: Page) -> None:
     opened(tab)
     box(tab, "mail", "gold").check()
@@ -316,6 +347,20 @@ def test_a_number_out_of_its_limits_is_not_sent(fake: FakeAirflow, tab: Page) ->
 
 
 # -- the check
+
+
+def test_the_check_shows_what_aep_tells_before_a_delivery(fake: FakeAirflow, tab: Page) -> None:
+    succeed(fake)
+    rows = [["mail", "gold", "980 records, 2026-05-19 06:10 UTC", "1,000 (2026-05-20 01:00 UTC)", "gold_%DATETIME%"]]
+    fake.outlook = {"pairs": [*rows, ["mail"], 7], "asks": []}
+    opened(tab)
+    all_of(tab, "mail").check()
+    tab.get_by_test_id("deliver-check").click()
+    check = tab.get_by_role("region", name="Check")
+
+    told = "Gold last delivery: 980 records, 2026-05-19 06:10 UTC, audience size: 1,000 (2026-05-20 01:00 UTC), "
+    expect(check.locator(".plan li li li")).to_have_text(f"{told}file: gold_%DATETIME%")
+    expect(check.locator(".plan")).to_contain_text("silver")
 
 
 def test_the_check_shows_the_plan_and_its_warnings(fake: FakeAirflow, tab: Page) -> None:

@@ -126,6 +126,7 @@ class FakeAirflow:
         self.on_start: Callable[[str, str, dict[str, Any]], None] = lambda dag_id, run_id, conf: None
         self.lose = 0
         self.warnings: list[str] = []
+        self.outlook: Any = None
         self.forbidden: set[str] = set()
         self._files = read_files(STATIC)
         self._version = 0

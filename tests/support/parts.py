@@ -110,7 +110,7 @@ def selector(audience_id: str = "aud-1", **changes: object) -> dict[str, object]
     value: dict[str, object] = {
         "id": audience_id,
         "name": f"Audience {audience_id}",
-        "filenameTemplate": "%SEGMENT_ID%",
+        "filenameTemplate": "%SEGMENT_ID%_%DATETIME(YYYYMMdd_HHmmss)%",
         "exportMode": "DAILY_FULL_EXPORT",
         "schedule": {"frequency": "DAILY", "startDate": "2026-01-01", "endDate": "2026-12-31"},
         "createTime": str(millis(NOW - dt.timedelta(days=30)) // 1000),

@@ -22,6 +22,7 @@ from .flows import DestinationFlow, MappedAudience
 from .json_values import as_dict
 from .orders import Activation, Pair, by_flow
 from .pace import LONGEST_PAUSE, TOO_MANY, Pace, pace_of
+from .segment_jobs import SegmentJob
 from .text import count, for_mail, for_markdown, named, names_secret, one_line, quoted, short_repr, without_secrets
 from .ui import destination_url
 
@@ -48,6 +49,7 @@ __all__ = [
     "Request",
     "Response",
     "RunStatus",
+    "SegmentJob",
     "as_dict",
     "auth",
     "by_flow",

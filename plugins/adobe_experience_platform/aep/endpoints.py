@@ -26,6 +26,7 @@ from .flow_runs import FlowRun
 from .flows import DestinationFlow
 from .json_values import as_dict, as_dicts, as_text
 from .orders import Activation, Pair, by_flow
+from .segment_jobs import SegmentJob
 from .text import one_line, short_repr
 
 
@@ -36,9 +37,10 @@ class _HasId(Protocol):
 
 T = TypeVar("T")
 Item = TypeVar("Item", bound=_HasId)
-Timed = TypeVar("Timed", ExportJob, FlowRun)
+Timed = TypeVar("Timed", ExportJob, FlowRun, SegmentJob)
 
 EXPORT_JOBS = "/data/core/ups/export/jobs"
+SEGMENT_JOBS = "/data/core/ups/segment/jobs"
 ADHOC_RUN = "/data/core/activation/disflowprovider/adhocrun"
 FLOWS = "/data/foundation/flowservice/flows"
 RUNS = "/data/foundation/flowservice/runs"
@@ -48,6 +50,9 @@ PAGE_SIZE = 100
 """The most that the Flow Service returns for destinations; the export list has no documented limit."""
 SMALLER = 4
 """How many times smaller the pages of a list become whose page holds too much."""
+
+EVALUATIONS = 3
+"""Segment jobs that are read: besides the daily one two may be made on demand a day, and each can be megabytes."""
 
 MAX_PAGES = 200
 """A list that never ends is a broken answer, not a reason to read forever."""
@@ -215,6 +220,15 @@ def profile_export_jobs(since: dt.datetime, *, newest_succeeded: bool = False) -
     return _newest_first(job for job in jobs if job.is_profile)
 
 
+def evaluations() -> Call[list[SegmentJob]]:
+    """List the newest evaluations of audiences that have succeeded, newest first: one page, which may be empty."""
+    params = (("status", "SUCCEEDED"), ("sort", "creationTime:desc"), ("limit", str(EVALUATIONS)))
+    jobs = yield from _list(
+        Request("GET /segment/jobs", "GET", SEGMENT_JOBS, params), "children", SegmentJob.from_json, bool
+    )
+    return _newest_first(job for job in jobs if job.is_done)
+
+
 def flow(flow_id: str) -> Call[DestinationFlow]:
     """Read one flow; raises :class:`AepNotFoundError` for an unknown id."""
     request = Request("GET /flows/{id}", "GET", _path_of(FLOWS, flow_id))
@@ -297,13 +311,13 @@ def runs_of_flows(
     """List the runs of up to 100 flows together, until ``enough``.
 
     :param succeeded: only those that have succeeded; AEP may list others all the same.
-    :return: flow id → its runs, newest first; None if they cannot be had so: each flow is then to be asked for.
+    :return: flow id → its runs, newest first; None if AEP does not tell them so: each flow is then to be asked for.
     """
     try:
         runs = yield from _runs(",".join(flow_ids), enough, PAGE_SIZE, *([_SUCCEEDED] if succeeded else []))
     except (AepRequestError, AepNotFoundError):
         return None  # a filter that AEP does not take
-    if not runs or not all(item.flow_id for item in runs):
+    if not all(item.flow_id for item in runs):
         return None
     return {flow_id: _newest_first(item for item in runs if item.flow_id == flow_id) for flow_id in flow_ids}
 
@@ -326,8 +340,10 @@ def recent_runs(flow_ids: Iterable[str], since: dt.datetime) -> Call[dict[str, l
         together = None
         if len(chunk) > 1:
             together = yield from runs_of_flows(chunk, lambda runs: _is_older(runs[-1], since))
+        # That none of them has any may mean that AEP has not understood the filter.
+        is_told = together is not None and any(together.values())
         for flow_id in chunk:
-            runs = together[flow_id] if together is not None else (yield from _recent_runs_of_flow(flow_id, since))
+            runs = together[flow_id] if together and is_told else (yield from _recent_runs_of_flow(flow_id, since))
             found[flow_id] = [item for item in runs if not _is_older(item, since)]
     return found
 

@@ -28,6 +28,8 @@ class MappedAudience:
     :param mapped_at: time of mapping (UTC), None if unknown.
     :param is_file_export: whether the selector has what only file exports have.
     :param exact_name: ``name`` before it was made fit for one line.
+    :param export_mode: ``DAILY_FULL_EXPORT`` or ``FIRST_FULL_THEN_INCREMENTAL``, "" if unknown.
+    :param filename_template: what AEP makes the file's name of, such as ``%SEGMENT_ID%_%DATETIME(YYYYMMdd)%``.
     """
 
     id: str
@@ -39,11 +41,14 @@ class MappedAudience:
     mapped_at: dt.datetime | None
     is_file_export: bool
     exact_name: str = ""
+    export_mode: str = ""
+    filename_template: str = ""
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> MappedAudience:
         """Parse ``segmentSelectors.selectors[].value``."""
         schedule = as_dict(data.get("schedule"))
+        templates = (data.get(key) for key in ("filenameTemplate", "fileNameTemplate"))
         return cls(
             id=as_id(data.get("id")),
             system_id=as_id(data.get("systemSegmentId")),
@@ -54,6 +59,8 @@ class MappedAudience:
             mapped_at=as_time(data.get("createTime")),
             is_file_export=any(key in data for key in ("filenameTemplate", "fileNameTemplate", "exportMode")),
             exact_name=_exact(data.get("name")),
+            export_mode=one_line(as_text(data.get("exportMode")), 40),
+            filename_template=one_line(next(filter(None, map(as_text, templates)), ""), NAME_LIMIT),
         )
 
     @property

@@ -127,6 +127,7 @@ POLICIES = (
     "on_conflict",
     "on_partial_success",
     "on_failed_records",
+    "size_guard",
     "max_export_age_hours",
     "max_audiences_per_job",
     "poll_interval",
@@ -276,6 +277,15 @@ class Campaign(blocks.Block):
             yield KEYS_OF_RULES["not_after"], "this needs a schedule that comes once a day at most: remove it"
 
     def _delivery_faults(self) -> Iterator[tuple[blocks.Path, str]]:
+        guard = self.policies.size_guard
+        asks = guard is not None and guard.on_breach == "ask"
+        if self.approval and self.approval.only_on_breach and not asks:
+            yield ("approval", "only_on_breach"), "no size guard asks: set on_breach to ask there, or remove this"
+        if asks and not self.approval:
+            yield (
+                ("policies", "size_guard", "on_breach"),
+                "nobody is asked without the block approval: add it, or refuse",
+            )
         pairs = [Pair(item.flow, audience) for item in self.deliver for audience in item.audiences]
         if len(pairs) > MAX_PAIRS_PER_RUN:
             what = (

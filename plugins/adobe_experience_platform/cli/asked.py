@@ -75,7 +75,8 @@ def delivery_of(args: Namespace) -> Asked:
     settings, more = read_settings(given)
     if faults or more:
         raise AepInputError(shorten([*faults, *more]))
-    return Asked(info, tuple(pairs), settings, {name: getattr(settings, name) for name in given})
+    checked = settings.to_json()
+    return Asked(info, tuple(pairs), settings, {name: checked[name] for name in given})
 
 
 def _info(args: Namespace) -> tuple[Any, list[str]]:

@@ -17,6 +17,7 @@ from adobe_experience_platform.aep import count, endpoints
 from adobe_experience_platform.campaigns import campaigns_folder, load
 from adobe_experience_platform.delivery import (
     Result,
+    look,
     losses_of,
     message_of,
     preflight,
@@ -85,12 +86,18 @@ def catalog(args: Namespace) -> None:
 @_command
 def plan(args: Namespace) -> None:
     """Check a delivery against AEP and show its jobs; end with 1 if it would be refused."""
-    asked = _asked(args)
+    asked, hook = _asked(args), hook_of(args)
     try:
-        findings = preflight.inspect(asked.pairs, hook_of(args).call, now())
+        findings = preflight.inspect(asked.pairs, hook.call, now())
         if findings.faults:
             raise AepInputError(shorten([str(fault) for fault in findings.faults]))
         groups = split(findings.pairs, asked.settings.max_audiences_per_job)
+        outlooks = look(findings, hook.call)
+        if guard := asked.settings.size_guard:
+            ruling = guard.judge(findings, outlooks)
+            findings.warnings += ruling.warnings
+            if ruling.faults:
+                raise AepInputError(shorten(ruling.faults))
     except AepError as error:
         _fail(error)
     names = findings.names(findings.pairs)
@@ -100,6 +107,7 @@ def plan(args: Namespace) -> None:
                 "job": number,
                 "destination": names.get(pair.flow_id, ""),
                 "audience": names.get(pair.audience_id, ""),
+                **dict(zip(("last_delivery", "audience_size", "file_name"), outlooks[pair].cells, strict=True)),
                 "flow_id": pair.flow_id,
                 "audience_id": pair.audience_id,
             }

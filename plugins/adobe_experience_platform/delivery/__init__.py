@@ -19,6 +19,7 @@ from .input import (
 )
 from .jobs import API_VERSIONS, MAX_PAIRS_PER_JOB, Job, split, titles_of
 from .names import resolve, unambiguous
+from .outlook import Outlook, look
 from .record import Record, check_version
 from .results import (
     NOT_SENT,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from .approval import Approval
     from .campaign_day import CampaignDay, DayAction, DayDecision, Holder, clock_time
     from .settings import SETTINGS, DeliverySettings, checked_settings, form_field, read_settings
+    from .size_guard import SizeGuard
 
 __all__ = [
     "API_VERSIONS",
@@ -69,11 +71,13 @@ __all__ = [
     "Job",
     "OnConflict",
     "Outcomes",
+    "Outlook",
     "Record",
     "RedRun",
     "Result",
     "RunSearch",
     "Settle",
+    "SizeGuard",
     "Snapshot",
     "Submission",
     "SubmissionState",
@@ -105,6 +109,7 @@ __all__ = [
     "is_uuid",
     "judge",
     "line_of",
+    "look",
     "losses_of",
     "lost_in",
     "may_be_id",
@@ -133,6 +138,7 @@ __all__ = [
 _LAZY = {
     "Approval": "approval",
     **dict.fromkeys(("CampaignDay", "DayAction", "DayDecision", "Holder", "clock_time"), "campaign_day"),
+    "SizeGuard": "size_guard",
     **dict.fromkeys(("SETTINGS", "DeliverySettings", "checked_settings", "form_field", "read_settings"), "settings"),
 }
 """Made with pydantic, which takes a tenth of a second to load: loaded when they are first used."""

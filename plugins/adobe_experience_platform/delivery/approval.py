@@ -17,6 +17,7 @@ class Approval(Terms):
 
     :param by: ids of the Airflow users who may answer; none (default): whoever may answer in Airflow.
     :param within: no answer by then is a no: a timedelta, or text such as ``"4h"`` (default) or ``"1h 30m"``.
+    :param only_on_breach: ask only where the size guard, with ``on_breach: ask``, has found something; default False.
 
     Raises :class:`~.errors.AepInputError` with every fault.
     """
@@ -30,6 +31,12 @@ class Approval(Terms):
         dt.timedelta(hours=4), description="No answer by then is a no. Default 4h.", json_schema_extra={"default": "4h"}
     )
 
+    only_on_breach: bool = Field(
+        False, description="Ask only about what the size guard has found; needs its on_breach: ask."
+    )
+
     if TYPE_CHECKING:
 
-        def __init__(self, *, by: str | Iterable[str] = (), within: str | dt.timedelta = ...) -> None: ...
+        def __init__(
+            self, *, by: str | Iterable[str] = (), within: str | dt.timedelta = ..., only_on_breach: bool = False
+        ) -> None: ...

@@ -2,7 +2,8 @@
 
 Each rule cites what Adobe documents: the flow exists, is enabled and is a destination; the audience is
 mapped, inside its schedule (or has none, frequency ONCE) and mapped over an hour ago; imported audiences
-go by their system-generated id. What a flow does not say is a warning, never a refusal.
+go by their system-generated id. What a flow does not say is a warning, never a refusal; so is that a file overwrites
+the last one.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 
-from adobe_experience_platform.aep import DestinationFlow, MappedAudience, Pair
+from adobe_experience_platform.aep import DestinationFlow, MappedAudience, Pair, by_flow, quoted
 
 from . import names
 from .findings import Finding, Findings, label_of
+from .outlook import file_name, overwrites
 
 FIRST_HOUR = dt.timedelta(hours=1)
 _EXTEND = "change the audience's schedule in this destination in AEP"
@@ -31,12 +33,13 @@ def inspect(
     :raises AepCallError: if AEP cannot be reached at all.
     """
     findings = names.resolve(asked, run, known)
+    chosen = by_flow(findings.pairs)
     for flow in findings.flows.values():
         _check_flow(flow, findings)
-    for pair in findings.pairs:
-        flow = findings.flows[pair.flow_id]
-        if audience := flow.audience(pair.audience_id):
+        audiences = [audience for ident in chosen.get(flow.id, ()) if (audience := flow.audience(ident))]
+        for audience in audiences:
             _check_audience(flow, audience, now, findings)
+        _check_file_names(flow, audiences, findings)
     return findings
 
 
@@ -60,6 +63,18 @@ def _check_flow(flow: DestinationFlow, findings: Findings) -> None:
         findings.warnings.append(f"{label} does not say whether it goes to a destination")
     if flow.audiences and not any(audience.is_file_export for audience in flow.audiences):
         findings.warnings.append(f"{label} does not look like a file export; on-demand delivery needs one")
+
+
+def _check_file_names(flow: DestinationFlow, audiences: Sequence[MappedAudience], findings: Findings) -> None:
+    files = list(dict.fromkeys(quoted(file_name(flow, audience)) for audience in audiences if overwrites(audience)))
+    if files:
+        more = f" and {len(files) - names.LISTED} more" if len(files) > names.LISTED else ""
+        listed = ", ".join(files[: names.LISTED]) + more
+        findings.warnings.append(
+            f"{label_of('flow', flow.id, flow.name)}: the name of a file has no date or time, so that each delivery "
+            f"overwrites the last file: {listed}. To keep both, add a date and time to the file name in this "
+            "destination in AEP"
+        )
 
 
 def _check_audience(flow: DestinationFlow, audience: MappedAudience, now: dt.datetime, findings: Findings) -> None:

@@ -15,9 +15,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, conn_id_fault, one_line, short_repr
 from adobe_experience_platform.errors import AepInputError
 
-from .given import given_truth, is_given
+from .blocks import describe, dotted
+from .given import given_collection, given_truth, is_given
 from .input import check_id
 from .jobs import MAX_PAIRS_PER_JOB
+from .size_guard import SizeGuard
 
 PLACE = "Connection"
 POLICIES = "Conflicts and stale exports"
@@ -108,6 +110,13 @@ class DeliverySettings(BaseModel):
         warn="warn loudly; the run is green",
         fail="the run fails, after the delivery",
     )
+    size_guard: SizeGuard | None = _setting(
+        None,
+        "Size guard",
+        "Limits for the size of each audience, checked before anything is sent: min_records, max_records, "
+        "max_change_percent (against the last delivery), on_breach (refuse or ask), on_unknown (send or refuse).",
+        POLICIES,
+    )
     max_export_age_hours: Annotated[float, Field(ge=0, le=24 * 365), NoBool] | None = _setting(
         36,
         "Oldest snapshot (hours)",
@@ -185,14 +194,17 @@ def checked_settings(given: Mapping[str, Any]) -> DeliverySettings:
 
 @cache
 def _schemas() -> dict[str, dict[str, Any]]:
-    """Return the JSON Schema of every setting; ``type`` is a list, null last."""
-    schemas: dict[str, dict[str, Any]] = DeliverySettings.model_json_schema()["properties"]
-    for schema in schemas.values():
-        parts = schema.pop("anyOf", [{"type": schema.get("type")}])
-        for part in parts:
-            schema |= part
-        schema["type"] = [part["type"] for part in parts]
-    return schemas
+    """Return the JSON Schema of every setting, without references; ``type`` is a list, null last."""
+    whole = DeliverySettings.model_json_schema(ref_template="{model}")
+    return {name: _flat(schema, whole["$defs"]) for name, schema in whole["properties"].items()}
+
+
+def _flat(schema: Mapping[str, Any], blocks: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema in one piece, whether it allows null or is a block with schemas of its own."""
+    parts = [blocks[part["$ref"]] if "$ref" in part else part for part in schema.get("anyOf", [schema])]
+    flat = {key: value for part in (*parts, schema) for key, value in part.items() if key != "anyOf"}
+    inner = {name: _flat(each, blocks) for name, each in flat.get("properties", {}).items()}
+    return {**flat, "type": [part["type"] for part in parts], **({"properties": inner} if inner else {})}
 
 
 def form_field(name: str) -> dict[str, Any]:
@@ -210,6 +222,8 @@ def _from_text(name: str, value: Any) -> Any:
     schema = _schemas()[name]
     kinds = schema["type"]
     is_text = "string" in kinds and "enum" not in schema
+    if "object" in kinds:
+        return given_collection(value)
     if not is_given(value) or (value == "null" and not is_text):
         return None if "null" in kinds else DeliverySettings.model_fields[name].default
     return value.strip() if isinstance(value, str) and not is_text else value
@@ -220,6 +234,12 @@ def _fault(name: str, value: Any, found: Any) -> str:
     if name not in SETTINGS:
         return f"{one_line(name, 60)} is unknown: correct or remove it (known: {', '.join(SETTINGS)})"
     schema = _schemas()[name]
+    if found["type"] == "model_type":
+        return (
+            f'{name} is {short_repr(value)}: enter a JSON object such as {{"{next(iter(schema["properties"]))}": 1000}}'
+        )
+    if "object" in schema["type"]:
+        return f"{dotted(tuple(found['loc']))}: {describe(found, DeliverySettings)}"
     said = str(found["msg"]).removeprefix("Value error, ")
     if found["type"] == "value_error" and said.startswith(name):
         return said

@@ -5,11 +5,13 @@ The pages read the same keys from ``web/static/js/xcom.js``; a test compares the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from adobe_experience_platform.aep import Activation, Pair
 
+from .outlook import Outlook
 from .record import check_version
 from .results import NOT_SENT, UNKNOWN, Result, is_terminal
 from .submission import Submission
@@ -25,6 +27,8 @@ PLACE = "place"
 """``plan_jobs``: a :class:`Place`, for links into AEP."""
 CAMPAIGN_DAY = "campaign_day"
 """``plan_jobs``: a :class:`DayNote`: what the run does with its campaign day, and why."""
+OUTLOOK = "outlook"
+"""``plan_jobs``, where a person is asked, and of a dry run: an :class:`OutlookNote`."""
 APPROVAL = "approval"
 """``approve``: a :class:`Decision`, also after a no."""
 EXPORT = "export"
@@ -41,6 +45,8 @@ REASON = "reason"
 """Any task that failed: why, in one line."""
 
 SUBMISSION_VERSION = 1
+OUTLOOK_ROWS = 200
+"""Pairs of which an approval, and the page that checks a delivery, show what is known."""
 
 
 class Place(TypedDict):
@@ -62,6 +68,18 @@ class DayNote(TypedDict):
     held: bool
     not_after: str | None
     plan: str
+
+
+class OutlookNote(TypedDict):
+    """What is known before a delivery, as people are shown it.
+
+    ``pairs`` holds ``[flow id, audience id, last delivery, audience size, file name]`` each, of the first pairs;
+    ``asks`` what a person has to decide on, because it lies outside of the size guard's limits; None where no guard
+    asks anybody.
+    """
+
+    pairs: list[list[str]]
+    asks: list[str] | None
 
 
 class Decision(TypedDict, total=False):
@@ -109,6 +127,12 @@ class Report(TypedDict):
     summary: dict[str, int]
     results: list[Result]
     verdict: Verdict
+
+
+def outlook_note(outlooks: Mapping[Pair, Outlook], asks: Sequence[str] | None) -> OutlookNote:
+    """Return what people are shown before a delivery."""
+    rows = [[*pair, *outlook.cells] for pair, outlook in itertools.islice(outlooks.items(), OUTLOOK_ROWS)]
+    return OutlookNote(pairs=rows, asks=None if asks is None else list(asks))
 
 
 def submission_note(submission: Submission, *, is_sending: bool = False) -> SubmissionNote:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from adobe_experience_platform.aep import FlowRun, Pair, RunStatus, count, endpoints, for_markdown, one_line
-from adobe_experience_platform.delivery import Approval, Job, checked_settings, names_of, xcom
-from adobe_experience_platform.errors import AepError
+from adobe_experience_platform.aep import count, for_markdown, one_line
+from adobe_experience_platform.delivery import Approval, Job, xcom
 
 from .base import clears_of, now
 from .retry import AEP_RETRY_POLICY
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from airflow.providers.standard.triggers.hitl import HITLTriggerEventSuccessPayload
     from airflow.sdk import Context, RetryPolicy
 
-    from adobe_experience_platform.hooks import WorkerHook
-
 APPROVE, REJECT = "Approve", "Reject"
-ROWS_SHOWN = 200
+HEAD = ("Destination", "Audience", "Last delivery", "Audience size", "File name")
+UNKNOWN = ("not known", "-", "-")
 
 
 class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
@@ -36,24 +35,25 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
     delivered what it was started for. Clearing the failed tasks asks again.
 
     :param jobs: what ``plan_jobs`` returned. (templated)
+    :param plan_task_id: id of the task that planned; it says what is known of the delivery, see
+        :class:`~.xcom.OutlookNote`.
     :param names: id → name, what ``plan_jobs`` pushed as ``names``. (templated)
     :param title: what people call this delivery.
     :param approval: who may answer, and until when.
-    :param settings: what ``plan_jobs`` has checked, its XCom ``settings``. (templated)
 
     Returns ``{"approved": true, "by": user, "at": ISO time}``; the XCom ``approval`` holds the same, also after a no.
     """
 
-    template_fields: Sequence[str] = ("subject", "body", "jobs", "names", "settings")
+    template_fields: Sequence[str] = ("subject", "body", "jobs", "names")
 
     def __init__(
         self,
         *,
         jobs: Any,
+        plan_task_id: str,
         names: Any = None,
         title: str = "",
         approval: Approval | None = None,
-        settings: Any = None,
         retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
@@ -70,15 +70,21 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
         self._cut = self.execution_timeout is not None and self.execution_timeout < terms.within
         if self._cut:
             self.response_timeout = self.execution_timeout
+        self.only_on_breach = terms.only_on_breach
         self.jobs = jobs
+        self.plan_task_id = plan_task_id
         self.names = names
         self.title = title
-        self.settings = settings
 
     def execute(self, context: Context) -> Any:
         """Ask."""
         jobs = [Job.from_json(item) for item in self.given("jobs") or []]
-        self.body = self._question(jobs)
+        pull = partial(context["ti"].xcom_pull, task_ids=self.plan_task_id)
+        outlook, place = pull(key=xcom.OUTLOOK) or {}, pull(key=xcom.PLACE) or {}
+        if self.only_on_breach and outlook.get("asks") == []:
+            self.log.info("The size guard has found nothing: nobody is asked")
+            return self._approved(context, "the size guard")
+        self.body = self._question(jobs, outlook, str(place.get("sandbox_name", "")))
         if self.title:  # not sooner: both are templates, and a title that looks like one is a title
             self.subject = f"Deliver {one_line(self.title, 250)} now?"
         return super().execute(context)
@@ -94,9 +100,12 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
         who = one_line(str(user.get("name") or user.get("id") or ""), 100) or "somebody"
         if answer["chosen_options"] != [APPROVE]:
             self._refuse(context, who, f"{who} has rejected this delivery")
+        self.log.info("Approved by %s", who)
+        return self._approved(context, who)
+
+    def _approved(self, context: Context, who: str) -> dict[str, Any]:
         decision = self._decision(True, who)
         context["ti"].xcom_push(key=xcom.APPROVAL, value=decision)
-        self.log.info("Approved by %s", who)
         return decision
 
     def _refuse(self, context: Context, who: str, why: str) -> None:
@@ -110,52 +119,37 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
     def _decision(approved: bool, who: str) -> dict[str, Any]:
         return {"approved": approved, "by": who, "at": now().isoformat(timespec="seconds")}
 
-    def _question(self, jobs: Sequence[Job]) -> str:
-        """Say in Markdown what will be delivered, with names and what was delivered last."""
-        from adobe_experience_platform.hooks import WorkerHook  # load time: a twentieth of a second
-
-        settings = checked_settings(self.given("settings") or {})
-        hook = WorkerHook(settings.aep_conn_id, settings.sandbox_name)
-        pairs = [(pair, job.aliases) for job in jobs for pair in job.pairs]
-        flows = list(dict.fromkeys(pair.flow_id for pair, _ in pairs))
-        before = {flow: self._runs(hook, flow) for flow in flows}
-        flow_names = self._names(flows)
-        audience_names = self._names(pair.audience_id for pair, _ in pairs)
+    def _question(self, jobs: Sequence[Job], outlook: Mapping[str, Any], sandbox: str) -> str:
+        """Say in Markdown what will be delivered, with names, what is known before, and what the size guard found."""
+        pairs = [pair for job in jobs for pair in job.pairs]
+        flow_names = self._names(pair.flow_id for pair in pairs)
+        audience_names = self._names(pair.audience_id for pair in pairs)
+        known = {(flow_id, audience_id): cells for flow_id, audience_id, *cells in outlook.get("pairs", ())}
         rows = [
-            (
-                flow_names[pair.flow_id],
-                audience_names[pair.audience_id],
-                last_delivery(pair, aliases, before[pair.flow_id]),
-            )
-            for pair, aliases in pairs[:ROWS_SHOWN]
+            (flow_names[pair.flow_id], audience_names[pair.audience_id], *known.get(pair, UNKNOWN))
+            for pair in pairs[: xcom.OUTLOOK_ROWS]
         ]
-        if len(pairs) > ROWS_SHOWN:
-            rows.append(("…", f"and {len(pairs) - ROWS_SHOWN:,} more: see the log of plan_jobs", ""))
-        what = f"{count(len(pairs), 'audience')} to {count(len(flows), 'destination')}"
-        head = ("Destination", "Audience", "Last delivery")
+        if (more := len(pairs) - xcom.OUTLOOK_ROWS) > 0:
+            rows.append(("…", f"and {more:,} more: see the log of {self.plan_task_id}", "", "", ""))
+        what = f"{count(len(pairs), 'audience')} to {count(len(flow_names), 'destination')}"
         first = f"Will deliver {what}, from sandbox"
+        asks = [str(item) for item in outlook.get("asks") or ()]
+        why = "The size guard lets a person decide, because this is outside of its limits:"
         last = [
             f"Nothing is sent unless somebody approves within {_span(self.response_timeout)}{self._until()}.",
             "A no, or no answer, ends this run without a delivery; the run is then shown as failed.",
         ]
         # The log shows text as it is: without the signs that Markdown needs.
-        for line in (f"{first} {hook.settings.sandbox_name}.", *table(head, rows), *last):
+        for line in (f"{first} {sandbox}.", *([why] if asks else ()), *asks, *table(HEAD, rows), *last):
             self.log.info("%s", line)
-        return "\n".join([f"{first} {for_markdown(hook.settings.sandbox_name)}.", "", *markdown(head, rows), "", *last])
+        breaches = [f"**{why}**", "", *(f"* {for_markdown(item)}" for item in asks), ""] if asks else []
+        return "\n".join([f"{first} {for_markdown(sandbox)}.", "", *breaches, *markdown(HEAD, rows), "", *last])
 
     def _until(self) -> str:
         """Say by when an answer has to come, if there is such a time."""
         if self.response_timeout is None:
             return ""
         return f", until {now() + self.response_timeout:%Y-%m-%d %H:%M} UTC"
-
-    def _runs(self, hook: WorkerHook, flow_id: str) -> list[FlowRun] | None:
-        """Return the newest runs of a flow (one page), None if AEP does not tell: that is no reason not to ask."""
-        try:
-            return hook.call(endpoints.runs_of_flow(flow_id, lambda _: True))
-        except AepError as error:
-            self.log.warning("What was delivered last to flow %s is not known: %s", flow_id, error)
-            return None
 
     def _names(self, idents: Iterable[str]) -> dict[str, str]:
         """Return id → what people are shown: its name, with the id where that alone tells two apart."""
@@ -166,23 +160,6 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
             ident: ident if not name else name if often[name] == 1 else f"{name} ({ident})"
             for ident, name in found.items()
         }
-
-
-def last_delivery(pair: Pair, aliases: Mapping[str, str], runs: Sequence[FlowRun] | None) -> str:
-    """Say how much AEP delivered of a pair when it last did.
-
-    :param runs: of the pair's flow, newest first; None if they are not known.
-    """
-    if runs is None:
-        return "not known"
-    for run in runs:
-        ids = names_of(pair, aliases)
-        if run.status in (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS) and run.names(ids):
-            exported = run.counts_for(ids, alone=len(run.audiences) == 1).exported
-            when = run.completed_at or run.created_at
-            records = "number of records not known" if exported is None else count(exported, "record")
-            return f"{records}, {when:%Y-%m-%d %H:%M} UTC" if when else records
-    return f"none among the flow's last {count(len(runs), 'run')}" if runs else "none yet"
 
 
 def _span(length: dt.timedelta | None) -> str:

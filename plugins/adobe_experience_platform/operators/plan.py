@@ -16,7 +16,9 @@ from adobe_experience_platform.delivery import (
     DayAction,
     Findings,
     Job,
+    Outlook,
     ids_of,
+    look,
     preflight,
     read_activation_info,
     read_settings,
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 
 AIRFLOW_CONF_KEYS = frozenset({"openlineage"})
 """Keys that Airflow itself adds to a run's conf (TriggerDagRunOperator with OpenLineage)."""
+PLAN_HEAD = ("Job", "Destination", "Audience", "Last delivery", "Audience size", "Flow id", "Audience id", "File name")
+FIGURE_ATTEMPTS = 2
+"""Attempts of each call for figures that are only shown."""
 
 
 class PlanJobsOperator(AepTask):
@@ -53,6 +58,7 @@ class PlanJobsOperator(AepTask):
     :param skip_on_dry_run: ids of the tasks that a dry run skips, or a run that must not deliver.
     :param campaign_day: the campaign's day rules, a :class:`~.campaign_day.CampaignDay`; None (default): no rules.
     :param labels: id → how people call it; shown beside AEP's own name.
+    :param has_approval: whether a person is asked before anything is sent; default False.
     :param deferrable: wait for ``not_before`` in the triggerer (default) instead of holding a worker slot.
 
     Returns the jobs: ``[{"job", "of", "activation_info", "aliases"}, …]``; the XCom ``names`` holds id → name, the XCom
@@ -73,6 +79,7 @@ class PlanJobsOperator(AepTask):
         skip_on_dry_run: Collection[str] = (),
         campaign_day: CampaignDay | None = None,
         labels: Mapping[str, str] | None = None,
+        has_approval: bool = False,
         deferrable: bool = True,
         retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
@@ -84,6 +91,7 @@ class PlanJobsOperator(AepTask):
         self.skip_on_dry_run = sorted(skip_on_dry_run)
         self.campaign_day = campaign_day
         self.labels = {str(ident): str(label) for ident, label in (labels or {}).items()}
+        self.has_approval = has_approval
         self.deferrable = deferrable
         self.inlets = [*self.inlets, submissions_asset()]
 
@@ -94,17 +102,16 @@ class PlanJobsOperator(AepTask):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Judge the day, validate, look up, plan."""
-        kept, place, known = self._kept(context)
+        kept, place, known, asks = self._kept(context)
         if kept:
             # First of all: should this try fail, the report still knows what the run is about.
             context["ti"].xcom_push(key=xcom.RETURN_VALUE, value=[job.to_json() for job in kept])
         gate = DayGate(context, self.campaign_day, self.log) if self.campaign_day else None
-        if gate and gate.decide().act in (DayAction.SKIP, DayAction.TOO_LATE):
-            gate.skip()
-            self._skip_the_rest(context)
+        if gate:
+            self._ask_the_day(context, gate)
         self._options, setting_faults = read_settings(self.given("settings") or {})
         asked, faults = read_activation_info(self.given("activation_info"), names=True)
-        faults = [*self._conf_faults(context), *faults, *setting_faults]
+        faults = [*self._conf_faults(context), *faults, *setting_faults, *self._guard_faults()]
         findings = self._look_up(asked, known, faults)
         pairs = findings.pairs
         faults += [str(fault) for fault in findings.faults]
@@ -117,23 +124,71 @@ class PlanJobsOperator(AepTask):
         if kept and not faults:
             faults += self._changes(kept, place, pairs)
         if faults:
-            intro = "This attempt sent nothing." if clears_of(context) else "Nothing was sent."
-            raise AepInputError(shorten(faults), intro=intro)
+            self._refuse(context, faults)
+        if gate and not self.options.dry_run and self._has_waited(context, gate):
+            return self.execute(context)
+        outlooks = self._look_ahead(findings)
+        if not kept:
+            asks = self._guard(context, findings, outlooks)
         if gate and not self.options.dry_run:
             # Once more: the look-ups have taken their time, and another run may have taken the day.
-            decision = gate.decide()
-            if decision.act in (DayAction.SKIP, DayAction.TOO_LATE):
-                gate.skip()
-                self._skip_the_rest(context)
-            if decision.wait_until is not None:
-                self._wait_until(context, decision.wait_until, decision.reason)
+            self._ask_the_day(context, gate)
+            if self._has_waited(context, gate):
                 return self.execute(context)
             gate.take()
-        return self._publish(context, kept or self._split(context, groups, findings), pairs, findings)
+        jobs = kept or self._split(context, groups, findings, asks)
+        if self.has_approval or self.options.dry_run:
+            guard = self.options.size_guard
+            found = asks if guard and guard.on_breach == "ask" else None
+            context["ti"].xcom_push(key=xcom.OUTLOOK, value=xcom.outlook_note(outlooks, found))
+        return self._publish(context, jobs, findings, outlooks)
+
+    @staticmethod
+    def _refuse(context: Context, faults: Sequence[str]) -> NoReturn:
+        intro = "This attempt sent nothing." if clears_of(context) else "Nothing was sent."
+        raise AepInputError(shorten(faults), intro=intro)
+
+    def _ask_the_day(self, context: Context, gate: DayGate) -> None:
+        """Go on, or skip all other tasks, as the campaign's day says."""
+        if gate.decide().act in (DayAction.SKIP, DayAction.TOO_LATE):
+            gate.skip()
+            self._skip_the_rest(context)
+
+    def _has_waited(self, context: Context, gate: DayGate) -> bool:
+        """Wait where the campaign's day says so; what has been looked up is old then."""
+        decision = gate.decision
+        if decision.wait_until is not None:
+            self._wait_until(context, decision.wait_until, decision.reason)
+        return decision.wait_until is not None
+
+    def _guard_faults(self) -> list[str]:
+        guard = self.options.size_guard
+        if guard is None or guard.on_breach != "ask" or self.has_approval:
+            return []
+        return ["size_guard.on_breach is ask, and this delivery has no approval step: choose refuse, or add approval"]
+
+    def _look_ahead(self, findings: Findings) -> dict[Pair, Outlook]:
+        """Ask AEP what is known of each pair before it is delivered; without a guard, little time is spent on it."""
+        self.hook.attempts = None if self.options.size_guard else FIGURE_ATTEMPTS
+        try:
+            return look(findings, self.hook.call)
+        finally:
+            self.hook.attempts = None
+
+    def _guard(self, context: Context, findings: Findings, outlooks: Mapping[Pair, Outlook]) -> list[str]:
+        """Refuse what the size guard forbids; return what a person is to decide on."""
+        if (guard := self.options.size_guard) is None:
+            return []
+        ruling = guard.judge(findings, outlooks)
+        findings.warnings += ruling.warnings
+        if ruling.faults:
+            self._refuse(context, ruling.faults)
+        return ruling.asks
 
     def _publish(
-        self, context: Context, jobs: Sequence[Job], pairs: Sequence[Pair], findings: Findings
+        self, context: Context, jobs: Sequence[Job], findings: Findings, outlooks: Mapping[Pair, Outlook]
     ) -> list[dict[str, Any]]:
+        pairs = findings.pairs
         ids = {text: ident for pair, asked in findings.given.items() for text, ident in zip(asked, pair, strict=True)}
         labels = {ids.get(key, key): label for key, label in self.labels.items()}
         names = labelled(findings.names(pairs), labels)
@@ -142,7 +197,7 @@ class PlanJobsOperator(AepTask):
         context["ti"].xcom_push(key=xcom.SETTINGS, value=self.options.to_json())
         context["ti"].xcom_push(key=xcom.NAMES, value=names)
         context["ti"].xcom_push(key=xcom.PLACE, value=place)
-        self._show(pairs, jobs, names, findings)
+        self._show(jobs, names, findings, outlooks)
         if self.options.dry_run:
             self.log.info("Dry run: nothing was sent, and the tasks that follow are skipped.")
             self._skip_the_rest(context)
@@ -195,21 +250,23 @@ class PlanJobsOperator(AepTask):
                 faults.append(f"in addition, looking up the flows failed: {error}")
         return Findings(pairs=list(asked))
 
-    def _kept(self, context: Context) -> tuple[list[Job], object, dict[Pair, Pair]]:
-        """Return the jobs that an earlier try of this run has planned, where, and what was asked for → its ids.
+    def _kept(self, context: Context) -> tuple[list[Job], object, dict[Pair, Pair], list[str]]:
+        """Return what an earlier try of this run has planned: jobs, where, what was asked for → its ids, what to ask.
+
+        The last is what a person decides on. What the size guard has let pass stays so: a part may be delivered.
 
         :raises AepSubmissionError: if some of them are missing; what the run has sent is not known then.
         """
         store = NotedStore(context, ())
         plan = store.kept("jobs")
         if plan is None:
-            return [], None, {}
+            return [], None, {}, []
         try:
             kept: Any = plan
             stored: list[Any] = [store.kept(f"job_{number + 1}") for number in range(kept["count"])]
             known = ids_of(given for item in stored for given in item["given"])
-            return [Job.from_json(item) for item in stored], kept["place"], known
-        except (AepInputError, LookupError, TypeError):
+            return [Job.from_json(item) for item in stored], kept["place"], known, list(kept.get("asks", ()))
+        except (AepInputError, AttributeError, LookupError, TypeError):
             raise AepSubmissionError(
                 "The plan that this run has kept is damaged, so it cannot go on. Look up in AEP what it delivered, and "
                 "start a new run with only what is missing."
@@ -234,7 +291,9 @@ class PlanJobsOperator(AepTask):
     def _place(self) -> list[str]:
         return [self.hook.settings.org_id, self.hook.settings.sandbox_name]
 
-    def _split(self, context: Context, groups: Sequence[tuple[Pair, ...]], findings: Findings) -> list[Job]:
+    def _split(
+        self, context: Context, groups: Sequence[tuple[Pair, ...]], findings: Findings, asks: Sequence[str]
+    ) -> list[Job]:
         """Make the jobs, and keep them for later tries of this run."""
         jobs = []
         for number, group in enumerate(groups, start=1):
@@ -249,12 +308,14 @@ class PlanJobsOperator(AepTask):
             store.announce(["jobs", *(f"job_{job.number}" for job in jobs)])
             for job in jobs:
                 store.set(f"job_{job.number}", {**job.to_json(), "given": findings.named(job.pairs)})
-            store.set("jobs", {"count": len(jobs), "place": self._place()})
+            store.set("jobs", {"count": len(jobs), "place": self._place(), "asks": list(asks)})
         return jobs
 
-    def _show(self, pairs: Sequence[Pair], jobs: Sequence[Job], names: Mapping[str, str], findings: Findings) -> None:
-        """Print what will happen, with names beside ids."""
-        settings = self.hook.settings
+    def _show(
+        self, jobs: Sequence[Job], names: Mapping[str, str], findings: Findings, outlooks: Mapping[Pair, Outlook]
+    ) -> None:
+        """Print what will happen, with names beside ids, and what AEP tells of the last delivery and of the size."""
+        settings, pairs = self.hook.settings, findings.pairs
         self.log.info(
             "Will deliver %s to %s in %s, from sandbox %s of %s, API %s",
             count(len(pairs), "audience"),
@@ -264,18 +325,13 @@ class PlanJobsOperator(AepTask):
             settings.org_id,
             self.options.api_version,
         )
-        rows = [
-            (
-                str(job.number),
-                names.get(pair.flow_id, ""),
-                names.get(pair.audience_id, ""),
-                pair.flow_id,
-                pair.audience_id,
-            )
-            for job in jobs
-            for pair in job.pairs
-        ]
-        lines = table(("Job", "Destination", "Audience", "Flow id", "Audience id"), rows)
+        rows = []
+        for job in jobs:
+            for pair in job.pairs:
+                last, size, file = outlooks[pair].cells
+                called = (names.get(ident, "") for ident in pair)
+                rows.append((str(job.number), *called, last, size, *pair, file))
+        lines = table(PLAN_HEAD, rows)
         for line in folded(f"The plan: {count(len(pairs), 'audience')}", lines):
             self.log.info("%s", line)
         for warning in shorten(findings.warnings):

@@ -135,19 +135,23 @@ def test_the_tasks_get_what_the_file_says() -> None:
             "manual",
             "api_version: v1",
             "sandbox: dev",
-            "policies: {on_conflict: adopt, on_partial_success: accept, max_export_age_hours: null, poll_interval: 5}",
+            "policies: {on_conflict: adopt, on_partial_success: accept, max_export_age_hours: null, poll_interval: 5,"
+            "  size_guard: {max_change_percent: 50}}",
         )
     )
     plan = dag.task_dict["plan_jobs"]
     assert plan.activation_info == {"mail": ["gold"]}
     said = {"api_version": "v1", "sandbox_name": "dev", "on_conflict": "adopt", "on_partial_success": "accept"}
     assert {**plan.settings, **said, "max_export_age_hours": None, "poll_interval": 5} == plan.settings
+    assert plan.settings["size_guard"]["max_change_percent"] == 50
+    assert plan.has_approval is False
 
 
 def test_approval_comes_between_the_plan_and_the_wait() -> None:
     dag = dag_of(SOUND + "approval: {by: [anna], within: 90m}\n")
     order = [task.task_id for task in dag.topological_sort()]
     assert order[:3] == ["plan_jobs", "approve", "wait_for_segment_export"]
+    assert dag.task_dict["plan_jobs"].has_approval is True
     approve: Any = dag.task_dict["approve"]
     assert approve.assigned_users == [{"id": "anna", "name": "anna"}]
     assert approve.response_timeout == dt.timedelta(minutes=90)

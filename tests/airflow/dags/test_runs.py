@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
-from tests.support.aep import LocalAep
+from tests.support.aep import SEED, LocalAep
 from tests.support.dagtest import play
 
 DAGS = Path(__file__).resolve().parents[3] / "dags"
@@ -115,6 +115,17 @@ def test_an_audience_for_too_many_flows_is_refused_with_the_number_needed(aep: L
 
     assert run.state == "failed"
     assert "raise max_audiences_per_job to 2" in run.log
+    assert aep.posts() == []
+
+
+def test_a_size_outside_of_the_guards_limits_is_refused_before_anything_is_sent(aep: LocalAep, deliver: Any) -> None:
+    aep.reset({**SEED, "segment_jobs": [{"age": "2h", "sizes": {"gold": 10_000, "silver": 5}}]})
+
+    run = deliver({"mail": ["gold", "silver"]}, size_guard={"max_records": 1500})
+
+    assert run.state == "failed"
+    assert "Nothing was sent. 1 fault found" in run.log
+    assert "audience 'Gold customers' (gold) of flow 'Mail' (mail) has 10,000 profiles at its last" in run.log
     assert aep.posts() == []
 
 

@@ -114,6 +114,7 @@ def test_a_plan_shows_jobs_and_sends_nothing(airflow: Command, aep: LocalAep) ->
         (1, "Gold customers"),
         (2, "Silver customers"),
     ]
+    assert json.loads(out)[0]["audience_size"].startswith("1,000 (")
     assert "Would deliver 2 audiences in 2 jobs; nothing was sent." in err
     assert aep.posts() == []
 
@@ -123,6 +124,7 @@ def test_a_plan_shows_jobs_and_sends_nothing(airflow: Command, aep: LocalAep) ->
     [
         (("--to", "Mail", "Golden customers"), 1, "did you mean 'Gold customers'"),
         (("--to", "Post", "gold"), 1, "does not exist"),
+        (("--to", "Mail", "gold", "--option", 'size_guard={"max_records": 9}'), 1, "has 1,000 profiles at its last"),
         (('{"mail": []}',), 2, "its list of audiences is empty"),
         (("--to", "Mail", "gold", "--conn-id", "nowhere"), 1, "There is no connection 'nowhere'"),
     ],

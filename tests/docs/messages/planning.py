@@ -9,7 +9,7 @@ from airflow.sdk import DAG
 from adobe_experience_platform import segment_export_asset
 from adobe_experience_platform.delivery import SETTINGS
 from adobe_experience_platform.operators.plan import PlanJobsOperator
-from tests.support.aep import FLOWS, SEED
+from tests.support.aep import FLOWS, RUNS, SEED
 from tests.support.parts import flow_json, selector
 from tests.support.sockets import closed_port
 
@@ -157,6 +157,46 @@ def flows_and_audiences_that_are_too_young_or_of_another_kind(stage: Stage) -> N
     stage.fails(
         lambda: plan(stage, {"mail": ["gold", "silver"], **{key: ["gold"] for key in ("crm", "till", "tables")}})
     )
+
+
+@produces(
+    ": there is no limit: set at least one of",
+    "is above max_records",
+    "is not what belongs here: write",
+    "and this delivery has no approval step: choose refuse, or add approval",
+)
+def size_guards_that_cannot_be(stage: Stage) -> None:
+    stage.fails(lambda: plan(stage, size_guard={"on_breach": "ask"}))
+    stage.fails(lambda: plan(stage, size_guard={"min_records": 2, "max_records": 1}))
+    stage.fails(lambda: plan(stage, size_guard={"max_records": "1"}))
+    stage.fails(lambda: plan(stage, size_guard={"max_records": 1, "on_breach": "ask"}))
+
+
+@produces(
+    ": see in AEP why, and change size_guard if this is right",
+    ", and size_guard refuses what is not known",
+    ": it is sent unchecked, as size_guard's on_unknown is send",
+    ": a person is asked",
+)
+def what_a_size_guard_finds(stage: Stage) -> None:
+    stage.fails(lambda: plan(stage, size_guard={"max_records": 1}))
+    stage.fails(lambda: plan(stage, size_guard={"max_change_percent": 1, "on_unknown": "refuse"}))
+    guard = {"max_records": 1, "max_change_percent": 1, "on_breach": "ask"}
+    stage.runs(lambda: plan(stage, size_guard=guard, has_approval=True))
+
+
+@produces("what was delivered last is not known", "audience sizes are not known")
+def figures_that_aep_does_not_give(stage: Stage) -> None:
+    for path in (RUNS, "/data/core/ups/segment/jobs"):
+        stage.answers(path, 403)
+    stage.runs(lambda: plan(stage))
+
+
+@produces("the name of a file has no date or time, so that each delivery overwrites the last file")
+def a_file_that_overwrites_the_last_one(stage: Stage) -> None:
+    flow = {"id": "mail", "name": "Mail", "audiences": [{"id": "gold", "filename_template": "gold"}]}
+    stage.aep.reset({**SEED, "flows": [flow]})
+    stage.runs(lambda: plan(stage))
 
 
 @produces("has a schedule that ends today")

@@ -20,8 +20,9 @@ from adobe_experience_platform.aep.export_jobs import ExportJob, ExportStatus
 from adobe_experience_platform.aep.flow_runs import FlowRun, RunStatus
 from adobe_experience_platform.aep.flows import DestinationFlow
 from adobe_experience_platform.aep.orders import Activation, Pair
+from adobe_experience_platform.aep.segment_jobs import SegmentJob
 from include.aep_simulator.faults import FaultSpec
-from include.aep_simulator.seed import ExportJobSeed, RunSeed, SeedDocument
+from include.aep_simulator.seed import ExportJobSeed, RunSeed, SeedDocument, SegmentJobSeed
 from include.aep_simulator.server import running
 from include.aep_simulator.simulator import Simulator
 from tests.support.openapi import specification
@@ -54,6 +55,8 @@ UNDOCUMENTED = {
     "items[].lastOperation.percentCompleted": "only in the samples",
     "items[].lastOperation.status": "only in the samples",
     "items[].lastOperation.ops": "only in the samples",
+    "children[].properties.scheduleId": "the schema leaves properties open, its sample fills it",
+    "children[].properties.runId": "the schema leaves properties open, its sample fills it",
 }
 """Fields that Adobe's schemas do not name although Adobe's samples have them."""
 
@@ -234,6 +237,19 @@ def test_export_jobs(aep, status):
         judge(EXPORTS, single.json(), EXPORTS.schema("ExportJobResponse"))
 
 
+@pytest.mark.parametrize("status", ["PROCESSING", "SUCCEEDED", "FAILED"])
+def test_segment_jobs(aep, status):
+    simulator, send = aep
+    job = {"age": "1h", "status": status, "sizes": {"gold": 7}}
+    simulator.reset(SEED.model_copy(update={"segment_jobs": [SegmentJobSeed.model_validate(job)]}))
+    request = first(endpoints.evaluations())
+    answer = send(request, params=[("status", status)]).json()
+    assert answer.pop("_links") == {"next": {}}, "Adobe's page has it, the file does not"
+    judge(EXPORTS, answer, EXPORTS.schema("ListSegmentJobs"))
+    assert [item["status"] for item in answer["children"]] == [status]
+    assert bool(send(request).json()["children"]) is (status == "SUCCEEDED")
+
+
 def test_flows(aep):
     _, send = aep
     answer = send(first(endpoints.destination_flows())).json()
@@ -371,12 +387,14 @@ def test_errors_that_a_test_orders_have_their_services_form_too(aep, request_, s
 
 REQUESTS = {
     "export jobs": (EXPORTS, endpoints.profile_export_jobs(LONG_AGO)),
+    "evaluations": (EXPORTS, endpoints.evaluations()),
     "flow": (FLOWS, endpoints.flow("ca5c6e9a-8559-4a08-97a5-f15b756da600")),
     "flows": (FLOWS, endpoints.destination_flows()),
     "run": (FLOWS, endpoints.run("e80e24c1-82de-48de-8352-b2d0fca1c392")),
     "runs by id": (FLOWS, endpoints.runs_by_id(["e80e24c1", "850a3a02"])),
     "runs of a flow": (FLOWS, endpoints.runs_of_flow("df8d079d", lambda _: False)),
-    "recent runs": (FLOWS, endpoints.recent_runs_of_flow("df8d079d", LONG_AGO)),
+    "runs of flows": (FLOWS, endpoints.runs_of_flows(["df8d079d", "ca5c6e9a"], lambda _: False)),
+    "recent runs": (FLOWS, endpoints.recent_runs(["df8d079d"], LONG_AGO)),
     "v2": (ADHOC, endpoints.activate(PAIRS, export_id=None)),
     "v1": (ADHOC, endpoints.activate(PAIRS, export_id="24115")),
 }
@@ -455,6 +473,9 @@ def test_adobes_own_examples_need_every_exception_and_no_other():
         judge(FLOWS, value, FLOWS.schema("FlowListResponse"), used)
     for _, value in RUN_EXAMPLES:
         judge(FLOWS, value, FLOWS.schema("FlowRunsListResponse"), used)
+    for name, value in EXPORTS.examples():
+        if name.startswith("listSegmentJobs"):
+            judge(EXPORTS, value, EXPORTS.schema("ListSegmentJobs"), used)
     assert used == set(UNDOCUMENTED)
 
 
@@ -499,6 +520,14 @@ def test_the_examples_of_an_export_jobs_fields_are_read():
     # The schema says seconds; its own example has milliseconds.
     assert job.created_at is not None
     assert job.created_at.year == 2018
+
+
+def test_the_example_of_segment_jobs_is_read():
+    [example] = [value for name, value in EXPORTS.examples() if name.startswith("listSegmentJobs")]
+    [job] = map(SegmentJob.from_json, example["children"])
+    assert (job.is_done, job.sizes) == (False, {"94509dba-7387-452f-addc-5d8d979f6ae8": 1033})
+    assert job.finished_at is not None
+    assert job.finished_at.year == 2019
 
 
 def test_the_examples_of_activations_are_read_and_written():

@@ -12,13 +12,14 @@ from adobe_experience_platform.delivery.jobs import Job
 from adobe_experience_platform.delivery.submission import Done, Settle, Submission, WaitFor
 from include.aep_simulator.faults import FaultSpec
 from include.aep_simulator.seed import SeedDocument
-from tests.promises.faults.table import FLOW, FLOWS, JOBS, POST, RUN, RUNS, TOKEN
+from tests.promises.faults.table import FLOW, FLOWS, JOBS, POST, RUN, RUNS, SIZES, TOKEN
 from tests.support.memory_aep import MemoryStore
 from tests.support.parts import flow_json, job_json, run_json
 
 PATHS = {
     TOKEN: "/ims/token/v3",
     JOBS: endpoints.EXPORT_JOBS,
+    SIZES: endpoints.SEGMENT_JOBS,
     FLOW: endpoints.FLOWS + "/mail",
     FLOWS: endpoints.FLOWS,
     RUNS: endpoints.RUNS,
@@ -34,6 +35,7 @@ SEED = SeedDocument.model_validate(
         "audiences": [{"id": "gold", "name": "Gold"}, {"id": "silver", "name": "Silver"}],
         "flows": [{"id": "mail", "name": "Mail", "audiences": ["gold", "silver"]}],
         "export_jobs": [{"id": 722, "age": "3h"}],
+        "segment_jobs": [{"id": "j-1", "sizes": {"gold": 7}}],
         "runs": [{"id": "run-1", "flow_id": "mail", "audience_ids": ["silver"]}],
     }
 )
@@ -43,12 +45,13 @@ PAIR = Pair("mail", "gold")
 
 READ = {
     JOBS: (lambda: endpoints.profile_export_jobs(dt.datetime.now(tz=dt.UTC)), lambda jobs: [job.id for job in jobs]),
+    SIZES: (endpoints.evaluations, lambda jobs: [job.id for job in jobs]),
     FLOW: (lambda: endpoints.flow("mail"), lambda flow: flow.id),
     FLOWS: (endpoints.destination_flows, lambda flows: [flow.id for flow in flows]),
     RUNS: (lambda: endpoints.runs_of_flow("mail", lambda _: False), lambda runs: [run.id for run in runs]),
     RUN: (lambda: endpoints.run("run-1"), lambda run: run.id),
 }
-RIGHT = {JOBS: ["722"], FLOW: "mail", FLOWS: ["mail"], RUNS: ["run-1"], RUN: "run-1"}
+RIGHT = {JOBS: ["722"], SIZES: ["j-1"], FLOW: "mail", FLOWS: ["mail"], RUNS: ["run-1"], RUN: "run-1"}
 
 
 def read(hook, call):
@@ -102,7 +105,7 @@ class Delivery:
 # -- the faults
 
 AEP_SAYS = {"code": "999777", "words": "AEP is not well today", "request_id": "req-4711"}
-ITEMS = {JOBS: "records", FLOW: "items", FLOWS: "items", RUNS: "items", RUN: "items"}
+ITEMS = {JOBS: "records", SIZES: "children", FLOW: "items", FLOWS: "items", RUNS: "items", RUN: "items"}
 PAUSES = {
     "429 with Retry-After in seconds": 7.0,
     "429 with Retry-After as a date": 40.0,
@@ -122,6 +125,7 @@ def answer_of(call, **more):
         return {"order": [{"segment": "gold", "order": "mail", "statusURL": url, **more}], **more}
     thing = {
         JOBS: lambda: job_json(**more),
+        SIZES: lambda: {**job_json("j-1"), **more},
         FLOW: lambda: flow_json("mail", **more),
         RUN: lambda: run_json("run-1", "mail", **more),
     }[{FLOWS: FLOW, RUNS: RUN}.get(call, call)]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "faults.md"
 
-TOKEN, JOBS, FLOW = "POST /ims/token/v3", "GET /export/jobs", "GET /flows/{id}"
+TOKEN, JOBS, SIZES, FLOW = "POST /ims/token/v3", "GET /export/jobs", "GET /segment/jobs", "GET /flows/{id}"
 FLOWS, RUNS, RUN, POST = "GET /flows", "GET /runs", "GET /runs/{id}", "POST /adhocrun"
-CALLS = (TOKEN, JOBS, FLOW, FLOWS, RUNS, RUN, POST)
+CALLS = (TOKEN, JOBS, SIZES, FLOW, FLOWS, RUNS, RUN, POST)
 
 
 class End(enum.Enum):
@@ -79,39 +79,39 @@ SENT, NOT, LOOK, ASK, BUSY = End.SENT, End.NOT_SENT, End.LOOK, End.PERSON, End.C
 
 # fmt: off
 TABLE: dict[str, tuple[End, ...]] = {
-    #                                    TOKEN JOBS  FLOW  FLOWS RUNS  RUN   POST
-    "connection refused":               (OK,   OK,   OK,   OK,   OK,   OK,   SENT),
-    "reset before it took effect":      (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
-    "reset after it took effect":       (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
-    "no answer in time":                (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
-    "slow body, byte by byte":          (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
-    "slow headers, byte by byte":       (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
-    "400":                              (DENY, BAD,  BAD,  BAD,  BAD,  BAD,  BAD),
-    "400 run already going on":         (DENY, BAD,  BAD,  BAD,  BAD,  BAD,  BUSY),
-    "400 not ready, retry":             (DENY, BAD,  BAD,  BAD,  BAD,  BAD,  NOT),
-    "401":                              (DENY, NEW,  NEW,  NEW,  NEW,  NEW,  SENT),
-    "403":                              (DENY, DENY, DENY, DENY, DENY, DENY, NOT),
-    "404":                              (DENY, GONE, GONE, GONE, GONE, GONE, NOT),
-    "408":                              (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
-    "429 with Retry-After in seconds":  (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
-    "429 with Retry-After as a date":   (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
-    "429 with retryAfterMs":            (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
-    "429 with nothing":                 (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
-    "429 for over a minute":            (WAIT, WAIT, WAIT, WAIT, WAIT, WAIT, LOOK),
-    "500":                              (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
-    "502 with HTML":                    (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
-    "503":                              (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
-    "504":                              (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
-    "200 with an empty body":           (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
-    "200 with HTML":                    (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
-    "200 cut short":                    (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
-    "200 with wrong types":             (ODD,  ODD,  ODD,  ODD,  ODD,  ODD,  ASK),
-    "200 with missing fields":          (ODD,  ODD,  ODD,  ODD,  ODD,  ODD,  ASK),
-    "200 with extra fields":            (OK,   OK,   OK,   OK,   OK,   OK,   SENT),
-    "200 with a body of 10 MB":         (OK,   OK,   OK,   OK,   OK,   OK,   SENT),
-    "200 with a body above the bound":  (OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
-    "redirect to the same host":        (DENY, OK,   OK,   OK,   OK,   OK,   LOOK),
-    "redirect to a foreign host":       (DENY, BAD,  BAD,  BAD,  BAD,  BAD,  LOOK),
+    #                                    TOKEN JOBS  SIZES FLOW  FLOWS RUNS  RUN   POST
+    "connection refused":               (OK,   OK,   OK,   OK,   OK,   OK,   OK,   SENT),
+    "reset before it took effect":      (OK,   OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
+    "reset after it took effect":       (OK,   OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
+    "no answer in time":                (OK,   OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
+    "slow body, byte by byte":          (OK,   OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
+    "slow headers, byte by byte":       (OK,   OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
+    "400":                              (DENY, BAD,  BAD,  BAD,  BAD,  BAD,  BAD,  BAD),
+    "400 run already going on":         (DENY, BAD,  BAD,  BAD,  BAD,  BAD,  BAD,  BUSY),
+    "400 not ready, retry":             (DENY, BAD,  BAD,  BAD,  BAD,  BAD,  BAD,  NOT),
+    "401":                              (DENY, NEW,  NEW,  NEW,  NEW,  NEW,  NEW,  SENT),
+    "403":                              (DENY, DENY, DENY, DENY, DENY, DENY, DENY, NOT),
+    "404":                              (DENY, GONE, GONE, GONE, GONE, GONE, GONE, NOT),
+    "408":                              (OK,   OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
+    "429 with Retry-After in seconds":  (OK,   OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
+    "429 with Retry-After as a date":   (OK,   OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
+    "429 with retryAfterMs":            (OK,   OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
+    "429 with nothing":                 (OK,   OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
+    "429 for over a minute":            (WAIT, WAIT, WAIT, WAIT, WAIT, WAIT, WAIT, LOOK),
+    "500":                              (OK,   OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
+    "502 with HTML":                    (OK,   OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
+    "503":                              (OK,   OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
+    "504":                              (OK,   OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
+    "200 with an empty body":           (OK,   OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
+    "200 with HTML":                    (OK,   OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
+    "200 cut short":                    (OK,   OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
+    "200 with wrong types":             (ODD,  ODD,  ODD,  ODD,  ODD,  ODD,  ODD,  ASK),
+    "200 with missing fields":          (ODD,  ODD,  ODD,  ODD,  ODD,  ODD,  ODD,  ASK),
+    "200 with extra fields":            (OK,   OK,   OK,   OK,   OK,   OK,   OK,   SENT),
+    "200 with a body of 10 MB":         (OK,   OK,   OK,   OK,   OK,   OK,   OK,   SENT),
+    "200 with a body above the bound":  (OK,   OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
+    "redirect to the same host":        (DENY, OK,   OK,   OK,   OK,   OK,   OK,   LOOK),
+    "redirect to a foreign host":       (DENY, BAD,  BAD,  BAD,  BAD,  BAD,  BAD,  LOOK),
 }
 # fmt: on
 

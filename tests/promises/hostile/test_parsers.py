@@ -20,10 +20,14 @@ from adobe_experience_platform.aep.export_jobs import ExportJob
 from adobe_experience_platform.aep.flow_runs import FlowRun
 from adobe_experience_platform.aep.flows import DestinationFlow, MappedAudience
 from adobe_experience_platform.aep.orders import Activation, Pair, run_id_of
+from adobe_experience_platform.aep.segment_jobs import SegmentJob
+from adobe_experience_platform.delivery.findings import Findings
 from adobe_experience_platform.delivery.input import parse_activation_info, read_activation_info
 from adobe_experience_platform.delivery.jobs import Job
+from adobe_experience_platform.delivery.outlook import look
 from adobe_experience_platform.delivery.record import Record
 from adobe_experience_platform.delivery.results import line_of, results_of
+from adobe_experience_platform.delivery.size_guard import SizeGuard
 from adobe_experience_platform.errors import AepError, AepSubmissionError, AepTransientError
 from adobe_experience_platform.operators import base, watch
 from adobe_experience_platform.operators.report import row_of
@@ -60,6 +64,12 @@ JOB = {
     **job_json(),
     "updateTime": 1659018929923,
     "metrics": {"totalExportedProfileCounter": 7, "totalTime": {"endTimeInMs": 1659018929923}},
+}
+EVALUATION: dict[str, Any] = {
+    "id": "468eeefd",
+    "status": "SUCCEEDED",
+    "creationTime": 1659018929923,
+    "metrics": {"totalTime": {"endTimeInMs": 1659018929999}, "segmentedProfileCounter": {"gold": 7}},
 }
 SELECTOR: Any = selector(systemSegmentId="sys-1")
 FLOW = flow_json(
@@ -122,6 +132,20 @@ def test_mapped_audiences(data: Any) -> None:
         check_clean(MappedAudience.from_json(data))
 
 
+@given(spoiled(FLOW), spoiled(RUN), spoiled(EVALUATION))
+def test_what_is_known_before_a_delivery(flow: Any, run: Any, job: Any) -> None:
+    if not all(isinstance(data, dict) for data in (flow, run, job)):
+        return
+    found = DestinationFlow.from_json({**flow, "id": "flow-1"})
+    pairs = [Pair("flow-1", audience.platform_id) for audience in found.audiences] or [Pair("flow-1", "gold")]
+    findings = Findings(pairs=pairs, flows={"flow-1": found})
+    answers = {"runs_of_flow": [FlowRun.from_json(run)], "evaluations": [SegmentJob.from_json(job)]}
+    outlooks = look(findings, lambda call: answers[call.__name__])
+    check_clean([outlook.cells for outlook in outlooks.values()])
+    for said in SizeGuard(max_records=0, max_change_percent=0).judge(findings, outlooks):
+        check_clean(said)
+
+
 @given(spoiled(ORDER))
 def test_orders(data: Any) -> None:
     if isinstance(data, dict):
@@ -140,14 +164,16 @@ READERS: dict[str, tuple[Any, Any]] = {
         lambda: endpoints.profile_export_jobs(NOW, newest_succeeded=True),
         {"records": [JOB], "link": {"next": "/export/jobs/?limit=1&offset=1538573416687_722"}},
     ),
+    "evaluations": (endpoints.evaluations, {"children": [EVALUATION], "_page": {"totalCount": 1}}),
     "flow": (lambda: endpoints.flow("flow-1"), {"items": [FLOW]}),
     "flows": (endpoints.destination_flows, {"items": [FLOW], "_links": {"next": {"href": "?continuationToken=a"}}}),
     "run": (lambda: endpoints.run("run-1"), {"items": [RUN]}),
     "runs by id": (lambda: endpoints.runs_by_id(["run-1", "run-2"]), {"items": [RUN]}),
     "runs of a flow": (
-        lambda: endpoints.recent_runs_of_flow("flow-1", NOW - dt.timedelta(days=1)),
+        lambda: endpoints.recent_runs(["flow-1"], NOW - dt.timedelta(days=1)),
         {"items": [RUN], "_links": {"next": {"href": "?continuationToken=a"}}},
     ),
+    "runs of flows": (lambda: endpoints.runs_of_flows(["flow-1", "flow-2"], bool), {"items": [RUN]}),
     "activation": (lambda: endpoints.activate([Pair("flow-1", "gold")], export_id="722"), {"order": [ORDER]}),
 }
 

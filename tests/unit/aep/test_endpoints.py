@@ -10,7 +10,7 @@ import pytest
 from adobe_experience_platform.aep import endpoints
 from adobe_experience_platform.aep.orders import Activation, Pair
 from adobe_experience_platform.errors import AepNotFoundError, AepTooLargeError, AepTransientError
-from tests.support.parts import NOW, answer, flow_json, job_json, play, run_json
+from tests.support.parts import NOW, answer, flow_json, job_json, millis, play, run_json
 
 HOUR = dt.timedelta(hours=1)
 
@@ -220,6 +220,45 @@ def test_recent_runs_leave_out_older_ones_but_not_those_that_tell_no_time():
     runs, requests = answer(endpoints.recent_runs(["flow-1"], NOW - HOUR), body)
     assert Counter(ids(runs["flow-1"])) == Counter(["r2", "r0"])
     assert dict(requests[0].params)["property"] == "flowId==flow-1"
+
+
+def test_the_runs_of_several_flows_are_one_list():
+    body = {"items": [run_json("r1", "a"), run_json("r2", "other"), run_json("r3", "b")]}
+    runs, (request,) = answer(endpoints.runs_of_flows(["a", "b"], lambda _: True), body)
+    assert {flow_id: ids(listed) for flow_id, listed in runs.items()} == {"a": ["r1"], "b": ["r3"]}
+    assert request.params == (("property", "flowId==a,b"), ("orderby", "-createdAt"), ("limit", "100"))
+
+
+def test_runs_that_do_not_say_whose_they_are_tell_nothing_of_several_flows():
+    body = {"items": [run_json("r1", "a"), run_json("r4", "")]}
+    assert answer(endpoints.runs_of_flows(["a", "b"], lambda _: True), body)[0] is None
+
+
+def test_where_a_list_of_several_flows_is_empty_each_is_asked_for():
+    runs, requests = answer(
+        endpoints.recent_runs(["a", "b"], NOW - HOUR), {"items": []}, {"items": [run_json("r1", "a")]}, {"items": []}
+    )
+    assert {flow_id: ids(listed) for flow_id, listed in runs.items()} == {"a": ["r1"], "b": []}
+    assert len(requests) == 3
+
+
+def test_evaluations_are_one_page_of_those_that_succeeded_newest_first():
+    def job(name, status, hours):
+        return {"id": name, "status": status, "creationTime": millis(NOW - hours * HOUR)}
+
+    body = {
+        "children": [job("j1", "SUCCEEDED", 2), job("j3", "PROCESSING", 0), job("j2", "SUCCEEDED", 1)],
+        "_page": {"totalCount": 80, "pageSize": 3},
+        "_links": {"next": {"href": "/segment/jobs?start=3"}},
+    }
+    jobs, (request,) = answer(endpoints.evaluations(), body)
+    assert ids(jobs) == ["j2", "j1"]
+    assert request.path == "/data/core/ups/segment/jobs"
+    assert request.params == (("status", "SUCCEEDED"), ("sort", "creationTime:desc"), ("limit", "3"))
+
+
+def test_an_organization_may_have_no_evaluation_yet():
+    assert answer(endpoints.evaluations(), {"children": [], "_page": {}, "_links": {"next": {}}})[0] == []
 
 
 def test_runs_by_id_keep_what_was_asked_for_only():

@@ -34,6 +34,13 @@ def test_a_file_export_is_recognised_by_either_spelling(key):
     assert MappedAudience.from_json({"id": "a", key: "x"}).is_file_export
 
 
+@pytest.mark.parametrize("key", ["filenameTemplate", "fileNameTemplate"])
+def test_what_an_audience_is_exported_as(key):
+    found = MappedAudience.from_json({"id": "a", key: " %SEGMENT_ID%\n", "exportMode": "DAILY_FULL_EXPORT"})
+    assert (found.filename_template, found.export_mode) == ("%SEGMENT_ID%", "DAILY_FULL_EXPORT")
+    assert MappedAudience.from_json({"id": "a", key: None, "exportMode": 7}).filename_template == ""
+
+
 def test_a_flow_finds_its_audiences_by_platform_id_only():
     flow = DestinationFlow.from_json(
         flow_json("f", selector("plain"), selector("external", systemSegmentId="system"), selector("", name="nameless"))

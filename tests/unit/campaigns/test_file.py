@@ -104,6 +104,14 @@ def test_a_campaign_starts_in_one_way(line: str, after_export: bool, manual: boo
     assert (when.after_export, when.manual, when.cron) == (after_export, manual, cron)
 
 
+def test_a_size_guard_may_ask_where_a_person_is_asked() -> None:
+    guard = sound(
+        SOUND + "policies: {size_guard: {max_records: 5, on_breach: ask}}\napproval: true\n"
+    ).policies.size_guard
+    assert guard is not None
+    assert (guard.max_records, guard.min_records, guard.on_breach, guard.on_unknown) == (5, None, "ask", "send")
+
+
 def test_what_the_catalog_prints_can_be_pasted() -> None:
     assert sound('when: manual\ndeliver: {"f": ["a", "b"], "g": ["a"]}').activation_info == {
         "f": ["a", "b"],
@@ -142,6 +150,27 @@ def test_what_the_catalog_prints_can_be_pasted() -> None:
         (SOUND + "policies: {max_audiences_per_job: 81}\n", 3, "policies.max_audiences_per_job", "equal to 80"),
         (SOUND + "policies: {max_audiences_per_job: '8'}\n", 3, "policies.max_audiences_per_job", "without quotes"),
         (SOUND + "policies: {on_conflict: ignore}\n", 3, "policies.on_conflict", "choose wait or adopt or fail"),
+        (SOUND + "policies:\n  size_guard: {on_unknown: send}\n", 4, "policies.size_guard", "set at least one of"),
+        (SOUND + "policies: {size_guard: {max_record: 5}}\n", 3, "policies.size_guard.max_record", "did you mean"),
+        (
+            SOUND + "policies: {size_guard: {max_records: '5'}}\n",
+            3,
+            "policies.size_guard.max_records",
+            "without quotes",
+        ),
+        (
+            SOUND + "policies: {size_guard: {max_records: 5, on_breach: stop}}\n",
+            3,
+            "policies.size_guard.on_breach",
+            "ask",
+        ),
+        (SOUND + "approval: {only_on_breach: true}\n", 3, "approval.only_on_breach", "no size guard asks"),
+        (
+            SOUND + "policies:\n  size_guard:\n    max_records: 5\n    on_breach: ask\n",
+            6,
+            "policies.size_guard.on_breach",
+            "nobody is asked without the block approval: add it, or refuse",
+        ),
         (SOUND + "notices: {on: [failure]}\n", 3, "notices", "there are no recipients: set email or notifiers"),
         (SOUND + "notices: {email: [nobody]}\n", 3, "notices.email[0]", "is not a valid e-mail address"),
         (SOUND + "notices: {email: a@b.c, on: []}\n", 3, "notices.on", "this is empty"),

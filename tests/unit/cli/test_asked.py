@@ -36,6 +36,7 @@ def test_every_way_to_say_what_to_deliver(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_options_are_read_by_their_type_and_passed_on_as_given() -> None:
     options = ["on_conflict=adopt", "max_audiences_per_job=20", "dry_run=TRUE", "max_export_age_hours=null"]
+    options.append('size_guard={"max_records": 5}')
 
     asked = delivery_of(line(activation_info=TEXT, option=options, sandbox="dev"))
 
@@ -46,6 +47,13 @@ def test_options_are_read_by_their_type_and_passed_on_as_given() -> None:
         "max_audiences_per_job": 20,
         "dry_run": True,
         "max_export_age_hours": None,
+        "size_guard": {
+            "min_records": None,
+            "max_records": 5,
+            "max_change_percent": None,
+            "on_breach": "refuse",
+            "on_unknown": "send",
+        },
     }
     assert asked.settings.poll_interval == 30
 

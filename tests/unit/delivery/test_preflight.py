@@ -128,6 +128,20 @@ def test_what_a_flow_does_not_tell_is_a_warning_never_a_refusal(flow, said):
     assert said in warning
 
 
+def test_a_file_that_overwrites_the_last_one_is_a_warning():
+    undated = [selector(f"a{number}", filenameTemplate="%SEGMENT_ID%") for number in range(12)]
+    flow = flow_json("f", *undated, selector("same", filenameTemplate="weekly"), selector("dated"))
+
+    findings = inspect({"f": flow}, [("f", "a3"), ("f", "same"), ("f", "dated")])
+    assert findings.faults == []
+    (warning,) = findings.warnings
+    assert warning.startswith("flow 'Flow f' (f): the name of a file has no date or time")
+    assert "overwrites the last file: 'a3', 'weekly'. To keep both, " in warning
+
+    (warning,) = inspect({"f": flow}, [("f", f"a{number}") for number in range(12)]).warnings
+    assert "'a9' and 2 more. To" in warning
+
+
 def test_the_day_is_utcs_whatever_zone_the_clock_has():
     kiritimati = dt.timezone(dt.timedelta(hours=14))
     flow = flow_json("f", selector("a", schedule={"startDate": "2026-01-01", "endDate": "2026-03-10"}))

@@ -75,6 +75,26 @@ def test_all_faults_come_at_once() -> None:
     assert len(refused.value.faults) == 3
 
 
+@pytest.mark.parametrize("text", ['{"max_records": 10}', " {'max_records': 10} ", {"max_records": 10}])
+def test_a_block_may_be_the_text_of_a_template(text: Any) -> None:
+    settings, faults = read_settings({"size_guard": text})
+    assert faults == []
+    assert settings.size_guard is not None
+    assert settings.size_guard.max_records == 10
+    assert checked_settings(settings.to_json()) == settings
+
+
+@pytest.mark.parametrize("nothing", [None, "", "None", "null"])
+def test_a_block_need_not_be_given(nothing: Any) -> None:
+    assert read_settings({"size_guard": nothing}) == (DeliverySettings(), [])
+
+
+def test_all_faults_of_a_block_come_at_once_each_with_its_place() -> None:
+    settings, faults = read_settings({"size_guard": {"min_records": -1, "on_breach": "stop"}, "poll_interval": 5})
+    assert [fault.partition(":")[0] for fault in faults] == ["size_guard.min_records", "size_guard.on_breach"]
+    assert (settings.size_guard, settings.poll_interval) == (None, 5)
+
+
 def test_settings_travel_as_json() -> None:
     settings = checked_settings({"poll_interval": 5, "max_export_age_hours": None, "sandbox_name": "dev"})
 

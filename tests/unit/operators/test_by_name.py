@@ -82,7 +82,7 @@ def test_a_dry_run_shows_names_and_ids(aep: LocalAep, context: Context) -> None:
         plan(dry_run=True).execute(context)
 
     [row] = [line.split() for line in lines if "Gold customers" in line]
-    assert row == ["1", "Mail", "Gold", "customers", "mail", "gold"]
+    assert (row[:4], row[-3:-1]) == (["1", "Mail", "Gold", "customers"], ["mail", "gold"])
     assert context["task_state_store"] == {}
 
 

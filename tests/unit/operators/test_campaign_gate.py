@@ -19,7 +19,7 @@ from airflow.sdk.execution_time.comms import ErrorResponse
 
 from adobe_experience_platform.aep import transport
 from adobe_experience_platform.delivery.campaign_day import CampaignDay
-from adobe_experience_platform.errors import AepCampaignDayError, AepDeadlineError, AepTransientError
+from adobe_experience_platform.errors import AepCampaignDayError, AepDeadlineError, AepInputError, AepTransientError
 from adobe_experience_platform.operators import campaign_gate
 from adobe_experience_platform.operators.activate import AdHocActivationOperator
 from adobe_experience_platform.operators.plan import PlanJobsOperator
@@ -163,6 +163,24 @@ def test_exports_of_two_merge_policies_and_one_by_api_deliver_once(campaign: Cam
 
     campaign.now = at("2026-03-11T05:00")
     assert campaign.plan(campaign.run("d", exported("725", "2026-03-11T04:30")))
+
+
+def test_what_the_size_guard_refuses_takes_no_day(campaign: Campaign, aep: LocalAep) -> None:
+    guard = {"size_guard": {"max_records": 1}}
+    refused = campaign.run("a", exported("722"))
+    with pytest.raises(AepInputError, match="Nothing was sent"):
+        campaign.plan(refused, settings=guard)
+    campaign.states["a"] = "failed"
+
+    assert campaign.plan(campaign.run("b", exported("723", "2026-03-10T04:45")))
+    assert campaign.days()["2026-03-10"]["run_id"] == "b"
+
+
+def test_no_figures_are_asked_for_before_a_wait(campaign: Campaign, aep: LocalAep) -> None:
+    """They would be old when the delivery begins."""
+    with pytest.raises(TaskDeferred):
+        campaign.plan(campaign.run("a", exported("722")), CampaignDay("UTC", not_before=dt.time(9)))
+    assert aep.requests(path="*/segment/jobs") == []
 
 
 def test_an_event_that_is_told_twice_starts_one_delivery(campaign: Campaign) -> None:

@@ -202,7 +202,9 @@ def test_a_plan_that_waits_for_its_time_of_day_ends_with_its_try(
 
 @pytest.mark.parametrize(("within", "limit", "named"), [("4h", LIMIT, True), ("1m", LIMIT, False), ("4h", None, False)])
 def test_an_approval_ends_with_its_try(context: Any, within: str, limit: Any, named: bool) -> None:
-    task = ApproveDeliveryOperator(task_id="task", jobs=[], approval=Approval(within=within), execution_timeout=limit)
+    task = ApproveDeliveryOperator(
+        task_id="task", jobs=[], plan_task_id="plan", approval=Approval(within=within), execution_timeout=limit
+    )
     assert task.response_timeout == (limit if named else Approval(within=within).within)
 
     with pytest.raises(AirflowFailException, match="nobody approved this delivery within") as over:

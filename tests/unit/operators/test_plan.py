@@ -16,7 +16,8 @@ from adobe_experience_platform.operators.activate import AdHocActivationOperator
 from adobe_experience_platform.operators.plan import PlanJobsOperator
 from adobe_experience_platform.pipeline import activation_pipeline
 from adobe_experience_platform.triggers import submissions_asset
-from tests.support.aep import CROWD, LocalAep
+from tests.support.aep import CROWD, RUNS, SEED, LocalAep
+from tests.support.dagtest import captured
 from tests.support.tasks import Context, Store, TaskInstance
 
 
@@ -74,6 +75,10 @@ def test_a_dry_run_keeps_nothing_and_skips_the_rest(aep: LocalAep, context: Any)
         ({"dry_run": 1}, "dry_run is 1: choose true or false"),
         ({"sandbox_name": 5}, "sandbox_name 5 is not text"),
         ({"sandbox_name": "two words"}, "sandbox_name 'two words' is not a valid AEP id"),
+        ({"size_guard": {}}, "size_guard: there is no limit: set at least one of min_records"),
+        ({"size_guard": {"max_records": "9"}}, "size_guard.max_records: '9' is not what belongs here: write a whole"),
+        ({"size_guard": {"max_record": 9}}, "size_guard.max_record: the key 'max_record' is unknown: did you mean"),
+        ({"size_guard": "strict"}, "size_guard is 'strict': enter a JSON object such as {"),
         ({"activation_info": None}, "activation_info is missing"),
         ({"activation_info": "text"}, "activation_info is text"),
         ({"activation_info": []}, "activation_info is a list"),
@@ -107,6 +112,123 @@ def test_a_connection_of_another_type_gets_no_secret(
     with pytest.raises(AepConnectionConfigError, match="no connection 'other' of type 'adobe_experience_platform'"):
         plan(aep_conn_id="other").execute(context)
     assert aep.requests() == []
+
+
+# ------------------------------------------------------------------ what is known before, and the size guard
+
+SEGMENT_JOBS = "/data/core/ups/segment/jobs"
+GUARD = {"max_records": 1500, "max_change_percent": 50}
+
+
+def sized(aep: LocalAep, runs: Any = (), **sizes: int) -> None:
+    """Let AEP have evaluated the audiences, and have delivered them before."""
+    aep.reset({**SEED, "segment_jobs": [{"age": "2h", "sizes": sizes}], "runs": list(runs)})
+
+
+def run_of(audience: str, records: int, **more: Any) -> dict[str, Any]:
+    return {"flow_id": "mail", "audience_ids": [audience], "age": "1d", "records": records, **more}
+
+
+def test_the_plan_shows_what_aep_tells_of_each_pair(aep: LocalAep, context: Any) -> None:
+    sized(aep, [run_of("gold", 777, records_skipped=0), run_of("silver", 5, status="failed")], gold=1234)
+    with captured() as lines:
+        plan(activation_info={"mail": ["gold", "silver"], "shop": ["gold"]}).execute(context)
+
+    [gold, shop] = [line for line in lines if "Gold customers" in line]
+    assert "777 records, 20" in gold
+    assert "1,234 (20" in gold
+    assert gold.endswith(" %DESTINATION_NAME%_gold_%DATETIME(YYYYMMdd_HHmmss)%")
+    assert " none yet " in shop
+    [silver] = [line for line in lines if "Silver customers" in line]
+    assert " none among the flow's last 2 runs " in silver
+    assert " - " in silver
+    assert [len(aep.requests(path=path)) for path in (RUNS, SEGMENT_JOBS)] == [1, 1], "few requests, for any plan"
+
+
+@pytest.mark.parametrize("path", ["*/runs", "*/segment/jobs"])
+@pytest.mark.parametrize("status", [403, 503])
+def test_without_a_guard_no_figure_is_worth_a_delivery(aep: LocalAep, context: Any, path: str, status: int) -> None:
+    aep.add_faults({"kind": "status", "status": status, "path": path, "times": None})
+    with captured() as lines:
+        assert len(plan().execute(context)) == 1
+
+    assert len([line for line in lines if "not known: GET" in line]) == 1
+    assert len(aep.requests(path=path)) <= 2
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ({"gold": 1501, "silver": 1000}, "audience 'Gold customers' (gold) of flow 'Mail' (mail) has 1,501 profiles"),
+        ({"gold": 1000, "silver": 499}, "50.1% less than the 1,000 records of its last delivery"),
+    ],
+)
+def test_a_breach_sends_nothing_and_says_the_numbers(aep: LocalAep, context: Any, sizes: Any, said: str) -> None:
+    before = [run_of("gold", 1000, records_skipped=0), run_of("silver", 1000, records_skipped=0)]
+    sized(aep, before, **sizes)
+    with pytest.raises(AepInputError, match="Nothing was sent") as refused:
+        plan(size_guard=GUARD).execute(context)
+    assert said in str(refused.value)
+    assert context["task_state_store"] == {}
+    assert context.ti.xcom_pull("task") is None
+
+    sized(aep, before, gold=1100, silver=900)
+    assert len(plan(size_guard=GUARD).execute(context.cleared())) == 1, "a clear looks again"
+
+
+def test_what_a_guard_has_let_pass_stays_so(aep: LocalAep, context: Any) -> None:
+    sized(aep, gold=1000, silver=1000)
+    jobs = plan(size_guard={"max_records": 1500}).execute(context)
+
+    sized(aep, gold=9999, silver=1000)
+    assert plan(size_guard={"max_records": 1500}).execute(context.retried()) == jobs
+    assert plan(size_guard={"max_records": 1500}).execute(context.cleared()) == jobs
+
+
+def test_a_dry_run_shows_a_breach_as_a_fault(aep: LocalAep, context: Any) -> None:
+    sized(aep, gold=9999, silver=1000)
+    with pytest.raises(AepInputError, match="9,999 profiles"):
+        plan(size_guard=GUARD, dry_run=True).execute(context)
+
+
+@pytest.mark.parametrize("on_unknown", ["send", "refuse"])
+def test_what_is_not_known_is_decided_by_on_unknown(aep: LocalAep, context: Any, on_unknown: str) -> None:
+    aep.add_faults({"kind": "status", "status": 403, "path": "*/segment/jobs", "times": None})
+    with captured() as lines:
+        refused = None
+        try:
+            plan(size_guard={"max_records": 5, "on_unknown": on_unknown}).execute(context)
+        except AepInputError as error:
+            refused = error
+    said = str(refused or "\n".join(lines))
+    assert (refused is None) is (on_unknown == "send")
+    assert said.count("its size is not known (AEP does not tell)") == 2
+
+
+def test_a_person_decides_on_a_breach_and_the_plan_keeps_what_they_are_asked(aep: LocalAep, context: Any) -> None:
+    sized(aep, gold=9999, silver=1000)
+    guard = {**GUARD, "on_breach": "ask"}
+    jobs = plan(size_guard=guard, has_approval=True).execute(context)
+
+    note = context.ti.xcom_pull("task", "outlook")
+    assert [row[:2] for row in note["pairs"]] == [["mail", "gold"], ["mail", "silver"]]
+    [asked] = note["asks"]
+    assert "9,999 profiles" in asked
+    sized(aep, gold=10, silver=10)
+    assert plan(size_guard=guard, has_approval=True).execute(context.cleared()) == jobs
+    assert context.ti.xcom_pull("task", "outlook")["asks"] == [asked]
+
+
+@pytest.mark.parametrize(("on_breach", "asks"), [("ask", []), ("refuse", None), (None, None)])
+def test_an_approval_knows_whether_a_guard_has_looked(aep: LocalAep, context: Any, on_breach: Any, asks: Any) -> None:
+    guard = {"max_records": 9999, "on_breach": on_breach} if on_breach else None
+    plan(size_guard=guard, has_approval=True).execute(context)
+    assert context.ti.xcom_pull("task", "outlook")["asks"] == asks
+
+
+def test_a_breach_is_no_question_where_nobody_is_asked(aep: LocalAep, context: Any) -> None:
+    with pytest.raises(AepInputError, match="has no approval step: choose refuse, or add approval"):
+        plan(size_guard={"max_records": 5, "on_breach": "ask"}).execute(context)
 
 
 # ------------------------------------------------------------------ one DAG run, several lists

@@ -61,7 +61,7 @@ VALUES: dict[str, Any] = {
 }
 ALWAYS: dict[Any, dict[str, Any]] = {
     AdHocActivationOperator: {},
-    ApproveDeliveryOperator: {"jobs": []},
+    ApproveDeliveryOperator: {"jobs": [], "plan_task_id": "plan_jobs"},
     CatalogOperator: {},
     DeliveryOperator: {"jobs": [], "submit_task_id": "activate", "settings": None},
     FlowRunSensor: {},

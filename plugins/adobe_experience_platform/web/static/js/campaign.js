@@ -38,6 +38,7 @@ function fileOf(order, flows, settings, isByName) {
     "deliver:",
     ...chosen.flatMap(destination),
     ...given.filter(([name]) => Object.hasOwn(KEYS, name)).map(([name, value]) => `${KEYS[name]}: ${scalar(value)}`),
+    settings.size_guard?.on_breach === "ask" && "approval: true",
     policies.length > 0 && "policies:",
     ...policies.map(([name, value]) => `  ${name}: ${scalar(value)}`),
   ];

@@ -4,25 +4,27 @@ import { list, runPath, xcom } from "./api.js";
 import { partOf } from "./delivery.js";
 import { errorIn, linesOf, logOf, warningsIn } from "./task_log.js";
 import { plural } from "./format.js";
-import { KEYS, namesOf, text } from "./xcom.js";
+import { asList, isObject, KEYS, namesOf, text } from "./xcom.js";
 
 const NO_LOG = "The log, which has the warnings if there are any, cannot be read.";
 
 /**
  * Read what a finished dry run has found.
  * @returns {Promise<{state: string, faults: string[], warnings: string[] | null, names: [string, string][],
- *   sandbox: string}>} `warnings`: null if they cannot be read
+ *   outlook: string[][], sandbox: string}>} `warnings`: null if they cannot be read
  */
 export async function resultOf(run) {
   const [dagId, runId] = [run.dag_id, run.dag_run_id];
   const tasks = await list(`${runPath(dagId, runId)}/taskInstances`, "task_instances");
   const plan = tasks.find((task) => partOf(task) === "plan");
-  if (!plan) return { state: "failed", faults: ["The run has no plan."], warnings: [], names: [], sandbox: "" };
+  if (!plan)
+    return { state: "failed", faults: ["The run has no plan."], warnings: [], names: [], outlook: [], sandbox: "" };
   const read = (key) => xcom(dagId, runId, plan.task_id, key);
-  const [records, names, place, reason] = await Promise.all([
+  const [records, names, place, outlook, reason] = await Promise.all([
     logOf(dagId, runId, plan),
     read(KEYS.NAMES),
     read(KEYS.PLACE),
+    read(KEYS.OUTLOOK),
     run.state === "success" ? null : read(KEYS.REASON),
   ]);
   const said = errorIn(records ?? []) || text(reason) || `The task ${plan.task_id} is ${plan.state}; its log says why.`;
@@ -31,6 +33,7 @@ export async function resultOf(run) {
     faults: run.state === "success" ? [] : linesOf(said),
     warnings: records && warningsIn(records),
     names: [...namesOf(names)],
+    outlook: asList(isObject(outlook) ? outlook.pairs : null).map((row) => asList(row).map(text)),
     sandbox: text(place?.sandbox_name),
   };
 }

@@ -257,7 +257,7 @@ async function check() {
   const [order, asked, jobs] = [conf(), summaryOf(state.order, limit()), state.order.jobs(limit())];
   if (await isInTheWay(DAG)) return;
   const runId = newRunId("check");
-  const base = { dagId: DAG, runId, faults: [], warnings: [], names: [], jobs };
+  const base = { dagId: DAG, runId, faults: [], warnings: [], names: [], outlook: [], jobs };
   const tellCheck = (news) => {
     const isNews = news.state !== state.check?.state;
     state.check = { ...base, ...news };

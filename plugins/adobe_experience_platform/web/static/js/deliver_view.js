@@ -3,6 +3,7 @@
 import { h, icon, update } from "./dom.js";
 import { count, duration, full, plural } from "./format.js";
 import { airflow, inside, outside } from "./links.js";
+import { pairKey } from "./last.js";
 import { form } from "./options_view.js";
 import { notice, problemOf, someOf } from "./parts.js";
 
@@ -297,21 +298,21 @@ function checkPart(view) {
   );
 }
 
-function plan({ jobs, names }) {
+function plan({ jobs, names, outlook }) {
   const nameOf = new Map(names);
   const name = (id) => nameOf.get(id) ?? id;
+  const known = new Map(outlook.map(([flow, audience, ...cells]) => [pairKey(flow, audience), cells]));
+  const before = ([last, size, file]) =>
+    h("span.muted.small", {}, ` last delivery: ${last}, audience size: ${size}, file: ${file}`);
+  const audienceLine = ([flow, audience]) => h("li", {}, name(audience), before(known.get(pairKey(flow, audience))));
   const one = (job, index) => {
     const flows = grouped(job);
-    const line = ([flow, pairs]) =>
-      h(
-        "li",
-        {},
-        h("strong", {}, name(flow)),
-        ` ${someOf(
-          pairs.map(([, audience]) => name(audience)),
-          LINES_SHOWN,
-        )}`,
-      );
+    const line = ([flow, pairs]) => {
+      const told = pairs.filter((pair) => known.has(pairKey(...pair))).slice(0, LINES_SHOWN);
+      const others = pairs.filter((pair) => !told.includes(pair)).map(([, audience]) => name(audience));
+      const rest = others.length > 0 && ` ${someOf(others, LINES_SHOWN)}`;
+      return h("li", {}, h("strong", {}, name(flow)), told.length > 0 && h("ul", {}, told.map(audienceLine)), rest);
+    };
     return h(
       "li",
       {},

@@ -1,7 +1,7 @@
 // The settings of a delivery as a form: names, texts, limits and defaults are those of the DAG's params.
 
 import { h } from "./dom.js";
-import { asList, text } from "./xcom.js";
+import { asList, isObject, text } from "./xcom.js";
 
 /** What matters to most; the rest is folded away. */
 const MAIN = ["dry_run", "on_conflict", "on_partial_success", "on_failed_records", "max_export_age_hours"];
@@ -10,7 +10,11 @@ const NOT_HERE = "activation_info";
 /** The params of a DAG's details: [{name, value, title, description, kinds, choices, schema}]. */
 export function settingsOf(details) {
   const params = Object.entries(details.params ?? {}).filter(([name]) => name !== NOT_HERE);
-  return params.map(([name, { value, schema = {}, description }]) => ({
+  return params.map(([name, { value, schema = {}, description }]) => settingOf(name, value, schema, description));
+}
+
+function settingOf(name, value, schema, description = "") {
+  return {
     name,
     value: value ?? null,
     title: text(schema.title) || name,
@@ -19,8 +23,12 @@ export function settingsOf(details) {
     choices: asList(schema.enum),
     shown: schema.values_display ?? {},
     schema,
-  }));
+  };
 }
+
+/** The values of a block: [[key, setting]]. */
+const partsOf = ({ name, schema }) =>
+  Object.entries(schema.properties ?? {}).map(([key, part]) => [key, settingOf(`${name}.${key}`, part.default, part)]);
 
 /** Only what differs from its default, in the order of the form. */
 export function given(settings, values) {
@@ -38,9 +46,15 @@ export function accepted(settings, own) {
   };
 }
 
-function accepts({ kinds, choices, schema }, value) {
+function accepts(setting, value) {
+  const { kinds, choices, schema } = setting;
   if (value === null) return kinds.includes("null");
+  if (isObject(value)) {
+    const parts = new Map(partsOf(setting));
+    return Object.entries(value).every(([key, own]) => parts.has(key) && accepts(parts.get(key), own));
+  }
   if (choices.length) return choices.includes(value);
+  if (Array.isArray(value)) return false;
   if (typeof value !== "number") return kinds.includes(typeof value);
   const isWhole = kinds.includes("integer") && Number.isInteger(value);
   return (isWhole || kinds.includes("number")) && !(value < schema.minimum || value > schema.maximum);
@@ -71,6 +85,7 @@ export function form(settings, values, set) {
 
 function fieldOf(setting, value, set) {
   const { name, title, description } = setting;
+  if (setting.kinds.includes("object")) return block(setting, value, set);
   const hint = description && h("p.hint", { id: `hint-${name}` }, description);
   const attributes = { name, "aria-describedby": hint ? `hint-${name}` : null, data: { key: `option-${name}` } };
   if (setting.kinds.includes("boolean")) {
@@ -82,6 +97,22 @@ function fieldOf(setting, value, set) {
     ? choice(setting, value, attributes, set)
     : input(setting, value, attributes, set);
   return h("div.option", {}, h("label.field", {}, h("span", {}, title), control), hint);
+}
+
+/** A block of values: an object of what differs from its default, null if nothing does. */
+function block(setting, value, set) {
+  const { name, title } = setting;
+  const own = { ...value };
+  const faults = new Map();
+  const field = ([key, part]) =>
+    fieldOf(part, Object.hasOwn(own, key) ? own[key] : part.value, (_, entered, fault) => {
+      if (entered === part.value) delete own[key];
+      else own[key] = entered;
+      if (fault) faults.set(key, fault);
+      else faults.delete(key);
+      set(name, Object.keys(own).length ? { ...own } : null, [...faults.values()][0] ?? "");
+    });
+  return h("fieldset.option", {}, h("legend", {}, title), h("div.fields", {}, partsOf(setting).map(field)));
 }
 
 function choice({ name, choices, shown }, value, attributes, set) {

@@ -9,6 +9,7 @@ export const KEYS = Object.freeze({
   SETTINGS: "settings",
   PLACE: "place",
   CAMPAIGN_DAY: "campaign_day",
+  OUTLOOK: "outlook",
   SUBMISSION: "submission",
   PROGRESS: "progress",
   LINK: "destination_link",
