@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from adobe_experience_platform.aep import DestinationFlow
-from adobe_experience_platform.aep.endpoints import Response
+from adobe_experience_platform.aep.calls import Response
 from adobe_experience_platform.campaigns.file import Campaign
 from adobe_experience_platform.campaigns.reading import read_campaign
 from adobe_experience_platform.delivery import jobs, read_activation_info, resolve, unambiguous

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from adobe_experience_platform.aep.calls import Call
 from adobe_experience_platform.aep.connection import AepConnection
-from adobe_experience_platform.aep.endpoints import ADHOC_RUN, EXPORT_JOBS, FLOWS, RUNS, Call
+from adobe_experience_platform.aep.endpoints import ADHOC_RUN, EXPORT_JOBS, FLOWS, RUNS
 from adobe_experience_platform.aep.orders import Pair
 from adobe_experience_platform.aep.transport import NeedToken, Received, Send, Sleep, TransportError, exchange
 from adobe_experience_platform.errors import AepError

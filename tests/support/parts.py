@@ -7,8 +7,8 @@ import json
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, TypeVar
 
+from adobe_experience_platform.aep.calls import Call, Request, Response
 from adobe_experience_platform.aep.connection import AepConnection
-from adobe_experience_platform.aep.endpoints import Call, Request, Response
 from adobe_experience_platform.aep.transport import Received
 
 T = TypeVar("T")

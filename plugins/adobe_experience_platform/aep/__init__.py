@@ -5,6 +5,7 @@ A *call* (:mod:`.endpoints`) is a generator that yields requests and is sent res
 
 from . import auth, endpoints, transport
 from .answers import AnswerKind, AnswerReading, classify
+from .calls import PAGE_SIZE, Call, Request, Response
 from .connection import (
     CONN_TYPE,
     DEFAULT_CONN_ID,
@@ -15,7 +16,6 @@ from .connection import (
     proxy_address,
 )
 from .diagnosis import explain
-from .endpoints import PAGE_SIZE, Call, Request, Response
 from .export_jobs import ExportJob, ExportStatus
 from .flow_runs import UNKNOWN_COUNTS, Counts, FlowRun, RunStatus
 from .flows import DestinationFlow, MappedAudience

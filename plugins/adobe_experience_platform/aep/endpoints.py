@@ -1,42 +1,29 @@
 """Each AEP call as a pure pair: build the request, read the answer. Nothing here sends anything.
 
-A *call* is a generator that yields :class:`Request` objects, is sent :class:`Response` objects and
-returns what was asked for. The synchronous and the asynchronous hook drive the same generators, so
-that paging and reading are written once.
+The synchronous and the asynchronous hook drive the same generators, see :mod:`.calls`, so that reading is written once.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
-from urllib.parse import parse_qsl, quote, urlsplit
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from adobe_experience_platform.errors import (
-    AepInputError,
     AepNotFoundError,
     AepRequestError,
     AepTooLargeError,
     AepTransientError,
 )
 
+from .calls import PAGE_SIZE, Call, Request, parsed, path_of, read_list, single, unread
 from .export_jobs import ExportJob
 from .flow_runs import FlowRun
 from .flows import DestinationFlow
-from .json_values import as_dict, as_dicts, as_text
+from .json_values import as_dicts
 from .orders import Activation, Pair, by_flow
 from .segment_jobs import SegmentJob
-from .text import one_line, short_repr
 
-
-class _HasId(Protocol):
-    @property
-    def id(self) -> str: ...
-
-
-T = TypeVar("T")
-Item = TypeVar("Item", bound=_HasId)
 Timed = TypeVar("Timed", ExportJob, FlowRun, SegmentJob)
 
 EXPORT_JOBS = "/data/core/ups/export/jobs"
@@ -46,149 +33,14 @@ FLOWS = "/data/foundation/flowservice/flows"
 RUNS = "/data/foundation/flowservice/runs"
 
 ACCEPT_V2 = "application/vnd.adobe.adhoc.activation+json; version=2"
-PAGE_SIZE = 100
-"""The most that the Flow Service returns for destinations; the export list has no documented limit."""
-SMALLER = 4
-"""How many times smaller the pages of a list become whose page holds too much."""
 
 EVALUATIONS = 3
 """Segment jobs that are read: besides the daily one two may be made on demand a day, and each can be megabytes."""
 
-MAX_PAGES = 200
-"""A list that never ends is a broken answer, not a reason to read forever."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """An AEP request without its host, credential and sandbox.
-
-    :param name: what logs and errors call it.
-    :param is_activation: whether this is the one request that must never be sent blindly twice.
-    """
-
-    name: str
-    method: str
-    path: str
-    params: tuple[tuple[str, str], ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
-    json: Mapping[str, object] | None = None
-    is_activation: bool = False
-    before_bytes: Callable[[], None] | None = field(default=None, compare=False)
-    """Called when the connection is open, directly before the first byte; what it raises keeps all bytes back."""
-
-    @property
-    def limit(self) -> int:
-        """How many entries of a list are asked for, 0 if this asks for no list."""
-        return int(dict(self.params).get("limit", 0))
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """A successful answer: the JSON object in its body."""
-
-    data: Mapping[str, object]
-    request_id: str = ""
-
-
-Call = Generator[Request, Response, T]
-
-
-def _unreadable(request: Request, response: Response, what: str) -> AepTransientError:
-    advice = "AEP's response has an unexpected form; if this persists, compare it with Adobe's API reference"
-    text = f"the response has no {what}"
-    return AepTransientError(request.name, status=200, text=text, request_id=response.request_id, advice=advice)
-
-
-def _items(request: Request, response: Response, key: str) -> list[Mapping[str, object]]:
-    """Return the objects of a list; one that cannot be read whole is no list: what it hides may be our run."""
-    found = response.data.get(key)
-    if not isinstance(found, list):
-        raise _unreadable(request, response, f"list {key!r}")
-    if not all(isinstance(item, dict) for item in found):
-        raise _unreadable(request, response, f"list {key!r} of objects")
-    return found
-
-
-def _parsed(
-    request: Request, response: Response, key: str, parse: Callable[[Mapping[str, object]], Item]
-) -> list[Item]:
-    items = [parse(item) for item in _items(request, response, key)]
-    if not all(item.id for item in items):
-        raise _unreadable(request, response, f"'id' for each entry of its list {key!r}")
-    return items
-
-
-def _path_of(collection: str, ident: str) -> str:
-    """Return the path of one thing; its id cannot lead anywhere else."""
-    if ident in ("", ".", ".."):
-        raise AepInputError([f"{short_repr(ident)} is not a valid AEP id"])
-    return f"{collection}/{quote(ident, safe='', errors='replace')}"
-
-
-def _unread(call: str, why: str) -> AepTransientError:
-    advice = "what was not read may hold what is looked for, so nothing is concluded from the rest"
-    return AepTransientError(call, status=200, text=f"the list cannot be read to its end: {why}", advice=advice)
-
 
 def shrunken_list(flow_id: str) -> AepTransientError:
     """Return the error that a flow's list lacks runs that AEP has listed before."""
-    return _unread("GET /runs", f"runs of flow {flow_id} that were in it before are missing")
-
-
-def _follow(request: Request, link: str) -> Request:
-    """Take the parameters of a "next" link, never its host or path: links are relative or foreign."""
-    try:
-        following = dict(parse_qsl(urlsplit(one_line(link, 4000)).query))
-    except ValueError:
-        following = {}
-    fresh = {key: value for key, value in following.items() if key in ("offset", "continuationToken", "start", "page")}
-    if not fresh:
-        raise _unread(request.name, "its link to the next page is not understood")
-    return _with(request, **fresh)
-
-
-def _with(request: Request, **params: str) -> Request:
-    """Return the same request with other values of some parameters."""
-    others = tuple((key, value) for key, value in request.params if key not in params)
-    return replace(request, params=(*others, *params.items()))
-
-
-def _list(
-    request: Request,
-    key: str,
-    parse: Callable[[Mapping[str, object]], Item],
-    enough: Callable[[list[Item]], bool],
-) -> Call[list[Item]]:
-    """Read a paged list until ``enough`` says so or it ends; one with a rest that cannot be read is an error.
-
-    Where a page holds too much the list is read anew in smaller ones: whether a link to a next page may be asked for
-    with another ``limit``, Adobe leaves open.
-    """
-    found: list[Item] = []
-    seen: set[tuple[tuple[str, str], ...]] = set()
-    page = request
-    while True:
-        if page.params in seen or len(seen) >= MAX_PAGES:
-            raise _unread(request.name, "its pages never end")
-        seen.add(page.params)
-        try:
-            response = yield page
-        except AepTooLargeError:
-            if request.limit == 1:
-                raise
-            request = page = _with(request, limit=str(max(1, request.limit // SMALLER)))
-            found, seen = [], set()
-            continue
-        items = _parsed(page, response, key, parse)
-        found += items
-        if items and enough(found):
-            return found
-        # Segmentation links as ``link.next`` (text), the Flow Service as ``_links.next.href``; either form is read.
-        links = [as_dict(response.data.get(name)).get("next") for name in ("_links", "link")]
-        link = next(filter(None, (as_text(as_dict(each).get("href", each)) for each in links)), "")
-        if not link:
-            return found
-        page = _follow(request, link)
+    return unread("GET /runs", f"runs of flow {flow_id} that were in it before are missing")
 
 
 def _newest_first(items: Iterable[Timed]) -> list[Timed]:
@@ -214,16 +66,16 @@ def profile_export_jobs(since: dt.datetime, *, newest_succeeded: bool = False) -
         return _is_older(jobs[-1], since) and (ended or not newest_succeeded)
 
     request = Request("GET /export/jobs", "GET", EXPORT_JOBS, (("limit", str(PAGE_SIZE)),))
-    jobs = yield from _list(request, "records", ExportJob.from_json, enough)
+    jobs = yield from read_list(request, "records", ExportJob.from_json, enough)
     # An organization without exports is rare, a slip of AEP's is not; much is concluded from an empty list.
-    jobs = jobs or (yield from _list(request, "records", ExportJob.from_json, enough))
+    jobs = jobs or (yield from read_list(request, "records", ExportJob.from_json, enough))
     return _newest_first(job for job in jobs if job.is_profile)
 
 
 def evaluations() -> Call[list[SegmentJob]]:
     """List the newest evaluations of audiences that have succeeded, newest first: one page, which may be empty."""
     params = (("status", "SUCCEEDED"), ("sort", "creationTime:desc"), ("limit", str(EVALUATIONS)))
-    jobs = yield from _list(
+    jobs = yield from read_list(
         Request("GET /segment/jobs", "GET", SEGMENT_JOBS, params), "children", SegmentJob.from_json, bool
     )
     return _newest_first(job for job in jobs if job.is_done)
@@ -231,20 +83,20 @@ def evaluations() -> Call[list[SegmentJob]]:
 
 def flow(flow_id: str) -> Call[DestinationFlow]:
     """Read one flow; raises :class:`AepNotFoundError` for an unknown id."""
-    request = Request("GET /flows/{id}", "GET", _path_of(FLOWS, flow_id))
+    request = Request("GET /flows/{id}", "GET", path_of(FLOWS, flow_id))
     response = yield request
     items = response.data.get("items")
     found = [DestinationFlow.from_json(item) for item in as_dicts(items)]
     if items == [] or any(flow.tells_audiences and not flow.audiences for flow in found):
         response = yield request  # it may be a slip, and the plan would call the flow or its audiences unknown
-    return DestinationFlow.from_json(_single(request, response, flow_id))
+    return DestinationFlow.from_json(single(request, response, flow_id))
 
 
 def flows_by_id(flow_ids: Sequence[str]) -> Call[dict[str, DestinationFlow]]:
     """Read up to 100 flows of any kind as a list; flows that AEP leaves out are missing in the result."""
     wanted, params = set(flow_ids), (("property", "id==" + ",".join(flow_ids)), ("limit", str(PAGE_SIZE)))
     request = Request("GET /flows", "GET", FLOWS, params)
-    flows = yield from _list(
+    flows = yield from read_list(
         request, "items", DestinationFlow.from_json, lambda found: wanted <= {item.id for item in found}
     )
     return {item.id: item for item in flows if item.id in wanted}
@@ -254,7 +106,7 @@ def destination_flows(*, datasets: bool = False) -> Call[list[DestinationFlow]]:
     """List the sandbox's destination flows, at will with those of datasets; the filter is checked here too."""
     is_destination = ("property", "inheritedAttributes.properties.isDestinationFlow==true")
     request = Request("GET /flows", "GET", FLOWS, (is_destination, ("limit", str(PAGE_SIZE))))
-    flows = yield from _list(request, "items", DestinationFlow.from_json, lambda _: False)
+    flows = yield from read_list(request, "items", DestinationFlow.from_json, lambda _: False)
     return [item for item in flows if datasets or not item.takes_none]
 
 
@@ -271,15 +123,15 @@ def flows_named(names: Sequence[str]) -> Call[list[DestinationFlow]]:
     has_comma = any("," in name for name in names)
     condition = () if has_comma else (("property", "name==" + ",".join(names)),)
     request = Request("GET /flows", "GET", FLOWS, (*condition, ("limit", str(PAGE_SIZE))))
-    flows = yield from _list(request, "items", DestinationFlow.from_json, lambda _: False)
+    flows = yield from read_list(request, "items", DestinationFlow.from_json, lambda _: False)
     return [item for item in flows if item.exact_name in names]
 
 
 def run(run_id: str) -> Call[FlowRun]:
     """Read one flow run; raises :class:`AepNotFoundError` while AEP does not know it (yet)."""
-    request = Request("GET /runs/{id}", "GET", _path_of(RUNS, run_id))
+    request = Request("GET /runs/{id}", "GET", path_of(RUNS, run_id))
     response = yield request
-    return FlowRun.from_json(_single(request, response, run_id))
+    return FlowRun.from_json(single(request, response, run_id))
 
 
 def runs_by_id(run_ids: Sequence[str]) -> Call[dict[str, FlowRun]]:
@@ -293,7 +145,7 @@ def runs_by_id(run_ids: Sequence[str]) -> Call[dict[str, FlowRun]]:
             raise
         half = len(run_ids) // 2
         return (yield from runs_by_id(run_ids[:half])) | (yield from runs_by_id(run_ids[half:]))
-    runs = _parsed(request, response, "items", FlowRun.from_json)
+    runs = parsed(request, response, "items", FlowRun.from_json)
     return {item.id: item for item in runs if item.id in wanted}
 
 
@@ -325,7 +177,7 @@ def runs_of_flows(
 def _runs(flow_ids: str, enough: Callable[[list[FlowRun]], bool], limit: int, *conditions: str) -> Call[list[FlowRun]]:
     properties = [("property", condition) for condition in (*conditions, f"flowId=={flow_ids}")]
     params = (*properties, ("orderby", "-createdAt"), ("limit", str(limit)))
-    return (yield from _list(Request("GET /runs", "GET", RUNS, params), "items", FlowRun.from_json, enough))
+    return (yield from read_list(Request("GET /runs", "GET", RUNS, params), "items", FlowRun.from_json, enough))
 
 
 _SUCCEEDED = "metrics.statusSummary.status==success"
@@ -369,16 +221,3 @@ def activate(
     response = yield Request("POST /adhocrun", "POST", ADHOC_RUN, (), headers, body, True, before_bytes)
     entries = as_dicts(response.data.get("order"))
     return [activation for entry in entries if (activation := Activation.from_json(entry)) is not None]
-
-
-def _single(request: Request, response: Response, wanted: str) -> Mapping[str, object]:
-    """Take the object out of ``{"items": [object]}``; a bare object is accepted too."""
-    if as_text(response.data.get("id")) == wanted:
-        return response.data
-    items = _items(request, response, "items")
-    for item in items:
-        if as_text(item.get("id")) == wanted:
-            return item
-    if len(items) == 1 and "id" not in items[0]:
-        return {**items[0], "id": wanted}
-    raise AepNotFoundError(request.name, status=200, text=f"no item with id {wanted} in the response")

@@ -20,8 +20,8 @@ from .answers import NO_SANDBOX, AnswerKind, AnswerReading, advice_of, number_of
 from .pace import TOO_MANY
 
 if TYPE_CHECKING:
+    from .calls import Request
     from .connection import AepConnection
-    from .endpoints import Request
     from .transport import TransportError
 
 BETWEEN = "if this persists, check what sits between Airflow and AEP, such as a proxy"

@@ -23,8 +23,8 @@ from adobe_experience_platform.errors import (
 
 from . import auth, failures
 from .answers import AnswerKind, AnswerReading, classify, request_id_of
+from .calls import Call, Request, Response
 from .connection import AepConnection
-from .endpoints import Call, Request, Response
 from .pace import TOO_MANY
 
 ATTEMPTS = 5

@@ -13,7 +13,7 @@ from itertools import chain
 import pytest
 import requests
 
-from adobe_experience_platform.aep import endpoints
+from adobe_experience_platform.aep import calls, endpoints
 from adobe_experience_platform.aep.answers import AnswerKind, classify
 from adobe_experience_platform.aep.connection import AepConnection
 from adobe_experience_platform.aep.export_jobs import ExportJob, ExportStatus
@@ -233,7 +233,7 @@ def test_export_jobs(aep, status):
     assert [record["id"] for record in answer["records"]] == [9, 3, 2, 1]
     assert answer["records"][0]["status"] == status
     for record in answer["records"]:
-        single = send(endpoints.Request("GET /export/jobs/{id}", "GET", f"{endpoints.EXPORT_JOBS}/{record['id']}"))
+        single = send(calls.Request("GET /export/jobs/{id}", "GET", f"{endpoints.EXPORT_JOBS}/{record['id']}"))
         judge(EXPORTS, single.json(), EXPORTS.schema("ExportJobResponse"))
 
 
@@ -347,7 +347,7 @@ ERRORS = {
     ),
     "sandbox id": (endpoints.destination_flows(), {}, {"x-sandbox-id": "x"}, 400, FLOW_SERVICE_ERROR, "FLOW-2110-400"),
     "no such export": (
-        iter([endpoints.Request("GET /export/jobs/{id}", "GET", f"{endpoints.EXPORT_JOBS}/999")]),
+        iter([calls.Request("GET /export/jobs/{id}", "GET", f"{endpoints.EXPORT_JOBS}/999")]),
         {}, {}, 404, UPS_ERROR, "UPAPI-113430-404",
     ),
     "bad limit of exports": (endpoints.profile_export_jobs(LONG_AGO), {"limit": "0"}, {}, 400, UPS_ERROR, ""),
@@ -412,7 +412,7 @@ def built():
     for name, (spec, call) in REQUESTS.items():
         found[name] = spec, next(call)
         if name in pages:
-            found[f"{name}, next page"] = spec, call.send(endpoints.Response(pages[name]))
+            found[f"{name}, next page"] = spec, call.send(calls.Response(pages[name]))
     return found
 
 

@@ -13,7 +13,17 @@ from typing import Any
 
 import pytest
 
-from adobe_experience_platform.aep import Activation, AepConnection, Pair, auth, classify, endpoints, explain, transport
+from adobe_experience_platform.aep import (
+    Activation,
+    AepConnection,
+    Pair,
+    auth,
+    calls,
+    classify,
+    endpoints,
+    explain,
+    transport,
+)
 from adobe_experience_platform.aep.answers import AnswerKind, conflict_in
 from adobe_experience_platform.aep.export_jobs import ExportJob
 from adobe_experience_platform.aep.flow_runs import FlowRun, RunStatus
@@ -50,7 +60,7 @@ from tests.support.parts import NOW, answer, flow_json, job_json, play, received
 
 SAMPLES: dict[str, Any] = json.loads(Path(__file__).with_name("samples.json").read_text(encoding="utf-8"))
 FLOW, GOLD, SILVER = (SAMPLES["young_run"]["items"][0]["flowId"], "a1d00001", "a1d00002-8e14-47d3-b6c5-91f3a2e4b202")
-REQUEST = endpoints.Request("GET /flows", "GET", endpoints.FLOWS)
+REQUEST = calls.Request("GET /flows", "GET", endpoints.FLOWS)
 
 
 def raw(body: object) -> bytes:

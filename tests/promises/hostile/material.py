@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from adobe_experience_platform.aep.endpoints import MAX_PAGES, Call, Response
+from adobe_experience_platform.aep.calls import MAX_PAGES, Call, Response
 from adobe_experience_platform.errors import AepError
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adobe_experience_platform.aep import auth, endpoints
+from adobe_experience_platform.aep import auth, calls, endpoints
 from adobe_experience_platform.aep.answers import AnswerReading, classify
 from adobe_experience_platform.aep.connection import CONN_TYPE, AepConnection
 from adobe_experience_platform.aep.export_jobs import ExportJob
@@ -205,7 +205,7 @@ def test_of_a_next_link_nothing_but_a_cursor_is_taken(link: str) -> None:
         try:
             while True:
                 seen.append(request)
-                request = call.send(endpoints.Response(body))
+                request = call.send(calls.Response(body))
         except StopIteration:
             pass
 

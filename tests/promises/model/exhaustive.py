@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adobe_experience_platform.aep import Activation, Call, Pair
-from adobe_experience_platform.aep.endpoints import Request, Response
+from adobe_experience_platform.aep.calls import Request, Response
 from adobe_experience_platform.delivery import xcom
 from adobe_experience_platform.delivery.jobs import Job
 from adobe_experience_platform.delivery.search import find

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from adobe_experience_platform.aep import endpoints
+from adobe_experience_platform.aep import calls, endpoints
 from adobe_experience_platform.aep.orders import Activation, Pair
 from adobe_experience_platform.errors import AepNotFoundError, AepTooLargeError, AepTransientError
 from tests.support.parts import NOW, answer, flow_json, job_json, millis, play, run_json
@@ -111,7 +111,7 @@ def test_a_list_that_goes_round_in_circles_is_an_error():
 def test_a_list_that_never_ends_is_an_error():
     pages = (
         {"items": [run_json("r")], "_links": {"next": {"href": f"?continuationToken={number}"}}}
-        for number in range(endpoints.MAX_PAGES)
+        for number in range(calls.MAX_PAGES)
     )
     with pytest.raises(AepTransientError, match="never end"):
         answer(endpoints.runs_of_flow("flow-1", lambda _: False), *pages)
@@ -128,7 +128,7 @@ def too_large(call, fits, *, total=30):
             raise AepTooLargeError(request.name, status=200, text="the response is larger")
         end = min(total, start + request.limit)
         link = {"_links": {"next": {"href": f"?continuationToken={end}"}}} if end < total else {}
-        return endpoints.Response({"items": [flow_json(f"i{number}") for number in range(start, end)], **link})
+        return calls.Response({"items": [flow_json(f"i{number}") for number in range(start, end)], **link})
 
     return play(call, page), asked
 
@@ -148,7 +148,7 @@ def test_a_list_whose_pages_grow_is_begun_anew_and_names_nothing_twice():
         if request.limit == 100 and is_next:
             raise AepTooLargeError(request.name)
         more = {} if is_next else {"_links": {"next": {"href": "?continuationToken=t"}}}
-        return endpoints.Response({"items": [flow_json("b" if is_next else "a")], **more})
+        return calls.Response({"items": [flow_json("b" if is_next else "a")], **more})
 
     assert ids(play(endpoints.destination_flows(), page)) == ["a", "b"]
 
@@ -167,7 +167,7 @@ def runs_in_parts(most, number):
         asked.append(len(wanted))
         if len(wanted) > most:
             raise AepTooLargeError(request.name)
-        return endpoints.Response({"items": [run_json(each) for each in wanted]})
+        return calls.Response({"items": [run_json(each) for each in wanted]})
 
     return sorted(play(endpoints.runs_by_id([f"r{each}" for each in range(number)]), page)), asked
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from adobe_experience_platform.aep import auth, transport
-from adobe_experience_platform.aep.endpoints import ACCEPT_V2, Request
+from adobe_experience_platform.aep.calls import Request
+from adobe_experience_platform.aep.endpoints import ACCEPT_V2
 from adobe_experience_platform.aep.transport import (
     ATTEMPTS,
     LONGEST_SLEEP,

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from adobe_experience_platform.aep import Pair
-from adobe_experience_platform.aep.endpoints import FLOWS, Response
+from adobe_experience_platform.aep.calls import Response
+from adobe_experience_platform.aep.endpoints import FLOWS
 from adobe_experience_platform.delivery import Findings, ids_of, resolve, unambiguous
 from adobe_experience_platform.delivery.names import MOST_IDS, SEARCHES
 from adobe_experience_platform.errors import AepNotFoundError, AepRequestError, AepTransientError

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from adobe_experience_platform.aep import endpoints
+from adobe_experience_platform.aep import calls
 from adobe_experience_platform.aep.endpoints import RUNS, SEGMENT_JOBS
 from adobe_experience_platform.aep.flow_runs import FlowRun
 from adobe_experience_platform.aep.flows import DestinationFlow
@@ -69,7 +69,7 @@ def looked(pairs, runs=(), jobs=(), aliases=None, **selectors):
             more = {"next": {"href": f"?continuationToken=t{len(asked)}"}} if request.path == RUNS and pages else {}
             data = {"items": body, "_links": more} if request.path == RUNS else {"children": list(body)}
             try:
-                request = call.send(endpoints.Response(data))
+                request = call.send(calls.Response(data))
             except StopIteration as stop:
                 return stop.value
 

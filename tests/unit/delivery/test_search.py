@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from adobe_experience_platform.aep.endpoints import Response
+from adobe_experience_platform.aep.calls import Response
 from adobe_experience_platform.aep.flow_runs import FlowRun
 from adobe_experience_platform.aep.orders import Pair
 from adobe_experience_platform.delivery.record import Answer, Intent, Record, Watermark

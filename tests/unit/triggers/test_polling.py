@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from adobe_experience_platform.aep import endpoints
+from adobe_experience_platform.aep import calls, endpoints
 from adobe_experience_platform.aep.export_jobs import ExportJob
 from adobe_experience_platform.aep.flow_runs import FlowRun
 from adobe_experience_platform.aep.orders import Pair
@@ -120,7 +120,7 @@ async def learn(bulk, *runs, listed=None):
             if isinstance(listed, Exception):
                 raise listed
             try:
-                call.send(endpoints.Response({"items": listed}))
+                call.send(calls.Response({"items": listed}))
             except StopIteration as stop:
                 return stop.value
 
@@ -376,7 +376,7 @@ class Hook:
             else:
                 ids = dict(request.params)["property"].removeprefix("id==").split(",")
                 found = [self.runs[run_id] for run_id in ids if run_id in self.runs]
-            call.send(endpoints.Response({"items": found}))
+            call.send(calls.Response({"items": found}))
         except StopIteration as stop:
             return stop.value
         raise AssertionError("one request is enough")
