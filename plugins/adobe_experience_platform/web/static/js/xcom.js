@@ -22,6 +22,24 @@ export const TASK_IDS = Object.freeze({ PLAN: "plan_jobs", APPROVE: "approve", R
 export const ORDER_FIELDS = Object.freeze(["flow_id", "audience_id", "run_id", "adopted"]);
 
 /**
+ * @typedef {object} ReasonNote why records were skipped or failed, in AEP's words
+ * @property {string} code
+ * @property {string} text
+ * @property {number | null} records
+ */
+
+/**
+ * @typedef {object} RunFigures what AEP says of a whole flow run that has ended; the rest is left out
+ * @property {number} audiences
+ * @property {number} seconds
+ * @property {number} files
+ * @property {number} bytes
+ * @property {string[]} file_names
+ * @property {ReasonNote[]} skipped
+ * @property {ReasonNote[]} failed
+ */
+
+/**
  * @typedef {object} Result one pair's outcome; counts are null where AEP does not say
  * @property {string} flow_id
  * @property {string} audience_id
@@ -37,6 +55,7 @@ export const ORDER_FIELDS = Object.freeze(["flow_id", "audience_id", "run_id", "
  * @property {string} error_code
  * @property {string} error
  * @property {boolean} adopted
+ * @property {RunFigures} figures
  */
 
 /** What a delivery lost that AEP calls a success: a number of records, or words; 0 is nothing. */
