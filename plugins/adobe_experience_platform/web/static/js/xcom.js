@@ -58,6 +58,25 @@ export const ORDER_FIELDS = Object.freeze(["flow_id", "audience_id", "run_id", "
  * @property {RunFigures} figures
  */
 
+const LISTED = 10;
+
+/** The `RunFigures` of a result: null where AEP does not say. */
+export function figuresOf({ figures: given }) {
+  const figures = isObject(given) ? given : {};
+  const reasons = (list) => asList(list).filter(isObject).slice(0, LISTED).map(reasonOf);
+  return {
+    audiences: knownNumber(figures.audiences) ?? 1,
+    seconds: knownNumber(figures.seconds),
+    files: knownNumber(figures.files),
+    bytes: knownNumber(figures.bytes),
+    fileNames: asList(figures.file_names).map(text).filter(Boolean).slice(0, LISTED),
+    skippedFor: reasons(figures.skipped),
+    failedFor: reasons(figures.failed),
+  };
+}
+
+const reasonOf = (item) => ({ code: text(item.code), text: text(item.text), records: knownNumber(item.records) });
+
 /** What a delivery lost that AEP calls a success: a number of records, or words; 0 is nothing. */
 export function lostIn({ status, records_failed: own, records_failed_in_run: whole, loss }) {
   const failed = [own, whole].find((number) => typeof number === "number" && number > 0);
@@ -96,6 +115,9 @@ export function lostIn({ status, records_failed: own, records_failed_in_run: who
  * @property {number} of
  * @property {Result[]} results
  */
+
+/** A number that AEP gives: it answers -1 where it does not know. */
+export const knownNumber = (value) => (typeof value === "number" && value >= 0 ? value : null);
 
 export const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 export const asList = (value) => (Array.isArray(value) ? value : []);
