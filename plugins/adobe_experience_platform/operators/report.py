@@ -22,12 +22,14 @@ from adobe_experience_platform.delivery import (
     duration_text,
     error_of,
     explanations,
+    failed_for,
     is_delivered,
     is_lossy,
     judge,
     losses_of,
     message_of,
     read_settings,
+    reasons_text,
     size_text,
     submitted_only,
     summarize,
@@ -229,7 +231,7 @@ def row_of(result: Result, names: Mapping[str, str]) -> tuple[str, ...]:
     return (
         names.get(result["flow_id"]) or result["flow_id"],
         names.get(result["audience_id"]) or result["audience_id"],
-        result["status"].replace("_", " ") + (" (adopted)" if result["adopted"] else ""),
+        result["status"].replace("_", " ") + "".join(f" ({note})" for note in _notes(result)),
         _number(result["records_exported"]),
         _number(result["records_skipped"]),
         _number(failed) if failed_in_run is None else f"{failed_in_run:,}{OF_RUN}",
@@ -237,8 +239,12 @@ def row_of(result: Result, names: Mapping[str, str]) -> tuple[str, ...]:
         f"{size_text(figures['bytes'])}{of_run}" if "bytes" in figures else "-",
         duration_text(figures["seconds"]) if "seconds" in figures else "-",
         result["run_id"] or "-",
-        error_of(result),
+        "; ".join(filter(None, (reasons_text(failed_for(result)), error_of(result)))),
     )
+
+
+def _notes(result: Result) -> list[str]:
+    return ["adopted"] * result["adopted"] + ["records lost"] * is_lossy(result)
 
 
 def _is_shared(figures: RunFigures) -> bool:

@@ -42,7 +42,32 @@ FIGURES = {"audiences": 1, "seconds": 3662, "files": 2, "bytes": 855202780}
         ),
         (
             {"figures": {**FIGURES, "audiences": 2}, "records_failed": None, "records_failed_in_run": 1400},
-            ("Mail", "gold", "success", "12,345", "0", "1,400*", "2*", "855.2 MB*", "1:01:02", "run-1", ""),
+            (
+                "Mail",
+                "gold",
+                "success (records lost)",
+                "12,345",
+                "0",
+                "1,400*",
+                "2*",
+                "855.2 MB*",
+                "1:01:02",
+                "run-1",
+                "",
+            ),
+        ),
+        (
+            {
+                "figures": {"audiences": 1, "failed": [{"code": "C-1", "text": "Too long.", "records": 4}]},
+                "records_failed": 4,
+                "error_code": "C-2",
+                "error": "Cut.",
+                "adopted": True,
+            },
+            (
+                *("Mail", "gold", "success (adopted) (records lost)", "12,345", "0", "4", "-", "-", "-", "run-1"),
+                "[C-1] Too long. (4 records); [C-2] Cut.",
+            ),
         ),
         (
             {"figures": {"audiences": 1, "seconds": 0, "files": 0, "bytes": 0}, "records_exported": 0},
