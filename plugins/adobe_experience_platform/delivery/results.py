@@ -87,15 +87,16 @@ def results_of(
     deliveries: Sequence[Activation], runs: Mapping[str, FlowRun | AepError], aliases: Mapping[str, str]
 ) -> list[Result]:
     """Describe all pairs of a wait."""
+    own_ids = {other: own for own, other in aliases.items()}
     shared: dict[str, set[str]] = {}
     for item in deliveries:
         run = runs.get(item.run_id)
         # A run that was found in AEP may hold audiences that we did not ask for.
-        others = set(run.audiences) - set(names_of(item.pair, aliases)) if isinstance(run, FlowRun) else set()
-        shared.setdefault(item.run_id, set()).update((item.audience_id, *others))
+        named_by_run = [own_ids.get(name, name) for name in run.audiences] if isinstance(run, FlowRun) else []
+        shared.setdefault(item.run_id, set()).update(filter(None, (item.audience_id, *named_by_run)))
     results = []
     for item in deliveries:
-        run, audiences = runs.get(item.run_id), len(shared[item.run_id])
+        run, audiences = runs.get(item.run_id), max(len(shared[item.run_id]), 1)
         result = result_of(item, run, aliases, alone=audiences == 1)
         if isinstance(run, FlowRun) and is_terminal(result):
             result["figures"] = figures_of(run, audiences)

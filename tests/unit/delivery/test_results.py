@@ -193,6 +193,19 @@ def test_audiences_that_were_not_asked_for_are_counted_too() -> None:
     assert result["figures"]["audiences"] == 3
 
 
+def test_an_audience_of_two_ids_is_one() -> None:
+    both = run(a=(7, 0), external=(1, 0))
+    results = results_of([delivery(A), delivery(B)], {"r1": both}, {"b": "external"})
+    assert [item["figures"]["audiences"] for item in results] == [2, 2]
+    assert [item["records_exported"] for item in results] == [7, 1]
+
+
+@pytest.mark.parametrize(("audiences", "number"), [({}, 1), ({"a": (7, 0)}, 1), ({"a": (7, 0), "b": (1, 0)}, 2)])
+def test_a_run_that_is_given_by_its_id_alone_says_itself_what_it_delivers(audiences, number) -> None:
+    [result] = results_of([Activation("", "", "r1", False)], {"r1": run(**audiences)}, {})
+    assert (result["flow_id"], result["figures"]["audiences"]) == ("flow-1", number)
+
+
 def lossy(**changes):
     info = [{"code": "C-1", "message": "No name.", "count": 4}, {"code": "C-2", "message": "No address."}]
     totals = {"failedRecordCount": 5, "failedInfo": info, **changes}
