@@ -3,7 +3,7 @@
 import { written } from "./figures.js";
 import { headlineOf } from "./headline.js";
 import { ACTIVE, ENDED, FAILED, stagesOf } from "./stages.js";
-import { knownStatus, tally } from "./statuses.js";
+import { DELIVERED, knownStatus, tally } from "./statuses.js";
 import {
   figuresOf,
   jobsOf,
@@ -223,11 +223,15 @@ function jobOf(task, plan, planned, pairs) {
   };
 }
 
-/** Sums of the counts that are known, files and bytes of all of it; null where AEP gives none. */
+/**
+ * Sums of the counts that are known; files and bytes only of all that was delivered. Null where AEP gives none.
+ * `isPart`: AEP does not say of all that was delivered how many records it was.
+ */
 function sums(pairs) {
   const sum = (key) => {
     const known = pairs.map((pair) => pair[key]).filter((value) => typeof value === "number");
     return known.length ? known.reduce((a, b) => a + b, 0) : null;
   };
-  return { exported: sum("exported"), skipped: sum("skipped"), failed: sum("failed"), ...written(pairs) };
+  const isPart = pairs.some((pair) => DELIVERED.has(pair.status) && typeof pair.exported !== "number");
+  return { exported: sum("exported"), isPart, skipped: sum("skipped"), failed: sum("failed"), ...written(pairs) };
 }
