@@ -46,7 +46,9 @@ def newsletter(groups: list[str] = GROUPS, dry_run: bool = False) -> None:
         To hear of failures, give the DAG an ``on_failure_callback``: a last task that also runs after a failure
         would make the failed run look green.
         """
-        lines = [f"{item['audience_id']}: {item['records_exported']:,} records" for item in report["results"]]
+        counts = {item["audience_id"]: item["records_exported"] for item in report["results"]}
+        # AEP does not always say how many.
+        lines = [f"{audience}: {'?' if number is None else number} records" for audience, number in counts.items()]
         return "\n".join([f"{report['summary']['success']} of {report['summary']['pairs']} delivered", *lines])
 
     delivery = activation_pipeline(activation_info=choose(groups), dry_run=dry_run, max_export_age_hours=36)

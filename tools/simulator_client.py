@@ -83,9 +83,9 @@ class SimulatorClient:
         started: dict[str, Any] = self.control("POST", "runs", {"flow_id": flow_id, **run})
         return started
 
-    def change_run(self, run_id: str, **change: Any) -> None:
-        """Put a flow run into a status."""
-        self.control("PATCH", f"runs/{run_id}", change)
+    def change_run(self, run_id: str, **change: Any) -> Any:
+        """Put a flow run into a status; return it as AEP shows it, also where nothing is changed."""
+        return self.control("PATCH", f"runs/{run_id}", change)
 
     def expire_tokens(self) -> None:
         """Let every access token be refused from now on."""

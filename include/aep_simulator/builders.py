@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from .clock import Clock
 from .documents import flow_body
 from .entities import Audience, Flow, Mapping, RunOutcome, Sandbox, Schedule, SimulatedSegmentJob, derived_id
-from .seed import AudienceSeed, FlowSeed, MappingSeed, OutcomeSeed, RunSeed, SandboxSeed, SegmentJobSeed
+from .seed import AudienceSeed, Ending, FlowSeed, MappingSeed, OutcomeSeed, RunSeed, SandboxSeed, SegmentJobSeed
 
 # (flow spec, target's connection spec) of Amazon S3 in Adobe's table of destinations, for audiences and for datasets.
 # Streaming flows and sources get ids of their own.
@@ -90,14 +90,8 @@ def build_segment_job(
 
 def outcome_of(seed: OutcomeSeed | RunSeed, status: str | None = "") -> RunOutcome:
     """Build an outcome, optionally with another status than the seed's."""
-    return RunOutcome(
-        status=seed.status if status == "" else status,
-        code=seed.code,
-        message=seed.message,
-        records=seed.records,
-        records_failed=seed.records_failed,
-        records_skipped=seed.records_skipped,
-    )
+    told = {name: getattr(seed, name) for name in Ending.model_fields}
+    return RunOutcome(**told if status == "" else {**told, "status": status})
 
 
 def _build_mapping(seed: MappingSeed, audience: Audience, clock: Clock) -> Mapping:

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field
 
 from .entities import PROFILE_SCHEMA, Json
-from .seed import ExportJobSeed, RunSeed
+from .seed import Ending, ExportJobSeed, RunSeed
 from .settings import Model
 
 ModelT = TypeVar("ModelT", bound=Model)
@@ -42,21 +42,15 @@ class ExportJobChange(Model):
     status: str
 
 
-class NewRun(Model):
+class NewRun(Ending):
     """A run that starts now, ends as ``status`` after ``seconds``; a running status without an end hangs."""
 
     id: str | None = None
     flow_id: str
     audience_ids: list[str] | None = None
     kind: Literal["adhoc", "foreign", "scheduled"] = "foreign"
-    status: str | None = "success"
     then: str = "success"
     seconds: float | None = Field(default=None, ge=0)
-    code: str | None = None
-    message: str | None = None
-    records: int | None = None
-    records_failed: int | None = None
-    records_skipped: int | None = None
     raw: Json = Field(default_factory=dict)
 
     def as_seed(self) -> RunSeed:
@@ -64,15 +58,9 @@ class NewRun(Model):
         return RunSeed.model_validate(self.model_dump())
 
 
-class RunChange(Model):
+class RunChange(Ending):
     """What changes in a run: a status ends it now, or keeps it running if the status means that."""
 
-    status: str | None = "success"
-    code: str | None = None
-    message: str | None = None
-    records: int | None = None
-    records_failed: int | None = None
-    records_skipped: int | None = None
     raw: Json = Field(default_factory=dict)
 
 

@@ -172,7 +172,7 @@ class SimulatedSegmentJob:
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """How a run ends. Record counts are per audience; null = taken from the audience's size."""
+    """How a run ends; see :class:`~include.aep_simulator.seed.Ending`."""
 
     status: str | None = "success"
     code: str | None = None
@@ -180,6 +180,11 @@ class RunOutcome:
     records: int | None = None
     records_failed: int | None = None
     records_skipped: int | None = None
+    files: int | None = None
+    bytes: int | None = None
+    files_failed: int | None = None
+    skipped_info: list[Json] | None = None
+    failed_info: list[Json] | None = None
 
 
 @dataclass(slots=True, eq=False)

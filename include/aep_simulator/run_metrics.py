@@ -134,7 +134,12 @@ def _written(run: Run, ids: Sequence[str], started: int, *, partial: bool) -> tu
     counts = _counts(run, ids, 0.01 if partial else 0.0)
     read, skipped = sum(c.read for c in counts), sum(c.skipped for c in counts)
     failed, written = sum(c.failed for c in counts), sum(c.written for c in counts)
-    size, files = written * _BYTES_PER_RECORD, len(counts)
+    outcome = run.outcome
+    size = written * _BYTES_PER_RECORD if outcome.bytes is None else outcome.bytes
+    files = len(counts) if outcome.files is None else outcome.files
+    file_summary = {"inputFileCount": files, "outputFileCount": files}
+    if outcome.files_failed is not None:
+        file_summary["failedFileCount"] = outcome.files_failed
     totals: Json = {
         "inputRecordCount": read,
         "createdRecordCount": written,
@@ -142,15 +147,15 @@ def _written(run: Run, ids: Sequence[str], started: int, *, partial: bool) -> tu
         "skippedRecordCount": skipped,
     }
     details: Json = {}
-    if skipped:
-        details["skippedInfo"] = [{**_SKIPPED, "count": skipped}]
+    if skipped or outcome.skipped_info is not None:
+        details["skippedInfo"] = _listed(outcome.skipped_info, {**_SKIPPED, "count": skipped})
     status: Json = {"status": run.outcome.status}
     if partial or failed:
-        error = _error(run, "Some records failed.")
+        error = {**_error(run, "Some records failed."), "count": failed, "type": "Error"}
         totals["failedRecordCount"] = failed
-        details["failedInfo"] = [{**error, "count": failed, "type": "Error"}]
+        details["failedInfo"] = _listed(outcome.failed_info, error)
         status["errors"] = [error]
-    elif run.outcome.code or run.outcome.message:
+    elif outcome.code or outcome.message:
         # Errors can be listed on a successful run too.
         status["errors"] = [_error(run, "")]
     source = {
@@ -169,10 +174,15 @@ def _written(run: Run, ids: Sequence[str], started: int, *, partial: bool) -> tu
         "durationSummary": _duration(run, started),
         "sizeSummary": {"inputBytes": size, "outputBytes": size},
         "recordSummary": {**totals, "sourceSummaries": [source], "targetSummaries": [target], **details},
-        "fileSummary": {"inputFileCount": files, "outputFileCount": files},
+        "fileSummary": file_summary,
         "statusSummary": {**status, "activityRefs": [_XDM_ACTIVITY]},
     }
     return metrics, _activities(run, started, metrics)
+
+
+def _listed(given: list[Json] | None, usual: Json) -> list[Json]:
+    """Return reasons as a seed gives them, else the usual one."""
+    return [usual] if given is None else given
 
 
 def _activities(run: Run, started: int, metrics: Json) -> list[Json]:

@@ -144,22 +144,36 @@ class SegmentJobSeed(Model):
     raw: Json = Field(default_factory=dict)
 
 
-class OutcomeSeed(Model):
-    """Decides how the next ``times`` matching runs end (null = all); ``seconds`` is their real duration."""
+class Ending(Model):
+    """What a run says at its end. Records are per audience; null = taken from the audience's size.
 
-    flow_id: str | None = None
-    audience_id: str | None = None
-    times: int | None = 1
-    seconds: float | None = Field(default=None, ge=0)
+    ``files``, ``bytes`` and ``files_failed`` are of the whole run, ``skipped_info`` and ``failed_info`` as AEP lists
+    reasons: ``{"code", "message", "count", "type"}``; null = made from the records.
+    """
+
     status: str | None = "success"
     code: str | None = None
     message: str | None = None
     records: int | None = None
     records_failed: int | None = None
     records_skipped: int | None = None
+    files: int | None = None
+    bytes: int | None = None
+    files_failed: int | None = None
+    skipped_info: list[Json] | None = None
+    failed_info: list[Json] | None = None
 
 
-class RunSeed(Model):
+class OutcomeSeed(Ending):
+    """Decides how the next ``times`` matching runs end (null = all); ``seconds`` is their real duration."""
+
+    flow_id: str | None = None
+    audience_id: str | None = None
+    times: int | None = 1
+    seconds: float | None = Field(default=None, ge=0)
+
+
+class RunSeed(Ending):
     """A flow run created ``age`` ago.
 
     An ended one took ``seconds``. One whose status means "running" becomes ``then`` after ``seconds``
@@ -171,15 +185,9 @@ class RunSeed(Model):
     audience_ids: list[str] | None = None
     """Null = all audiences of the flow, as in a scheduled run."""
     kind: Literal["adhoc", "foreign", "scheduled"] = "scheduled"
-    status: str | None = "success"
     then: str = "success"
     age: Seconds = 3600.0
     seconds: Seconds | None = None
-    code: str | None = None
-    message: str | None = None
-    records: int | None = None
-    records_failed: int | None = None
-    records_skipped: int | None = None
     raw: Json = Field(default_factory=dict)
 
 

@@ -20,6 +20,7 @@ DELIVERED = [
     result("mail", "silver", exported=1202334, records_skipped=31),
     result("shop", "gold", exported=48211),
 ]
+DASH = "\N{EN DASH}"
 DELIVERED_TITLE = "Delivered: 3 deliveries to 2 destinations, 1,298,756 records"
 MIXED = [
     *DELIVERED,
@@ -45,11 +46,60 @@ def test_a_delivery_is_understood_at_once(fake: FakeAirflow, tab: Page) -> None:
     mail = tab.get_by_role("region", name="Mail")
     expect(mail).to_contain_text("2 of 2 delivered · 1,250,545 records")
     row = mail.locator("tr", has_text="Silver customers")
-    assert row.locator("td").all_inner_texts() == ["Delivered", "1,202,334", "31", "0", "6 min"]
+    assert row.locator("td").all_inner_texts() == ["Delivered", "1,202,334", "31", "0", DASH, DASH, "6 min"]
     expect(row).to_contain_text("run-mail-silver")
     expect(tab.locator(".facts")).to_contain_text("by hand, maria")
     expect(tab.locator(".facts")).to_contain_text("segment export job 722")
     expect(tab.locator(".facts")).to_contain_text("on_conflict")
+
+
+RUN = {"audiences": 1, "seconds": 400, "files": 2, "bytes": 855202780, "file_names": ["out/gold.csv"]}
+SKIP = {"code": "S-1", "text": "No address.", "records": 31}
+LOSS = {"code": "C-1", "text": EVIL, "records": 400}
+
+
+def test_files_bytes_and_reasons_stand_beside_each_delivery(fake: FakeAirflow, tab: Page) -> None:
+    told = {"records_skipped": 31, "records_failed": 400, "error_code": "C-1", "error": EVIL}
+    gold = result("mail", "gold", exported=600, **told, figures={**RUN, "skipped": [SKIP], "failed": [LOSS]})
+    fake.deliver("run", [gold], names=NAMES)
+    open_tab(tab, "run")
+
+    expect(tab.locator(".destination-head")).to_contain_text("1 of 1 delivered · 600 records, 2 files, 855.2 MB")
+    expect(tab.locator(".figures-grid")).to_contain_text("2 files, 855.2 MB")
+    assert cells(tab, "Gold customers") == [
+        "Delivered400 records lost", "600", "31", "400", "2", "855.2 MB", "6 min 40 s"
+    ]  # fmt: skip
+    row = tab.locator("tr", has_text="Gold customers")
+    expect(row.locator("td", has_text="MB")).to_have_attribute("title", "855,202,780 bytes")
+    expect(row.locator(".error")).to_have_text(
+        [f"Failed: [C-1] {EVIL} (400 records)", "Skipped: [S-1] No address. (31 records)"]
+    )
+    expect(row).to_contain_text("File out/gold.csv")
+    assert tab.evaluate("window.hit") is None
+
+
+def test_figures_of_a_run_of_several_audiences_are_nobodys_alone_and_odd_ones_a_dash(
+    fake: FakeAirflow, tab: Page
+) -> None:
+    run = {"run_id": "shared", "figures": {**RUN, "audiences": 2, "skipped": [SKIP], "failed": [LOSS]}}
+    unknown = {"records_failed": None, "records_failed_in_run": 400, "records_skipped": 31}
+    shared = [result("mail", "gold", **run), result("mail", "silver", exported=None, **run, **unknown)]
+    forms = [None, 5, {"files": "2", "bytes": -1, "seconds": None, "failed": "x", "skipped": [3], "audiences": []}]
+    odd = [result("shop", f"odd-{at}", exported=-1, figures=figures) for at, figures in enumerate(forms)]
+    fake.deliver("run", [*shared, *odd], names=NAMES)
+    open_tab(tab, "run")
+
+    mail, shop = (tab.get_by_role("region", name=name) for name in ("Mail", "Web shop"))
+    expect(tab.locator(".figure", has_text="Records exported")).to_contain_text("≥ 1,000")
+    expect(mail).to_contain_text("2 of 2 delivered · at least 1,000 records, 2 files, 855.2 MB")
+    expect(mail).to_contain_text("* of the whole flow run: AEP does not say how much")
+    assert cells(tab, "Gold customers")[1:] == ["1,000", "0", "0", "2*", "855.2 MB*", "6 min 40 s"]
+    assert cells(tab, "Silver customers")[1:] == [DASH, "31", "400*", "2*", "855.2 MB*", "6 min 40 s"]
+    expect(mail.locator("tr", has_text="Gold customers").locator(".error")).to_have_count(0)
+    expect(mail.locator("tr", has_text="Silver customers").locator(".error")).to_have_count(2)
+    expect(shop).to_contain_text("3 of 3 delivered · an unknown number of records")
+    for at in range(len(forms)):
+        assert cells(tab, f"odd-{at}")[1:] == [DASH, "0", "0", DASH, DASH, DASH]
 
 
 def test_a_run_that_has_ended_is_not_judged_before_its_result_is_read(fake: FakeAirflow, tab: Page) -> None:
@@ -384,7 +434,10 @@ def test_without_the_right_to_xcoms_the_state_is_still_shown(fake: FakeAirflow, 
 
 
 def test_it_saves_a_table_for_spreadsheets(fake: FakeAirflow, tab: Page, tmp_path: Path) -> None:
-    fake.deliver("run", MIXED, "failed", names={**NAMES, "gold": '=HYPERLINK("x")', "silver": 'Silver, "best"'})
+    first = {**MIXED[0], "figures": {**RUN, "skipped": [SKIP]}}
+    fake.deliver(
+        "run", [first, *MIXED[1:]], "failed", names={**NAMES, "gold": '=HYPERLINK("x")', "silver": 'Silver, "best"'}
+    )
     open_tab(tab, "run")
     with tab.expect_download() as download:
         tab.get_by_role("button", name="CSV").click()
@@ -398,6 +451,16 @@ def test_it_saves_a_table_for_spreadsheets(fake: FakeAirflow, tab: Page, tmp_pat
     assert rows[0]["audience"] == '\'=HYPERLINK("x")'
     assert rows[1]["audience"] == 'Silver, "best"'
     assert (rows[1]["records_exported"], rows[1]["status"]) == ("1202334", "success")
+    run = ("duration_seconds", "run_audiences", "run_files", "run_bytes", "file_names", "skipped_reasons")
+    assert [rows[0][name] for name in run] == [
+        "400",
+        "1",
+        "2",
+        "855202780",
+        "out/gold.csv",
+        "[S-1] No address. (31 records)",
+    ]
+    assert [rows[1][name] for name in run] == ["360", "1", "", "", "", ""]
     assert [row["error"] for row in rows if row["status"] == "failed"] == ["Job aborted."]
 
 

@@ -52,10 +52,14 @@ def report_requests(fake: FakeAirflow) -> list[str]:
 
 def test_the_list_says_what_was_delivered(fake: FakeAirflow, tab: Page) -> None:
     fill(fake, 20)
+    run = {"figures": {"audiences": 2, "files": 3, "bytes": 9574996}, "run_id": "shared"}
+    two = [result("mail", name, exported=number, **run) for name, number in (("gold", 7), ("silver", None))]
+    fake.deliver("known", two, dag_id=WEEKLY, names=NAMES, start=-20)
+    fake.deliver("unknown", [result("mail", "gold", exported=None)], dag_id=WEEKLY, names=NAMES, start=-25)
     open_list(tab)
     settle(fake, tab)
 
-    expect(tab.locator("table.runs tbody tr")).to_have_count(20)
+    expect(tab.locator("table.runs tbody tr")).to_have_count(22)
     failed = tab.locator("table.runs tbody tr", has_text="Job aborted.").first
     assert failed.locator("td").first.inner_text() == "Failed"
     expect(failed).to_contain_text("1 of 2")
@@ -64,9 +68,11 @@ def test_the_list_says_what_was_delivered(fake: FakeAirflow, tab: Page) -> None:
     link = failed.get_by_role("link")
     assert link.get_attribute("href") == f"/dags/{WEEKLY}/runs/run-009/plugin/aep-activation"
     figures = tab.locator(".figure").all_inner_texts()
-    assert figures[0].startswith("Runs\n\n20") or "20" in figures[0]
+    assert figures[0].startswith("Runs\n\n22") or "22" in figures[0]
     assert "90 %" in figures[1]
-    assert "38" in figures[2]
+    assert "41" in figures[2]
+    records = tab.locator("table.runs tbody tr").locator("td[data-label=Records]").all_inner_texts()[:2]
+    assert [text.split("\n") for text in records] == [["at least 7", "", "3 files, 9.6 MB"], ["\N{EN DASH}"]]
 
 
 def test_charts_show_days_destinations_and_rates(fake: FakeAirflow, tab: Page) -> None:
@@ -424,6 +430,7 @@ def test_it_saves_a_table_of_what_is_shown(fake: FakeAirflow, tab: Page, tmp_pat
         ("run-009", "Mail", "1"),
         ("run-009", "Web shop", "0"),
     ]
+    assert (rows[0]["files"], rows[0]["bytes"], rows[1]["records_exported"]) == ("", "", ""), "AEP does not say"
     assert rows[1]["problem"] == "[A-1] Job aborted."
 
 

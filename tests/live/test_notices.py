@@ -28,7 +28,7 @@ def test_a_failure_and_its_repair_are_told_once_each(scene: Scene) -> None:
     assert run.wait() == "failed"
     [mail] = scene.until(lambda: mails_about(run))
     assert mail["Subject"] == "FAILED: aep_told: 1 of 2 deliveries did not succeed"
-    assert "Silver customers → Shop: failed, C-1 Disk is full." in text_of(mail)
+    assert "Silver customers → Shop: failed, [C-1] Disk is full." in text_of(mail)
     assert "smtp_dead" not in text_of(mail)
     scene.until(lambda: "NoticeMail failed; the delivery is not affected" in run.log("report"))
     assert events_of(run) == [], "half a delivery is none"

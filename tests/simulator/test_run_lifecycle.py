@@ -121,6 +121,33 @@ def test_a_partial_success_counts_failed_records(small):
     assert (counts["failedRecordCount"], counts["skippedRecordCount"]) == (7, 3)
 
 
+def test_a_run_tells_files_bytes_and_reasons_as_asked(small):
+    skipped = [{"code": "S-1", "message": "No address.", "count": 2}, {"code": "S-2", "message": "Filtered."}]
+    failed = [{"code": "C-1", "message": "Too long.", "count": 7, "type": "Error"}, {"code": "W", "type": "Warning"}]
+    outcome = {"records": 90, "records_failed": 7, "records_skipped": 3, "files": 4, "bytes": 9000, "files_failed": 1}
+    small.control("POST", "outcomes", {**outcome, "skipped_info": skipped, "failed_info": failed})
+    run_id = small.run_of({"mail": ["gold"]})
+    small.advance(6)
+    metrics = small.run(run_id)["metrics"]
+    assert metrics["sizeSummary"] == {"inputBytes": 9000, "outputBytes": 9000}
+    assert metrics["fileSummary"] == {"inputFileCount": 4, "outputFileCount": 4, "failedFileCount": 1}
+    assert (metrics["recordSummary"]["skippedInfo"], metrics["recordSummary"]["failedInfo"]) == (skipped, failed)
+    assert metrics["statusSummary"]["errors"][0]["count"] == 7, "as in the sample of a run that lost records"
+
+
+def test_files_and_bytes_are_of_the_whole_run(small):
+    small.settings(shared_runs=True)
+    run_id = small.run_of({"mail": ["gold", "silver"]})
+    small.advance(6)
+    metrics = small.run(run_id)["metrics"]
+    assert metrics["fileSummary"]["outputFileCount"] == 2
+    sides = metrics["recordSummary"]["targetSummaries"]
+    assert len(sides) == 1
+    assert metrics["sizeSummary"]["outputBytes"] == 109 * sum(
+        entity["outputRecordCount"] for entity in sides[0]["entitySummaries"]
+    )
+
+
 def test_a_success_can_deliver_nothing(small):
     small.control("POST", "outcomes", {"records": 0})
     run_id = small.run_of({"mail": ["gold"]})

@@ -92,6 +92,7 @@ def result(
         "error_code": "",
         "error": "",
         "adopted": False,
+        **({"figures": {"audiences": 1, "seconds": 360}} if ended else {}),
         **more,
     }
 

@@ -17,7 +17,7 @@ from .connection import (
 )
 from .diagnosis import explain
 from .export_jobs import ExportJob, ExportStatus
-from .flow_runs import UNKNOWN_COUNTS, Counts, FlowRun, RunStatus
+from .flow_runs import UNKNOWN_COUNTS, Counts, FlowRun, Reason, RunStatus
 from .flows import DestinationFlow, MappedAudience
 from .json_values import as_dict
 from .orders import Activation, Pair, by_flow
@@ -46,6 +46,7 @@ __all__ = [
     "MappedAudience",
     "Pace",
     "Pair",
+    "Reason",
     "Request",
     "Response",
     "RunStatus",

@@ -22,7 +22,7 @@ from .pace import TOO_MANY
 if TYPE_CHECKING:
     from .calls import Request
     from .connection import AepConnection
-    from .transport import TransportError
+    from .transport import Received, TransportError
 
 BETWEEN = "if this persists, check what sits between Airflow and AEP, such as a proxy"
 _LOOK = "AEP is checked for its runs before anything is sent again"
@@ -42,10 +42,20 @@ def no_answer(
     return kind(request.name, text=text, advice=advice, **known)
 
 
-def closed(call: str, error: TransportError) -> AepCallError:
-    """Return the error of a request that was not sent, because AEP has asked for a pause."""
+def closed(call: str, error: TransportError, refused: AepCallError | None = None) -> AepCallError:
+    """Return the error of a request that was not sent, because AEP has asked for a pause.
+
+    :param refused: AEP's last refusal of this request, if there was one: its words are the better ones.
+    """
     advice = "it is asked when the time is over"
-    return AepTransientError(call, status=TOO_MANY, text=str(error), advice=advice, retry_after=error.closed_for)
+    failure = refused or AepTransientError(call, status=TOO_MANY, text=str(error), advice=advice)
+    failure.retry_after = error.closed_for
+    return failure
+
+
+def astray(request: Request, received: Received) -> AepRequestError:
+    """Return the error of a request that is redirected again and again."""
+    return AepRequestError(request.name, status=received.status, text="too many redirects", advice=BETWEEN)
 
 
 def partial_response(error: TransportError, secrets: tuple[str, ...]) -> dict[str, Any]:

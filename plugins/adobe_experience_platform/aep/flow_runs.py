@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .json_values import as_count, as_dict, as_dicts, as_id, as_text, as_time
-from .text import one_line
+from .text import one_line, without_secrets
 
 ENTITY_PREFIX = "segment:"
 """Flow runs name their audiences as ``segment:<audience id>`` in ``entitySummaries``."""
@@ -59,13 +59,31 @@ class Counts(NamedTuple):
 UNKNOWN_COUNTS = Counts(None, None, None)
 
 
+class Reason(NamedTuple):
+    """Why records were skipped or failed, in AEP's words, and how many; None where AEP does not say."""
+
+    code: str
+    text: str
+    records: int | None
+
+
+MOST_LISTED = 10
+"""Reasons and names of files that are kept of a run, at most; of the reasons those with the most records."""
+
+
 @dataclass(frozen=True, slots=True)
 class FlowRun:
     """A run of a destination flow (``GET /runs/{id}``): one delivery on its way or done.
 
     :param audiences: counters by audience id, for the audiences that the run names (none while young).
     :param total: counters of the whole run.
+    :param files: files that the run wrote, None where AEP does not say.
+    :param size: bytes that the run wrote, None where AEP does not say.
+    :param file_names: paths of these files, where AEP lists them. No source of Adobe's shows a destination's run that
+        does; what is listed as input is no file of a delivery.
     :param files_failed: files that failed, None where AEP does not say.
+    :param skipped_for: why records of the run were skipped.
+    :param failed_for: why records of the run failed; none for a mere warning.
     :param error_code: AEP's code of the first error, "" if none; a mere warning counts where nothing else explains
         why the run did not succeed.
     :param error_text: AEP's text of it.
@@ -80,7 +98,12 @@ class FlowRun:
     completed_at: dt.datetime | None
     audiences: Mapping[str, Counts] = field(default_factory=dict)
     total: Counts = UNKNOWN_COUNTS
+    files: int | None = None
+    size: int | None = None
+    file_names: tuple[str, ...] = ()
     files_failed: int | None = None
+    skipped_for: tuple[Reason, ...] = ()
+    failed_for: tuple[Reason, ...] = ()
     error_code: str = ""
     error_text: str = ""
 
@@ -90,6 +113,7 @@ class FlowRun:
         metrics = as_dict(data.get("metrics"))
         duration = as_dict(metrics.get("durationSummary"))
         records = as_dict(metrics.get("recordSummary"))
+        files = as_dict(metrics.get("fileSummary"))
         summary = as_dict(metrics.get("statusSummary"))
         raw = as_text(summary.get("status"))
         status = RunStatus.fold(raw)
@@ -105,10 +129,22 @@ class FlowRun:
             completed_at=as_time(duration.get("completedAtUTC")) or as_time(duration.get("stoppedAtUTC")),
             audiences=_audience_counts(records),
             total=_counts(records, records)._replace(failed=_failed(data, records)),
-            files_failed=as_count(as_dict(metrics.get("fileSummary")).get("failedFileCount")),
+            files=as_count(files.get("outputFileCount")),
+            size=as_count(as_dict(metrics.get("sizeSummary")).get("outputBytes")),
+            file_names=_file_names(files),
+            files_failed=as_count(files.get("failedFileCount")),
+            skipped_for=_reasons(_listed(data, "skippedInfo")),
+            failed_for=_failed_for(data),
             error_code=code,
             error_text=text,
         )
+
+    @property
+    def seconds(self) -> int | None:
+        """How long the run took; None unless AEP says when it started and when it completed."""
+        if self.started_at is None or self.completed_at is None or self.completed_at < self.started_at:
+            return None
+        return round((self.completed_at - self.started_at).total_seconds())
 
     def names(self, audience_ids: Iterator[str] | list[str] | tuple[str, ...]) -> bool:
         """Whether the run names any of these audience ids."""
@@ -148,10 +184,46 @@ def _failed(run: Mapping[str, object], records: Mapping[str, object]) -> int | N
     """Return how many records of the run failed: by its counters, or by what it lists, where that is more."""
     summary = as_dict(as_dict(run.get("metrics")).get("statusSummary"))
     sides = [item for side in ("sourceSummaries", "targetSummaries") for item in as_dicts(records.get(side))]
-    activities = [as_dict(item.get("recordSummary")) for item in as_dicts(run.get("activities"))]
+    activities = [as_dict(item.get("recordSummary")) for item in _activities(run)]
     counted = _most(*(as_count(part.get("failedRecordCount")) for part in (records, *sides, *activities)))
     listed = as_dicts(records.get("failedInfo")) or (as_dicts(summary.get("errors")) if counted is None else [])
     return max(counted or 0, sum(as_count(item.get("count")) or 0 for item in listed if not _warns(item))) or counted
+
+
+def _activities(run: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """Return the parts of a run; Adobe's schema misspells them."""
+    return as_dicts(run.get("activities")) or as_dicts(run.get("activites"))
+
+
+def _listed(run: Mapping[str, object], key: str) -> list[Mapping[str, object]]:
+    """Return what a run lists as skipped or failed; an activity's list stands in for one that the run lacks."""
+    records = as_dict(as_dict(run.get("metrics")).get("recordSummary"))
+    parts = (records, *(as_dict(item.get("recordSummary")) for item in _activities(run)))
+    return next(filter(None, (as_dicts(part.get(key)) for part in parts)), [])
+
+
+def _failed_for(run: Mapping[str, object]) -> tuple[Reason, ...]:
+    metrics = as_dict(run.get("metrics"))
+    listed = _listed(run, "failedInfo")
+    if not listed and _failed(run, as_dict(metrics.get("recordSummary"))) != 0:
+        listed = as_dicts(as_dict(metrics.get("statusSummary")).get("errors"))
+    return _reasons([item for item in listed if not _warns(item)])
+
+
+def _reasons(listed: list[Mapping[str, object]]) -> tuple[Reason, ...]:
+    found = [
+        Reason(one_line(as_text(item.get("code"))), one_line(as_text(item.get("message"))), as_count(item.get("count")))
+        for item in listed
+    ]
+    told = [reason for reason in found if any(reason)]
+    return tuple(sorted(told, key=lambda reason: -(reason.records or 0))[:MOST_LISTED])
+
+
+def _file_names(files: Mapping[str, object]) -> tuple[str, ...]:
+    listed = as_dicts(as_dict(files.get("manifest")).get("fileInfo"))
+    written = [item for item in listed if "input_files" not in as_text(item.get("path"))]
+    names = (without_secrets(as_text(item.get("pathPrefix")), 255) for item in written)
+    return tuple(dict.fromkeys(filter(None, names)))[:MOST_LISTED]
 
 
 def _entities(records: Mapping[str, object], side: str) -> Iterator[tuple[str, Mapping[str, object]]]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 
 from .text import one_line
+
+_DIGITS = re.compile(r"\s*[0-9]{1,19}\s*", re.ASCII)
 
 
 def as_dict(value: object) -> Mapping[str, object]:
@@ -33,10 +36,12 @@ def as_id(value: object) -> str:
 
 
 def as_count(value: object) -> int | None:
-    """Return a counter, or None when it is absent, negative (AEP writes -1 for "unknown") or no such number."""
+    """Return a counter, also one in digits; None when it is absent, negative (AEP's "unknown") or no whole number."""
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**63:
         return None
-    return int(value)
+    return int(value) if value == int(value) else None
 
 
 def as_time(value: object) -> dt.datetime | None:

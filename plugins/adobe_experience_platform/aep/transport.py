@@ -175,9 +175,7 @@ def exchange(
             verdict, data = _read(received, secrets, activation=request.is_activation)
         except TransportError as error:
             if error.closed_for is not None:
-                failure = refused or failures.closed(request.name, error)
-                failure.retry_after = error.closed_for
-                raise failure from None
+                raise failures.closed(request.name, error, refused) from None
             failure = failures.no_answer(connection, request, error, secrets)
             smaller = error.too_large and request.limit > 1  # the same again would be as large
             if (request.is_activation and error.sent) or smaller or attempt >= attempts:
@@ -188,8 +186,7 @@ def exchange(
         if received.is_redirect and not request.is_activation:
             url, redirects = _redirect(connection, request, url, received, secrets), redirects + 1
             if redirects > MAX_REDIRECTS:
-                text = "too many redirects"
-                raise AepRequestError(request.name, status=received.status, text=text, advice=failures.BETWEEN)
+                raise failures.astray(request, received)
             continue
         if data is not None:
             return Response(data, verdict.request_id)
@@ -202,7 +199,7 @@ def exchange(
                 if not error.retriable:
                     raise
                 given = error  # it cannot be renewed, yet the refusal may heal
-        failure = given if given and verdict.kind is AnswerKind.RENEW_TOKEN else failures.refusal(request, verdict)
+        failure = (verdict.kind is AnswerKind.RENEW_TOKEN and given) or failures.refusal(request, verdict)
         if request.is_activation or not failure.retriable:
             raise failure
         if verdict.status == TOO_MANY or verdict.retry_after is not None:

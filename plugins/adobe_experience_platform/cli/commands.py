@@ -17,6 +17,7 @@ from adobe_experience_platform.aep import count, endpoints
 from adobe_experience_platform.campaigns import campaigns_folder, load
 from adobe_experience_platform.delivery import (
     Result,
+    explanations,
     look,
     losses_of,
     message_of,
@@ -180,6 +181,7 @@ def _show_end(ended: runs.RunView, output: str) -> None:
         results, verdict = report["results"], report["verdict"]
         if results or output not in FOR_PEOPLE:
             show([_row(result, names, output) for result in results], output, NUMBERS)
+        tell_all(explanations(results, names))
         tell_all(losses_of(results, names), "yellow")
         tell(message_of(verdict) if ended.state == "failed" else title_of(verdict), colour)
         tell_all(verdict["advice"] if ended.state == "success" else (), "yellow")

@@ -9,6 +9,7 @@ from typing import NotRequired, TypedDict
 from adobe_experience_platform.aep import Activation, FlowRun, Pair, RunStatus, count, named
 from adobe_experience_platform.errors import AepError
 
+from .run_figures import REASONS_SHOWN, ReasonNote, RunFigures, figures_of, reasons_text
 from .search import may_deliver, names_of
 
 NOT_SENT = "not_sent"
@@ -19,7 +20,7 @@ class Result(TypedDict):
     """One pair's outcome; times are ISO 8601 in UTC, counts None where AEP does not say.
 
     ``records_failed_in_run`` says what failed of the whole run, where AEP does not say of which audience; ``loss``, in
-    words, what a success lost that is not counted in records.
+    words, what a success lost that is not counted in records. ``figures`` are those of its run, once it has ended.
     """
 
     flow_id: str
@@ -36,6 +37,7 @@ class Result(TypedDict):
     error_code: str
     error: str
     adopted: bool
+    figures: NotRequired[RunFigures]
 
 
 def result_of(
@@ -85,18 +87,31 @@ def results_of(
     deliveries: Sequence[Activation], runs: Mapping[str, FlowRun | AepError], aliases: Mapping[str, str]
 ) -> list[Result]:
     """Describe all pairs of a wait."""
+    own_ids = {other: own for own, other in aliases.items()}
     shared: dict[str, set[str]] = {}
     for item in deliveries:
         run = runs.get(item.run_id)
         # A run that was found in AEP may hold audiences that we did not ask for.
-        others = set(run.audiences) - set(names_of(item.pair, aliases)) if isinstance(run, FlowRun) else set()
-        shared.setdefault(item.run_id, set()).update((item.audience_id, *others))
-    return [result_of(item, runs.get(item.run_id), aliases, alone=len(shared[item.run_id]) == 1) for item in deliveries]
+        named_by_run = [own_ids.get(name, name) for name in run.audiences] if isinstance(run, FlowRun) else []
+        shared.setdefault(item.run_id, set()).update(filter(None, (item.audience_id, *named_by_run)))
+    results = []
+    for item in deliveries:
+        run, audiences = runs.get(item.run_id), max(len(shared[item.run_id]), 1)
+        result = result_of(item, run, aliases, alone=audiences == 1)
+        if isinstance(run, FlowRun) and is_terminal(result):
+            result["figures"] = figures_of(run, audiences)
+        results.append(result)
+    return results
 
 
 def is_terminal(result: Result) -> bool:
     """Whether the pair's delivery has ended."""
     return result["status"] in (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS, RunStatus.FAILED)
+
+
+def is_sent(result: Result) -> bool:
+    """Whether something of the pair was delivered, all of it or a part."""
+    return result["status"] in (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS)
 
 
 def is_delivered(result: Result, *, accept_partial: bool, accept_loss: bool = True) -> bool:
@@ -139,6 +154,15 @@ def losses_of(results: Iterable[Result], names: Mapping[str, str]) -> list[str]:
     return [f"RECORDS LOST, although AEP calls it a success: {line}" for line in lines]
 
 
+def records_text(results: Iterable[Result]) -> str:
+    """Return ``134,767 records``, as far as AEP says how many."""
+    counts = [item["records_exported"] for item in results if item["records_exported"] is not None or is_sent(item)]
+    known = [number for number in counts if number is not None]
+    if counts and not known:
+        return "an unknown number of records"
+    return ("at least " if len(known) < len(counts) else "") + count(sum(known), "record")
+
+
 def summarize(results: Iterable[Result]) -> dict[str, int]:
     """Count pairs by status and add up their records."""
     counts = {"pairs": 0, **{status.value: 0 for status in RunStatus}, NOT_SENT: 0, UNKNOWN: 0, "adopted": 0}
@@ -173,8 +197,28 @@ def _iso(moment: dt.datetime | None) -> str | None:
     return moment.isoformat(timespec="seconds") if moment else None
 
 
+def failed_for(result: Result) -> list[ReasonNote]:
+    """Return why records failed, as AEP says of the pair's run; nothing where none of the pair's own did."""
+    return [] if result["records_failed"] == 0 else _failed_in_run(result)
+
+
+def _failed_in_run(result: Result) -> list[ReasonNote]:
+    """Return why records of a run failed, without what the pair's error says already."""
+    error = (result["error_code"], result["error"])
+    reasons = result.get("figures", {}).get("failed", [])
+    return [item for item in reasons if item["records"] is not None or (item["code"], item["text"]) != error]
+
+
+def error_of(result: Result) -> str:
+    """Return AEP's first error with its code; "" where the reasons of what failed say the same, with numbers."""
+    code, text = result["error_code"], result["error"]
+    if any((item["code"], item["text"]) == (code, text) for item in failed_for(result)[:REASONS_SHOWN]):
+        return ""
+    return f"[{code}] {text}" if code else text
+
+
 def line_of(result: Result, names: Mapping[str, str]) -> str:
-    """Return one log line about a pair: names beside ids, status, records, error."""
+    """Return one log line about a pair: names beside ids, status, records, why some failed, error."""
     flow = named(result["flow_id"], names)
     audience = named(result["audience_id"], names)
     parts = [f"{audience} → {flow}: {result['status'].replace('_', ' ')}"]
@@ -184,9 +228,30 @@ def line_of(result: Result, names: Mapping[str, str]) -> str:
         parts.append(f"{result['records_failed']:,} failed")
     elif lost := lost_in(result):
         parts.append(f"{lost:,} failed in its run")
-    parts += filter(None, [result.get("loss")])
-    if result["error_code"] or result["error"]:
-        parts.append(f"[{result['error_code']}] {result['error']}" if result["error_code"] else result["error"])
+    parts += filter(None, [result.get("loss"), reasons_text(failed_for(result)), error_of(result)])
     if result["run_id"]:
         parts.append(f"run {result['run_id']}" + (" (adopted)" if result["adopted"] else ""))
     return ", ".join(parts)
+
+
+def explanations(results: Sequence[Result], names: Mapping[str, str]) -> list[str]:
+    """Return a line about each run whose files AEP names or whose records were skipped or failed, with AEP's reasons.
+
+    What failed of a success is left out: see :func:`losses_of`.
+    """
+    told = {item["run_id"] for item in results if is_lossy(item)}
+    lines: list[str] = []
+    for item in {result["run_id"]: result for result in reversed(results) if "figures" in result}.values():
+        figures = item["figures"]
+        said = []
+        if skipped := figures.get("skipped"):
+            said.append(f"skipped: {reasons_text(skipped)}")
+        if item["run_id"] not in told and (failed := _failed_in_run(item)):
+            said.append(f"failed: {reasons_text(failed)}")
+        if files := figures.get("file_names"):
+            said.append(f"files: {', '.join(files)}")
+        if said:
+            audience, flow = (names.get(ident) or ident for ident in (item["audience_id"], item["flow_id"]))
+            audience += f" and {figures['audiences'] - 1} more" if figures["audiences"] > 1 else ""
+            lines.insert(0, f"{audience} → {flow}: {'; '.join(said)}")
+    return lines

@@ -9,7 +9,7 @@ from typing import TypedDict
 
 from adobe_experience_platform.aep import RunStatus, count
 
-from .results import NOT_SENT, UNKNOWN, Result, deliveries, is_lossy, lost_in
+from .results import NOT_SENT, UNKNOWN, Result, deliveries, is_lossy, lost_in, records_text
 
 TASKS_SHOWN = 20
 
@@ -216,7 +216,7 @@ def _state_of(found: Outcomes, red: RedRun | None) -> VerdictState:
 
 def _headline(state: VerdictState, found: Outcomes, results: Sequence[Result], red: RedRun | None) -> str:
     number = deliveries(len(results))
-    records = count(sum(item["records_exported"] or 0 for item in results), "record")
+    records = records_text(results)
     partly = f"{len(found.partly):,} of {number} only partly"
     if state is VerdictState.DELIVERED:
         return f"{number} to {count(len({item['flow_id'] for item in results}), 'destination')}, {records}"

@@ -16,10 +16,15 @@ from adobe_experience_platform.delivery import (
     Result,
     Verdict,
     VerdictState,
+    delivered_text,
     deliveries,
+    error_of,
+    failed_for,
     is_lossy,
+    is_sent,
     judge,
     lost_in,
+    reasons_text,
 )
 
 LINES_SHOWN = 50
@@ -207,20 +212,22 @@ def _links(run: Delivered) -> list[tuple[str, str]]:
 
 
 def _line(item: Result, names: Mapping[str, str]) -> str:
-    """Return one pair: names, state, counts, what AEP says. No run id: the report has it."""
+    """Return one pair: names, state, counts with AEP's reasons, files, what AEP says. No run id: the report has it."""
     ids = (item["audience_id"], item["flow_id"])
     audience, flow = (for_mail(names.get(ident) or ident, 100) for ident in ids)
     said = []
-    if item["status"] not in (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS):
+    figures = item.get("figures", {})
+    if not is_sent(item):
         said.append(item["status"].replace("_", " "))
     if item["records_exported"] is not None and item["status"] != RunStatus.IN_PROGRESS:
         is_empty = item["records_exported"] == 0 and not item["records_failed"] and not is_lossy(item)
         said.append("EMPTY, 0 records" if is_empty else count(item["records_exported"], "record"))
     if failed := item["records_failed"] or lost_in(item):
         said.append(f"{count(failed, 'record')} failed{'' if item['records_failed'] else ' in its run'}")
-    said += filter(None, [item.get("loss")])
-    if item["error_code"] or item["error"]:
-        said.append(for_mail(" ".join(filter(None, (item["error_code"], item["error"])))))
+    why = reasons_text(figures.get("skipped", [])) if item["records_skipped"] != 0 else ""
+    skipped = f"{item['records_skipped']:,} skipped" if item["records_skipped"] else "skipped" if why else ""
+    told = [item.get("loss"), reasons_text(failed_for(item)), error_of(item), ": ".join(filter(None, (skipped, why)))]
+    said += [for_mail(text) for text in [*told, *(delivered_text(figures) if figures else [])] if text]
     if item["adopted"]:
         said.append("by a run found in AEP (adopted)")
     return f"{audience} → {flow}: {', '.join(said) or 'delivered'}"

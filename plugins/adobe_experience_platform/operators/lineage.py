@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset
 
 from adobe_experience_platform.aep import RunStatus
-from adobe_experience_platform.delivery import Result
+from adobe_experience_platform.delivery import Result, RunFigures, is_sent
 from adobe_experience_platform.triggers import DELIVERED_URIS, delivered_flow_asset, delivery_asset
 
 if TYPE_CHECKING:
@@ -20,26 +21,38 @@ OPENLINEAGE_NAMESPACE = "aep://flows"
 
 
 def delivered_flows(results: Iterable[Result]) -> dict[str, dict[str, Any]]:
-    """Return {flow id: counts and run ids} of the flows that something was delivered to."""
-    flows: dict[str, dict[str, Any]] = {}
-    runs: dict[str, dict[str | None, None]] = {}
-    for result in results:
-        if result["status"] not in (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS):
-            continue
-        flow = flows.setdefault(
-            result["flow_id"],
-            {"flow_id": result["flow_id"], "audiences": 0, "partly": 0, "adopted": 0, "records_exported": 0}
-            | {"records_failed": 0},
-        )
-        flow["audiences"] += 1
-        flow["partly"] += result["status"] == RunStatus.PARTIAL_SUCCESS
-        flow["adopted"] += result["adopted"]
-        flow["records_exported"] += result["records_exported"] or 0
-        flow["records_failed"] += result["records_failed"] or 0
-        runs.setdefault(result["flow_id"], {})[result["run_id"]] = None
-    for flow_id, ids in runs.items():
-        flows[flow_id] |= {"runs": len(ids), "run_ids": list(ids)[:RUN_IDS_SHOWN]}
-    return flows
+    """Return {flow id: counts and run ids} of the flows that something was delivered to.
+
+    Records, files and bytes are None unless AEP gives them for the whole delivery to the flow.
+    """
+    delivered: dict[str, list[Result]] = {}
+    for result in filter(is_sent, results):
+        delivered.setdefault(result["flow_id"], []).append(result)
+    return {flow_id: _delivered_flow(flow_id, own) for flow_id, own in delivered.items()}
+
+
+def _delivered_flow(flow_id: str, results: Sequence[Result]) -> dict[str, Any]:
+    audiences = Counter(result["run_id"] for result in results)
+    runs = {result["run_id"]: result.get("figures", RunFigures()) for result in results}
+    # What a run has delivered for others too is not of this delivery, and AEP does not say how much of it is.
+    own = [figures if figures.get("audiences") == audiences[ident] else {} for ident, figures in runs.items()]
+    return {
+        "flow_id": flow_id,
+        "audiences": len(results),
+        "partly": sum(result["status"] == RunStatus.PARTIAL_SUCCESS for result in results),
+        "adopted": sum(result["adopted"] for result in results),
+        "records_exported": _sum(result["records_exported"] for result in results),
+        "records_failed": sum(result["records_failed"] or 0 for result in results),
+        "files": _sum(figures.get("files") for figures in own),
+        "bytes": _sum(figures.get("bytes") for figures in own),
+        "runs": len(runs),
+        "run_ids": list(runs)[:RUN_IDS_SHOWN],
+    }
+
+
+def _sum(numbers: Iterable[Any]) -> int | None:
+    found = list(numbers)
+    return None if None in found else sum(found)
 
 
 def fill_events(context: Context, outlets: Iterable[Any], results: Iterable[Result]) -> list[Any]:
@@ -68,7 +81,7 @@ def fill_events(context: Context, outlets: Iterable[Any], results: Iterable[Resu
 
 
 def openlineage_of(results: Iterable[Result], names: Mapping[str, str]) -> Any:
-    """Return OpenLineage's description of a delivery: each flow is a data set that was written.
+    """Return OpenLineage's description of a delivery: each flow is a data set, with what was written to it.
 
     :param names: id → name.
     """
@@ -87,7 +100,9 @@ def openlineage_of(results: Iterable[Result], names: Mapping[str, str]) -> Any:
                 name=flow_id,
                 facets={"documentation": DocumentationDatasetFacet(description=names.get(flow_id, flow_id))},
                 outputFacets={
-                    "outputStatistics": OutputStatisticsOutputDatasetFacet(rowCount=told["records_exported"], size=None)
+                    "outputStatistics": OutputStatisticsOutputDatasetFacet(
+                        rowCount=told["records_exported"], size=told["bytes"], fileCount=told["files"]
+                    )
                 },
             )
             for flow_id, told in delivered_flows(results).items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +12,25 @@ from airflow.sdk.execution_time.context import NEVER_EXPIRE
 from adobe_experience_platform.aep import Pair, one_line
 from adobe_experience_platform.delivery import (
     NOT_SENT,
+    OF_RUN,
     UNKNOWN,
     Job,
     Outcomes,
     RedRun,
     Result,
+    RunFigures,
+    duration_text,
+    error_of,
+    explanations,
+    failed_for,
     is_delivered,
     is_lossy,
     judge,
     losses_of,
     message_of,
     read_settings,
+    reasons_text,
+    size_text,
     submitted_only,
     summarize,
     title_of,
@@ -34,7 +41,7 @@ from adobe_experience_platform.hooks import metrics
 
 from .gates import is_unsent
 from .lineage import fill_events, openlineage_of
-from .tables import table
+from .tables import folded, table
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -43,7 +50,8 @@ COUNTED = "counted"
 """Store key: what this run's metrics have counted already."""
 FAILED_STATES = ("failed", "upstream_failed")
 ROWS_SHOWN = 500
-NUMBERS = ("Records", "Failed", "Duration")
+WHY = "What AEP says of skipped and failed records, and of files"
+NUMBERS = ("Records", "Skipped", "Failed", "Files", "Size", "Duration")
 HEAD = ("Destination", "Audience", "Status", *NUMBERS, "Flow run", "What AEP says")
 
 
@@ -61,8 +69,8 @@ class DeliveryReportOperator(BaseOperator):
     :param task_ids: all other tasks of the delivery, in the order in which they run.
 
     Returns ``{"summary": {…counts…}, "results": [{flow_id, audience_id, run_id, status, records_exported,
-    records_skipped, records_failed, started_at, completed_at, error_code, error, adopted}, …], "verdict": {state,
-    label, headline, advice, failed_tasks}}``, also when it is red. A green report emits the asset events of its
+    records_skipped, records_failed, started_at, completed_at, error_code, error, adopted, figures}, …], "verdict":
+    {state, label, headline, advice, failed_tasks}}``, also when it is red. A green report emits the asset events of its
     ``outlets``, see :func:`~.triggers.delivery_outlets`.
     """
 
@@ -202,6 +210,12 @@ class DeliveryReportOperator(BaseOperator):
             self.log.info("%s", line)
         if len(results) > ROWS_SHOWN:
             self.log.info("… and %d more, see the XCom return_value", len(results) - ROWS_SHOWN)
+        if any(_is_shared(result.get("figures", {})) for result in results):
+            self.log.info(
+                "%s of the whole flow run: AEP does not say how much of it is of each of its audiences", OF_RUN
+            )
+        for line in folded(WHY, explanations(results, names)[:ROWS_SHOWN]):
+            self.log.info("%s", line)
         for line in losses_of(results, names):
             self.log.warning("%s", line)
         for result in Outcomes(results).empty:
@@ -211,28 +225,31 @@ class DeliveryReportOperator(BaseOperator):
 
 def row_of(result: Result, names: Mapping[str, str]) -> tuple[str, ...]:
     """Return one row of the final table."""
-    status = result["status"].replace("_", " ") + (" (adopted)" if result["adopted"] else "")
-    said = f"[{result['error_code']}] {result['error']}" if result["error_code"] else result["error"]
+    figures = result.get("figures", RunFigures())
+    of_run = OF_RUN if _is_shared(figures) else ""
+    failed, failed_in_run = result["records_failed"], result.get("records_failed_in_run")
     return (
         names.get(result["flow_id"]) or result["flow_id"],
         names.get(result["audience_id"]) or result["audience_id"],
-        status,
+        result["status"].replace("_", " ") + "".join(f" ({note})" for note in _notes(result)),
         _number(result["records_exported"]),
-        _number(result["records_failed"]),
-        _duration(result["started_at"], result["completed_at"]),
+        _number(result["records_skipped"]),
+        _number(failed) if failed_in_run is None else f"{failed_in_run:,}{OF_RUN}",
+        f"{figures['files']:,}{of_run}" if "files" in figures else "-",
+        f"{size_text(figures['bytes'])}{of_run}" if "bytes" in figures else "-",
+        duration_text(figures["seconds"]) if "seconds" in figures else "-",
         result["run_id"] or "-",
-        said or "",
+        "; ".join(filter(None, (reasons_text(failed_for(result)), error_of(result)))),
     )
+
+
+def _notes(result: Result) -> list[str]:
+    return ["adopted"] * result["adopted"] + ["records lost"] * is_lossy(result)
+
+
+def _is_shared(figures: RunFigures) -> bool:
+    return figures.get("audiences", 1) > 1
 
 
 def _number(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
-
-
-def _duration(start: str | None, end: str | None) -> str:
-    if not start or not end:
-        return "-"
-    seconds = int((dt.datetime.fromisoformat(end) - dt.datetime.fromisoformat(start)).total_seconds())
-    minutes, seconds = divmod(max(seconds, 0), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -76,7 +76,7 @@ def test_a_mail_tells_of_a_failure_once(aep: LocalAep, deliver: Deliver, mailbox
     assert run.state == "failed"
     [mail] = mailbox.messages
     assert mail["Subject"] == "FAILED: Daily newsletter: 1 of 2 deliveries did not succeed"
-    assert "Gold customers → Mail: failed, CONNECTOR-1 Disk is full." in text_of(mail)
+    assert "Gold customers → Mail: failed, [CONNECTOR-1] Disk is full." in text_of(mail)
     assert "Clear the failed tasks" in text_of(mail)
 
 

@@ -19,6 +19,10 @@ def statuses(report: dict[str, Any]) -> dict[tuple[str, str], str]:
     return {(item["flow_id"], item["audience_id"]): item["status"] for item in report["results"]}
 
 
+def reason(item: dict[str, Any]) -> dict[str, Any]:
+    return {"code": item["code"], "text": item["message"], "records": item["count"]}
+
+
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_audiences_are_delivered(aep: LocalAep, deliver: Any, version: str) -> None:
     run = deliver({"mail": ["gold", "silver"], "shop": ["bronze"]}, api_version=version)
@@ -37,19 +41,33 @@ def test_audiences_are_delivered(aep: LocalAep, deliver: Any, version: str) -> N
 
 
 def test_the_result_is_small_and_holds_what_the_design_says(aep: LocalAep, deliver: Any) -> None:
-    report = deliver({"mail": ["gold"]}).xcom("report")
+    aep.add_outcomes({"status": "success", "records": 600, "records_skipped": 5, "records_failed": 400})
+    run = deliver({"mail": ["gold"]})
+    report = run.xcom("report")
 
     [result] = report["results"]
     assert set(result) == {
         *("flow_id", "audience_id", "run_id", "status", "records_exported", "records_skipped", "records_failed"),
-        *("started_at", "completed_at", "error_code", "error", "adopted"),
+        *("started_at", "completed_at", "error_code", "error", "adopted", "figures"),
     }
+    told = aep.change_run(result["run_id"])["metrics"]
+    records, duration = told["recordSummary"], told["durationSummary"]
+    assert result["figures"] == {
+        "audiences": 1,
+        "seconds": round((duration["completedAtUTC"] - duration["startedAtUTC"]) / 1000),
+        "files": told["fileSummary"]["outputFileCount"],
+        "bytes": told["sizeSummary"]["outputBytes"],
+        "skipped": [reason(item) for item in records["skippedInfo"]],
+        "failed": [reason(item) for item in records["failedInfo"]],
+    }
+    [line] = [line for line in run.log.splitlines() if "RECORDS LOST" in line and "(gold)" in line][:1]
+    assert f"400 failed, [{records['failedInfo'][0]['code']}] {records['failedInfo'][0]['message']} (400 rec" in line
     assert report["summary"] == {
         **dict.fromkeys(("partial_success", "failed", "in_progress", "not_sent", "unknown", "adopted"), 0),
         "pairs": 1,
         "success": 1,
         "records_exported": result["records_exported"],
-        "records_failed": 0,
+        "records_failed": 400,
     }
 
 

@@ -166,6 +166,7 @@ def test_a_run_is_followed_to_its_table_and_result(airflow: Command, shipped: st
     assert out.splitlines()[0].split()[:3] == ["Destination", "Audience", "Status"]
     assert "Gold customers" in out
     assert "Delivered: 1 delivery to 1 destination, 998 records" in err
+    assert "Gold customers → Mail: skipped: [ACTIVATION_BATCH-0000-SKIP]" in err
 
     code, out, _ = airflow("aep", "follow", shipped, "-o", "json")
     [row] = json.loads(out)

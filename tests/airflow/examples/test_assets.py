@@ -70,13 +70,16 @@ def test_each_delivered_flow_is_an_event(run: Run, aep: SimulatorProcess) -> Non
     mail = found[delivered_flow_asset("mail").uri]
     report = played.xcom("report")
     mine = [item for item in report["results"] if item["flow_id"] == "mail"]
+    bodies = [aep.change_run(item["run_id"])["metrics"] for item in mine]
     assert mail == {
         "flow_id": "mail",
         "audiences": 2,
         "partly": 0,
         "adopted": 0,
-        "records_exported": sum(item["records_exported"] for item in mine),
+        "records_exported": sum(body["recordSummary"]["outputRecordCount"] for body in bodies),
         "records_failed": 0,
+        "files": sum(body["fileSummary"]["outputFileCount"] for body in bodies),
+        "bytes": sum(body["sizeSummary"]["outputBytes"] for body in bodies),
         "runs": len({item["run_id"] for item in mine}),
         "run_ids": [item["run_id"] for item in mine],
         "dag_id": "emits",

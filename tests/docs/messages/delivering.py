@@ -381,6 +381,15 @@ def a_report_of_lost_records(stage: Stage) -> None:
     stage.runs(lambda: report().execute(stage.context))
 
 
+@produces("of the whole flow run: AEP does not say how much of it is of each of its audiences")
+def a_report_of_a_run_of_several_audiences(stage: Stage) -> None:
+    run_id = stage.aep.start_run("mail", audience_ids=["gold", "silver"], seconds=0, kind="adhoc")["id"]
+    run: FlowRun = AdobeExperiencePlatformHook().call(endpoints.run(run_id))
+    results = results_of([Activation("mail", name, run_id) for name in ("gold", "silver")], {run_id: run}, {})
+    stage.context.ti.xcoms["watch", "progress"] = {"results": results}
+    stage.runs(lambda: report().execute(stage.context))
+
+
 @produces("All was delivered, so there is nothing to clear: clearing this run sends nothing again.")
 def a_report_that_is_red_for_lost_records(stage: Stage) -> None:
     lossy(stage)

@@ -112,7 +112,7 @@ def test_a_plan_of_a_hundred_flows_and_the_catalogue_come_through_at_the_first_t
     gateway.most, gateway.seconds, gateway.says = most, float(seconds), says
     jobs = plan(many, context)
     assert sum(len(audiences) for job in jobs for audiences in job["activation_info"].values()) == 4 * MANY
-    assert gateway.passed <= 4, "a list answers for many flows"
+    assert gateway.passed <= 6, "a list answers for many flows"
     assert len(CatalogOperator(task_id="task").execute(context)["flows"]) == MANY
 
 

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from adobe_experience_platform.aep.flow_runs import Counts, FlowRun, RunStatus
+from adobe_experience_platform.aep.flow_runs import MOST_LISTED, Counts, FlowRun, Reason, RunStatus
 from tests.support.parts import run_json
 
 MOMENT = dt.datetime(2022, 7, 28, 14, 28, 48, tzinfo=dt.UTC)
@@ -164,3 +164,77 @@ def test_foreign_text_of_a_run_fits_one_log_line():
     for text in (run.raw_status, run.error_code, run.error_text):
         assert text.isprintable()
         assert len(text) <= 500
+
+
+def run_with(**metrics: object) -> FlowRun:
+    return FlowRun.from_json({"id": "r", "metrics": metrics})
+
+
+@pytest.mark.parametrize(
+    ("told", "figure"), [(2, 2), (0, 0), ("2", 2), (2.0, 2), (-1, None), (None, None), ("two", None), (1.5, None)]
+)
+def test_files_and_bytes_are_those_that_aep_gives(told, figure):
+    run = run_with(fileSummary={"outputFileCount": told}, sizeSummary={"outputBytes": told})
+    assert (run.files, run.size) == (figure, figure)
+
+
+def test_what_went_in_stands_in_for_nothing_that_came_out():
+    run = run_with(fileSummary={"inputFileCount": 2}, sizeSummary={"inputBytes": 9})
+    assert (run.files, run.size) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "seconds"),
+    [
+        (1659018529865, 1659018929923, 400),
+        (1659018529, 1659018929, 400),
+        (1659018529865, None, None),
+        (None, 1659018929923, None),
+        (1659018929923, 1659018529865, None),
+    ],
+)
+def test_a_run_took_as_long_as_aep_says(start, end, seconds):
+    duration = {"startedAtUTC": start, "completedAtUTC": end}
+    assert FlowRun.from_json({"createdAt": 1659018528378, "metrics": {"durationSummary": duration}}).seconds == seconds
+
+
+def test_reasons_come_with_their_numbers_the_largest_first():
+    skipped = [{"code": "S-1", "message": "few", "count": 1}, {"code": "S-2", "message": "many", "count": "15224"}]
+    failed = [{"code": "F", "message": "why", "count": -1, "type": "Error"}, {"message": "slow", "type": "Warning"}]
+    run = run_with(recordSummary={"skippedInfo": [None, *skipped, {}, {"count": 0}], "failedInfo": failed})
+    assert run.skipped_for == (Reason("S-2", "many", 15224), Reason("S-1", "few", 1))
+    assert run.failed_for == (Reason("F", "why", None),)
+
+
+def test_of_many_reasons_the_largest_are_kept():
+    listed = [{"code": f"S-{number}", "count": number} for number in range(500)]
+    run = run_with(recordSummary={"skippedInfo": listed})
+    assert [reason.records for reason in run.skipped_for] == list(range(499, 499 - MOST_LISTED, -1))
+
+
+@pytest.mark.parametrize("key", ["activities", "activites"])
+def test_an_activity_gives_the_reasons_that_the_run_lacks(key):
+    activity = {"recordSummary": {"skippedInfo": [{"code": "S", "message": "", "count": 3}]}}
+    data = {"id": "r", key: [{"recordSummary": None}, activity, activity]}
+    assert FlowRun.from_json(data).skipped_for == (Reason("S", "", 3),)
+
+
+def test_errors_are_the_reasons_only_where_records_may_have_failed():
+    errors = {"status": "success", "errors": [{"code": "E", "message": "why", "count": 4, "type": "Error"}]}
+    assert run_with(statusSummary=errors).failed_for == (Reason("E", "why", 4),)
+    assert run_with(statusSummary=errors, recordSummary={"failedRecordCount": 4}).failed_for == (Reason("E", "why", 4),)
+    assert run_with(statusSummary=errors, recordSummary={"failedRecordCount": 0}).failed_for == ()
+
+
+def test_only_files_that_were_written_are_named():
+    listed = [
+        {"path": "https://platform.adobe.io/x/meta?path=input_files", "pathPrefix": "/lake/in.parquet"},
+        {"pathPrefix": "exports/gold_20261127.csv"},
+        {"pathPrefix": "exports/gold_20261127.csv"},
+        {"path": "https://platform.adobe.io/x/meta?path=output_files", "pathPrefix": "exports/gold_2.csv"},
+        {"pathPrefix": None},
+        "exports/gold_3.csv",
+    ]
+    run = run_with(fileSummary={"manifest": {"fileInfo": listed}})
+    assert run.file_names == ("exports/gold_20261127.csv", "exports/gold_2.csv")
+    assert run_with(fileSummary={"manifest": [listed]}).file_names == ()

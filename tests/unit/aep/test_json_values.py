@@ -51,12 +51,22 @@ def test_ids_are_text_whatever_the_api_calls_them(value, text):
         (-1.0, None),
         (None, None),
         (True, None),
-        ("5", None),
+        ("5", 5),
+        (" 7808223 ", 7808223),
+        ("0", 0),
+        ("-1", None),
+        ("1,000", None),
+        ("1e3", None),
+        ("٣", None),
+        ("", None),
+        ("9" * 19, None),
+        ("9" * 5000, None),
+        (1.5, None),
         (float("nan"), None),
         (float("inf"), None),
     ],
 )
-def test_a_count_that_is_negative_or_no_number_is_unknown(value, count):
+def test_a_count_that_is_negative_or_no_whole_number_is_unknown(value, count):
     assert as_count(value) == count
 
 

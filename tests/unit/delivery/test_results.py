@@ -12,8 +12,12 @@ from adobe_experience_platform.aep.orders import Activation, Pair
 from adobe_experience_platform.delivery.results import (
     NOT_SENT,
     UNKNOWN,
+    error_of,
+    explanations,
+    failed_for,
     is_terminal,
     line_of,
+    records_text,
     result_of,
     results_of,
     summarize,
@@ -171,3 +175,82 @@ def test_a_line_about_a_pair(result, line):
 @pytest.mark.parametrize(("pair", "own"), [(Pair("flow-2", "a"), "a"), (A, "z")], ids=["flow", "audience"])
 def test_a_run_that_says_it_delivers_something_else_is_no_word_on_the_pair(status, pair, own):
     assert result_of(delivery(pair), run(status, **{own: (7, 0)}), {}, alone=True)["status"] == UNKNOWN
+
+
+def test_an_ended_run_brings_its_figures_and_an_open_one_none() -> None:
+    deliveries = [delivery(A, "r1"), delivery(B, "r1"), delivery(A, "r2"), delivery(A, "r3")]
+    runs = {"r1": run(), "r2": run("inProgress", "r2"), "r3": AepNotFoundError("GET /runs/{id}", status=404)}
+    figures = [item.get("figures") for item in results_of(deliveries, runs, {})]
+    assert figures == [{"audiences": 2, "seconds": 420}, {"audiences": 2, "seconds": 420}, None, None]
+
+
+def test_a_run_that_delivers_something_else_lends_no_figures() -> None:
+    assert "figures" not in results_of([delivery()], {"r1": run(z=(7, 0))}, {})[0]
+
+
+def test_audiences_that_were_not_asked_for_are_counted_too() -> None:
+    [result] = results_of([delivery()], {"r1": run(a=(7, 0), x=(1, 0), y=(1, 0))}, {"a": "a"})
+    assert result["figures"]["audiences"] == 3
+
+
+def test_an_audience_of_two_ids_is_one() -> None:
+    both = run(a=(7, 0), external=(1, 0))
+    results = results_of([delivery(A), delivery(B)], {"r1": both}, {"b": "external"})
+    assert [item["figures"]["audiences"] for item in results] == [2, 2]
+    assert [item["records_exported"] for item in results] == [7, 1]
+
+
+@pytest.mark.parametrize(("audiences", "number"), [({}, 1), ({"a": (7, 0)}, 1), ({"a": (7, 0), "b": (1, 0)}, 2)])
+def test_a_run_that_is_given_by_its_id_alone_says_itself_what_it_delivers(audiences, number) -> None:
+    [result] = results_of([Activation("", "", "r1", False)], {"r1": run(**audiences)}, {})
+    assert (result["flow_id"], result["figures"]["audiences"]) == ("flow-1", number)
+
+
+def lossy(**changes):
+    info = [{"code": "C-1", "message": "No name.", "count": 4}, {"code": "C-2", "message": "No address."}]
+    totals = {"failedRecordCount": 5, "failedInfo": info, **changes}
+    return results_of([delivery()], {"r1": run(totals=totals, a=(7, 0))}, {})[0]
+
+
+def test_a_line_says_why_records_failed_and_says_it_once() -> None:
+    result = lossy()
+    assert (result["error_code"], error_of(result)) == ("C-1", "")
+    assert line_of(result, {}) == (
+        "a → flow-1: success, 7 records, 5 failed, [C-1] No name. (4 records); [C-2] No address., run r1"
+    )
+
+
+def test_what_is_not_counted_is_said_by_the_error_alone() -> None:
+    result = lossy(failedInfo=[{"code": "C-1", "message": "No name."}])
+    assert (failed_for(result), error_of(result)) == ([], "[C-1] No name.")
+
+
+def test_a_pair_that_lost_nothing_has_no_reasons_of_others() -> None:
+    result = {**lossy(), "records_failed": 0}
+    assert failed_for(result) == []
+
+
+def test_a_run_explains_itself_once() -> None:
+    info = {"skippedInfo": [{"code": "S-1", "message": "Filtered.", "count": 3}], "failedInfo": [{"code": "C-1"}]}
+    runs = {"r1": run("partialSuccess", totals=info), "r2": run(run_id="r2", totals={"skippedInfo": [{"count": 2}]})}
+    results = results_of([delivery(A), delivery(B), delivery(A, "r2")], runs, {})
+    assert explanations(results, {"flow-1": "S3"}) == [
+        "a and 1 more → S3: skipped: [S-1] Filtered. (3 records)",
+        "a → S3: skipped: no reason given (2 records)",
+    ]
+    assert explanations([lossy()], {}) == [], "its warning says it"
+
+
+@pytest.mark.parametrize(
+    ("exported", "said"),
+    [
+        ([7, 1], "8 records"),
+        ([7, None], "at least 7 records"),
+        ([None, None], "an unknown number of records"),
+        ([0], "0 records"),
+        ([], "0 records"),
+    ],
+)
+def test_records_that_aep_does_not_count_are_not_none(exported, said) -> None:
+    results = [{**result_of(delivery(), run(), {}, alone=False), "records_exported": number} for number in exported]
+    assert records_text([*results, without_run(B, NOT_SENT, "")]) == said

@@ -72,9 +72,36 @@ def test_a_failure_says_what_failed_why_and_what_to_do() -> None:
 
     assert notice.about == {On.FAILURE, On.PARTIAL}
     assert notice.subject == "FAILED: Daily newsletter: 1 of 2 deliveries did not succeed"
-    assert "Not delivered:\n- Silver customers → Mail house: failed, CONNECTOR-1 Disk is full.\n" in notice.text
+    assert "Not delivered:\n- Silver customers → Mail house: failed, [CONNECTOR-1] Disk is full.\n" in notice.text
     assert "Delivered:\n- Gold customers → Mail house: 1,200 records\n" in notice.text
     assert "What to do:\n- Clear the failed tasks of this run to send again exactly what failed" in notice.text
+
+
+def test_a_notice_has_the_figures_and_reasons_that_aep_gives() -> None:
+    skip = {"code": "S-1", "text": "No e-mail address.", "records": 2}
+    figures = {"audiences": 1, "seconds": 400, "files": 1, "bytes": 130800, "file_names": ["gold.csv"]}
+    fail = {"code": "C-1", "text": "Too long.", "records": 7}
+    lossy = {"records_skipped": 2, "records_failed": 7, "error_code": "C-1", "error": "Too long."}
+    notice = of_delivery(run(result("gold", **lossy, figures={**figures, "skipped": [skip], "failed": [fail]})))
+
+    assert (
+        "RECORDS LOST, although AEP calls it a success:\n- Gold customers → Mail house: 1,200 records, "
+        "7 records failed, [C-1] Too long. (7 records), 2 skipped: [S-1] No e-mail address. (2 records), "
+        "1 file, 130.8 kB, took 6:40, gold.csv\n"
+    ) in notice.text
+
+
+def test_a_notice_gives_no_audience_the_figures_of_a_run_of_several() -> None:
+    skip, fail = ({"code": "", "text": text, "records": 7} for text in ("No address.", "Too long."))
+    figures = {"audiences": 2, "files": 3, "bytes": 999, "skipped": [skip], "failed": [fail]}
+    own = result("gold", records_skipped=0, records_failed=0, figures=figures)
+    notice = of_delivery(run(own, result("silver", records_failed=7, figures=figures)))
+
+    assert "- Gold customers → Mail house: 1,200 records, 3 files in its run, 999 B in its run\n" in notice.text
+    assert (
+        "- Silver customers → Mail house: 1,200 records, 7 records failed, Too long. (7 records), "
+        "skipped: No address. (7 records), 3 files in its run, 999 B in its run\n"
+    ) in notice.text
 
 
 def test_a_plan_that_failed_tells_why_nothing_was_sent() -> None:

@@ -17,12 +17,18 @@ def result(flow: str, audience: str, run: str = "run-1", records: int | None = 5
     return Result(**{**found, **changes})  # type: ignore[typeddict-item]
 
 
+def figures(audiences: int = 1, **told: int) -> dict[str, object]:
+    return {"figures": {"audiences": audiences, **told}}
+
+
 def test_counts_come_per_flow() -> None:
     told = delivered_flows(
         [
-            result("mail", "gold"),
-            result("mail", "silver", status=RunStatus.PARTIAL_SUCCESS, records_failed=2),
-            result("mail", "bronze", "run-2", None, adopted=True),
+            result("mail", "gold", **figures(2, files=2, bytes=900)),
+            result(
+                "mail", "silver", status=RunStatus.PARTIAL_SUCCESS, records_failed=2, **figures(2, files=2, bytes=900)
+            ),
+            result("mail", "bronze", "run-2", 0, adopted=True, **figures(files=1, bytes=0)),
             result("shop", "gold", status=NOT_SENT),
         ]
     )
@@ -35,10 +41,28 @@ def test_counts_come_per_flow() -> None:
             "adopted": 1,
             "records_exported": 10,
             "records_failed": 2,
+            "files": 3,
+            "bytes": 900,
             "runs": 2,
             "run_ids": ["run-1", "run-2"],
         }
     }
+
+
+@pytest.mark.parametrize(
+    ("other", "known"),
+    [
+        (result("mail", "silver", "run-2", 1, **figures(files=1, bytes=1)), (6, 2, 8)),
+        (result("mail", "silver", "run-2", None, **figures(files=1, bytes=1)), (None, 2, 8)),
+        (result("mail", "silver", "run-2", 1, **figures(bytes=1)), (6, None, 8)),
+        (result("mail", "silver", "run-2", 1, **figures(2, files=1, bytes=1)), (6, None, None)),
+        (result("mail", "silver", "run-2", 1), (6, None, None)),
+    ],
+    ids=["all", "no records", "no files", "a run that delivered for others too", "no figures"],
+)
+def test_what_aep_does_not_give_for_all_of_it_is_unknown(other: Result, known: tuple[int | None, ...]) -> None:
+    flow = delivered_flows([result("mail", "gold", **figures(files=1, bytes=7)), other])["mail"]
+    assert (flow["records_exported"], flow["files"], flow["bytes"]) == known
 
 
 def test_an_event_stays_small() -> None:
@@ -50,12 +74,22 @@ def test_an_event_stays_small() -> None:
 def test_openlineage_sees_each_flow_as_a_data_set_that_was_written() -> None:
     pytest.importorskip("airflow.providers.openlineage.extractors")
 
-    lineage = openlineage_of([result("mail", "gold"), result("mail", "silver")], {"mail": "Mail"})
+    run = figures(2, files=2, bytes=900)
+    lineage = openlineage_of([result("mail", "gold", **run), result("mail", "silver", **run)], {"mail": "Mail"})
 
     [flow] = lineage.outputs
     assert (flow.namespace, flow.name) == ("aep://flows", "mail")
-    assert flow.outputFacets["outputStatistics"].rowCount == 10
+    written = flow.outputFacets["outputStatistics"]
+    assert (written.rowCount, written.size, written.fileCount) == (10, 900, 2)
     assert flow.facets["documentation"].description == "Mail"
+
+
+def test_openlineage_is_told_no_number_that_aep_does_not_give() -> None:
+    pytest.importorskip("airflow.providers.openlineage.extractors")
+
+    [flow] = openlineage_of([result("mail", "gold", records=None)], {}).outputs
+    written = flow.outputFacets["outputStatistics"]
+    assert (written.rowCount, written.size, written.fileCount) == (None, None, None)
 
 
 def test_openlineages_provider_finds_it_by_itself() -> None:

@@ -30,25 +30,60 @@ def result(**changes: Any) -> Result:
     return Result(**{**values, **changes})  # type: ignore[typeddict-item]
 
 
+FIGURES = {"audiences": 1, "seconds": 3662, "files": 2, "bytes": 855202780}
+
+
 @pytest.mark.parametrize(
     ("changes", "row"),
     [
-        ({}, ("Mail", "gold", "success", "12,345", "0", "1:01:02", "run-1", "")),
+        (
+            {"figures": FIGURES},
+            ("Mail", "gold", "success", "12,345", "0", "0", "2", "855.2 MB", "1:01:02", "run-1", ""),
+        ),
+        (
+            {"figures": {**FIGURES, "audiences": 2}, "records_failed": None, "records_failed_in_run": 1400},
+            (
+                "Mail",
+                "gold",
+                "success (records lost)",
+                "12,345",
+                "0",
+                "1,400*",
+                "2*",
+                "855.2 MB*",
+                "1:01:02",
+                "run-1",
+                "",
+            ),
+        ),
+        (
+            {
+                "figures": {"audiences": 1, "failed": [{"code": "C-1", "text": "Too long.", "records": 4}]},
+                "records_failed": 4,
+                "error_code": "C-2",
+                "error": "Cut.",
+                "adopted": True,
+            },
+            (
+                *("Mail", "gold", "success (adopted) (records lost)", "12,345", "0", "4", "-", "-", "-", "run-1"),
+                "[C-1] Too long. (4 records); [C-2] Cut.",
+            ),
+        ),
+        (
+            {"figures": {"audiences": 1, "seconds": 0, "files": 0, "bytes": 0}, "records_exported": 0},
+            ("Mail", "gold", "success", "0", "0", "0", "0", "0 B", "0:00", "run-1", ""),
+        ),
         (
             {"status": "failed", "error_code": "X-1", "error": "Full.", "records_exported": None},
-            ("Mail", "gold", "failed", "-", "0", "1:01:02", "run-1", "[X-1] Full."),
+            ("Mail", "gold", "failed", "-", "0", "0", "-", "-", "-", "run-1", "[X-1] Full."),
         ),
         (
-            {"status": "partial_success", "adopted": True, "completed_at": "2026-03-10T12:01:02+00:00"},
-            ("Mail", "gold", "partial success (adopted)", "12,345", "0", "1:02", "run-1", ""),
+            {"status": "partial_success", "adopted": True, "records_skipped": 1500, "figures": {"audiences": 1}},
+            ("Mail", "gold", "partial success (adopted)", "12,345", "1,500", "0", "-", "-", "-", "run-1", ""),
         ),
         (
-            {"run_id": None, "status": "not_sent", "started_at": None, "error": "refused", "records_failed": None},
-            ("Mail", "gold", "not sent", "12,345", "-", "-", "-", "refused"),
-        ),
-        (
-            {"completed_at": "2026-03-10T11:00:00+00:00"},
-            ("Mail", "gold", "success", "12,345", "0", "0:00", "run-1", ""),
+            {"run_id": None, "status": "not_sent", "error": "refused", "records_failed": None, "records_skipped": None},
+            ("Mail", "gold", "not sent", "12,345", "-", "-", "-", "-", "-", "-", "refused"),
         ),
     ],
 )
@@ -172,3 +207,18 @@ def test_an_empty_delivery_is_shouted(context: Any) -> None:
     with captured() as lines:
         REPORT.execute(context)
     assert any(line.startswith("EMPTY DELIVERY: gold → mail delivered 0 records") for line in lines)
+
+
+def test_the_log_says_why_records_were_skipped_and_which_figures_are_of_the_whole_run(context: Any) -> None:
+    skipped = [{"code": "S-1", "text": "No address.", "records": 176}]
+    figures = {**FIGURES, "audiences": 2, "skipped": skipped, "file_names": ["gold.csv"]}
+    pair = [result(figures=figures), result(audience_id="silver", figures=figures)]
+    context.ti.xcoms["watch", "progress"] = {"results": pair}
+
+    with captured() as lines:
+        REPORT.execute(context)
+    assert [line for line in lines if "S-1" in line] == [
+        "gold and 1 more → mail: skipped: [S-1] No address. (176 records); files: gold.csv"
+    ]
+    assert any(line.startswith("* of the whole flow run") for line in lines)
+    assert any("2*   855.2 MB*    1:01:02" in line for line in lines)

@@ -10,12 +10,13 @@ import pytest
 
 from adobe_experience_platform import web
 from adobe_experience_platform.aep import Activation
-from adobe_experience_platform.delivery import task_ids, xcom
+from adobe_experience_platform.delivery import run_figures, task_ids, xcom
 from adobe_experience_platform.delivery.verdict import VerdictState
 
 SCRIPTS = Path(web.__file__).parent / "static" / "js"
 SHAPES: dict[str, Any] = {
-    name: getattr(xcom, name) for name in ("Result", "Verdict", "Report", "SubmissionNote", "ProgressNote")
+    name: getattr(xcom if hasattr(xcom, name) else run_figures, name)
+    for name in ("ReasonNote", "RunFigures", "Result", "Verdict", "Report", "SubmissionNote", "ProgressNote")
 }
 
 

@@ -1,6 +1,7 @@
 // How a run with its deliveries looks.
 
 import { h, icon, update } from "./dom.js";
+import { writtenText } from "./figures.js";
 import { between, clock, compact, count, duration, full, plural, when } from "./format.js";
 import { deliveriesText } from "./headline.js";
 import { jobs } from "./jobs_view.js";
@@ -145,7 +146,9 @@ function figures({ run, delivery, reading }, seconds) {
   const { counts, records, pairs: all } = delivery;
   const figure = (label, value, hint, tone = "") =>
     h("div", { class: `figure ${tone}` }, h("dt", {}, label), h("dd", {}, value), hint && h("dd.hint", {}, hint));
+  const exact = (value) => (value >= 10000 ? count(value) : "");
   const known = (value) => (value === null ? "–" : compact(value));
+  const exported = `${records.isPart && records.exported !== null ? "≥ " : ""}${known(records.exported)}`;
   const problems = counts.failed + counts.not_sent + counts.unknown;
   const lossy = all.filter((pair) => pair.lost).length;
   const lost = lossy > 0 && `${count(lossy)} of them lost records`;
@@ -160,7 +163,7 @@ function figures({ run, delivery, reading }, seconds) {
         reading && !all.length ? "…" : `${count(counts.success)} of ${count(all.length)}`,
         lost || partly || plural(delivery.flows.length, "destination"),
       ),
-      figure("Records exported", known(records.exported), records.exported >= 10000 ? count(records.exported) : ""),
+      figure("Records exported", exported, writtenText(records) || exact(records.exported)),
       figure("Records skipped", known(records.skipped), ""),
       figure("Records failed", known(records.failed), "", records.failed ? "bad" : ""),
       figure("Problems", count(problems), problems ? "see below" : "", problems ? "bad" : ""),

@@ -156,7 +156,11 @@ function figures(sums) {
     figure("Runs", count(sums.runs), running),
     figure("Success rate", rate, failed || "", sums.failed ? "bad" : ""),
     figure("Delivered", count(sums.delivered), sums.pairs ? `of ${count(sums.pairs)}` : ""),
-    figure("Records exported", compact(sums.records), sums.records >= 10000 ? count(sums.records) : ""),
+    figure(
+      "Records exported",
+      sums.records === null ? "–" : compact(sums.records),
+      sums.records >= 10000 ? count(sums.records) : "",
+    ),
   );
 }
 

@@ -1,11 +1,14 @@
 // From what Airflow knows of a run to what a person wants to know of a delivery. No requests, no page.
 
+import { written } from "./figures.js";
 import { headlineOf } from "./headline.js";
 import { ACTIVE, ENDED, FAILED, stagesOf } from "./stages.js";
-import { knownStatus, tally } from "./statuses.js";
+import { DELIVERED, knownStatus, tally } from "./statuses.js";
 import {
+  figuresOf,
   jobsOf,
   KEYS,
+  knownNumber,
   lostIn,
   namesOf,
   pairsOf,
@@ -192,6 +195,8 @@ function newsOf(item) {
     exported: knownNumber(item.records_exported),
     skipped: knownNumber(item.records_skipped),
     failed: knownNumber(item.records_failed),
+    failedInRun: knownNumber(item.records_failed_in_run),
+    ...figuresOf(item),
     lost: lostIn(item),
     startedAt: item.started_at ?? null,
     endedAt: item.completed_at ?? null,
@@ -200,9 +205,6 @@ function newsOf(item) {
     adopted: Boolean(item.adopted),
   };
 }
-
-// AEP answers -1 where it does not know.
-const knownNumber = (value) => (typeof value === "number" && value >= 0 ? value : null);
 
 function jobOf(task, plan, planned, pairs) {
   const number = plan?.job ?? (task.map_index >= 0 ? task.map_index + 1 : null);
@@ -221,11 +223,15 @@ function jobOf(task, plan, planned, pairs) {
   };
 }
 
-/** Sums of the counts that are known; null where AEP gives none. */
+/**
+ * Sums of the counts that are known; files and bytes only of all that was delivered. Null where AEP gives none.
+ * `isPart`: AEP does not say of all that was delivered how many records it was.
+ */
 function sums(pairs) {
   const sum = (key) => {
     const known = pairs.map((pair) => pair[key]).filter((value) => typeof value === "number");
     return known.length ? known.reduce((a, b) => a + b, 0) : null;
   };
-  return { exported: sum("exported"), skipped: sum("skipped"), failed: sum("failed") };
+  const isPart = pairs.some((pair) => DELIVERED.has(pair.status) && typeof pair.exported !== "number");
+  return { exported: sum("exported"), isPart, skipped: sum("skipped"), failed: sum("failed"), ...written(pairs) };
 }

@@ -22,6 +22,20 @@ export function timeZone() {
   }
 }
 
+const tenth = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+
+/** "999 B", "855.2 MB": in powers of 1,000. */
+export function size(bytes) {
+  if (bytes < 1000) return `${number.format(bytes)} B`;
+  const units = ["kB", "MB", "GB", "TB", "PB", "EB"];
+  let value = bytes / 1000;
+  while (value >= 999.95 && units.length > 1) {
+    value /= 1000;
+    units.shift();
+  }
+  return `${tenth.format(value)} ${units[0]}`;
+}
+
 const zone = timeZone();
 const dateTime = new Intl.DateTimeFormat(undefined, {
   dateStyle: "medium",

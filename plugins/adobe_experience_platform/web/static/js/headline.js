@@ -1,6 +1,7 @@
 // What stands above a delivery. A run that has a report is told in the report's words: verdict and advice are made
 // there, once. Any other run is told by its stages: what it does, or where it ended. No requests, no page.
 
+import { recordsText } from "./figures.js";
 import { count, plural } from "./format.js";
 import { ACTIVE } from "./stages.js";
 import { PROBLEMS, STATUSES } from "./statuses.js";
@@ -63,17 +64,14 @@ function askedFor({ pairs, flows }) {
 }
 
 function reported(delivery) {
-  const { verdict, records } = delivery;
+  const { verdict } = delivery;
   const look = VERDICTS.get(verdict.state) ?? RED;
   const isRed = look.tone === "bad";
   const delivered = delivery.counts.success + delivery.counts.partial_success;
   return {
     ...look,
     title: titleOf(verdict),
-    text:
-      isRed && delivered
-        ? `${deliveriesText(delivered)} arrived: ${plural(records.exported ?? 0, "record")} exported`
-        : "",
+    text: isRed && delivered ? `${deliveriesText(delivered)} arrived: ${recordsText(delivery.pairs)} exported` : "",
     // Who refused stands in the verdict.
     why: isRed && verdict.state !== "not_approved" ? whyOf(delivery) : [],
     advice: verdict.advice,

@@ -1,8 +1,9 @@
 // Many runs at a glance: what is kept of each report, and what charts and totals are made of. No requests, no page.
 
+import { written } from "./figures.js";
 import { dayKey } from "./format.js";
 import { DELIVERED } from "./statuses.js";
-import { lostIn, pairsOf, resultsOf, text, titleOf, verdictOf } from "./xcom.js";
+import { figuresOf, knownNumber, lostIn, pairsOf, resultsOf, text, titleOf, verdictOf } from "./xcom.js";
 
 const DAY = 86400000;
 const FINISHED = new Set(["success", "failed"]);
@@ -18,6 +19,7 @@ export const isDry = (run) => run.isDry === true;
  */
 export function condense(reports) {
   const flows = new Map();
+  const pairsOfFlows = new Map();
   const kept = {
     pairs: 0,
     delivered: 0,
@@ -25,21 +27,26 @@ export function condense(reports) {
     lossy: 0,
     failed: 0,
     unknown: 0,
-    records: 0,
+    records: null,
+    isPart: false,
     problem: "",
     verdict: "",
   };
   for (const item of reports.flatMap((report) => resultsOf(report) ?? [])) {
     const id = text(item.flow_id).slice(0, 255);
     if (!id) continue;
-    const flow = flows.get(id) ?? { flow: id, pairs: 0, delivered: 0, records: 0 };
+    const flow = flows.get(id) ?? { flow: id, pairs: 0, delivered: 0, records: null };
     flows.set(id, flow);
-    const records = typeof item.records_exported === "number" ? Math.max(0, item.records_exported) : 0;
+    const pair = { status: item.status, runId: item.run_id, ...figuresOf(item) };
+    if (!pairsOfFlows.has(id)) pairsOfFlows.set(id, []);
+    pairsOfFlows.get(id).push(pair);
+    const records = knownNumber(item.records_exported);
     for (const sums of [kept, flow]) {
       sums.pairs += 1;
-      sums.records += records;
+      if (records !== null) sums.records = (sums.records ?? 0) + records;
       if (DELIVERED.has(item.status)) sums.delivered += 1;
     }
+    if (records === null && DELIVERED.has(item.status)) kept.isPart = true;
     if (lostIn(item)) kept.lossy += 1;
     if (item.status === "partial_success") kept.partly += 1;
     else if (item.status === "failed" || item.status === "not_sent") kept.failed += 1;
@@ -52,7 +59,9 @@ export function condense(reports) {
     }
   }
   const verdicts = reports.map(verdictOf).filter(Boolean);
-  return { ...kept, verdict: verdicts.map(titleOf).join("; ").slice(0, 300), flows: [...flows.values()] };
+  const told = [...flows.values()].map((flow) => ({ ...flow, ...written(pairsOfFlows.get(flow.flow)) }));
+  const whole = written([...pairsOfFlows.values()].flat());
+  return { ...kept, ...whole, verdict: verdicts.map(titleOf).join("; ").slice(0, 300), flows: told };
 }
 
 /** Flows that a run delivers to, as far as is known. */
@@ -85,7 +94,7 @@ export function fits(run, kept, { dag, state, flow, search }, names) {
 
 /** Totals of the runs that are shown. */
 export function totals(runs, keptOf) {
-  const sums = { runs: runs.length, running: 0, success: 0, failed: 0, delivered: 0, pairs: 0, records: 0 };
+  const sums = { runs: runs.length, running: 0, success: 0, failed: 0, delivered: 0, pairs: 0, records: null };
   for (const run of runs) {
     if (isDry(run) && isFinished(run)) continue;
     if (run.state === "success") sums.success += 1;
@@ -95,7 +104,7 @@ export function totals(runs, keptOf) {
     if (kept && isFinished(run)) {
       sums.delivered += kept.delivered;
       sums.pairs += kept.pairs;
-      sums.records += kept.records;
+      if (kept.records !== null) sums.records = (sums.records ?? 0) + kept.records;
     }
   }
   return sums;
@@ -120,7 +129,7 @@ export function perDay(runs, keptOf, only = null) {
     for (const sums of keptOf(run)?.flows ?? []) {
       if (only && sums.flow !== only) continue;
       if (!records.has(sums.flow)) records.set(sums.flow, zeros());
-      records.get(sums.flow)[at] += sums.records;
+      records.get(sums.flow)[at] += sums.records ?? 0;
     }
   }
   const sum = (list) => list.reduce((a, b) => a + b, 0);

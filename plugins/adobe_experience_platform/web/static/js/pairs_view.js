@@ -2,7 +2,8 @@
 
 import { csv, save } from "./csv.js";
 import { h, icon } from "./dom.js";
-import { between, count, duration, plural } from "./format.js";
+import { errorOf, failedFor, OF_RUN, reasonText, recordsText, skippedFor, written, writtenText } from "./figures.js";
+import { between, count, duration, size } from "./format.js";
 import { destinationUrl, outside } from "./links.js";
 import { pill } from "./parts.js";
 import { DELIVERED, PROBLEMS, STATUSES } from "./statuses.js";
@@ -91,7 +92,7 @@ function later(act) {
   waiting = setTimeout(act, SEARCH_PAUSE);
 }
 
-const HEADS = ["Audience", "Status", "Exported", "Skipped", "Failed", "Duration"];
+const HEADS = ["Audience", "Status", "Exported", "Skipped", "Failed", "Files", "Size", "Duration"];
 
 function destination({ delivery, choice, choose }, flow, own) {
   const name = own[0].flowName;
@@ -101,7 +102,6 @@ function destination({ delivery, choice, choose }, flow, own) {
   const showMore = () => choose({ shown: new Map(choice.shown).set(flow, shown + 5 * ROWS) });
   const more = { type: "button", data: { key: `more-${flow}` }, onclick: showMore };
   const delivered = own.filter((pair) => DELIVERED.has(pair.status)).length;
-  const records = own.reduce((sum, pair) => sum + (pair.exported ?? 0), 0);
   const head = (label, index) => h("th", { scope: "col", class: index > 1 ? "number" : null }, label);
   return h(
     "section.destination",
@@ -114,24 +114,30 @@ function destination({ delivery, choice, choose }, flow, own) {
         "p.muted",
         {},
         `${count(delivered)} of ${count(own.length)} delivered`,
-        records > 0 && ` · ${plural(records, "record")}`,
+        delivered > 0 && ` · ${[recordsText(own), writtenText(written(own))].filter(Boolean).join(", ")}`,
       ),
       url && outside(url, { class: "aep-link", data: { key: `flow-${flow}` } }, "Open in AEP"),
       name && h("code.id", { title: "Flow id" }, flow),
     ),
     h("table", {}, h("thead", {}, h("tr", {}, HEADS.map(head))), h("tbody", {}, sorted.slice(0, shown).map(row))),
+    own.some(hasMark) && h("p.muted.small", {}, `* ${OF_RUN}`),
     sorted.length > shown && h("button.button.more", more, `Show more (${count(sorted.length - shown)} left)`),
   );
 }
 
+const isShared = (pair) => pair.audiences > 1;
+const failsInRun = (pair) => pair.failed === null && pair.failedInRun > 0;
+/** Whether a figure of the pair belongs to its whole run. */
+const hasMark = (pair) => failsInRun(pair) || (isShared(pair) && (pair.files !== null || pair.bytes !== null));
+
 function row(pair) {
   const status = STATUSES[pair.status];
-  const took = between(
-    pair.startedAt,
-    pair.endedAt ?? (pair.status === "in_progress" ? new Date().toISOString() : null),
-  );
   const cell = (label, value, extra = "") => h("td", { class: `number ${extra}`, data: { label } }, value);
-  const said = [pair.code && `[${pair.code}]`, pair.error].filter(Boolean).join(" ");
+  const ofRun = (value) => h("span", { title: OF_RUN }, `${value}*`);
+  const inRun = (value, shown = count) => {
+    if (typeof value !== "number") return "–";
+    return isShared(pair) ? ofRun(shown(value)) : shown(value);
+  };
   const isEmpty = pair.exported === 0 && pair.endedAt && !pair.lost && !pair.failed;
   const adopted = { title: "Started by somebody else, taken as this delivery" };
   return h(
@@ -142,7 +148,8 @@ function row(pair) {
       { scope: "row" },
       h("span.name", {}, pair.audienceName || pair.audience),
       pair.audienceName && h("code.id", { title: "Audience id" }, pair.audience),
-      said && h("p", { class: `error ${pair.lost ? "warn" : status.tone}` }, said),
+      said(pair, status),
+      pair.fileNames?.map((name) => h("p.run-id", {}, "File ", h("code", {}, name))),
       pair.runId && h("p.run-id", {}, "Flow run ", h("code", {}, pair.runId)),
     ),
     h(
@@ -155,12 +162,39 @@ function row(pair) {
     ),
     cell("Exported", count(pair.exported)),
     cell("Skipped", count(pair.skipped)),
-    cell("Failed", count(pair.failed), pair.failed ? "bad" : ""),
-    cell("Duration", duration(took)),
+    cell(
+      "Failed",
+      failsInRun(pair) ? ofRun(count(pair.failedInRun)) : count(pair.failed),
+      pair.failed || failsInRun(pair) ? "bad" : "",
+    ),
+    cell("Files", inRun(pair.files)),
+    h(
+      "td.number",
+      { data: { label: "Size" }, title: typeof pair.bytes === "number" ? `${count(pair.bytes)} bytes` : null },
+      inRun(pair.bytes, size),
+    ),
+    cell("Duration", duration(tookOf(pair))),
   );
 }
 
-/** Column of the CSV → its value. */
+/** Seconds from start to completion, as AEP says; of what goes on, until now. */
+function tookOf(pair) {
+  return pair.status === "in_progress" ? between(pair.startedAt, new Date().toISOString()) : pair.seconds;
+}
+
+/** What AEP says of a pair: its error, and why records failed or were skipped. */
+function said(pair, status) {
+  const error = errorOf(pair);
+  const list = (word, reasons, tone) =>
+    reasons.map((reason) => h("p", { class: `error ${tone}` }, `${word}: ${reasonText(reason)}`));
+  return [
+    error && h("p", { class: `error ${pair.lost ? "warn" : status.tone}` }, error),
+    list("Failed", failedFor(pair), "warn"),
+    list("Skipped", skippedFor(pair), ""),
+  ];
+}
+
+/** Column of the CSV → its value; what begins with run_ belongs to the whole flow run. */
 const COLUMNS = Object.entries({
   destination: "flowName",
   flow_id: "flow",
@@ -170,8 +204,16 @@ const COLUMNS = Object.entries({
   records_exported: "exported",
   records_skipped: "skipped",
   records_failed: "failed",
+  records_failed_in_run: "failedInRun",
   started_at: "startedAt",
   completed_at: "endedAt",
+  duration_seconds: "seconds",
+  run_audiences: "audiences",
+  run_files: "files",
+  run_bytes: "bytes",
+  file_names: (pair) => pair.fileNames?.join("; "),
+  skipped_reasons: (pair) => pair.skippedFor?.map(reasonText).join("; "),
+  failed_reasons: (pair) => pair.failedFor?.map(reasonText).join("; "),
   flow_run_id: "runId",
   error_code: "code",
   error: "error",
@@ -180,6 +222,7 @@ const COLUMNS = Object.entries({
 /** Save all pairs for a spreadsheet. */
 export function download({ pairs: all }, run) {
   const head = ["dag_id", "run_id", ...COLUMNS.map(([name]) => name)];
-  const rows = all.map((pair) => [run.dag_id, run.dag_run_id, ...COLUMNS.map(([, key]) => pair[key])]);
+  const value = (pair, key) => (typeof key === "function" ? key(pair) : pair[key]);
+  const rows = all.map((pair) => [run.dag_id, run.dag_run_id, ...COLUMNS.map(([, key]) => value(pair, key))]);
   save(`activation-${run.dag_run_id.replace(/[^\w.-]+/g, "_")}.csv`, csv([head, ...rows]));
 }

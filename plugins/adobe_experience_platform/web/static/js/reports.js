@@ -4,7 +4,7 @@ import { ApiError, ask, list, runPath, xcom } from "./api.js";
 import { condense, isDry, isFinished } from "./history.js";
 import { KEYS, namesOf, TASK_IDS } from "./xcom.js";
 
-const STORE = "aep-report-2";
+const STORE = "aep-report-3";
 const NAMES_STORE = "aep-names-2";
 const DEFAULT = { report: [TASK_IDS.REPORT], plan: [TASK_IDS.PLAN] };
 

@@ -2,6 +2,7 @@
 
 import { csv, save } from "./csv.js";
 import { h, icon } from "./dom.js";
+import { writtenText } from "./figures.js";
 import { count, dayKey, duration, full, plural, when } from "./format.js";
 import { askedOf, flowsOf, isDry, isFinished } from "./history.js";
 import { airflow, goTo, inside } from "./links.js";
@@ -94,7 +95,7 @@ function row(run, { kept, names, known }) {
   const cell = (name, value, extra = "") => h("td", { class: `number ${extra}`, data: { label: name } }, value);
   const isShort = !dry && result && result.delivered < result.pairs && isFinished(run);
   const took = isFinished(run) ? duration(run.duration) : "–";
-  const records = result ? count(result.records) : null;
+  const records = result ? recordsOf(result) : null;
   const element = h(
     "tr",
     {},
@@ -111,6 +112,13 @@ function row(run, { kept, names, known }) {
     watcher.observe(element);
   }
   return element;
+}
+
+/** The records of a run, and below them its files and bytes, as far as AEP says. */
+function recordsOf(result) {
+  const known = result.records === null ? "–" : count(result.records);
+  const size = writtenText(result);
+  return [result.isPart && result.records !== null ? `at least ${known}` : known, size && h("p.muted.small", {}, size)];
 }
 
 /** To the page that delivers, filled in from this run. */
@@ -191,17 +199,27 @@ const RUN_COLUMNS = {
   end_date: "end_date",
   duration_seconds: "duration",
 };
-const FLOW_COLUMNS = ["flow_id", "destination", "deliveries", "delivered", "records_exported", "problem"];
+const FLOW_COLUMNS = [
+  "flow_id",
+  "destination",
+  "deliveries",
+  "delivered",
+  "records_exported",
+  "files",
+  "bytes",
+  "problem",
+];
 
 /** One line for each destination of each run; a run without a result has one line too. */
 function rowsOf(runs, kept, names) {
   const lines = runs.flatMap((run) => {
     const own = Object.values(RUN_COLUMNS).map((key) => run[key]);
     const result = kept(run);
-    if (!result?.flows.length) return [[...own, null, null, askedOf(run, result), null, null, result?.verdict]];
-    return result.flows.map(({ flow, pairs, delivered, records }) => {
+    if (!result?.flows.length)
+      return [[...own, null, null, askedOf(run, result), null, null, null, null, result?.verdict]];
+    return result.flows.map(({ flow, pairs, delivered, records, files, bytes }) => {
       const name = names.get(flow) ?? "";
-      return [...own, flow, name, pairs, delivered, records, result.problem];
+      return [...own, flow, name, pairs, delivered, records, files, bytes, result.problem];
     });
   });
   return [[...Object.keys(RUN_COLUMNS), ...FLOW_COLUMNS], ...lines];

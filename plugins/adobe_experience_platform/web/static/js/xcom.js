@@ -23,6 +23,24 @@ export const TASK_IDS = Object.freeze({ PLAN: "plan_jobs", APPROVE: "approve", R
 export const ORDER_FIELDS = Object.freeze(["flow_id", "audience_id", "run_id", "adopted"]);
 
 /**
+ * @typedef {object} ReasonNote why records were skipped or failed, in AEP's words
+ * @property {string} code
+ * @property {string} text
+ * @property {number | null} records
+ */
+
+/**
+ * @typedef {object} RunFigures what AEP says of a whole flow run that has ended; the rest is left out
+ * @property {number} audiences
+ * @property {number} seconds
+ * @property {number} files
+ * @property {number} bytes
+ * @property {string[]} file_names
+ * @property {ReasonNote[]} skipped
+ * @property {ReasonNote[]} failed
+ */
+
+/**
  * @typedef {object} Result one pair's outcome; counts are null where AEP does not say
  * @property {string} flow_id
  * @property {string} audience_id
@@ -38,7 +56,27 @@ export const ORDER_FIELDS = Object.freeze(["flow_id", "audience_id", "run_id", "
  * @property {string} error_code
  * @property {string} error
  * @property {boolean} adopted
+ * @property {RunFigures} figures
  */
+
+const LISTED = 10;
+
+/** The `RunFigures` of a result: null where AEP does not say. */
+export function figuresOf({ figures: given }) {
+  const figures = isObject(given) ? given : {};
+  const reasons = (list) => asList(list).filter(isObject).slice(0, LISTED).map(reasonOf);
+  return {
+    audiences: knownNumber(figures.audiences) ?? 1,
+    seconds: knownNumber(figures.seconds),
+    files: knownNumber(figures.files),
+    bytes: knownNumber(figures.bytes),
+    fileNames: asList(figures.file_names).map(text).filter(Boolean).slice(0, LISTED),
+    skippedFor: reasons(figures.skipped),
+    failedFor: reasons(figures.failed),
+  };
+}
+
+const reasonOf = (item) => ({ code: text(item.code), text: text(item.text), records: knownNumber(item.records) });
 
 /** What a delivery lost that AEP calls a success: a number of records, or words; 0 is nothing. */
 export function lostIn({ status, records_failed: own, records_failed_in_run: whole, loss }) {
@@ -78,6 +116,9 @@ export function lostIn({ status, records_failed: own, records_failed_in_run: who
  * @property {number} of
  * @property {Result[]} results
  */
+
+/** A number that AEP gives: it answers -1 where it does not know. */
+export const knownNumber = (value) => (typeof value === "number" && value >= 0 ? value : null);
 
 export const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 export const asList = (value) => (Array.isArray(value) ? value : []);
