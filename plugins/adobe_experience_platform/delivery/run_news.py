@@ -16,7 +16,7 @@ from typing import NamedTuple
 from adobe_experience_platform.aep import Call, FlowRun, RunStatus, endpoints
 from adobe_experience_platform.errors import AepError, AepNotFoundError
 
-MARK_VERSION = 1
+DELIVERIES_VERSION = 1
 WINDOW = dt.timedelta(hours=24)
 """How far a look goes back behind the newest run: a run may be listed late, or end long after later ones."""
 STEP = dt.timedelta(hours=1)
@@ -104,7 +104,7 @@ class RunMark:
         """Return the mark as it is stored."""
         since = _millis(self.since)
         known, still = ({key: _millis(at) for key, at in times.items()} for times in (self.known, self.open))
-        return {"v": MARK_VERSION, "place": self.place, "since": since, "known": known, "open": still}
+        return {"v": DELIVERIES_VERSION, "place": self.place, "since": since, "known": known, "open": still}
 
     @classmethod
     def require(cls, data: object) -> RunMark:
@@ -122,7 +122,7 @@ class RunMark:
     @classmethod
     def from_json(cls, data: object) -> RunMark | None:
         """Read a stored mark; what cannot be read counts as none, so the next look only records."""
-        if not isinstance(data, Mapping) or data.get("v") != MARK_VERSION:
+        if not isinstance(data, Mapping) or data.get("v") != DELIVERIES_VERSION:
             return None
         known, still = data.get("known"), data.get("open")
         if not isinstance(known, Mapping) or not isinstance(still, Mapping):
@@ -162,7 +162,7 @@ class RunsWanted(NamedTuple):
 def wanted(sought: Sought, mark: RunMark | None) -> RunsWanted:
     """Return what a look with this mark needs to know."""
     if mark is None:
-        return RunsWanted(sought.flow_id, None)
+        return RunsWanted(sought.flow_id, sought.ended_since and sought.ended_since - WINDOW)
     old = [key for key, at in mark.open.items() if at and mark.since and at < mark.since]
     return RunsWanted(sought.flow_id, mark.since, tuple(old))
 

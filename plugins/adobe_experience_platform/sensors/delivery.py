@@ -146,6 +146,8 @@ class DeliverySensor(AepSensor):
         return self.execute_complete(context, self._wait(context, trigger, deadline))
 
     _trouble = ""
+    _just_read: list[FlowRun] | None = None
+    """What the first look has read, which serves as the second one too."""
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Ask AEP once, for sensors that do not use the triggerer."""
@@ -194,7 +196,7 @@ class DeliverySensor(AepSensor):
         """Look up what is meant, and note what has ended so far."""
         fixed = {"asked": asked, "since": since, "run_id": None, "failed": False, **self._looked_up()}
         sought = self._sought(fixed)
-        runs = self.hook.call(run_news.runs_call(sought.flow_id, [run_news.wanted(sought, None)]))
+        runs = self._just_read = self.hook.call(run_news.runs_call(sought.flow_id, [run_news.wanted(sought, None)]))
         settings = self.hook.settings
         place = f"{settings.org_id}/{settings.sandbox_name}"
         return {**fixed, "mark": run_news.first_mark(place, runs, now(), sought.ended_since).to_json()}
@@ -258,7 +260,9 @@ class DeliverySensor(AepSensor):
                 raise AepTransientError("GET /runs/{id}", text=f"run {run.id}, which had ended, is in progress")
             return run
         sought, mark = self._sought(fixed), RunMark.require(fixed["mark"])
-        runs = self.hook.call(run_news.runs_call(sought.flow_id, [run_news.wanted(sought, mark)]))
+        runs, self._just_read = self._just_read, None
+        if runs is None:
+            runs = self.hook.call(run_news.runs_call(sought.flow_id, [run_news.wanted(sought, mark)]))
         news = run_news.look(runs, mark, sought).news
         if not news:
             return None
