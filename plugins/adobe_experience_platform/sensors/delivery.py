@@ -253,7 +253,7 @@ class DeliverySensor(AepSensor):
     def _found(self, context: Context) -> FlowRun | None:
         """Return the run that is the next delivery, once it has ended; it is noted when it is first seen."""
         fixed = self._fixed(context)
-        metrics.count(metrics.POLLS, {"poll": "delivery", **self._tags()})
+        metrics.count(metrics.POLLS, {"poll": DeliveryTrigger.POLL, **self._tags()})
         if fixed["run_id"]:
             run = self.hook.call(endpoints.run(fixed["run_id"]))
             if not run.status.is_terminal:  # it was listed as ended: a node of AEP's lags

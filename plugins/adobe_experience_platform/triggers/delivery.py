@@ -18,6 +18,8 @@ from .memory import News, WatcherMemory
 from .polling import Bulk, Group, Subscription
 from .watcher import WatcherTrigger
 
+MOST_REMEMBERED = 1000
+"""Runs that were logged as not counting; with more, they may be logged again."""
 TOLD = (RunStatus.SUCCESS.value, RunStatus.PARTIAL_SUCCESS.value)
 """How a delivery has ended of which a watcher tells unless it is told otherwise."""
 
@@ -103,13 +105,11 @@ class DeliveryTrigger(WatcherTrigger):
     def _say(self, found: run_news.RunNews) -> None:
         """Log what ended and does not count, once."""
         for run in [run for run in found.others if run.id not in self._others]:
-            why = (
-                "does not count"
-                if run.audiences or not self.audience_ids
-                else "does not say which audience it delivers"
-            )
+            unnamed = self.audience_ids and not run.audiences
+            why = "does not say which audience it delivers" if unnamed else "does not count"
             self.log.warning("Flow run %s of flow %s has ended (%s) and %s", run.id, self.flow_id, run.raw_status, why)
-        self._others = {run.id for run in found.others}
+        kept = self._others if len(self._others) < MOST_REMEMBERED else set()
+        self._others = {*kept, *(run.id for run in found.others)}
 
     def _line(self, payload: Mapping[str, Any]) -> str:
         return f"Flow run {payload['run_id']} of flow {self.flow_id} has ended: {payload['status']}"

@@ -15,10 +15,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.serde import deserialize, serialize
 
 from adobe_experience_platform.aep.flow_runs import FlowRun
 from adobe_experience_platform.delivery import run_news
 from adobe_experience_platform.delivery.rounds import Snapshot
+from adobe_experience_platform.delivery.run_news import RunMark
 from adobe_experience_platform.errors import AepInputError, AepRequestError
 from adobe_experience_platform.triggers import memory
 from adobe_experience_platform.triggers.assets import flow_run_asset
@@ -136,6 +138,15 @@ def test_a_waiting_task_is_told_of_the_first_that_ends(aep: LocalAep, place: dic
     event = payload(fire(DeliveryTrigger(flow_id="mail", audience_ids=["gold"], **place)))
 
     assert (event["status"], event["run_id"]) == ("done", run_id)
+
+
+def test_a_waits_arguments_survive_airflows_own_serialization(place: dict[str, Any]) -> None:
+    mark = RunMark("ORG/prod", START, {"a": START, "b": None}, {"c": START}).to_json()
+    more = {"audience_ids": ("gold", "x"), "statuses": {"failed"}, "ended_since": START.isoformat(), "mark": mark}
+    path, kwargs = DeliveryTrigger(flow_id="mail", **more, **place).serialize()
+    again = DeliveryTrigger(**deserialize(json.loads(json.dumps(serialize(kwargs)))))
+    assert again.serialize() == (path, kwargs)
+    assert path == "adobe_experience_platform.triggers.DeliveryTrigger"
 
 
 @pytest.mark.usefixtures("quick")
