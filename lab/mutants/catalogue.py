@@ -51,6 +51,9 @@ GATES = "operators/gates.py"
 REPORT = "operators/report.py"
 LOST = "triggers/lost_submission.py"
 FLOW_RUN = "triggers/flow_run.py"
+MEMORY = "triggers/memory.py"
+RUN_NEWS = "delivery/run_news.py"
+WATCHERS = ("tests/unit/triggers/test_memory.py", "tests/unit/triggers/test_delivery.py")
 ALL = (*TASKS, *CORE, "tests/promises/gates", *PROTOCOL)
 
 MUTANTS = (
@@ -142,4 +145,12 @@ MUTANTS = (
     Mutant(REPORT, "if failed:\n            raise AirflowFailException", "if False:\n            raise AirflowFailException", "a red run is green", ALL),
     Mutant(REPORT, 'results.append(submitted_only(orders[pair]))', 'results.append(without_run(pair, NOT_SENT, ""))', "what was submitted and not watched is called not sent", ALL),
     Mutant(VERDICT, 'return not (self.good or self.partly) and all(', "return bool(self.bad) or all(", "a refused run that has delivered says that nothing was sent", ALL),
+    # -- every delivery of AEP is told once
+    Mutant(MEMORY, "        await asyncio.sleep(CLAIM_SECONDS)\n", "", "of two watchers that note at once, both tell", WATCHERS),
+    Mutant(MEMORY, "            await asyncio.sleep(STORED_SECONDS)\n", "            pass\n", "an event that Airflow has not stored counts as told", WATCHERS),
+    Mutant(MEMORY, " and time.monotonic() - begun <= LONGEST_CLAIM_SECONDS", "", "a triggerer that was frozen tells what another one has told", WATCHERS),
+    Mutant(MEMORY, "            unsure |= stored.ids\n", "", "what may have been told is told as if it were new", WATCHERS),
+    Mutant(MEMORY, "unsure=stored.unsure - told", "unsure=frozenset()", "what may have been told and is not listed for a moment is told as if it were new", WATCHERS),
+    Mutant(RUN_NEWS, "(run.id in self.open or not self._is_old(run))", "not self._is_old(run)", "a run that ends a day after it began is lost", ("tests/unit/delivery/test_run_news.py",)),
+    Mutant(RUN_NEWS, "return run.created_at or run.started_at or run.completed_at", "return run.created_at", "a run without createdAt never leaves the mark", ("tests/unit/delivery/test_run_news.py",)),
 )  # fmt: skip

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from .operators.latest_export import LatestSegmentExportOperator
     from .operators.links import DestinationLink
     from .pipeline import activation_pipeline
+    from .sensors.delivery import DeliverySensor
     from .sensors.flow_run import FlowRunSensor
     from .sensors.segment_export import SegmentExportSensor
-    from .triggers.assets import delivered_flow_asset, delivery_asset, segment_export_asset
+    from .triggers.assets import delivered_flow_asset, delivery_asset, flow_run_asset, segment_export_asset
+    from .triggers.delivery import DeliveryTrigger
     from .triggers.flow_run import FlowRunTrigger
     from .triggers.segment_export import SegmentExportTrigger
 
@@ -35,6 +37,8 @@ __all__ = [
     "Approval",
     "CampaignDay",
     "CatalogOperator",
+    "DeliverySensor",
+    "DeliveryTrigger",
     "DestinationLink",
     "FlowRunSensor",
     "FlowRunTrigger",
@@ -46,6 +50,7 @@ __all__ = [
     "campaign_dags",
     "delivered_flow_asset",
     "delivery_asset",
+    "flow_run_asset",
     "segment_export_asset",
 ]
 
@@ -56,6 +61,8 @@ _HOMES = {
     "Approval": "delivery.approval",
     "CampaignDay": "delivery.campaign_day",
     "CatalogOperator": "operators.catalog",
+    "DeliverySensor": "sensors.delivery",
+    "DeliveryTrigger": "triggers.delivery",
     "DestinationLink": "operators.links",
     "FlowRunSensor": "sensors.flow_run",
     "FlowRunTrigger": "triggers.flow_run",
@@ -67,6 +74,7 @@ _HOMES = {
     "campaign_dags": "campaigns.dags",
     "delivered_flow_asset": "triggers.assets",
     "delivery_asset": "triggers.assets",
+    "flow_run_asset": "triggers.assets",
     "segment_export_asset": "triggers.assets",
 }
 

@@ -107,11 +107,13 @@ def aep(local_aep: LocalAep, monkeypatch: pytest.MonkeyPatch) -> LocalAep:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Poll without the pauses that spare the real AEP."""
     from adobe_experience_platform.aep import transport
-    from adobe_experience_platform.triggers import polling
+    from adobe_experience_platform.triggers import memory, polling
 
     monkeypatch.setattr(polling, "SHORTEST_PAUSE", 0.1)
     monkeypatch.setattr(polling, "NEWCOMER_GAP", 0.05)
     monkeypatch.setattr(transport, "BACKOFF_LAST", 0.1)
+    for name, seconds in {"CLAIM_SECONDS": 0.02, "STORED_SECONDS": 0.05, "HAND_OVER_SECONDS": 0.3}.items():
+        monkeypatch.setattr(memory, name, seconds)
 
 
 def in_seconds(seconds: float) -> str:

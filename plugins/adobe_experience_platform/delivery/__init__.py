@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from . import export_news, exports, preflight, rounds, task_ids, xcom
+from . import export_news, exports, preflight, rounds, run_news, task_ids, xcom
 from .findings import Findings, ids_of
-from .given import given_collection, given_id, given_info, given_list, given_truth
+from .given import given_collection, given_id, given_info, given_list, given_name, given_time, given_truth
 from .input import (
     MAX_PAIRS_PER_RUN,
     check_id,
+    check_name,
     is_uuid,
     may_be_id,
     parse_activation_info,
@@ -95,6 +96,7 @@ __all__ = [
     "advice_for",
     "all_succeeded",
     "check_id",
+    "check_name",
     "check_version",
     "checked_settings",
     "clock_time",
@@ -113,6 +115,8 @@ __all__ = [
     "given_id",
     "given_info",
     "given_list",
+    "given_name",
+    "given_time",
     "given_truth",
     "ids_of",
     "is_delivered",
@@ -136,6 +140,7 @@ __all__ = [
     "resolve",
     "results_of",
     "rounds",
+    "run_news",
     "shorten",
     "size_text",
     "split",

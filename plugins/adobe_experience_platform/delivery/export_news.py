@@ -46,6 +46,11 @@ class Mark:
         older = ended is not None and self.ended_at is not None and ended < self.ended_at
         return older or job.id in self.ids
 
+    def merged(self, other: Mark) -> Mark:
+        """Return the mark of all that either knows."""
+        ended_at = max(filter(None, (self.ended_at, other.ended_at)), default=None)
+        return Mark(self.place, ended_at, self.ids | other.ids)
+
     def to_json(self) -> dict[str, object]:
         """Return the mark as it is stored."""
         at = self.ended_at.isoformat() if self.ended_at else None

@@ -7,6 +7,7 @@ stay what they are.
 from __future__ import annotations
 
 import ast
+import datetime as dt
 import json
 from collections.abc import Mapping, Sequence, Set, ValuesView
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from adobe_experience_platform.aep import short_repr
 from adobe_experience_platform.errors import AepInputError
 
-from .input import check_id
+from .input import check_id, check_name
 
 NOT_GIVEN = ("", "None")
 """What a template without a value renders to."""
@@ -78,6 +79,35 @@ def given_id(value: object, what: str) -> str | None:
     if fault := check_id(text, what):
         raise AepInputError([fault])
     return str(text)
+
+
+def given_name(value: object, what: str) -> str | None:
+    """Return an id or a name as text, None if not given.
+
+    :raises AepInputError: for what is neither.
+    """
+    if _is_empty(value):
+        return None
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if fault := check_name(text, what):
+        raise AepInputError([fault])
+    return str(text)
+
+
+def given_time(value: object, what: str) -> dt.datetime | None:
+    """Return a time, also from ISO 8601; UTC if it names no time zone; None if not given.
+
+    :raises AepInputError: for anything else.
+    """
+    if _is_empty(value):
+        return None
+    try:
+        found = dt.datetime.fromisoformat(value.strip()) if isinstance(value, str) else value
+    except ValueError:
+        found = None
+    if not isinstance(found, dt.datetime):
+        raise AepInputError([f"{what} is {short_repr(value)}: enter a time such as 2026-03-10T06:00:00+00:00"])
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
 
 def given_truth(value: object, what: str, default: bool) -> bool:

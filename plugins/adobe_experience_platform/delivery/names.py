@@ -38,7 +38,7 @@ _MAP = "map it under Destinations > Browse > Activate audiences, or correct the 
 def resolve(asked: Sequence[Pair], run: Run, known: Mapping[Pair, Pair] | None = None) -> Findings:
     """Look up every flow and audience; what is neither an id nor a name is a fault.
 
-    :param asked: (flow, audience), each an id or a name.
+    :param asked: (flow, audience), each an id or a name; without an audience the flow alone is looked up.
     :param run: carries out a call, such as ``hook.call``.
     :param known: what was asked for → its ids, as an earlier try of the run has found them.
     :raises AepCallError: if AEP cannot be reached at all.
@@ -54,7 +54,7 @@ def resolve(asked: Sequence[Pair], run: Run, known: Mapping[Pair, Pair] | None =
             findings.faults.append(takes_none(flow))
             continue
         for text in audiences:
-            if (audience_id := look.audience(flow, text)) is None:
+            if (audience_id := look.audience(flow, text) if text else "") is None:
                 continue
             pair, source = Pair(flow.id, audience_id), given[Pair(flow_text, text)]
             if pair in findings.given:

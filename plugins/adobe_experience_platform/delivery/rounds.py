@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adobe_experience_platform.aep import Call, ExportJob, FlowRun, Pair, endpoints, one_line
@@ -20,9 +20,10 @@ class Snapshot:
     :param runs: run id → run, or the error of reading it.
     :param jobs: profile export jobs, newest first.
     :param flow_runs: flow id → its recent runs.
+    :param flow_errors: flow id → why its runs could not be read, where those of others could.
     :param place: organization and sandbox that were asked, where it matters.
     :param error: why the whole round failed.
-    :param asked: ids that the round asked for; a round serves those subscribers that are due. None: of all.
+    :param asked: what the round asked for; a round serves those subscribers that are due. None: of all.
     :param usual: flow id → how long its runs usually take.
     :param is_pause: nothing was asked, because AEP has asked for a pause; waits may end meanwhile.
     """
@@ -30,9 +31,10 @@ class Snapshot:
     runs: Mapping[str, FlowRun | AepError] = field(default_factory=dict)
     jobs: Sequence[ExportJob] = ()
     flow_runs: Mapping[str, Sequence[FlowRun]] = field(default_factory=dict)
+    flow_errors: Mapping[str, AepError] = field(default_factory=dict)
     place: str = ""
     error: Exception | None = None
-    asked: frozenset[str] | None = None
+    asked: frozenset[Hashable] | None = None
     usual: Mapping[str, Usual] = field(default_factory=dict)
     is_pause: bool = False
 

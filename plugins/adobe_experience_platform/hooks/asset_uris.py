@@ -14,11 +14,12 @@ from airflow.sdk import Asset
 KINDS: Mapping[str, tuple[int, int]] = {
     "segment-exports": (1, 2),
     "flows": (1, 1),
+    "flow-runs": (3, 4),
     "deliveries": (1, 1),
     "campaign-days": (1, 1),
     "submissions": (0, 0),
 }
-"""Kind → how many parts follow it, at least and at most: a connection and its sandbox, a flow, a DAG."""
+"""Kind → how many parts follow it, at least and at most: connection and sandbox, flow and audience, a DAG."""
 GROUP = "adobe_experience_platform"
 
 

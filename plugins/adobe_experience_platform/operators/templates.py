@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from adobe_experience_platform.aep import short_repr
-from adobe_experience_platform.delivery import given_collection, given_id, given_info, given_list, given_truth
+from adobe_experience_platform.delivery import (
+    given_collection,
+    given_id,
+    given_info,
+    given_list,
+    given_name,
+    given_time,
+    given_truth,
+)
 from adobe_experience_platform.errors import AepInputError
 
 if TYPE_CHECKING:
@@ -33,6 +41,8 @@ READINGS: dict[str, Callable[[Any, str], Any]] = {
     **dict.fromkeys(("jobs", "orders"), _list),
     **dict.fromkeys(("job", "settings", "names", "campaign_day"), _mapping),
     "export_job_id": given_id,
+    "since": given_time,
+    **dict.fromkeys(("flow", "audience"), given_name),
     "wait_for_completion": lambda value, name: given_truth(value, name, default=False),
     "resend_failed": lambda value, name: given_truth(value, name, default=True),
 }

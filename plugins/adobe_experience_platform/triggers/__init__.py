@@ -7,10 +7,12 @@ from .assets import (
     delivered_flow_asset,
     delivery_asset,
     delivery_outlets,
+    flow_run_asset,
     segment_export_asset,
     submissions_asset,
 )
 from .base import ARGUMENTS_VERSION, EVENT_VERSION, async_hook, resume_pause, run_inline
+from .delivery import DeliveryTrigger
 from .flow_run import FlowRunTrigger
 from .lost_submission import LostSubmissionTrigger
 from .older_airflow import keep_policy
@@ -20,6 +22,7 @@ __all__ = [
     "ARGUMENTS_VERSION",
     "DELIVERED_URIS",
     "EVENT_VERSION",
+    "DeliveryTrigger",
     "ExportWait",
     "FlowRunTrigger",
     "LostSubmissionTrigger",
@@ -29,6 +32,7 @@ __all__ = [
     "delivered_flow_asset",
     "delivery_asset",
     "delivery_outlets",
+    "flow_run_asset",
     "keep_policy",
     "polling",
     "resume_pause",

@@ -1,7 +1,10 @@
-"""Assets: "a segment export has finished" (in, starts campaigns) and "a flow was delivered" (out).
+"""Assets: "a segment export has finished", "AEP has delivered" (in, start DAGs) and "a flow was delivered" (out).
 
 >>> with DAG("my_campaign", schedule=segment_export_asset("aep_default")):
 ...     activation_pipeline(activation_info={"<flow id>": ["<audience id>"]})
+
+>>> with DAG("after_any_delivery", schedule=flow_run_asset("<flow id>")):
+...     ...
 
 >>> with DAG("after_the_delivery", schedule=delivered_flow_asset("<flow id>")):
 ...     ...
@@ -9,20 +12,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from airflow.sdk import Asset, AssetWatcher
 
-from adobe_experience_platform.aep import DEFAULT_CONN_ID, conn_id_fault
+from adobe_experience_platform.aep import DEFAULT_CONN_ID, conn_id_fault, short_repr
 from adobe_experience_platform.delivery import check_id, may_be_id
+from adobe_experience_platform.delivery.run_news import Sought
 from adobe_experience_platform.errors import AepInputError
 from adobe_experience_platform.hooks.asset_uris import GROUP, create_asset, uri_of
 
+from .delivery import TOLD, DeliveryTrigger
 from .segment_export import SegmentExportTrigger
 
 WATCH_INTERVAL = 60.0
 """Longest pause between two looks at AEP, seconds; a watcher looks all day long."""
+CONNECTIONS_OWN = "-"
+"""In a URI: the sandbox of the connection; no sandbox has this name."""
 DELIVERED_URIS = (uri_of("flows", ""), uri_of("deliveries", ""))
 
 
@@ -40,12 +47,7 @@ def segment_export_asset(
     :param poll_interval: longest pause between two polls, seconds. Use one value for an asset: it is the asset's.
     :raises AepInputError: for ids that cannot be.
     """
-    faults = [f"aep_conn_id {fault}"] if (fault := conn_id_fault(aep_conn_id)) else []
-    if sandbox_name is not None and (fault := check_id(sandbox_name, "sandbox_name")):
-        faults.append(fault)
-    if isinstance(poll_interval, bool) or not 1 <= poll_interval <= 3600:
-        faults.append(f"poll_interval is {poll_interval!r}: enter a number of seconds from 1 to 3600")
-    if faults:
+    if faults := _place_faults(aep_conn_id, sandbox_name, poll_interval):
         raise AepInputError(faults, intro="This asset cannot be.")
     place = [aep_conn_id] if sandbox_name is None else [aep_conn_id, sandbox_name]
     trigger = SegmentExportTrigger(
@@ -57,6 +59,71 @@ def segment_export_asset(
         group=GROUP,
         watchers=[AssetWatcher(name="segment exports", trigger=trigger)],
     )
+
+
+def flow_run_asset(
+    flow_id: str,
+    audience_id: str | None = None,
+    *,
+    external_audience_id: str | None = None,
+    statuses: Sequence[str] = TOLD,
+    aep_conn_id: str = DEFAULT_CONN_ID,
+    sandbox_name: str | None = None,
+    poll_interval: float = WATCH_INTERVAL,
+) -> Asset:
+    """Return the asset that is updated when AEP has delivered to a destination flow, whoever started it.
+
+    One event for each delivery (flow run): of AEP's schedule, of its UI, of another tool, of a DAG of yours. All such
+    assets of a connection and sandbox share one poll of AEP. The event's extra is
+    ``{"from_trigger": true, "payload": {…}}``, see :class:`~.triggers.DeliveryTrigger`.
+
+    :param flow_id: id of the destination flow.
+    :param audience_id: id of the audience; None: any audience of the flow.
+    :param external_audience_id: for an imported audience: its external id, by which AEP may name it in runs.
+    :param statuses: how the delivery must have ended: ``success`` and ``partial_success`` (default), ``failed``. Use
+        one value for an asset: it is the asset's, as is ``poll_interval``.
+    :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``.
+    :param sandbox_name: sandbox; None takes the connection's, see :func:`segment_export_asset`.
+    :param poll_interval: longest pause between two polls, seconds.
+    :raises AepInputError: for ids, statuses and pauses that cannot be.
+    """
+    faults = _place_faults(aep_conn_id, sandbox_name, poll_interval)
+    given = {"flow_id": flow_id, "audience_id": audience_id, "external_audience_id": external_audience_id}
+    checked = [name for name, value in given.items() if name == "flow_id" or value is not None]
+    faults += [fault for name in checked if (fault := check_id(given[name], name))]
+    if external_audience_id is not None and audience_id is None:
+        faults.append("external_audience_id needs audience_id")
+    known = sorted(Sought("").statuses)
+    if isinstance(statuses, str) or not statuses or not {*statuses} <= {*known}:
+        faults.append(f"statuses is {short_repr(statuses)}: list one or more of {', '.join(known)}")
+    if faults:
+        raise AepInputError(faults, intro="This asset cannot be.")
+    audiences = [ident for ident in (audience_id, external_audience_id) if ident is not None]
+    trigger = DeliveryTrigger(
+        flow_id=flow_id,
+        audience_ids=audiences,
+        statuses=sorted({*statuses}),
+        aep_conn_id=aep_conn_id,
+        sandbox_name=sandbox_name,
+        deadline=None,
+        poll_interval=poll_interval,
+    )
+    place = [aep_conn_id, sandbox_name or CONNECTIONS_OWN, flow_id, *audiences[:1]]
+    return Asset(
+        name="/".join(["aep_flow_run", *place]),
+        uri=uri_of("flow-runs", *place),
+        group=GROUP,
+        watchers=[AssetWatcher(name="flow runs", trigger=trigger)],
+    )
+
+
+def _place_faults(aep_conn_id: str, sandbox_name: str | None, poll_interval: float) -> list[str]:
+    faults = [f"aep_conn_id {fault}"] if (fault := conn_id_fault(aep_conn_id)) else []
+    if sandbox_name is not None and (fault := check_id(sandbox_name, "sandbox_name")):
+        faults.append(fault)
+    if isinstance(poll_interval, bool) or not 1 <= poll_interval <= 3600:
+        faults.append(f"poll_interval is {poll_interval!r}: enter a number of seconds from 1 to 3600")
+    return faults
 
 
 def delivered_flow_asset(flow_id: str) -> Asset:

@@ -168,7 +168,7 @@ class SharedPollTrigger(BaseEventTrigger):
         bulk = Bulk()
         async with await async_hook(conn_id, sandbox) as hook:
 
-            async def read(wanted: Sequence[str]) -> Snapshot:
+            async def read(wanted: Sequence[Any]) -> Snapshot:
                 tags = {"poll": cls.POLL, "conn_id": conn_id, "sandbox": sandbox}
                 metrics.count(metrics.POLLS, tags)
                 try:
@@ -185,7 +185,7 @@ class SharedPollTrigger(BaseEventTrigger):
         return polling.group(key)
 
     @classmethod
-    async def _read(cls, hook: Any, wanted: Sequence[str], bulk: Bulk) -> Snapshot:
+    async def _read(cls, hook: Any, wanted: Sequence[Any], bulk: Bulk) -> Snapshot:
         raise NotImplementedError
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
@@ -231,7 +231,7 @@ class SharedPollTrigger(BaseEventTrigger):
             if self.deadline is not None:
                 return
 
-    def _wanted(self) -> set[str]:
+    def _wanted(self) -> set[Any]:
         raise NotImplementedError
 
     async def _consider(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:

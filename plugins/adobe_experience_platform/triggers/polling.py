@@ -34,7 +34,8 @@ from adobe_experience_platform.hooks import CONCURRENCY
 
 if TYPE_CHECKING:
     from adobe_experience_platform.hooks import AdobeExperiencePlatformAsyncHook
-from adobe_experience_platform.delivery import Snapshot, Usual, usual_lengths
+from adobe_experience_platform.delivery import Snapshot, Usual, run_news, usual_lengths
+from adobe_experience_platform.delivery.run_news import RunsWanted
 
 T = TypeVar("T")
 SHORTEST_PAUSE = 2.0
@@ -62,12 +63,12 @@ class Window(NamedTuple):
 class Subscription:
     """What one waiting trigger wants to know.
 
-    :param wanted: ids of flow runs, or of flows whose runs matter.
+    :param wanted: ids of flow runs, ids of flows whose runs matter, or which runs of them.
     :param interval: longest pause between two polls, seconds.
     :param deadline: when the wait ends (aware time).
     """
 
-    wanted: set[str]
+    wanted: set[Any]
     interval: float
     deadline: dt.datetime
     joined: float = field(default_factory=time.monotonic)
@@ -140,7 +141,7 @@ class Group:
         self.per_request = per_request
         self.same_thing = same_thing
         self._numbers = itertools.count()
-        self._covered: frozenset[str] | None = None
+        self._covered: frozenset[Any] | None = None
         self._last = -math.inf
 
     @contextmanager
@@ -158,7 +159,7 @@ class Group:
             if not self.subscriptions:
                 self._covered = None
 
-    def wanted(self) -> list[str]:
+    def wanted(self) -> list[Any]:
         """Return what the subscribers want, each once."""
         return _union(self.subscriptions.values())
 
@@ -172,7 +173,7 @@ class Group:
                 # What wakes is a newcomer, whose wait may end sooner.
                 await asyncio.wait_for(self.wake.wait(), min(pause, max(left, 0.1)))
 
-    async def due(self) -> list[str]:
+    async def due(self) -> list[Any]:
         """Wait until somebody is due, and return what all who are due want; plan when they are due again."""
         while True:
             self.wake.clear()
@@ -197,7 +198,7 @@ class Group:
         return asked
 
 
-def _union(subscriptions: Iterable[Subscription]) -> list[str]:
+def _union(subscriptions: Iterable[Subscription]) -> list[Any]:
     return list(dict.fromkeys(itertools.chain.from_iterable(s.wanted for s in subscriptions)))
 
 
@@ -223,7 +224,7 @@ def turn() -> asyncio.Lock:
     return _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
 
-async def rounds(here: Group, read: Callable[[list[str]], Awaitable[Snapshot]]) -> AsyncIterator[Snapshot]:
+async def rounds(here: Group, read: Callable[[list[Any]], Awaitable[Snapshot]]) -> AsyncIterator[Snapshot]:
     """Poll for as long as anybody waits, yielding a snapshot of what is due each round.
 
     :param here: who waits.
@@ -286,13 +287,36 @@ async def read_runs(hook: AdobeExperiencePlatformAsyncHook, run_ids: Sequence[st
         found[run_id] = one
         if isinstance(one, AepError) and not isinstance(one, AepNotFoundError):
             failed.append(one)
-            if one.retry_after is not None or getattr(one, "status", None) == 429:
+            if _is_throttled(one):
                 raise one  # asking for the others now would be as impolite
     if failed and len(failed) == len(run_ids):
         raise failed[0]
     if listed and len(rest) == len(run_ids) and any(isinstance(run, FlowRun) for run in found.values()):
         bulk.refused = True  # the list knows none of them although they are there: it does not filter as documented
     return Snapshot(runs=found)
+
+
+async def read_flows(hook: AdobeExperiencePlatformAsyncHook, asked: Sequence[RunsWanted]) -> Snapshot:
+    """Read the runs of flows, each as far back as anybody asks; a flow that cannot be read is no trouble of others."""
+    flow_ids = dict.fromkeys(each.flow_id for each in asked)
+    runs: dict[str, list[FlowRun]] = {}
+    errors: dict[str, AepError] = {}
+    calls = ((flow_id, run_news.runs_call(flow_id, asked)) for flow_id in flow_ids)
+    async for flow_id, result in _outcomes(hook, calls):
+        if not isinstance(result, AepError):
+            runs[flow_id] = result
+            continue
+        errors[flow_id] = result
+        if _is_throttled(result):
+            raise result  # asking for the others now would be as impolite
+    if len(errors) == len(flow_ids):
+        raise next(iter(errors.values()))
+    settings = await hook.settings()
+    return Snapshot(flow_runs=runs, flow_errors=errors, place=f"{settings.org_id}/{settings.sandbox_name}")
+
+
+def _is_throttled(error: AepError) -> bool:
+    return error.retry_after is not None or getattr(error, "status", None) == 429
 
 
 async def _outcomes(

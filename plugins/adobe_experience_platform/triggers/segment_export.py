@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import datetime as dt
 import time
-from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
-from adobe_experience_platform.aep import Pair
-from adobe_experience_platform.delivery import Snapshot, read_activation_info, rounds
-from adobe_experience_platform.errors import AepError
+from adobe_experience_platform.aep import Pair, count
+from adobe_experience_platform.delivery import Snapshot, export_news, read_activation_info, rounds
+from adobe_experience_platform.delivery.export_news import Mark
 
 from . import polling
-from .base import FAILURES_ALLOWED, SharedPollTrigger, event
-from .export_watcher import WatcherMemory
+from .base import event
+from .memory import News, WatcherMemory
 from .polling import Bulk, Group, Subscription
 from .progress import LINES_PER_ROUND
+from .watcher import WatcherTrigger
 
 
 @dataclasses.dataclass
@@ -52,12 +52,12 @@ class ExportWait:
         return "; ".join(self.waiting)
 
 
-class SegmentExportTrigger(SharedPollTrigger):
+class SegmentExportTrigger(WatcherTrigger):
     """Fires when no profile export is in progress and no run in progress concerns the given audiences.
 
     Without a deadline it is an asset watcher: it never ends, and fires each time when profile exports have finished
-    and none is in progress. What it has told is kept in the asset's state store one round after the event, so that a
-    triggerer that dies tells it again rather than never. Its first start only records what has finished so far.
+    and none is in progress. What it has told is kept in the asset's state store. Its first start only records what has
+    finished so far.
 
     :param activation_info: if given, {flow id: [audience id, …]} whose runs in progress are waited for too.
     :param aliases: audience id → external id, for imported audiences.
@@ -69,10 +69,11 @@ class SegmentExportTrigger(SharedPollTrigger):
 
     Event: ``{"status": "done" | "timeout" | "error", "message": str}``; that of a watcher is ``done`` and has
     ``export_id``, ``ended_at``, ``created_at``, ``profiles`` (of the newest export; None where AEP does not say),
-    ``exports`` (how many finished since the last event).
+    ``exports`` (how many finished since the last event), ``possible_repeat`` (a triggerer died around the event).
     """
 
     POLL = "export"
+    WHAT = "segment exports"
 
     def __init__(
         self,
@@ -96,7 +97,8 @@ class SegmentExportTrigger(SharedPollTrigger):
         self.stuck = list(stuck)
         pairs = read_activation_info(self.activation_info)[0] if self.activation_info else []
         self._wait = ExportWait(self.log, pairs, self.aliases, self.names, self.said, {*self.stuck})
-        self._memory = WatcherMemory()
+        self._memory = WatcherMemory(Mark.from_json, self.WHAT)
+        self._in_progress: list[str] = []
 
     def _arguments(self) -> dict[str, Any]:
         return {
@@ -122,51 +124,27 @@ class SegmentExportTrigger(SharedPollTrigger):
         settings = await hook.settings()
         return dataclasses.replace(snapshot, place=f"{settings.org_id}/{settings.sandbox_name}")
 
-    async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
-        """Turn the shared snapshots into a waiting task's one event, or into a watcher's many."""
-        if self.deadline is not None:
-            async for found in super().filter_shared_stream(shared_stream):
-                yield found
-            return
-        subscription = Subscription(set(), self.poll_interval, self._ends_at)
-        with self._group(self.shared_stream_key()).joined(subscription):
-            async for snapshot in self._unending(shared_stream):
-                if snapshot.is_pause:
-                    continue
-                if snapshot.error is not None:
-                    self._failed(snapshot.error)
-                    continue
-                self._recovered()
-                if (news := await self._memory.consider(snapshot, self.asset_state_store)) is not None:
-                    yield event("done", **news)
+    def _news(self, snapshot: Snapshot, mark: Mark | None) -> News[Mark]:
+        found = export_news.look(snapshot, mark, dt.datetime.now(tz=dt.UTC))
+        self._say(found)
+        if not found.news:
+            return News({}, found.mark)
+        return News({found.news[0].id: export_news.event_payload(found.news)}, found.mark)
 
-    async def _unending(self, stream: AsyncIterator[Snapshot]) -> AsyncIterator[Snapshot]:
-        """Go on with a poll of one's own should the shared one end: a watcher that ends would start no campaign."""
-        while True:
-            try:
-                async for snapshot in stream:
-                    yield snapshot
-                self.log.warning("The shared poll of segment exports has ended; this watcher goes on by itself")
-            except Exception:
-                self.log.exception("The shared poll of segment exports has failed; this watcher goes on by itself")
-            await asyncio.sleep(self.poll_interval)
-            stream = type(self).open_shared_stream(self.serialize()[1])
+    def _line(self, payload: Mapping[str, Any]) -> str:
+        return f"Segment export {payload['export_id']} has finished: {count(payload['exports'], 'new export')}"
 
-    def _failed(self, error: Exception) -> TriggerEvent | None:
-        """Count a failed poll. A watcher goes on for ever, and says so now and then."""
-        if self.deadline is not None:
-            return super()._failed(error)
-        self._failures += 1
-        if self._failures == 1 or self._failures % FAILURES_ALLOWED == 0:
+    def _say(self, found: export_news.ExportNews) -> None:
+        """Log changes only."""
+        waiting = [job.id for job in found.waiting]
+        if waiting and waiting != self._in_progress:
+            self.log.info("In progress: segment exports %s", ", ".join(waiting[:LINES_PER_ROUND]))
+        self._in_progress = waiting
+        for job in [job for job in found.stuck if job.id not in self._wait.stuck]:
+            self._wait.stuck.add(job.id)
             self.log.warning(
-                "Segment exports are not watched: AEP (connection %s) could not be asked, %d times in a row. "
-                "Campaigns that start after an export do not start meanwhile. The watcher goes on trying. Last: %s",
-                self.aep_conn_id,
-                self._failures,
-                error if isinstance(error, AepError) else type(error).__name__,
-                exc_info=None if isinstance(error, AepError) else error,
+                "Not waiting for segment export job %s: it has been in progress for over 24 h and looks stuck", job.id
             )
-        return None
 
     async def _consider(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
         self._recovered()

@@ -28,7 +28,7 @@ def quick(examples: DagBag) -> None:
 
 def test_all_can_be_imported(examples: DagBag) -> None:
     assert examples.import_errors == {}
-    assert len(examples.dags) == 6
+    assert len(examples.dags) == 7
 
 
 def test_each_says_what_it_is_for(examples: DagBag) -> None:
@@ -79,6 +79,29 @@ def test_tasks_of_ones_own_go_on_after_the_sensors(example: Run, simulator: Simu
     finished = example("example_aep_sensor_alone")
 
     assert finished.states() == dict.fromkeys(("wait_in_the_triggerer", "wait_in_reschedule_mode", "go_on"), "success")
+    assert simulator.deliveries() == []
+
+
+def test_a_sensor_waits_for_a_delivery_that_somebody_else_starts(
+    examples: DagBag, simulator: SimulatorProcess, run: Run
+) -> None:
+    simulator.change_settings(young_seconds=0)
+    dag = examples.dags["example_aep_wait_for_a_delivery"]
+    flow, audience = dag.params["flow"], dag.params["audience"]
+    begun = simulator.start_run(flow, audience_ids=[audience], status="inProgress", seconds=None)["id"]
+
+    def end() -> None:
+        simulator.start_run(flow, audience_ids=[audience], status="failed", seconds=0)
+        simulator.change_run(begun, status="success")
+
+    with after_a_look(simulator, "*/flowservice/runs", end):
+        finished = run(dag)
+
+    assert finished.states() == {"wait_for_delivery": "success", "go_on": "success"}
+    delivery = finished.xcom("wait_for_delivery")
+    assert (delivery["run_id"], delivery["status"], delivery["audience_ids"]) == (begun, "success", [audience])
+    assert begun in finished.xcom("go_on")
+    assert DEFERRED in finished.log
     assert simulator.deliveries() == []
 
 

@@ -11,6 +11,7 @@ from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from adobe_experience_platform import (
     AdHocActivationOperator,
+    DeliverySensor,
     FlowRunSensor,
     LatestSegmentExportOperator,
     SegmentExportSensor,
@@ -150,6 +151,8 @@ def test_sensors_take_the_words_of_airflows_sensors() -> None:
     export = SegmentExportSensor(task_id="a", mode="reschedule", poke_interval=300, timeout=7200)
     runs = FlowRunSensor(task_id="b", orders=["r"], poke_interval=timedelta(minutes=1), timeout=timedelta(hours=3))
 
+    next_one = DeliverySensor(task_id="c", flow="f", poke_interval=120, timeout=3600)
+    assert (next_one.options.poll_interval, next_one.options.activation_timeout_minutes) == (120, 60)
     assert (export.options.poll_interval, export.options.export_timeout_minutes) == (300, 120)
     assert (runs.options.poll_interval, runs.options.activation_timeout_minutes) == (60, 180)
 
@@ -166,6 +169,7 @@ def test_default_args_may_name_the_connection() -> None:
             LatestSegmentExportOperator(task_id="b"),
             AdHocActivationOperator(task_id="c", activation_info=INFO),
             FlowRunSensor(task_id="d", orders=["r"]),
+            DeliverySensor(task_id="e", flow="f"),
         ]
 
     assert {(item.aep_conn_id, item.sandbox_name) for item in tasks} == {("aep_other", "dev")}

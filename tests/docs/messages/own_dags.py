@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from adobe_experience_platform.operators.activate import AdHocActivationOperator
+from adobe_experience_platform.sensors.delivery import NEXT, DeliverySensor
 from adobe_experience_platform.sensors.flow_run import FlowRunSensor
+from adobe_experience_platform.triggers.assets import flow_run_asset
+from tests.support.parts import run_json
 
 from .delivering import activation, watcher
-from .stage import Stage, produces
+from .stage import TIMEOUT, Stage, produces
 
 
 @produces("orders is empty: pass what AdHocActivationOperator returns")
@@ -47,3 +50,43 @@ def an_operator_asked_for_too_much(stage: Stage) -> None:
 @produces("jobs is missing: pass what plan_jobs returned")
 def a_plan_that_is_gone(stage: Stage) -> None:
     stage.fails(lambda: watcher(jobs=None).execute(stage.context))
+
+
+def next_delivery(stage: Stage, event: object = None, **arguments: object) -> object:
+    """Begin the sensor of the next delivery, or resume it after a wait with this event."""
+    task = DeliverySensor(task_id="task", **{"flow": "mail", **arguments})
+    return task.execute_complete(stage.context, event) if event else task.execute(stage.context)
+
+
+@produces("Clear this task to wait for the next one.")
+def a_delivery_that_failed(stage: Stage) -> None:
+    stage.defers(lambda: next_delivery(stage))
+    stage.aep.start_run("mail", audience_ids=["gold"], status="failed", seconds=0)
+    stage.fails(lambda: next_delivery(stage))
+
+
+@produces("in AEP whether the flow is enabled and when it delivers")
+def no_delivery_in_time(stage: Stage) -> None:
+    stage.fails(lambda: next_delivery(stage, TIMEOUT))
+
+
+@produces("cannot be read, so it cannot tell which one is the next")
+def a_note_of_a_newer_version(stage: Stage) -> None:
+    stage.defers(lambda: next_delivery(stage))
+    stage.context["task_state_store"][NEXT]["mark"]["v"] = 99
+    stage.fails(lambda: next_delivery(stage))
+
+
+@produces("on_failed_run is", "enter a time such as 2026-03-10T06:00:00+00:00", "statuses is")
+def a_wait_for_a_delivery_that_cannot_be_meant(stage: Stage) -> None:
+    stage.fails(lambda: next_delivery(stage, on_failed_run="never"))
+    stage.fails(lambda: next_delivery(stage, since="soon"))
+    stage.fails(lambda: flow_run_asset("mail", statuses=["done"]))
+
+
+@produces("and does not say which audience it delivers")
+def a_delivery_that_names_no_audience(stage: Stage) -> None:
+    trigger = stage.defers(lambda: next_delivery(stage, audience="gold"))
+    nameless = run_json("run-1", flow_id="mail", created=datetime.now(tz=UTC))
+    stage.answers("/data/foundation/flowservice/runs", body={"items": [nameless]})
+    stage.waits(type(trigger)(**{**trigger.serialize()[1], **stage.place(1)}))

@@ -10,6 +10,8 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
+from airflow.sdk import Asset
+from airflow.sdk._shared.module_loading import import_string
 from airflow.serialization.encoders import encode_trigger
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
@@ -18,6 +20,7 @@ from adobe_experience_platform.errors import AepAuthError, AepInputError
 from adobe_experience_platform.triggers import polling
 from adobe_experience_platform.triggers.assets import delivered_flow_asset, delivery_outlets, segment_export_asset
 from adobe_experience_platform.triggers.segment_export import SegmentExportTrigger
+from adobe_experience_platform.triggers.watcher import WatcherTrigger
 from tests.support.aep import JOBS, LocalAep
 from tests.support.dagtest import captured
 
@@ -52,11 +55,11 @@ class MarkStore:
 class Watcher:
     """A watcher as a triggerer runs it: made anew from what was stored of it."""
 
-    def __init__(self, store: MarkStore, **place: Any) -> None:
-        asset = segment_export_asset(poll_interval=1, **place)
+    def __init__(self, store: MarkStore, asset: Asset | None = None, **place: Any) -> None:
+        asset = asset or segment_export_asset(poll_interval=1, **place)
         path, kwargs = asset.watchers[0].trigger.serialize()
-        assert path == "adobe_experience_platform.triggers.SegmentExportTrigger"
-        self.trigger = SegmentExportTrigger(**json.loads(json.dumps(kwargs)))
+        assert path.startswith("adobe_experience_platform.triggers.")
+        self.trigger: WatcherTrigger = import_string(path)(**json.loads(json.dumps(kwargs)))
         self.trigger.poll_interval = 0.1
         self.trigger.asset_state_store = store  # type: ignore[assignment]
         self.events: list[dict[str, Any]] = []
@@ -86,10 +89,10 @@ class Watcher:
                 assert not self._work.done(), "a watcher has ended"
                 await asyncio.sleep(0.02)
 
-    async def rounds(self, aep: LocalAep, number: int = 2) -> None:
+    async def rounds(self, aep: LocalAep, number: int = 2, *, path: str = JOBS) -> None:
         """Wait for so many more polls."""
-        before = len(aep.requests(path=JOBS))
-        await self.until(lambda: len(aep.requests(path=JOBS)) >= before + number + 1)
+        before = len(aep.requests(path=path))
+        await self.until(lambda: len(aep.requests(path=path)) >= before + number + 1)
 
 
 @pytest.fixture
@@ -119,12 +122,15 @@ def test_a_watcher_tells_every_export_once(aep: LocalAep, store: MarkStore, quic
         "ended_at": "",
         "created_at": "",
         "profiles": 0,
+        "possible_repeat": False,
     }
     assert store.ids == ["722", "723"]
 
 
-def test_the_watermark_is_written_one_round_after_the_event(aep: LocalAep, store: MarkStore, quick: None) -> None:
-    """Then a triggerer that dies before Airflow has stored the event tells it again."""
+def test_a_triggerer_that_dies_around_an_event_has_it_told_again_and_called_so(
+    aep: LocalAep, store: MarkStore, quick: None
+) -> None:
+    """Only when Airflow has stored the event is it noted as told."""
 
     async def play() -> None:
         async with Watcher(store) as watcher:
@@ -134,16 +140,17 @@ def test_the_watermark_is_written_one_round_after_the_event(aep: LocalAep, store
             watcher.trigger._memory._store = nothing  # type: ignore[method-assign] # it dies right after the event
             await watcher.until(lambda: watcher.events)
         assert store.ids == ["722"]
+        assert json.loads(store.kept["watermark"])["telling"]["ids"] == ["723"]
         async with Watcher(store) as watcher:
             await watcher.until(lambda: watcher.events)
-            assert watcher.events[0]["export_id"] == "723"
+            assert (watcher.events[0]["export_id"], watcher.events[0]["possible_repeat"]) == ("723", True)
             await watcher.until(lambda: store.ids == ["722", "723"])
         async with Watcher(store) as watcher:
             await watcher.rounds(aep)
             assert not watcher.events
 
-    async def nothing(_: object) -> None:
-        return
+    async def nothing(_: object) -> bool:
+        return True
 
     asyncio.run(play())
 

@@ -1,0 +1,306 @@
+"""Which deliveries of a flow have ended since the last look, whoever started them: AEP's schedule, its UI, a tool.
+
+AEP calls a delivery a flow run. The mark keeps the runs that are no news by their ids and times, so a run that began
+early and ends late is news when it ends, and a list that lacks a run for a moment neither loses nor repeats it. Only
+times of AEP are compared with each other. No I/O.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+from adobe_experience_platform.aep import Call, FlowRun, RunStatus, endpoints
+from adobe_experience_platform.errors import AepError, AepNotFoundError
+
+DELIVERIES_VERSION = 1
+WINDOW = dt.timedelta(hours=24)
+"""How far a look goes back behind the newest run: a run may be listed late, or end long after later ones."""
+STEP = dt.timedelta(hours=1)
+"""By so much the window moves at a time, or the mark would change with every run."""
+FORGOTTEN = dt.timedelta(days=7)
+"""A run that is in progress for longer is no longer asked for."""
+MOST_IDS = 800
+"""Runs that a mark holds, below the 64 KB of a store's value; with more, its window is shorter."""
+MOST_OPEN = 100
+"""Runs in progress that a mark holds."""
+AUDIENCES_SHOWN = 100
+"""Audiences that an event names; Airflow logs events whole."""
+
+_EPOCH, _NEVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC)
+Times = Mapping[str, dt.datetime | None]
+"""Run → when it began, None where AEP does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Which deliveries are waited for.
+
+    :param flow_id: of which destination flow.
+    :param audience_ids: ids by which AEP may name the audience (its own, its external one); none: any audience.
+    :param statuses: in which of these the run must have ended.
+    :param ended_since: when it must have ended at the earliest, by AEP's clock; None: after the mark was made.
+    """
+
+    flow_id: str
+    audience_ids: tuple[str, ...] = ()
+    statuses: frozenset[str] = frozenset(status for status in RunStatus if status.is_terminal)
+    ended_since: dt.datetime | None = None
+
+    def concerns(self, run: FlowRun) -> bool:
+        """Whether a run is of this flow and says that it delivers the audience."""
+        return run.flow_id in ("", self.flow_id) and (not self.audience_ids or run.names(self.audience_ids))
+
+    def may_concern(self, run: FlowRun) -> bool:
+        """Whether a run is of this flow and may deliver the audience, as it names it or none."""
+        return run.flow_id in ("", self.flow_id) and (not run.audiences or self.concerns(run))
+
+    def is_met(self, run: FlowRun) -> bool:
+        """Whether a run is a delivery that is waited for, and has ended."""
+        if run.status not in self.statuses or not self.concerns(run):
+            return False
+        ended = run.completed_at or began(run)
+        return self.ended_since is None or ended is None or ended >= self.ended_since
+
+
+@dataclass(frozen=True, slots=True)
+class RunMark:
+    """What is no news any more.
+
+    :param place: organization and sandbox; another place starts over.
+    :param since: runs that began earlier are no news, but for those in ``open``; None: there were none at all.
+    :param known: runs that began since, and had ended at the first look or were told.
+    :param open: runs that were in progress at the last look, however early they began.
+    """
+
+    place: str
+    since: dt.datetime | None
+    known: Times
+    open: Times
+
+    def is_news(self, run: FlowRun) -> bool:
+        """Whether a run that has ended was neither told nor over at the first look."""
+        return run.id not in self.known and (run.id in self.open or not self._is_old(run))
+
+    def _is_old(self, run: FlowRun) -> bool:
+        at = began(run)
+        return self.since is not None and at is not None and at < self.since
+
+    def with_told(self, run_id: str) -> RunMark:
+        """Return the mark after this run was told."""
+        return replace(self, known={**self.known, run_id: None})
+
+    def merged(self, other: RunMark) -> RunMark:
+        """Return the mark of all that either knows."""
+        known = {**self.known, **other.known}
+        still = {key: at for key, at in {**self.open, **other.open}.items() if key not in known}
+        since = max(filter(None, (self.since, other.since)), default=None)
+        return RunMark(self.place, since, known, still)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the mark as it is stored."""
+        since = _millis(self.since)
+        known, still = ({key: _millis(at) for key, at in times.items()} for times in (self.known, self.open))
+        return {"v": DELIVERIES_VERSION, "place": self.place, "since": since, "known": known, "open": still}
+
+    @classmethod
+    def require(cls, data: object) -> RunMark:
+        """Read what a task has noted.
+
+        :raises AepError: if it cannot be read: it must not be taken for a first look.
+        """
+        if (mark := cls.from_json(data)) is None:
+            raise AepError(
+                "What this task has noted of earlier deliveries cannot be read, so it cannot tell which one is the "
+                "next. Start a new run."
+            )
+        return mark
+
+    @classmethod
+    def from_json(cls, data: object) -> RunMark | None:
+        """Read a stored mark; what cannot be read counts as none, so the next look only records."""
+        if not isinstance(data, Mapping) or data.get("v") != DELIVERIES_VERSION:
+            return None
+        known, still = data.get("known"), data.get("open")
+        if not isinstance(known, Mapping) or not isinstance(still, Mapping):
+            return None
+        try:
+            times = [{str(key): _time(at) for key, at in found.items()} for found in (known, still)]
+            return cls(str(data.get("place", "")), _time(data.get("since")), *times)
+        except (TypeError, ValueError, OverflowError):
+            return None
+
+
+class RunNews(NamedTuple):
+    """What one look means.
+
+    :param news: deliveries that have ended since the mark, the first to end first.
+    :param mark: what to remember once the news is told; None if nothing has changed.
+    :param others: runs that have ended and do not count: in another status, or without naming any audience.
+    """
+
+    news: tuple[FlowRun, ...]
+    mark: RunMark | None
+    others: tuple[FlowRun, ...]
+
+
+class RunsWanted(NamedTuple):
+    """What a look needs to know of a flow.
+
+    :param since: read the runs that began since; None: those of a window behind the newest.
+    :param open: ids of older runs that are asked for too.
+    """
+
+    flow_id: str
+    since: dt.datetime | None
+    open: tuple[str, ...] = ()
+
+
+def wanted(sought: Sought, mark: RunMark | None) -> RunsWanted:
+    """Return what a look with this mark needs to know."""
+    if mark is None:
+        return RunsWanted(sought.flow_id, sought.ended_since and sought.ended_since - WINDOW)
+    old = [key for key, at in mark.open.items() if at and mark.since and at < mark.since]
+    return RunsWanted(sought.flow_id, mark.since, tuple(old))
+
+
+def began(run: FlowRun) -> dt.datetime | None:
+    """Return when a run began, as well as AEP says: some runs have no ``createdAt``."""
+    return run.created_at or run.started_at or run.completed_at
+
+
+def runs_call(flow_id: str, asked: Iterable[RunsWanted]) -> Call[list[FlowRun]]:
+    """Read the runs of a flow as far back as any of these looks needs; older open ones are read one by one."""
+    looks = [each for each in asked if each.flow_id == flow_id]
+    enough = partial(_reached, {each.since for each in looks})
+    runs = yield from endpoints.runs_of_flow(flow_id, enough)
+    # An empty list may be a slip of AEP's; as a first look it would make every old run news.
+    if not runs and any(each.since is None for each in looks):
+        runs = yield from endpoints.runs_of_flow(flow_id, enough)
+    listed = {run.id for run in runs}
+    for run_id in dict.fromkeys(run_id for each in looks for run_id in each.open if run_id not in listed):
+        try:
+            runs.append((yield from endpoints.run(run_id)))
+        except AepNotFoundError:
+            continue
+    return runs
+
+
+def _reached(ends: Iterable[dt.datetime | None], runs: Sequence[FlowRun]) -> bool:
+    times = [at for run in runs if (at := began(run))]
+    last = began(runs[-1])
+    return last is not None and all(last < (end or max(times) - WINDOW) for end in ends)
+
+
+def first_mark(
+    place: str, runs: Iterable[FlowRun], now: dt.datetime, ended_since: dt.datetime | None = None
+) -> RunMark:
+    """Return the mark of a first look: what has ended so far is no news.
+
+    :param now: our own time. Where AEP lists no run at all, what began a window earlier can only be a slip of its list.
+    :param ended_since: what has ended since then is news all the same.
+    """
+    found = _by_id(runs)
+    if ended_since is not None:
+        timeless = {run.id: None for run in found.values() if run.status.is_terminal and began(run) is None}
+        return RunMark(place, ended_since - WINDOW, timeless, {})
+    newest = max((at for run in found.values() if (at := began(run))), default=now)
+    ended = {run.id: began(run) for run in found.values() if run.status.is_terminal}
+    mark = RunMark(place, None, ended, {})
+    return _moved(replace(mark, open=_open({}, found.values(), mark)), newest - WINDOW)
+
+
+def look(runs: Iterable[FlowRun], mark: RunMark, sought: Sought) -> RunNews:
+    """Compare what AEP lists with the mark."""
+    found = _by_id(run for run in runs if run.flow_id in ("", sought.flow_id))
+    ended = [run for run in found.values() if run.status.is_terminal and mark.is_news(run)]
+    news = [run for run in ended if sought.is_met(run)]
+    others = tuple(
+        run
+        for run in ended
+        if sought.may_concern(run) and (run.status not in sought.statuses or not sought.concerns(run))
+    )
+    news.sort(key=lambda run: (run.completed_at or began(run) or _EPOCH, run.id))
+    over = {run.id for run in found.values() if run.status.is_terminal}
+    later = RunMark(
+        mark.place,
+        mark.since,
+        {**mark.known, **{run.id: began(run) for run in news}},
+        _open({key: at for key, at in mark.open.items() if key not in over}, found.values(), mark),
+    )
+    newest = max((at for run in found.values() if (at := began(run))), default=None)
+    if newest is not None and (mark.since is None or newest - WINDOW > mark.since + STEP):
+        later = _moved(later, newest - WINDOW)
+    elif len(later.known) > MOST_IDS:
+        later = _moved(later, later.since)
+    return RunNews(tuple(news), later if later != mark else None, others)
+
+
+def _open(known: Times, runs: Iterable[FlowRun], mark: RunMark) -> Times:
+    """Return what is in progress, the oldest first: the list may lack it when the window moves on."""
+    going_on = {run.id: began(run) for run in runs if not run.status.is_terminal and mark.is_news(run)}
+    dated = {key: at for key, at in {**going_on, **known}.items() if at is not None}
+    return dict(sorted(dated.items(), key=lambda item: item[1])[:MOST_OPEN])
+
+
+def _moved(mark: RunMark, since: dt.datetime | None) -> RunMark:
+    """Let the window begin later: what is over and began before it is forgotten."""
+    known = sorted((at or _NEVER, key) for key, at in mark.known.items() if not (since and at and at < since))
+    if len(known) > MOST_IDS and (last := known[-MOST_IDS - 1][0]) < _NEVER:
+        since = last + dt.timedelta(milliseconds=1)
+        known = [(at, key) for at, key in known if at >= since]
+    still = {key: at for key, at in mark.open.items() if not (since and at and at < since - FORGOTTEN)}
+    return RunMark(mark.place, since, {key: mark.known[key] for _, key in known}, still)
+
+
+def _by_id(runs: Iterable[FlowRun]) -> dict[str, FlowRun]:
+    """Return each run once: pages that shift while they are read may show it twice, first in progress, then ended."""
+    found: dict[str, FlowRun] = {}
+    for run in runs:
+        if run.id not in found or run.status.is_terminal:
+            found[run.id] = run
+    return found
+
+
+def describe(run: FlowRun, sought: Sought) -> dict[str, object]:
+    """Return a delivery as a sensor returns it and an event tells it.
+
+    Counts are the audience's, or the whole run's where it delivers no other or any was waited for.
+    """
+    names = sought.audience_ids
+    alone = not names or set(run.audiences) <= {*names}
+    counts = run.counts_for(names, alone=alone)
+    return {
+        "run_id": run.id,
+        "flow_id": run.flow_id or sought.flow_id,
+        "audience_ids": sorted(run.audiences)[:AUDIENCES_SHOWN],
+        "audience_count": len(run.audiences),
+        "status": run.status.value,
+        "records_exported": counts.exported,
+        "records_skipped": counts.skipped,
+        "records_failed": counts.failed,
+        "created_at": _iso(run.created_at),
+        "started_at": _iso(run.started_at),
+        "completed_at": _iso(run.completed_at),
+        "error_code": run.error_code,
+        "error": run.error_text,
+    }
+
+
+def _iso(at: dt.datetime | None) -> str | None:
+    return at.isoformat() if at else None
+
+
+def _millis(at: dt.datetime | None) -> int | None:
+    return None if at is None else round(at.timestamp() * 1000)
+
+
+def _time(value: object) -> dt.datetime | None:
+    if value is None:
+        return None
+    if not isinstance(value, int):
+        raise TypeError(f"{type(value).__name__} is no time")
+    return dt.datetime.fromtimestamp(value / 1000, tz=dt.UTC)

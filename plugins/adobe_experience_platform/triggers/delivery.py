@@ -1,0 +1,130 @@
+"""Waits until AEP has delivered to a flow, whoever started it, or tells of each delivery that has ended."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+from airflow.triggers.base import TriggerEvent
+
+from adobe_experience_platform.aep import RunStatus
+from adobe_experience_platform.delivery import Snapshot, run_news
+from adobe_experience_platform.delivery.run_news import RunMark, RunsWanted, Sought
+
+from . import polling
+from .base import event
+from .memory import News, WatcherMemory
+from .polling import Bulk, Group, Subscription
+from .watcher import WatcherTrigger
+
+MOST_REMEMBERED = 1000
+"""Runs that were logged as not counting; with more, they may be logged again."""
+TOLD = (RunStatus.SUCCESS.value, RunStatus.PARTIAL_SUCCESS.value)
+"""How a delivery has ended of which a watcher tells unless it is told otherwise."""
+
+
+class DeliveryTrigger(WatcherTrigger):
+    """Fires when a delivery of a flow (in AEP's words a flow run) has ended that had not ended before.
+
+    Without a deadline it is an asset watcher: it never ends, and fires once for every delivery. What it has told is
+    kept in the asset's state store. Its first start only records what has ended so far.
+
+    :param flow_id: id of the destination flow.
+    :param audience_ids: ids by which AEP may name the audience; none: any audience of the flow.
+    :param statuses: how the delivery must have ended: ``success``, ``partial_success``, ``failed``.
+    :param ended_since: when it must have ended at the earliest, ISO 8601; None: after the mark was made.
+    :param mark: what had ended when the waiting task began, as stored; a watcher has its own.
+
+    Event of a task: ``{"status": "done" | "timeout" | "error", "message": str}``, with ``run_id`` where it is done.
+
+    Event of a watcher: ``run_id``, ``flow_id``, ``audience_ids`` (at most 100), ``audience_count``, ``status`` (one of
+    ``statuses``), ``records_exported``, ``records_skipped``, ``records_failed`` (None where AEP does not say),
+    ``created_at``, ``started_at``, ``completed_at`` (ISO 8601 or None), ``error_code``, ``error``, ``possible_repeat``
+    (true only where a triggerer died or froze around the event: it may have been told before).
+
+    Source: Adobe, Flow Service API, ``GET /runs``.
+    """
+
+    POLL = "deliveries"
+    WHAT = "deliveries"
+
+    def __init__(
+        self,
+        *,
+        flow_id: str,
+        audience_ids: Sequence[str] = (),
+        statuses: Sequence[str] = TOLD,
+        ended_since: str | None = None,
+        mark: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.flow_id = flow_id
+        self.audience_ids = list(audience_ids)
+        self.statuses = list(statuses)
+        self.ended_since = ended_since
+        self.mark = None if mark is None else dict(mark)
+        since = dt.datetime.fromisoformat(ended_since) if ended_since else None
+        self._sought = Sought(flow_id, tuple(audience_ids), frozenset(statuses), since)
+        self._memory = WatcherMemory(RunMark.from_json, f"{self.WHAT} of flow {flow_id}")
+        self._memory.mark = RunMark.from_json(self.mark)
+        self._others: set[str] = set()
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "flow_id": self.flow_id,
+            "audience_ids": self.audience_ids,
+            "statuses": self.statuses,
+            "ended_since": self.ended_since,
+            "mark": self.mark,
+        }
+
+    def _wanted(self) -> set[RunsWanted]:
+        return {run_news.wanted(self._sought, self._memory.mark)}
+
+    @classmethod
+    def _group(cls, key: Hashable) -> Group:
+        return polling.group(key, per_request=1)
+
+    @classmethod
+    async def _read(cls, hook: Any, wanted: Sequence[RunsWanted], bulk: Bulk) -> Snapshot:
+        return await polling.read_flows(hook, wanted)
+
+    def _error_in(self, snapshot: Snapshot) -> Exception | None:
+        return snapshot.error or snapshot.flow_errors.get(self.flow_id)
+
+    def _news(self, snapshot: Snapshot, mark: RunMark | None) -> News[RunMark]:
+        runs = snapshot.flow_runs[self.flow_id]
+        if mark is None or (self.deadline is None and mark.place != snapshot.place):
+            return News({}, run_news.first_mark(snapshot.place, runs, dt.datetime.now(tz=dt.UTC)))
+        found = run_news.look(runs, mark, self._sought)
+        self._say(found)
+        return News({run.id: run_news.describe(run, self._sought) for run in found.news}, found.mark)
+
+    def _say(self, found: run_news.RunNews) -> None:
+        """Log what ended and does not count, once."""
+        for run in [run for run in found.others if run.id not in self._others]:
+            unnamed = self.audience_ids and not run.audiences
+            why = "does not say which audience it delivers" if unnamed else "does not count"
+            self.log.warning("Flow run %s of flow %s has ended (%s) and %s", run.id, self.flow_id, run.raw_status, why)
+        kept = self._others if len(self._others) < MOST_REMEMBERED else set()
+        self._others = {*kept, *(run.id for run in found.others)}
+
+    def _line(self, payload: Mapping[str, Any]) -> str:
+        return f"Flow run {payload['run_id']} of flow {self.flow_id} has ended: {payload['status']}"
+
+    async def _consider(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
+        if (error := self._error_in(snapshot)) is not None:
+            return self._failed(error)
+        self._recovered()
+        news = self._news(snapshot, self._memory.mark)
+        for run_id, payload in news.events.items():
+            self.log.info("%s", self._line(payload))
+            return event("done", run_id=run_id)
+        self._memory.mark = news.mark or self._memory.mark
+        subscription.wanted = self._wanted()
+        return None
+
+    def _unfinished(self) -> str:
+        return f"the next delivery of flow {self.flow_id}"

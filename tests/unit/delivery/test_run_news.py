@@ -1,0 +1,251 @@
+"""Which deliveries of a flow have ended since the last look: each once, in whatever order they begin and end."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+import pytest
+
+from adobe_experience_platform.aep.flow_runs import FlowRun
+from adobe_experience_platform.delivery import run_news
+from adobe_experience_platform.delivery.run_news import RunMark, Sought, first_mark, look, runs_call, wanted
+from adobe_experience_platform.errors import AepError
+from tests.support.parts import NOW, answer, millis, run_json
+
+PLACE = "ORG@AdobeOrg/prod"
+FLOW = Sought("flow-1")
+GOLD = Sought("flow-1", ("gold", "gold-external"))
+
+
+def hours(number: float) -> dt.datetime:
+    """Return the time so many hours ago."""
+    return NOW - dt.timedelta(hours=number)
+
+
+def run(
+    run_id: str, status: str = "success", *audiences: str, began: float | None = 3.0, ended: float | None = None
+) -> FlowRun:
+    """Return a run that began so many hours ago, and ended so many hours ago."""
+    data: Any = run_json(run_id, status=status, audiences=audiences, created=None if began is None else hours(began))
+    if ended is not None:
+        data["metrics"]["durationSummary"] = {"completedAtUTC": millis(hours(ended))}
+    return FlowRun.from_json(data)
+
+
+def marked(*runs: FlowRun) -> RunMark:
+    """Return the mark of a first look, as it comes back from the store."""
+    return stored(first_mark(PLACE, runs, NOW))
+
+
+def stored(mark: RunMark | None) -> RunMark:
+    assert mark is not None
+    text = json.dumps(mark.to_json())
+    assert len(text) < 65_535
+    assert RunMark.from_json(json.loads(text)) == mark
+    return mark
+
+
+def news(mark: RunMark, *runs: FlowRun, sought: Sought = FLOW) -> list[str]:
+    return [item.id for item in look(runs, mark, sought).news]
+
+
+OLD = run("old", began=30, ended=29)
+
+
+def test_a_first_look_only_records() -> None:
+    mark = marked(OLD, run("a", ended=2), run("b", "inProgress"))
+
+    assert news(mark, OLD, run("a", ended=2), run("b", "inProgress")) == []
+    assert news(mark, OLD, run("a", ended=2), run("b")) == ["b"]
+
+
+def test_a_delivery_is_news_once() -> None:
+    found = look([run("a", ended=1)], marked(OLD), FLOW)
+
+    assert [item.id for item in found.news] == ["a"]
+    assert news(stored(found.mark), run("a", ended=1)) == []
+
+
+def test_what_began_first_and_ends_last_is_news_when_it_ends() -> None:
+    mark = marked(run("slow", "inProgress", began=5), run("quick", began=4, ended=2))
+    assert news(mark, run("quick", began=4, ended=2), run("slow", began=5, ended=3)) == ["slow"], "listed late as ended"
+
+
+def test_several_come_in_the_order_of_their_ends() -> None:
+    assert news(marked(OLD), run("b", began=2, ended=1), run("a", began=3, ended=0.5)) == ["b", "a"]
+
+
+def test_a_list_that_lacks_a_run_for_a_moment_neither_loses_nor_repeats_it() -> None:
+    found = look([run("a", ended=1)], marked(OLD), FLOW)
+    gone = look([], stored(found.mark), FLOW)
+    assert (gone.news, gone.mark) == ((), None)
+    assert news(stored(found.mark), run("a", ended=1)) == []
+    assert news(stored(found.mark), run("b", ended=1)) == ["b"]
+
+
+def test_a_run_listed_late_is_news_although_later_ones_are_known() -> None:
+    mark = marked(run("later", began=1, ended=0.5))
+    assert news(mark, run("later", began=1, ended=0.5), run("late", began=1.1, ended=0.9)) == ["late"]
+
+
+def test_a_run_without_any_time_is_known_by_its_id() -> None:
+    mark = marked(run("timeless", began=None), OLD)
+    assert news(mark, run("timeless", began=None), run("new", began=None)) == ["new"]
+    assert news(stored(look([run("new", began=None)], mark, FLOW).mark), run("new", began=None)) == []
+
+
+def test_the_window_moves_with_the_newest_run_and_what_is_in_progress_stays_in_mind() -> None:
+    mark = marked(run("slow", "inProgress", began=30), run("a", began=28, ended=27))
+    later = stored(look([run("slow", "inProgress", began=30), run("b", began=1, ended=0.5)], mark, FLOW).mark)
+
+    assert later.since == hours(1) - run_news.WINDOW
+    assert (set(later.known), set(later.open)) == ({"b"}, {"slow"})
+    assert wanted(FLOW, later).open == ("slow",)
+    assert news(later, run("a", began=28, ended=27)) == [], "too old, whoever else asks for it"
+    told = look([run("slow", began=30, ended=0.1)], later, FLOW)
+    assert [item.id for item in told.news] == ["slow"]
+    assert news(stored(told.mark), run("slow", began=30, ended=0.1)) == []
+
+
+def test_a_run_in_progress_for_a_week_is_asked_for_no_longer() -> None:
+    mark = marked(run("stuck", "inProgress", began=24 * 8), run("a", began=24 * 7.5))
+    moved = stored(look([run("stuck", "inProgress", began=24 * 8), run("b", began=24 * 6)], mark, FLOW).mark)
+    assert set(moved.open) == {"stuck"}
+    assert not stored(look([run("c", began=-48)], moved, FLOW).mark).open
+
+
+def test_a_run_in_progress_that_the_list_lacks_while_the_window_moves_is_not_lost() -> None:
+    seen = stored(look([run("slow", "inProgress", began=20)], marked(OLD), FLOW).mark)
+    moved = stored(look([run("a", began=-10)], seen, FLOW).mark)
+    assert wanted(FLOW, moved).open == ("slow",)
+    assert news(moved, run("slow", began=20)) == ["slow"]
+
+
+def test_a_mark_keeps_to_the_size_of_a_stored_value() -> None:
+    ids = [f"{number:08d}-0000-4000-8000-000000000000" for number in range(2000)]
+    runs = [run(ident, began=20 - number / 200) for number, ident in enumerate(ids)]
+    mark = marked(*runs)
+
+    assert len(mark.known) == run_news.MOST_IDS
+    assert news(mark, *runs) == []
+    found = look([run("new", began=0.1)], mark, FLOW)
+    assert len(stored(found.mark).known) <= run_news.MOST_IDS
+    assert news(stored(found.mark), *runs, run("new", began=0.1)) == []
+
+
+def test_a_run_counts_for_the_audience_that_it_names_by_either_id() -> None:
+    mark = marked(OLD)
+    runs = [run("a", "success", "silver"), run("b", "success", "silver", "gold"), run("c", "success", "gold-external")]
+    assert news(mark, *runs, sought=GOLD) == ["b", "c"]
+
+
+def test_a_run_that_names_its_audience_after_its_end_counts_then() -> None:
+    mark = marked(OLD)
+    found = look([run("a")], mark, GOLD)
+    assert (found.news, [item.id for item in found.others]) == ((), ["a"])
+    assert news(found.mark or mark, run("a", "success", "gold"), sought=GOLD) == ["a"]
+
+
+def test_a_run_of_another_flow_is_no_news() -> None:
+    other = FlowRun.from_json(run_json("x", flow_id="flow-2"))
+    assert news(marked(OLD), other) == []
+
+
+def test_a_failed_run_may_be_passed_over_and_counts_if_it_succeeds_after_all() -> None:
+    good = Sought("flow-1", statuses=frozenset({"success"}))
+    mark = marked(OLD)
+    found = look([run("a", "failed")], mark, good)
+    assert (found.news, [item.id for item in found.others]) == ((), ["a"])
+    assert news(found.mark or mark, run("a", "success"), sought=good) == ["a"]
+    assert news(mark, run("a", "failed")) == ["a"]
+
+
+def test_what_ended_since_a_time_is_news_at_once() -> None:
+    since = Sought("flow-1", ended_since=hours(2))
+    runs = [run("before", ended=2.5), run("after", began=20, ended=1), run("timeless", began=None)]
+    mark = stored(first_mark(PLACE, runs, NOW, since.ended_since))
+    assert news(mark, *runs, sought=since) == ["after"]
+
+
+def test_a_run_that_pages_show_twice_is_one() -> None:
+    assert news(marked(OLD), run("a"), run("a", "inProgress")) == ["a"]
+    assert news(marked(OLD), run("a", "inProgress"), run("a")) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        None,
+        "",
+        [],
+        {},
+        {"v": 2},
+        {"v": 1},
+        {"v": 1, "known": [], "open": {}},
+        {"v": 1, "known": {"a": "x"}, "open": {}},
+    ],
+)
+def test_a_mark_that_cannot_be_read_is_none_to_a_watcher_and_an_error_to_a_task(damaged: object) -> None:
+    assert RunMark.from_json(damaged) is None
+    with pytest.raises(AepError, match="Start a new run"):
+        RunMark.require(damaged)
+
+
+# ---------------------------------------------------------------------------------------- what is asked
+
+
+def listed(*runs: dict[str, object], more: bool = False) -> dict[str, object]:
+    links = {"next": {"href": f"/runs?continuationToken={runs[0]['createdAt']}"}} if more else {}
+    return {"items": list(runs), "_links": links}
+
+
+def test_the_list_is_read_as_far_back_as_the_oldest_look_needs() -> None:
+    asked = [run_news.RunsWanted("flow-1", hours(10)), run_news.RunsWanted("flow-1", hours(40))]
+    asked.append(run_news.RunsWanted("flow-2", hours(400)))
+    pages = [listed(run_json("a", created=hours(number)), more=True) for number in (5, 30)]
+
+    runs, requests = answer(runs_call("flow-1", asked), *pages, listed(run_json("b", created=hours(41)), more=True))
+
+    assert (len(runs), len(requests)) == (3, 3)
+
+
+def test_a_first_look_reads_a_window_behind_the_newest_run() -> None:
+    pages = [listed(run_json(f"r{number}", created=hours(number)), more=True) for number in (100, 110, 125)]
+    runs, _ = answer(runs_call("flow-1", [wanted(FLOW, None)]), *pages)
+    assert len(runs) == 3
+
+
+def test_an_empty_list_is_read_twice_before_it_is_a_first_look() -> None:
+    runs, _ = answer(runs_call("flow-1", [wanted(FLOW, None)]), listed(), listed(run_json("a", created=hours(1))))
+    assert [item.id for item in runs] == ["a"]
+    mark = marked()
+    assert mark.since == NOW - run_news.WINDOW
+    assert answer(runs_call("flow-1", [wanted(FLOW, mark)]), listed())[0] == []
+
+
+def test_old_runs_in_progress_are_asked_for_one_by_one() -> None:
+    look_wanted = run_news.RunsWanted("flow-1", hours(10), ("a", "old"))
+    answers = [listed(run_json("a", created=hours(1))), {"items": [run_json("old", created=hours(50))]}]
+    runs, requests = answer(runs_call("flow-1", [look_wanted]), *answers)
+    assert [item.id for item in runs] == ["a", "old"]
+    assert requests[1].path.endswith("/runs/old")
+    gone, _ = answer(runs_call("flow-1", [look_wanted]), answers[0], {"items": []})
+    assert [item.id for item in gone] == ["a"]
+
+
+# ---------------------------------------------------------------------------------------- what is told
+
+
+def test_a_delivery_is_described_by_aeps_own_figures() -> None:
+    data: Any = run_json("a", audiences=["gold", "silver"])
+    records = data["metrics"]["recordSummary"]
+    records["targetSummaries"] = [{"entitySummaries": [{"id": "segment:gold", "outputRecordCount": 3}]}]
+    records["outputRecordCount"] = 7
+
+    whole, own = (run_news.describe(FlowRun.from_json(data), sought) for sought in (FLOW, GOLD))
+
+    assert (whole["records_exported"], own["records_exported"]) == (7, 3)
+    assert (own["audience_ids"], own["audience_count"]) == (["gold", "silver"], 2)
+    assert (own["created_at"], own["completed_at"], own["records_failed"]) == (NOW.isoformat(), None, None)

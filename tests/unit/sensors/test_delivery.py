@@ -1,0 +1,216 @@
+"""The sensor of the next delivery: which one is the next is fixed once, whatever is retried, cleared or lost."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from airflow.sdk import PokeReturnValue
+from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
+
+from adobe_experience_platform.delivery.run_news import RunMark
+from adobe_experience_platform.errors import AepDeadlineError, AepDeliveryError, AepError, AepInputError
+from adobe_experience_platform.sensors.delivery import NEXT, DeliverySensor
+from adobe_experience_platform.triggers.base import EVENT_VERSION
+from tests.support.aep import LocalAep
+from tests.support.dagtest import captured
+
+RUNS = "/data/foundation/flowservice/runs*"
+FLOWS = "/data/foundation/flowservice/flows*"
+TIMEOUT = {"v": EVENT_VERSION, "status": "timeout", "message": ""}
+
+
+def done(run_id: str) -> dict[str, Any]:
+    return {"v": EVENT_VERSION, "status": "done", "message": "", "run_id": run_id}
+
+
+@pytest.fixture(autouse=True)
+def named_at_once(aep: LocalAep) -> None:
+    aep.change_settings(young_seconds=0)
+
+
+def delivered(aep: LocalAep, *audience_ids: str, **run: Any) -> str:
+    """Have somebody else deliver; return the run's id."""
+    run = {"status": "success", "seconds": 0, **run}
+    run_id: str = aep.start_run("mail", audience_ids=list(audience_ids), **run)["id"]
+    return run_id
+
+
+def begun(aep: LocalAep, *audience_ids: str) -> str:
+    return delivered(aep, *audience_ids, status="inProgress", seconds=None)
+
+
+def sensor(**arguments: Any) -> DeliverySensor:
+    return DeliverySensor(task_id="task", **{"flow": "mail", **arguments})
+
+
+def deferred(task: DeliverySensor, context: Any) -> dict[str, Any]:
+    """Return the arguments of the trigger that waits."""
+    with pytest.raises(TaskDeferred) as caught:
+        task.execute(context)
+    kwargs: dict[str, Any] = caught.value.trigger.serialize()[1]
+    return kwargs
+
+
+def test_what_has_ended_before_is_not_the_next(aep: LocalAep, context: Any) -> None:
+    before = delivered(aep, "gold")
+    going_on = begun(aep, "gold")
+
+    kwargs = deferred(sensor(), context)
+
+    mark = RunMark.from_json(kwargs["mark"])
+    assert mark is not None
+    assert (set(mark.known) & {before, going_on}, going_on in mark.open) == ({before}, True)
+    assert (kwargs["flow_id"], kwargs["audience_ids"], kwargs["sandbox_name"]) == ("mail", [], "prod")
+
+
+def test_flow_and_audience_may_be_names_and_are_looked_up_once(aep: LocalAep, context: Any) -> None:
+    flow = next(item for item in aep.state()["flows"] if item["id"] == "mail")["name"]
+    kwargs = deferred(sensor(flow=flow, audience="gold"), context)
+    assert (kwargs["flow_id"], kwargs["audience_ids"]) == ("mail", ["gold"])
+    looked = len(aep.requests(path=FLOWS))
+    assert deferred(sensor(flow=flow, audience="gold"), context.retried())["mark"] == kwargs["mark"]
+    assert len(aep.requests(path=FLOWS)) == looked
+
+
+@pytest.mark.parametrize("again", ["retried", "cleared"])
+def test_the_next_delivery_stays_the_same_over_retries_and_clears(aep: LocalAep, context: Any, again: str) -> None:
+    deferred(sensor(), context)
+    first = delivered(aep, "gold")
+    delivered(aep, "silver")
+
+    assert sensor().execute(getattr(context, again)())["run_id"] == first
+    assert sensor().execute(getattr(context, again)())["run_id"] == first, "once it is found it is the one"
+
+
+def test_it_returns_what_aep_says_of_the_delivery(aep: LocalAep, context: Any) -> None:
+    deferred(sensor(audience="gold"), context)
+    delivered(aep, "silver")
+    run_id = delivered(aep, "gold", "silver")
+
+    found = sensor(audience="gold").execute_complete(context, done(run_id))
+
+    assert (found["run_id"], found["flow_id"], found["status"]) == (run_id, "mail", "success")
+    assert (found["audience_ids"], found["audience_count"]) == (["gold", "silver"], 2)
+    assert found["records_exported"] > 0
+    assert found["completed_at"] >= found["started_at"]
+
+
+def test_what_ended_since_a_time_counts_at_once(aep: LocalAep, context: Any) -> None:
+    run_id = delivered(aep, "gold")
+    since = (dt.datetime.now(tz=dt.UTC) - dt.timedelta(hours=1)).isoformat()
+    assert sensor(since=since).execute(context)["run_id"] == run_id
+
+
+def test_a_begin_without_an_answer_is_not_forgotten(aep: LocalAep, context: Any) -> None:
+    """The delivery that ends before the retry is the next one all the same."""
+    aep.add_faults({"kind": "status", "status": 403, "path": RUNS, "times": 1})
+    with pytest.raises(AepError):
+        sensor().execute(context)
+    run_id = delivered(aep, "gold")
+    assert sensor().execute(context.retried())["run_id"] == run_id
+
+
+def test_a_failed_delivery_fails_the_task_and_a_clear_waits_for_the_next(aep: LocalAep, context: Any) -> None:
+    deferred(sensor(), context)
+    failed = delivered(aep, "gold", status="failed")
+    with pytest.raises(AepDeliveryError, match="Clear this task to wait for the next one") as caught:
+        sensor().execute_complete(context, done(failed))
+    assert failed in str(caught.value)
+    with pytest.raises(AepDeliveryError):
+        sensor().execute(context.retried())
+    assert failed in deferred(sensor(), context.cleared())["mark"]["known"]
+    good = delivered(aep, "gold")
+    assert sensor().execute_complete(context, done(good))["run_id"] == good
+
+
+def test_a_failed_delivery_may_be_passed_over(aep: LocalAep, context: Any) -> None:
+    kwargs = deferred(sensor(on_failed_run="wait"), context)
+    assert kwargs["statuses"] == ["success"]
+    delivered(aep, "gold", status="failed")
+    delivered(aep, "gold", status="partialSuccess")
+    deferred(sensor(on_failed_run="wait"), context)
+    good = delivered(aep, "gold")
+    assert sensor(on_failed_run="wait").execute(context)["run_id"] == good
+
+
+@pytest.mark.parametrize(("accept", "statuses"), [("fail", ["success"]), ("accept", ["partial_success", "success"])])
+def test_a_partial_success_counts_if_it_is_accepted(
+    aep: LocalAep, context: Any, accept: str, statuses: list[str]
+) -> None:
+    waiting = {"on_failed_run": "wait", "on_partial_success": accept}
+    assert deferred(sensor(**waiting), context)["statuses"] == statuses
+    partial = delivered(aep, "gold", status="partialSuccess")
+    if accept == "accept":
+        assert sensor(**waiting).execute(context)["status"] == "partial_success"
+    else:
+        with pytest.raises(AepDeliveryError):
+            sensor().execute_complete(context, done(partial))
+
+
+def test_at_the_deadline_aep_has_the_last_word(aep: LocalAep, context: Any) -> None:
+    deferred(sensor(), context)
+    with pytest.raises(AepDeadlineError, match=r"Waited 1 day, 0:00:00 .* for the next delivery of flow"):
+        sensor().execute_complete(context, TIMEOUT)
+    run_id = delivered(aep, "gold")
+    assert sensor().execute_complete(context, TIMEOUT)["run_id"] == run_id
+
+
+@pytest.mark.usefixtures("quick")
+def test_without_a_triggerer_it_pokes(aep: LocalAep, context: Any) -> None:
+    task = sensor(deferrable=False)
+    assert task.poke(context) is False
+    aep.add_faults({"kind": "status", "status": 503, "path": RUNS, "times": 8})
+    run_id = delivered(aep, "gold")
+    with captured():
+        assert task.poke(context) is False
+    found = [sensor(deferrable=False).poke(context) for _ in range(3)][-1]
+    assert isinstance(found, PokeReturnValue)
+    assert found.xcom_value["run_id"] == run_id
+
+
+def test_a_rescheduled_sensor_keeps_to_its_first_look(aep: LocalAep, context: Any) -> None:
+    context.ti.get_first_reschedule_date = lambda _: None
+
+    def again() -> Any:
+        return sensor(deferrable=False, mode="reschedule").execute(context)
+
+    with pytest.raises(AirflowRescheduleException):
+        again()
+    run_id = delivered(aep, "gold")
+    assert again()["run_id"] == run_id
+
+
+def test_another_question_begins_anew(aep: LocalAep, context: Any) -> None:
+    deferred(sensor(), context)
+    delivered(aep, "gold")
+    with captured() as lines:
+        kwargs = deferred(sensor(audience="gold"), context.cleared())
+    assert kwargs["audience_ids"] == ["gold"]
+    assert any("begins anew" in line for line in lines)
+
+
+def test_a_note_that_cannot_be_read_is_not_taken_for_a_first_look(aep: LocalAep, context: Any) -> None:
+    deferred(sensor(), context)
+    context["task_state_store"][NEXT]["mark"] = {"v": 99}
+    with pytest.raises(AepError, match="Start a new run"):
+        sensor().execute(context.retried())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"flow": ""},
+        {"flow": None},
+        {"flow": "a\nb"},
+        {"flow": "nobody knows it"},
+        {"audience": "nobody knows it"},
+        {"since": "soon"},
+        {"on_failed_run": "never"},
+        {"activation_timeout_minutes": -1},
+    ],
+)
+def test_what_cannot_be_meant_is_refused(aep: LocalAep, context: Any, wrong: dict[str, Any]) -> None:
+    with pytest.raises(AepInputError):
+        sensor(**wrong).execute(context)
