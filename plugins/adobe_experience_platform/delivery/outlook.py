@@ -137,7 +137,8 @@ def _outlook(
     job = next((job for job in jobs or () if pair.audience_id in job.sizes), None)
     return Outlook(
         last=last_delivery(pair, findings.aliases, found.runs),
-        without_last="not known" if runs is None else found.without,
+        # A list that is empty although the flow says that it ran is no answer.
+        without_last="not known" if runs is None or (flow.last_run_at and not found.runs) else found.without,
         size=Size(job.sizes[pair.audience_id], job.finished_at) if job else None,
         without_size="AEP does not tell" if jobs is None else "AEP's last evaluations do not name the audience",
         file_name=file_name(flow, audience) if audience else "",

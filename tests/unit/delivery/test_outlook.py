@@ -151,6 +151,13 @@ def test_what_was_never_delivered_is_said():
     assert cells([A, Pair("f2", "a")], runs=runs)[Pair("f2", "a")][0] == "none yet"
 
 
+def test_an_empty_list_of_a_flow_that_says_it_ran_is_not_called_none():
+    flow = flow_json("f1", selector("a"), lastRunDetails={"state": "success", "completedAtUTC": millis(NOW)})
+    findings = Findings(pairs=[A], flows={"f1": DestinationFlow.from_json(flow)})
+    found = look(findings, lambda call: call.close() or [])
+    assert found[A].cells[0] == "not known"
+
+
 def test_a_missing_permission_is_one_warning_and_a_dash():
     refused = AepAuthError("GET /segment/jobs", status=403, text="no", advice="give the credential a role")
     found, warnings, _ = looked([A, B], jobs=refused, runs=[run_of(1, a=(5, 0, 0))])
