@@ -109,6 +109,19 @@ def test_the_window_moves_with_the_newest_run_and_what_is_in_progress_stays_in_m
     assert news(stored(told.mark), run("slow", began=30, ended=0.1)) == []
 
 
+def test_what_was_told_is_not_kept_as_in_progress() -> None:
+    mark = marked(run("slow", "inProgress", began=30), OLD)
+    told = stored(look([run("slow", began=30, ended=1)], mark, FLOW).mark)
+    assert not told.open
+    moved = stored(look([run("new", began=-30)], told, FLOW).mark)
+    assert news(moved, run("slow", began=30, ended=1)) == [], "whoever else asks for it"
+
+
+def test_a_run_without_the_time_of_its_creation_is_placed_by_the_others() -> None:
+    mark = marked(run("new", began=1))
+    assert news(mark, run("long ago", began=None, ended=40), run("today", began=None, ended=0.5)) == ["today"]
+
+
 def test_a_run_in_progress_for_a_week_is_asked_for_no_longer() -> None:
     mark = marked(run("stuck", "inProgress", began=24 * 8), run("a", began=24 * 7.5))
     moved = stored(look([run("stuck", "inProgress", began=24 * 8), run("b", began=24 * 6)], mark, FLOW).mark)

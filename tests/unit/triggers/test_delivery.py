@@ -26,6 +26,7 @@ from adobe_experience_platform.triggers import memory
 from adobe_experience_platform.triggers.assets import flow_run_asset
 from adobe_experience_platform.triggers.delivery import DeliveryTrigger
 from tests.support.aep import LocalAep
+from tests.support.dagtest import captured
 from tests.support.parts import run_json
 from tests.unit.triggers.test_triggers import fire, payload
 from tests.unit.triggers.test_watcher import MarkStore, Watcher
@@ -126,7 +127,9 @@ def test_watchers_and_waiting_tasks_share_one_poll_and_a_flow_that_is_refused_st
     def key_of(asset: Any) -> Any:
         return asset.watchers[0].trigger.shared_stream_key()
 
-    asyncio.run(play())
+    with captured() as lines:
+        asyncio.run(play())
+    assert sum("Deliveries are not watched" in line for line in lines) == 1
 
 
 @pytest.mark.usefixtures("quick")
