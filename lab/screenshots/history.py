@@ -97,12 +97,14 @@ def _later(start: str, original_start: str, original_end: str, factor: float) ->
 
 
 def _scaled(value: Any, factor: float) -> Any:
-    """Multiply every number of exported records in a report."""
+    """Multiply every number of exported records and bytes in a report."""
     if isinstance(value, list):
         return [_scaled(item, factor) for item in value]
     if isinstance(value, dict):
         return {
-            key: int(item * factor) if key == "records_exported" and isinstance(item, int) else _scaled(item, factor)
+            key: int(item * factor)
+            if key in ("records_exported", "bytes") and isinstance(item, int)
+            else _scaled(item, factor)
             for key, item in value.items()
         }
     return value
