@@ -122,6 +122,7 @@ def test_watchers_and_waiting_tasks_share_one_poll_and_a_flow_that_is_refused_st
             await watching.until(lambda: "watermark" in stores[0].kept)
             ended(aep, "gold")
             await watching.until(lambda: watching.events)
+            await other.until(lambda: other.trigger._failures)
             assert not other.events
 
     def key_of(asset: Any) -> Any:
