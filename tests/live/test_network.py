@@ -49,10 +49,10 @@ def gap_after(requests: list[dict[str, Any]], status: int) -> float:
 def test_neither_a_status_url_nor_a_redirect_takes_the_token_away(scene: Scene) -> None:
     with stranger() as (url, seen):
         scene.aep.change_settings(status_url_base=url)
-        scene.aep.add_outcomes({"seconds": 4, "times": None})
+        scene.aep.add_outcomes({"seconds": 8, "times": None})
         scene.aep.add_faults(
             {"kind": "redirect", "location": f"{url}/elsewhere", "method": "GET", "path": "*/runs/?*", "times": 2},
-            {"kind": "redirect", "location": f"{url}/elsewhere", "method": "GET", "path": "*/runs", "skip": 3},
+            {"kind": "redirect", "location": f"{url}/elsewhere", "method": "GET", "path": "*/runs", "skip": 4},
         )
 
         run = scene.start(INFO)

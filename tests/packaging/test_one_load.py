@@ -54,7 +54,7 @@ def test_is_loaded_once(seen: dict[str, Any]) -> None:
 def test_dags_and_airflow_mean_the_same_classes(seen: dict[str, Any]) -> None:
     assert len(seen["classes"]) >= 6
     assert all(seen["classes"].values())
-    assert len(seen["dags"]) == 6
+    assert len(seen["dags"]) == 7
     assert seen["dag_errors"] == {}
 
 

@@ -131,4 +131,4 @@ def test_what_is_released_is_whole_names_its_address_and_is_the_same_each_time(
 
 def test_its_users_dags_load(seen: dict[str, Any]) -> None:
     assert seen["dag_errors"] == {}
-    assert len(seen["dags"]) == 6
+    assert len(seen["dags"]) == 7

@@ -72,7 +72,7 @@ def statsd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Statsd]:
 
 
 def test_a_delivery_is_counted(deliver: Deliver, aep: LocalAep, statsd: Statsd) -> None:
-    aep.add_faults({"kind": "status", "status": 503, "path": f"{FLOWS}/*", "times": 2})
+    aep.add_faults({"kind": "status", "status": 503, "path": FLOWS, "times": 2})
 
     run = deliver({"mail": ["gold", "nobody"], "shop": ["bronze"]})
 

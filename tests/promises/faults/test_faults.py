@@ -25,7 +25,7 @@ from adobe_experience_platform.errors import (
 from include.aep_simulator.faults import FaultSpec
 from tests.promises.faults.conftest import SHORT, Aep
 from tests.promises.faults.play import PAIR, PATHS, PAUSES, SECRET, Delivery, read, right, says, spec_of
-from tests.promises.faults.table import CALLS, EXPLAINED, FLOWS, JOBS, POST, RUN, RUNS, TABLE, TOKEN, End
+from tests.promises.faults.table import CALLS, EXPLAINED, FLOWS, JOBS, POST, RUN, RUNS, SIZES, TABLE, TOKEN, End
 from tests.support.leaks import leaks, told_by
 
 MakeHook = Callable[[], Any]
@@ -35,7 +35,8 @@ SURVIVED = [(fault, call) for fault, call, end in READING if end in (End.SURVIVE
 FAILED = [(fault, call, end) for fault, call, end in READING if end not in (End.SURVIVES, End.RENEWS)]
 TIMED = ("no answer in time", "slow body, byte by byte", "slow headers, byte by byte")
 TOO_LARGE = "200 with a body above the bound"
-LISTS = (JOBS, FLOWS, RUNS)
+# How often a list is asked for in smaller pages: of 100, 25 and 6 entries (or of 3) before those of one.
+LISTS = {JOBS: 3, FLOWS: 3, RUNS: 3, SIZES: 1}
 HARMLESS = ("200 with extra fields", "200 with a body of 10 MB")
 ERRORS = {
     End.LATER: AepTransientError,
@@ -140,7 +141,7 @@ def test_what_lasts_fails_in_the_end_and_says_why(
     large = AepTransientError if call == TOKEN else AepTooLargeError
     expected = {"401": AepAuthError, "redirect to the same host": AepRequestError, TOO_LARGE: large}
     assert type(caught.value) is expected.get(fault, AepTransientError)
-    pages = 3 if fault == TOO_LARGE and call in LISTS else 0  # 100, 25 and 6 entries; 1 is repeated as the others are
+    pages = LISTS.get(call, 0) if fault == TOO_LARGE else 0
     if not fault.startswith(("connection refused", "reset")):
         assert len(aep.requests(call)) == attempts + pages
 
