@@ -275,7 +275,7 @@ def own_time(aep: SimulatorProcess, seen: Sequence[dict[str, Any]]) -> float:
     if not posts or not run_ids:
         return 0.0
     durations = [run["metrics"]["durationSummary"] for run in Reader(aep).runs(run_ids)]
-    ends = [found.get("completedAtUTC", 0) / 1000 for found in durations]
+    ends = [(found.get("completedAtUTC") or 0) / 1000 for found in durations]
     return float(max(ends) - min(posts))
 
 

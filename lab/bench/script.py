@@ -74,7 +74,8 @@ def main(given: dict[str, Any]) -> float:
         going_on = []
         for run_id in runs:
             run = get(f"/data/foundation/flowservice/runs/{run_id}")["items"][0]
-            status = run.get("metrics", {}).get("statusSummary", {}).get("status", "inProgress")
+            summary = (run.get("metrics") or {}).get("statusSummary") or {}
+            status = summary.get("status", "inProgress")
             if status == "inProgress":
                 going_on.append(run_id)
             elif status != "success":

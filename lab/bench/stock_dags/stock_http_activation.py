@@ -56,7 +56,8 @@ def run_paths_of(response: requests.Response) -> list[str]:
 def run_ended(response: requests.Response) -> bool:
     """Tell whether a flow run has ended; one that failed fails the task."""
     run = response.json()["items"][0]
-    status = run.get("metrics", {}).get("statusSummary", {}).get("status", "inProgress")
+    summary = (run.get("metrics") or {}).get("statusSummary") or {}
+    status = summary.get("status", "inProgress")
     if status in ("failed", "partialSuccess"):
         raise AirflowFailException(f"flow run {run['id']} ended as {status}")
     return bool(status == "success")
