@@ -46,6 +46,7 @@ SUBMIT = "operators/submit.py"
 ACTIVATE = "operators/activate.py"
 PLAN = "operators/plan.py"
 NOTES = "operators/notes.py"
+OWNERS = "operators/owners.py"
 WATCH = "operators/wait_for_runs.py"
 GATES = "operators/gates.py"
 REPORT = "operators/report.py"
@@ -124,7 +125,12 @@ MUTANTS = (
     Mutant(PLAN, "        if not kept:\n", "        if True:\n", "a size guard decides again after a part was sent", TASKS),
     Mutant(GUARD, "        if size is None:\n", "        if False:\n", "a size that is not known is compared", CORE),
     Mutant(NOTES, "and (holder or name not in known) and", "and", "who was refused takes the pair once the notes are gone", ALL),
-    Mutant(NOTES, 'owner.get("run") != self._dag_run', "False", "no run is another DAG run's", ALL),
+    Mutant(OWNERS, 'owner.get("run") != self._dag_run', "False", "no run is another DAG run's", ALL),
+    Mutant(OWNERS, "self._of_others = self._runs_in(names[False])", "pass", "what AEP answers to other plans is not read", ALL),
+    Mutant(OWNERS, "answered and self._is_registered()", "answered and self._is_first", "a note that nobody would find", ALL),
+    Mutant(OWNERS, "if not self._is_first:\n            return False", "", "two tries write one note", ALL),
+    Mutant(OWNERS, "- REGISTERED_FOR - MARGIN", "", "plans of before the DAG run began are not looked at", ALL),
+    Mutant(SUBMISSION, "            self.store.read_others({pair.flow_id for pair in found})", "            pass", "found runs are taken unseen", ALL),
     Mutant(ACTIVATE, 'resend_failed=self.given("resend_failed")', "resend_failed=True", "activate repairs too", ALL),
     Mutant(ACTIVATE, "if submission.is_cleared:", "if False:", "a clear of a running task is counted at a later retry", ALL),
     Mutant(LOST, "time.monotonic() - self._since >= self.settle_seconds", "True", "the trigger settles at once", ALL),

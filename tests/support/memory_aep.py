@@ -67,6 +67,9 @@ class MemoryStore:
             if not item.adopted or item.run_id not in self.owners:
                 self.owners[item.run_id] = self.dag_run
 
+    def read_others(self, flow_ids: Iterable[str]) -> None:
+        """Do nothing: owners are read as they are asked for."""
+
     def is_anothers(self, flow_id: str, run_id: str) -> bool | None:
         return None if self.owners is None else self.owners.get(run_id, self.dag_run) != self.dag_run
 

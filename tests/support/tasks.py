@@ -12,6 +12,7 @@ import pytest
 
 from adobe_experience_platform.aep import auth
 from tests.support.aep import SEED, LocalAep
+from tests.support.asset_events import InletEvents, OutletEvents
 
 
 class Store(dict[str, Any]):
@@ -58,6 +59,8 @@ class Context(dict[str, Any]):
     def __init__(self, *parts: Any, **more: Any) -> None:
         super().__init__(*parts, **more)
         self.setdefault("dag", SimpleNamespace(tasks=[]))
+        self.setdefault("outlet_events", OutletEvents())
+        self.setdefault("inlet_events", InletEvents(list))
 
     @property
     def ti(self) -> TaskInstance:

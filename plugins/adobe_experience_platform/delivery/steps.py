@@ -60,6 +60,9 @@ class RecordStore(Protocol):
     def claim(self, activations: Iterable[Activation]) -> None:
         """Note for all DAG runs that these flow runs are this DAG run's."""
 
+    def read_others(self, flow_ids: Iterable[str]) -> None:
+        """Read anew what other DAG runs were told of these flows; what :meth:`is_anothers` says is as old as that."""
+
     def is_anothers(self, flow_id: str, run_id: str) -> bool | None:
         """Return whether a flow run is another DAG run's; None where nobody could have noted it."""
 

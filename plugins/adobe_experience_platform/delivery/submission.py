@@ -185,7 +185,7 @@ class Submission:
         if conflict is None or refused not in self.missing:
             return (yield from self._conclude(intent, conflict if refused is None else None))
         decided = self.on_conflict is OnConflict.ADOPT or conflict.run_id in self.record.not_ours
-        unowned = in_the_way and self.store.is_anothers(conflict.flow_id, conflict.run_id) is False
+        unowned = in_the_way and self._is_anothers(conflict) is False
         if is_theirs and unowned and not decided:
             # It began since we looked, and no other DAG run was told of it (yet): a gateway may have repeated our POST.
             if not is_settled:
@@ -321,6 +321,8 @@ class Submission:
 
     def _adopt(self, found: Mapping[Pair, str], *, ours_only: bool = False) -> None:
         """Record runs that AEP lists; ``ours_only`` leaves out those of another DAG run, also if that is new."""
+        if ours_only and found:
+            self.store.read_others({pair.flow_id for pair in found})
         for pair, run_id in found.items():
             known = self.record.orders[pair]
             is_known = known is not None and known.run_id == run_id
@@ -335,6 +337,10 @@ class Submission:
                 self.log.info("Found %s in AEP's run %s: adopted, not sent again", title_of(pair, self.names), run_id)
         if found:
             self._save()
+
+    def _is_anothers(self, conflict: Conflict) -> bool | None:
+        self.store.read_others([conflict.flow_id])
+        return self.store.is_anothers(conflict.flow_id, conflict.run_id)
 
     def _save(self) -> None:
         self.store.set(self.key, self.record.to_json())

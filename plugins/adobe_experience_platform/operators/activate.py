@@ -205,6 +205,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
             movable=is_own_list,
             exclusive=is_own and not self._is_alone(context),
             resumed=self._is_resumed,
+            planned=not is_own,
         )
         submission = Submission(
             job=job,

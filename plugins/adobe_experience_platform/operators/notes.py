@@ -1,13 +1,12 @@
 """What belongs to the pairs of a DAG run, wherever they stand, and outlives a clear: copies of the records.
 
 Task state is bound to a task's position, and Airflow may one day discard it at a clear. The state store of an asset is
-neither: it is kept for as long as any DAG names the asset. It also says which DAG run a flow run belongs to.
+neither: it is kept for as long as any DAG names the asset. It also says which DAG run a flow run belongs to, see
+:mod:`.owners`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from adobe_experience_platform.errors import AepInputError, AepSubmissionError
 from adobe_experience_platform.triggers import submissions_asset
 
 from .base import TaskStore, clears_of
+from .owners import Owners, dag_run_of, name_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -76,6 +76,7 @@ class NotedStore:
     :param movable: whether the pairs of a map index may change while the DAG run exists, as those of a user's list do.
     :param exclusive: whether no other task or map index of this DAG run may deliver one of these pairs.
     :param resumed: whether the task goes on after a wait, so that it has run before even in its first try.
+    :param planned: whether a plan of this DAG run has made the job.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class NotedStore:
         movable: bool = False,
         exclusive: bool = False,
         resumed: bool = False,
+        planned: bool = False,
     ) -> None:
         self._own = TaskStore(context, after_set)
         self._pairs = sorted(pairs)
@@ -102,14 +104,16 @@ class NotedStore:
         self._ran_before = ti.try_number > 1 or resumed
         # What never ran has sent nothing, unless pairs have moved to it; a note may be of a deleted run of the same id.
         self._looks_back = self._ran_before or (movable and self._is_cleared)
-        self._dag_run = f"{ti.dag_id}/{ti.run_id}/{getattr(context['dag_run'], 'run_after', '')}"
+        self._dag_run = dag_run_of(context)
         self._task = ti.task_id
         self._place = [ti.task_id, ti.map_index]
-        self._index = _hash("index", ti.dag_id, ti.task_id, ti.map_index)
+        self._index = name_of("index", ti.dag_id, ti.task_id, ti.map_index)
         try:
             self._notes: Any = context["asset_state_store"][submissions_asset()]
         except KeyError:
             self._notes = None
+        has_notes = self._notes is not None
+        self._owners = Owners(context, self._notes, self._pairs, is_planned=planned) if has_notes else None
 
     def get(self, key: str) -> object:
         """Return the record of these pairs: the task's own, or the note; None if nothing was sent.
@@ -162,7 +166,7 @@ class NotedStore:
             name = self._name(key, self._pairs)
             if key not in self._listed:
                 pairs = self._pair_names(key) if self._movable or self._exclusive else []
-                self._keep([name, *pairs])
+                self._keep([name, *pairs, *(self._owners.expected if self._owners is not None else ())])
                 if self._exclusive:
                     self.hold(self._pairs)
                     if self._noted(key) != self._before:  # another place was at work when this one took its pairs
@@ -234,7 +238,7 @@ class NotedStore:
         return [pair for pair in pairs if (self._note(self._holder(pair)) or {}).get("place") != self._place]
 
     def _holder(self, pair: Pair) -> str:
-        return _hash("holder", self._dag_run, *pair)
+        return name_of("holder", self._dag_run, *pair)
 
     @staticmethod
     def _refuse(taken: Sequence[Pair]) -> None:
@@ -260,38 +264,35 @@ class NotedStore:
         return self._note(door) == mine == self._note(last)
 
     def _turns(self, pair: Pair) -> tuple[str, str]:
-        turns = [_hash(name, self._dag_run, self._clears, *pair) for name in ("last", "door")]
+        turns = [name_of(name, self._dag_run, self._clears, *pair) for name in ("last", "door")]
         return turns[0], turns[1]
 
     def claim(self, activations: Iterable[Activation]) -> None:
-        """Note for all DAG runs that these flow runs are this DAG run's; AEP's answer outweighs what was found.
+        """Note for all DAG runs that these flow runs are this DAG run's."""
+        if self._owners is not None:
+            self._owners.claim(activations, self._keep)
 
-        Each has a note of its own: what two tasks write into one note at once, one of them loses.
-        """
-        claimed = {_owner(item.flow_id, item.run_id): item for item in activations if self._notes is not None}
-        if claimed:
-            self._keep(list(claimed))
-        for name, item in claimed.items():
-            if not item.adopted or self._note(name) is None:
-                self._notes.set(name, {"run": self._dag_run})
+    def read_others(self, flow_ids: Iterable[str]) -> None:
+        """Read anew which flow runs of these flows are of other DAG runs."""
+        if self._owners is not None:
+            self._owners.read(flow_ids)
 
     def is_anothers(self, flow_id: str, run_id: str) -> bool | None:
         """Return whether a flow run is another DAG run's; None where nobody could have noted it."""
-        owner = self._note(_owner(flow_id, run_id))
-        return None if self._notes is None else owner is not None and owner.get("run") != self._dag_run
+        return self._owners.is_anothers(flow_id, run_id) if self._owners is not None else None
 
     def _note(self, name: str) -> Mapping[str, Any] | None:
         found = self._notes.get(name) if self._notes is not None else None
         return found if isinstance(found, Mapping) else None
 
     def _name(self, key: str, pairs: Iterable[Pair]) -> str:
-        return _hash("record", self._dag_run, self._task, key, *map(list, pairs))
+        return name_of("record", self._dag_run, self._task, key, *map(list, pairs))
 
     def _noted(self, key: str) -> list[object]:
         return [self._note(name) for name in (self._name(key, self._pairs), *self._pair_names(key))]
 
     def _pair_names(self, key: str) -> list[str]:
-        return [_hash("pair", self._dag_run, self._task, key, *pair) for pair in self._pairs]
+        return [name_of("pair", self._dag_run, self._task, key, *pair) for pair in self._pairs]
 
     def announce(self, keys: Iterable[str]) -> None:
         """Note once which records will follow, instead of each as it comes."""
@@ -306,29 +307,21 @@ class NotedStore:
         if new := set(names) - self._kept:
             self._kept |= new
             known = {*self._names_of(self._dag_run), *new}
-            self._notes.set(_hash("names", self._index, self._dag_run), {"names": sorted(known)})
+            self._notes.set(name_of("names", self._index, self._dag_run), {"names": sorted(known)})
 
     def _forget_old_runs(self) -> None:
         kept = self._note(self._index)
         runs = [run for run in kept["runs"] if run != self._dag_run] if kept is not None else []
         for old in runs[: 1 - RUNS_KEPT]:
             # The run's note first: without it a missing copy proves nothing any more.
-            for name in (_run_note(old), *self._names_of(old), _hash("names", self._index, old)):
+            for name in (_run_note(old), *self._names_of(old), name_of("names", self._index, old)):
                 self._notes.delete(name)
         self._notes.set(self._index, {"runs": [*runs[1 - RUNS_KEPT :], self._dag_run]})
 
     def _names_of(self, dag_run: str) -> list[str]:
-        kept = self._note(_hash("names", self._index, dag_run))
+        kept = self._note(name_of("names", self._index, dag_run))
         return list(kept["names"]) if kept is not None else []
 
 
 def _run_note(dag_run: str) -> str:
-    return _hash("run", dag_run)
-
-
-def _owner(flow_id: str, run_id: str) -> str:
-    return _hash("owner", flow_id, run_id)
-
-
-def _hash(*parts: object) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+    return name_of("run", dag_run)

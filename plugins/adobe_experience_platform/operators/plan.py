@@ -32,6 +32,7 @@ from adobe_experience_platform.triggers import resume_pause, submissions_asset
 from .base import AepTask, Deadline, clears_of, now
 from .campaign_gate import DayGate
 from .notes import NotedStore
+from .owners import register
 from .retry import AEP_RETRY_POLICY
 from .tables import folded, table
 
@@ -94,6 +95,7 @@ class PlanJobsOperator(AepTask):
         self.has_approval = has_approval
         self.deferrable = deferrable
         self.inlets = [*self.inlets, submissions_asset()]
+        self.outlets = [*self.outlets, submissions_asset()]
 
     @classmethod
     def lists_pairs(cls, given: Mapping[str, Any]) -> bool:
@@ -201,6 +203,7 @@ class PlanJobsOperator(AepTask):
         if self.options.dry_run:
             self.log.info("Dry run: nothing was sent, and the tasks that follow are skipped.")
             self._skip_the_rest(context)
+        register(context, [job.pairs for job in jobs])
         return [job.to_json() for job in jobs]
 
     def execute_complete(self, context: Context, event: object = None) -> list[dict[str, Any]]:

@@ -50,6 +50,7 @@ from adobe_experience_platform.triggers import (
     progress,
     segment_export,
 )
+from tests.support.asset_events import InletEvents, OutletEvents
 from tests.support.dagtest import captured
 from tests.support.memory_aep import Crash, FakeRun, MemoryAep
 from tests.support.parts import flow_json, selector
@@ -329,7 +330,8 @@ class World:
             "dag": self.dag,
             "run_id": self.run_id,
             "triggering_asset_events": {"asset": self.events},
-            "outlet_events": {},
+            "outlet_events": OutletEvents(),
+            "inlet_events": InletEvents(list),
         }
 
     def _operator(self, one: Instance, context: Mapping[str, Any]) -> Any:

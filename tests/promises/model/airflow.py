@@ -32,6 +32,7 @@ from airflow.triggers.base import TaskSuccessEvent
 from adobe_experience_platform.aep.transport import NeedToken, Sleep
 from adobe_experience_platform.delivery import CampaignDay, task_ids, xcom
 from adobe_experience_platform.pipeline import activation_pipeline
+from tests.support.asset_events import InletEvents, OutletEvents, Told
 from tests.support.memory_aep import START, Crash, MemoryAep
 
 from .surroundings import SILENT, SURROUNDED, Fault, Freeze, Process, Surroundings, store_error
@@ -79,6 +80,7 @@ class TaskProcess(Process):
         self.clear_number = run.clear_number
         self.method, self.event = row.method, row.event
         self.since = 0.0
+        self.outlets = OutletEvents()
 
 
 class DeliveryAep(MemoryAep):
@@ -119,6 +121,7 @@ class World(Surroundings):
         self.tasks = tasks
         self.runs: list[Run] = []
         self.assets: dict[str, dict[str, str]] = {}
+        self.events: list[Told] = []
         self.frozen: list[TaskProcess] = []
         self.reports: Callable[[Run, Any], None] = lambda run, report: None
         self.errors: Callable[[TaskProcess, BaseException], None] = lambda process, error: None
@@ -305,6 +308,8 @@ class Run:
         elif end in ("died", "retry"):
             self._give_up(row)
         else:
+            if end == "success":
+                self.world.events += process.outlets.told(self.world.aep.clock())
             self._end(row, end)
 
     def _give_up(self, row: Row) -> None:
@@ -355,6 +360,8 @@ class Run:
             "task_state_store": StateStore(process, process.row.store),
             "asset_state_store": AssetStores(process),
             "triggering_asset_events": {},
+            "outlet_events": process.outlets,
+            "inlet_events": InletEvents(lambda: self.world.ask(lambda: list(self.world.events))),
         }
 
     # -- the buttons

@@ -179,6 +179,9 @@ class Attempt:
     def claim(self, activations: object) -> None:
         """Note nothing: there is one DAG run."""
 
+    def read_others(self, flow_ids: object) -> None:
+        """Read nothing."""
+
     def is_anothers(self, flow_id: str, run_id: str) -> None:
         """Return None: nobody could have noted it."""
 

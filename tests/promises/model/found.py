@@ -95,6 +95,14 @@ FOUND = (
         ),
     ),
     Found(
+        "another DAG run is told of its flow run while a lost answer for the same pair settles",
+        {"scope": "nothing"},
+        (
+            *(("begin",), *[("go", run, 0, "", 0, 0) for run in (0, 0, 0, 1, 1, 1)]),
+            *(("post", "broken_before"), ("go", 0, 0, "", 0, 0), ("go", 1, 0, "", 0, 0)),
+        ),
+    ),
+    Found(
         "wait_for_flow_runs is marked success before activate has run",
         {},
         (go(), ("mark", 0, 3, "success")),

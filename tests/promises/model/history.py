@@ -97,7 +97,8 @@ class Play:
         self.world = World(self.aep, tasks)
         self.world.skew = setup["clock"]
         pairs = tuple(Pair(flow, audience) for flow, audiences in info.items() for audience in audiences)
-        self.invariant = Invariant(self.world, pairs, accept_partial=setup["accept"])
+        adopts = setup["on_conflict"] == "adopt"
+        self.invariant = Invariant(self.world, pairs, accept_partial=setup["accept"], adopts=adopts)
         for pair in pairs[: setup["old_runs"]]:
             self.aep.end(self.aep.foreign(pair.flow_id, pair.audience_id), "failed")
             self.aep.advance(3600.0)

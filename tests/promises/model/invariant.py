@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError
 
 from adobe_experience_platform.aep import Pair
+from adobe_experience_platform.delivery import KEY, Record
 from adobe_experience_platform.errors import AepError
 from tests.support.memory_aep import FakeRun
 
@@ -21,10 +23,11 @@ class Invariant:
     """Judges deliveries, reports and errors; :attr:`problems` are ``(kind, text)``.
 
     :param pairs: what each DAG run is to deliver.
+    :param adopts: whether a DAG run may take somebody else's flow run for its delivery.
     """
 
-    def __init__(self, world: World, pairs: tuple[Pair, ...], *, accept_partial: bool) -> None:
-        self.world, self.pairs, self.accept_partial = world, pairs, accept_partial
+    def __init__(self, world: World, pairs: tuple[Pair, ...], *, accept_partial: bool, adopts: bool) -> None:
+        self.world, self.pairs, self.accept_partial, self.adopts = world, pairs, accept_partial, adopts
         self.problems: list[tuple[str, str]] = []
         self.last: dict[str, Any] = {}
         world.reports, world.errors = self.report, self.error
@@ -62,6 +65,8 @@ class Invariant:
             pair = Pair(item["flow_id"], item["audience_id"])
             if text := self._lie(run, pair, item):
                 self._problem("untrue", f"{run.run_id}'s report calls {pair} {item['status']}: {text}")
+            if not self.adopts and item["status"] in STATUSES and (other := self._told_of(run, pair, item["run_id"])):
+                self._problem("shared", f"{item['run_id']} is the delivery of {run.run_id}, and AEP told {other} of it")
         headline = report["verdict"]["headline"]
         if UNTRUE_ADVICE.search(headline) and (live := [r.id for pair in self.pairs for r in self._live(run, pair)]):
             self._problem("headline", f"{run.run_id} says {headline!r}, but AEP runs {live}")
@@ -97,6 +102,15 @@ class Invariant:
             return f"AEP runs {[found.id for found in live]}"
         if status in ("failed", "not_sent") and any(pair in due[1] and due[2] == run.run_id for due in aep.due):
             return "a POST is under way"
+        return ""
+
+    def _told_of(self, run: Run, pair: Pair, run_id: str) -> str:
+        """Return the other DAG run to which AEP has answered this flow run: two deliveries are never one flow run."""
+        for other in self.world.runs:
+            for row in other.of("activate") if other is not run else ():
+                order = Record.from_json(json.loads(row.store[KEY])).orders.get(pair) if KEY in row.store else None
+                if order is not None and order.run_id == run_id and not order.adopted:
+                    return other.run_id
         return ""
 
     def must_not_clear(self, run: Run) -> bool:

@@ -13,7 +13,8 @@ import pytest
 from adobe_experience_platform.aep import Activation, Pair
 from adobe_experience_platform.errors import AepSubmissionError
 from adobe_experience_platform.operators.activate import AdHocActivationOperator
-from adobe_experience_platform.operators.notes import NotedStore, _owner
+from adobe_experience_platform.operators.notes import NotedStore
+from adobe_experience_platform.operators.owners import _flow_run_note
 from adobe_experience_platform.triggers import FlowRunTrigger, LostSubmissionTrigger, SegmentExportTrigger
 from tests.promises.protocol.test_histories import BOTH, ONE, P, an_hour_ago, check_delivered_once, mapped, runs_of
 from tests.promises.protocol.world import AssetStore, World, event_of
@@ -330,7 +331,7 @@ def test_ours_is_found_behind_a_run_that_another_dag_run_was_told_of_late(world:
     settling = task.start(until=LostSubmissionTrigger)
     event = event_of(here, settling)
     event["found"] = []
-    here.assets["aep_submissions"].set(_owner("f1", here.aep.runs[0].id), {"run": "another"})
+    here.assets["aep_submissions"].set(_flow_run_note("f1", here.aep.runs[0].id), {"run": "another"})
 
     done = task.resume(event)
 

@@ -1,0 +1,226 @@
+"""Whose a flow run is, as the DAG runs tell one another."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from adobe_experience_platform.aep import Activation, Pair
+from adobe_experience_platform.operators import owners
+from adobe_experience_platform.operators.notes import NotedStore
+from adobe_experience_platform.triggers import submissions_asset
+from tests.support.asset_events import InletEvents, OutletEvents, Told
+from tests.support.tasks import Context, Store, TaskInstance
+
+A, B = Pair("f1", "a"), Pair("f2", "b")
+BEGAN = dt.datetime(2026, 3, 10, 6, 0, tzinfo=dt.UTC)
+HOUR = dt.timedelta(hours=1)
+
+
+class Counted(dict[str, Any]):
+    """The state store of the asset; it counts what is asked of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.calls.append("get")
+        return super().get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        self.calls.append("set")
+        self[key] = value
+
+    def delete(self, key: str) -> None:
+        self.calls.append("delete")
+        self.pop(key, None)
+
+
+class Airflow:
+    """The notes and events that all DAG runs share, and one clock."""
+
+    def __init__(self) -> None:
+        self.now = BEGAN
+        self.notes = Counted()
+        self.events: list[Told] = []
+
+    def context(self, run_id: str, *, try_number: int = 1, clears: int = 0, began: dt.datetime = BEGAN) -> Context:
+        ti = TaskInstance(try_number=try_number)
+        ti.run_id = run_id
+        return Context(
+            ti=ti,
+            task_state_store=Store(),
+            asset_state_store=defaultdict(lambda: self.notes),
+            dag_run=SimpleNamespace(conf={}, run_after=began, clear_number=clears),
+            inlet_events=InletEvents(lambda: self.events),
+        )
+
+    def plan(self, run_id: str, *jobs: list[Pair], began: dt.datetime = BEGAN) -> None:
+        """Let a plan succeed."""
+        outlets = OutletEvents()
+        owners.register(Context(self.context(run_id, began=began), outlet_events=outlets), jobs)
+        self.events += outlets.told(self.now)
+
+    def store(self, run_id: str, *pairs: Pair, planned: bool = True, **how: Any) -> NotedStore:
+        return NotedStore(self.context(run_id, **how), pairs or [A], planned=planned)
+
+    def owned(self, *run_ids: str, by: str = "another", flow_id: str = "f1", **how: Any) -> list[bool | None]:
+        """Return which flow runs a DAG run finds to be another's."""
+        store = self.store(by, **how)
+        store.read_others([flow_id])
+        return [store.is_anothers(flow_id, run_id) for run_id in run_ids]
+
+
+@pytest.fixture
+def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
+    here = Airflow()
+    monkeypatch.setattr(owners, "now", lambda: here.now)
+    return here
+
+
+def runs(flow_id: str, number: int, *, adopted: bool = False) -> list[Activation]:
+    return [Activation(flow_id, f"audience-{n}", f"run-{n}", adopted) for n in range(number)]
+
+
+def test_a_planned_job_notes_all_its_flow_runs_at_once(airflow: Airflow) -> None:
+    airflow.plan("first", [A])
+    store = airflow.store("first")
+    store.set("submission", {})
+    airflow.notes.calls.clear()
+
+    store.claim(runs("f1", 80))
+
+    assert airflow.notes.calls == ["get", "set"]
+    assert airflow.owned("run-0", "run-79", "run-80") == [True, True, False]
+    assert airflow.owned("run-0", by="first") == [False]
+
+
+def test_what_a_later_answer_names_is_added(airflow: Airflow) -> None:
+    airflow.plan("first", [A])
+    airflow.store("first").claim(runs("f1", 1))
+    airflow.store("first").claim([Activation("f1", "b", "later")])
+
+    assert airflow.owned("run-0", "later") == [True, True]
+
+
+def test_only_jobs_of_the_flow_are_read(airflow: Airflow) -> None:
+    airflow.plan("first", [A], [B])
+    airflow.store("first", A).claim([Activation(*A, "run-a")])
+    airflow.store("first", B).claim([Activation(*B, "run-b")])
+
+    assert airflow.owned("run-a", "run-b", flow_id="f1") == [True, False]
+    assert airflow.owned("run-a", "run-b", flow_id="f2") == [False, True]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param({"planned": False}, id="its own list"),
+        pytest.param({"try_number": 2}, id="a later try: a frozen process of the first may still write the note"),
+        pytest.param({"clears": 1}, id="cleared"),
+    ],
+)
+def test_every_other_task_notes_each_flow_run(airflow: Airflow, how: dict[str, Any]) -> None:
+    airflow.plan("first", [A])
+    airflow.store("first", **how).claim(runs("f1", 2))
+
+    airflow.events.clear()
+    assert airflow.owned("run-0", "run-1", "run-2") == [True, True, False]
+
+
+def not_planned(airflow: Airflow) -> None:
+    """The task was marked as a success by hand: Airflow makes no event of that."""
+
+
+def planned_something_else(airflow: Airflow) -> None:
+    airflow.plan("first", [B])
+
+
+def planned_long_ago(airflow: Airflow) -> None:
+    airflow.plan("first", [A])
+    airflow.now += owners.REGISTERED_FOR + dt.timedelta(seconds=1)
+
+
+def planned_by_a_deleted_run(airflow: Airflow) -> None:
+    airflow.plan("first", [A], began=BEGAN - HOUR)
+
+
+def planned_behind_many(airflow: Airflow) -> None:
+    for number in range(owners.EVENTS_READ):
+        airflow.plan(f"other-{number}", [A])
+    airflow.plan("first", [A])
+
+
+def told_by_a_person(airflow: Airflow) -> None:
+    """Whoever may, can make an event of any asset, with whatever in it."""
+    extras: list[Any] = [None, {}, {"flows": "f1"}, {"flows": {"f1": []}}]
+    airflow.events += [Told(submissions_asset().name, BEGAN, extra) for extra in extras]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        not_planned,
+        planned_something_else,
+        planned_long_ago,
+        planned_by_a_deleted_run,
+        planned_behind_many,
+        told_by_a_person,
+    ],
+)
+def test_what_nobody_would_find_is_noted_one_by_one(airflow: Airflow, before: Callable[[Airflow], None]) -> None:
+    before(airflow)
+
+    airflow.store("first").claim(runs("f1", 2))
+
+    airflow.events.clear()
+    assert airflow.owned("run-0", "run-1", "run-2") == [True, True, False]
+
+
+@pytest.mark.parametrize("waited", [dt.timedelta(0), owners.REGISTERED_FOR])
+def test_a_run_that_begins_after_the_plan_finds_what_is_answered_after_it_began(
+    airflow: Airflow, waited: dt.timedelta
+) -> None:
+    """The clocks of workers and of Airflow's database differ too."""
+    airflow.plan("first", [A])
+    airflow.now += waited
+    airflow.store("first").claim(runs("f1", 1))
+
+    began = airflow.now + owners.MARGIN
+    assert airflow.owned("run-0", began=began) == [True]
+
+
+def test_what_is_noted_meanwhile_is_found_at_the_next_look(airflow: Airflow) -> None:
+    airflow.plan("first", [A])
+    store = airflow.store("another")
+    store.read_others(["f1"])
+    airflow.store("first").claim(runs("f1", 1))
+
+    store.read_others(["f1"])
+
+    assert store.is_anothers("f1", "run-0") is True
+
+
+def test_an_answer_outweighs_what_another_has_found(airflow: Airflow) -> None:
+    """Two DAG runs lay claim to one flow run: the one that AEP has told of it has it."""
+    airflow.store("another").claim(runs("f1", 1, adopted=True))
+    airflow.plan("first", [A])
+    airflow.store("first").claim(runs("f1", 1))
+
+    assert airflow.owned("run-0", by="another") == [True]
+    assert airflow.owned("run-0", by="first") == [False]
+
+
+def test_of_two_that_have_found_a_run_the_first_has_it(airflow: Airflow) -> None:
+    airflow.plan("first", [A])
+    airflow.store("first").claim(runs("f1", 1, adopted=True))
+    airflow.store("another").claim(runs("f1", 1, adopted=True))
+
+    assert airflow.owned("run-0", by="another") == [True]
+    assert airflow.owned("run-0", by="first") == [False]
