@@ -120,8 +120,10 @@ class Invariant:
         return any(not (found.ended(aep.now) and found.ending == "failed") for found in doubted)
 
     def _live(self, run: Run, pair: Pair) -> list[FakeRun]:
-        """Return our runs of a pair that have not failed."""
+        """Return our runs of a pair that have not failed, and that no other DAG run has taken for its own."""
         aep = self.world.aep
         return [
-            found for found in aep.ours(pair, run.run_id) if not (found.ended(aep.now) and found.ending == "failed")
+            found
+            for found in aep.ours(pair, run.run_id)
+            if not (found.ended(aep.now) and found.ending == "failed") and not self._is_taken_by_another(found)
         ]
