@@ -38,7 +38,7 @@ def _describe(schema: dict[str, Any], model: type[BaseModel]) -> None:
 class Block(BaseModel):
     """A block of keys: no others, and no guessing of types."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, json_schema_extra=_describe)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, json_schema_extra=_describe, defer_build=True)
 
 
 class Terms(Block):

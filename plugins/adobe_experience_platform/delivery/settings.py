@@ -76,7 +76,7 @@ class DeliverySettings(BaseModel):
     Raises :class:`~.errors.AepInputError` through :func:`read_settings` only; built directly, pydantic's own error.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     dry_run: YesNo = _setting(False, "Dry run", "Check everything and show the plan, but send nothing.")
     sandbox_name: Annotated[str, AfterValidator(_sandbox)] | None = _setting(

@@ -48,7 +48,7 @@ Event = Annotated[On, Field(strict=False)]
 class Notifier(BaseModel):
     """One of Airflow's notifiers, and its arguments. Secrets belong into an Airflow connection, never here."""
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, defer_build=True)
 
     path: values.ImportPath = Field(
         alias="class", description="Import path, such as airflow.providers.slack.notifications.slack.SlackNotifier."
