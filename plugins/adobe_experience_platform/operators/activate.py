@@ -60,22 +60,9 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
     Source: Adobe, Ad-hoc Activation API 2.0, ``POST /adhocrun``.
     """
 
-    own_settings = (
-        "aep_conn_id",
-        "sandbox_name",
-        "api_version",
-        "max_export_age_hours",
-        "on_conflict",
-        "export_timeout_minutes",
-        "poll_interval",
-        "on_partial_success",
-        "on_failed_records",
-        "activation_timeout_minutes",
-    )
     template_fields: Sequence[str] = (
         *("activation_info", "job", "export_job_id", "names", "settings", "campaign_day"),
         *("wait_for_completion", "resend_failed"),
-        *own_settings,
     )
     operator_extra_links = (DestinationLink(),)
     _pushed: xcom.SubmissionNote | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
@@ -14,7 +15,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from adobe_experience_platform.aep import AepConnection, destination_url, one_line, short_repr
-from adobe_experience_platform.delivery import DeliverySettings, checked_settings, xcom
+from adobe_experience_platform.delivery import SETTINGS, DeliverySettings, checked_settings, xcom
 from adobe_experience_platform.errors import (
     AepDeadlineError,
     AepError,
@@ -115,12 +116,19 @@ class AepTask(LongPauses, TypedTemplates):
     """
 
     settings: Any = None
-    own_settings: ClassVar[Sequence[str]] = ()
-    """The settings of a delivery that this task takes as arguments."""
+    own_settings: ClassVar[tuple[str, ...]] = ()
+    """The settings of a delivery that this task takes as arguments; each may be a template."""
 
     _options: DeliverySettings | None = None
     _hook: WorkerHook | None = None
     _connection: AepConnection | None = None
+
+    def __init_subclass__(cls) -> None:
+        """Find its own settings among the arguments."""
+        super().__init_subclass__()
+        arguments = inspect.signature(cls.__init__).parameters
+        cls.own_settings = tuple(name for name in SETTINGS if name in arguments or name in cls.own_settings)
+        cls.template_fields = tuple(dict.fromkeys((*cls.template_fields, *cls.own_settings)))
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:

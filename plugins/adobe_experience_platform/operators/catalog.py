@@ -37,9 +37,6 @@ class CatalogOperator(AepTask):
     Source: Adobe, Flow Service API, ``GET /flows``.
     """
 
-    template_fields: Sequence[str] = ("aep_conn_id", "sandbox_name")
-    own_settings = ("aep_conn_id", "sandbox_name")
-
     def __init__(
         self,
         *,

@@ -80,15 +80,7 @@ class DeliverySensor(AepSensor):
     Source: Adobe, Flow Service API, ``GET /runs``.
     """
 
-    own_settings = (
-        "aep_conn_id",
-        "sandbox_name",
-        "on_partial_success",
-        "on_failed_records",
-        "activation_timeout_minutes",
-        "poll_interval",
-    )
-    template_fields: Sequence[str] = ("flow", "audience", "since", "on_failed_run", *own_settings)
+    template_fields: Sequence[str] = ("flow", "audience", "since", "on_failed_run")
     limited_by = "activation_timeout_minutes"
     operator_extra_links = (DestinationLink(),)
 

@@ -53,15 +53,7 @@ class FlowRunSensor(WatchingTask, AepSensor):
     Source: Adobe, Flow Service API, ``GET /runs/{id}``.
     """
 
-    own_settings = (
-        "aep_conn_id",
-        "sandbox_name",
-        "on_partial_success",
-        "on_failed_records",
-        "activation_timeout_minutes",
-        "poll_interval",
-    )
-    template_fields: Sequence[str] = ("orders", *own_settings, "names", "settings")
+    template_fields: Sequence[str] = ("orders", "names", "settings")
     limited_by = "activation_timeout_minutes"
     operator_extra_links = (DestinationLink(),)
 

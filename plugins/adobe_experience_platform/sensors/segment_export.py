@@ -55,18 +55,8 @@ class SegmentExportSensor(AepSensor):
     Source: Adobe, "Activate audiences on-demand … via the ad-hoc activation API", guardrails.
     """
 
-    template_fields: Sequence[str] = (
-        "aep_conn_id",
-        "sandbox_name",
-        "activation_info",
-        "on_conflict",
-        "export_timeout_minutes",
-        "poll_interval",
-        "names",
-        "settings",
-    )
+    template_fields: Sequence[str] = ("activation_info", "names", "settings")
     limited_by = "export_timeout_minutes"
-    own_settings = ("aep_conn_id", "sandbox_name", "on_conflict", "export_timeout_minutes", "poll_interval")
 
     def __init__(
         self,
