@@ -74,16 +74,6 @@ class FlowRunTrigger(SharedPollTrigger):
         """Run → since when AEP does not know it, on the monotonic clock."""
         self._progress = Progress(self.names, self.log)
 
-    def _arguments(self) -> dict[str, Any]:
-        return {
-            "orders": self.orders,
-            "aliases": self.aliases,
-            "names": self.names,
-            "ends_task": self.ends_task,
-            "accept_partial": self.accept_partial,
-            "accept_loss": self.accept_loss,
-        }
-
     def _wanted(self) -> set[str]:
         return {delivery.run_id for delivery in self._deliveries}
 

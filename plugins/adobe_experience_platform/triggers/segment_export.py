@@ -100,17 +100,6 @@ class SegmentExportTrigger(WatcherTrigger):
         self._memory = WatcherMemory(Mark.from_json, self.WHAT)
         self._in_progress: list[str] = []
 
-    def _arguments(self) -> dict[str, Any]:
-        return {
-            "activation_info": self.activation_info,
-            "aliases": self.aliases,
-            "names": self.names,
-            "least_seconds": self.least_seconds,
-            "ends_task": self.ends_task,
-            "said": self.said,
-            "stuck": self.stuck,
-        }
-
     def _wanted(self) -> set[str]:
         return {pair.flow_id for pair in self._wait.pairs}
 
