@@ -161,12 +161,3 @@ def _delivery(order: Mapping[str, Any]) -> Activation:
         raise AepInputError(faults)
     pair = Pair(order.get("flow_id", ""), order.get("audience_id", ""))
     return Activation(*pair, order["run_id"], bool(order.get("adopted")))
-
-
-def poke_settings(poll_interval: float, minutes: float) -> tuple[float, float]:
-    """Return Airflow's ``poke_interval`` and ``timeout`` for a sensor that does not use the triggerer.
-
-    The time-out is but a backstop behind the deadline that ``poke`` knows: Airflow counts it from the first look
-    of all, also after a reschedule, so it must not shrink with the time that is left.
-    """
-    return float(poll_interval), float(minutes) * 60 + 2 * float(poll_interval)
