@@ -16,7 +16,6 @@ from .given import given_info
 from .input import parse_activation_info, shorten
 
 MAX_PAIRS_PER_JOB = 80
-API_VERSIONS = ("v2", "v1")
 
 
 @dataclass(frozen=True, slots=True)

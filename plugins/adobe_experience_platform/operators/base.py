@@ -231,10 +231,17 @@ class AepTask(LongPauses, TypedTemplates):
     def _deadline(self, context: Context, name: str, minutes: float) -> Deadline:
         """Return when a wait ends: by its setting, or with this try, if ``execution_timeout`` comes first.
 
+        A retry keeps the setting's deadline; a task that a person clears gets a new one.
+
         :param name: of the wait; one task may have several.
         :param minutes: length of the wait.
         """
-        own, ends = deadline_of(context, name, minutes), self._try_ends(context)
+        store, tries = TaskStore(context), context["ti"].max_tries
+        kept = store.get(f"deadline_{name}")
+        if not isinstance(kept, dict) or kept.get("max_tries") != tries:
+            kept = {"at": (now() + dt.timedelta(minutes=float(minutes))).isoformat(), "max_tries": tries}
+            store.set(f"deadline_{name}", kept)
+        own, ends = dt.datetime.fromisoformat(str(kept["at"])), self._try_ends(context)
         return Deadline(own) if ends is None or own < ends else Deadline(ends, self.execution_timeout)
 
     def _try_ends(self, context: Context) -> dt.datetime | None:
@@ -333,19 +340,3 @@ def read_event(event: object) -> tuple[str, str]:
     if status not in ("done", "timeout"):
         raise AepTransientError("the wait", text=f"the trigger sent an unknown status {short_repr(status)}")
     return status, message
-
-
-def deadline_of(context: Context, name: str, minutes: float) -> dt.datetime:
-    """Return when a wait ends: a retry keeps its deadline, a task cleared by a person gets a new one.
-
-    :param name: of the wait; one task may have several.
-    :param minutes: length of the wait.
-    """
-    store = TaskStore(context)
-    tries = context["ti"].max_tries
-    stored = store.get(f"deadline_{name}")
-    if isinstance(stored, dict) and stored.get("max_tries") == tries:
-        return dt.datetime.fromisoformat(str(stored["at"]))
-    deadline = now() + dt.timedelta(minutes=float(minutes))
-    store.set(f"deadline_{name}", {"at": deadline.isoformat(), "max_tries": tries})
-    return deadline
