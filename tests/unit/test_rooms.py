@@ -122,6 +122,12 @@ def test_a_face_says_what_the_room_is_for_and_offers_what_exists(room: str) -> N
     assert face_of(room)
 
 
+def test_no_two_classes_have_one_name() -> None:
+    names = [node.name for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+
+    assert not {name for name in names if names.count(name) > 1}
+
+
 def test_a_module_fits_on_a_few_screens() -> None:
     sizes = {name: len(text.splitlines()) for name, text in MODULES.items()}
 

@@ -154,14 +154,14 @@ else:
     )
 
 
-class Deadline(blocks.Block):
+class DeliveryDeadline(blocks.Block):
     """When the delivery has to be done: exactly one of ``by`` and ``within``."""
 
     by: values.TimeOfDay | None = Field(None, description="Time of day, in the campaign's time zone.")
     within: values.Duration | None = Field(None, description="Counted from the start of the run, such as 2h.")
 
     @model_validator(mode="after")
-    def _one(self) -> Deadline:
+    def _one(self) -> DeliveryDeadline:
         if (self.by is None) == (self.within is None):
             raise ValueError('choose exactly one of by (such as "09:00") and within (such as 2h)')
         return self
@@ -217,7 +217,7 @@ class Campaign(blocks.Block):
     approval: Annotated[Approval | None, blocks.Short({"type": "boolean"}, _approval)] = Field(
         None, description="A person has to agree before anything is sent."
     )
-    deadline: Deadline | None = Field(None, description="When the delivery has to be done.")
+    deadline: DeliveryDeadline | None = Field(None, description="When the delivery has to be done.")
     notices: Notices | None = Field(None, description="Who is told how it went.")
 
     @property

@@ -169,7 +169,7 @@ class CampaignDay(Terms):
         own = holder if holder is not None and holder.run_id == run_id else None
         # What has begun to send is finished: skipped, it would be green.
         if (why := self.starts_or_ends(day)) and not (own and own.sent):
-            return DayDecision(DayAction.SKIP, f"{day} is no day of this campaign: {why}", day)
+            return DayDecision(DayAction.SKIP, f"{day} is not a day of this campaign: {why}", day)
         if own:
             return DayDecision(DayAction.DELIVER, f"{day} belongs to this run", day)
         if delivered is not None and delivered.run_id != run_id and _keeps(delivered):
@@ -199,7 +199,7 @@ class CampaignDay(Terms):
         """Say what a run does that the clock starts to check on a day's delivery: skip if all is well."""
         day = self.day_of(moment)
         if why := self.starts_or_ends(day):
-            return DayDecision(DayAction.SKIP, f"{day} is no day of this campaign: {why}", day)
+            return DayDecision(DayAction.SKIP, f"{day} is not a day of this campaign: {why}", day)
         if holder is None:
             return DayDecision(
                 DayAction.TOO_LATE,

@@ -151,7 +151,7 @@ def deliveries_of(orders: Any, *, deepest: int = DEEPEST) -> list[Activation]:
         return [_delivery(orders)]
     if isinstance(orders, Sequence) and not isinstance(orders, str | bytes) and deepest > 0:
         return [found for item in orders for found in deliveries_of(item, deepest=deepest - 1)]
-    raise AepInputError([f"orders: {type(orders).__name__} is no order: pass what AdHocActivationOperator returns"])
+    raise AepInputError([f"orders: {type(orders).__name__} is not an order: pass what AdHocActivationOperator returns"])
 
 
 def _delivery(order: Mapping[str, Any]) -> Activation:

@@ -166,7 +166,7 @@ class DeliverySensor(AepSensor):
         asked = [*self._asked, self._since_given]
         kept = TaskStore(context).get(NEXT)
         if isinstance(kept, dict) and kept["asked"] != asked:
-            self.log.warning("This task waited for another delivery before it was changed: it begins anew")
+            self.log.warning("This task waited for another delivery before it was changed: it starts over")
             kept = None
         if not isinstance(kept, dict):
             self._note(context, {"asked": asked, "begun": now().isoformat()})

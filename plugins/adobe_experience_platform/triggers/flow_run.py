@@ -83,7 +83,7 @@ class FlowRunTrigger(SharedPollTrigger):
 
     async def _consider(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
         async with polling.turn():
-            await asyncio.sleep(0)  # let the others line up: whom nobody keeps waiting takes no turns
+            await asyncio.sleep(0)  # lets the others queue up; where there are none it costs nothing
             found = self._take_in(snapshot, subscription)
         await self._progress.say()
         if found is not None:

@@ -12,7 +12,7 @@ from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from adobe_experience_platform.aep import Pair, count
 from adobe_experience_platform.delivery import Snapshot, export_news, read_activation_info, rounds
-from adobe_experience_platform.delivery.export_news import Mark
+from adobe_experience_platform.delivery.export_news import ExportMark
 
 from . import polling
 from .base import event
@@ -97,7 +97,7 @@ class SegmentExportTrigger(WatcherTrigger):
         self.stuck = list(stuck)
         pairs = read_activation_info(self.activation_info)[0] if self.activation_info else []
         self._wait = ExportWait(self.log, pairs, self.aliases, self.names, self.said, {*self.stuck})
-        self._memory = WatcherMemory(Mark.from_json, self.WHAT)
+        self._memory = WatcherMemory(ExportMark.from_json, self.WHAT)
         self._in_progress: list[str] = []
 
     def _wanted(self) -> set[str]:
@@ -113,7 +113,7 @@ class SegmentExportTrigger(WatcherTrigger):
         settings = await hook.settings()
         return dataclasses.replace(snapshot, place=f"{settings.org_id}/{settings.sandbox_name}")
 
-    def _news(self, snapshot: Snapshot, mark: Mark | None) -> News[Mark]:
+    def _news(self, snapshot: Snapshot, mark: ExportMark | None) -> News[ExportMark]:
         found = export_news.look(snapshot, mark, dt.datetime.now(tz=dt.UTC))
         self._say(found)
         if not found.news:
