@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import export_news, exports, preflight, rounds, run_news, task_ids, xcom
 from .findings import Findings, ids_of
-from .given import given_collection, given_id, given_info, given_list, given_name, given_time, given_truth
+from .given import given_collection, given_id, given_info, given_list, given_time, given_truth
 from .input import (
     MAX_PAIRS_PER_RUN,
     check_id,
@@ -108,7 +108,6 @@ __all__ = [
     "given_id",
     "given_info",
     "given_list",
-    "given_name",
     "given_time",
     "given_truth",
     "ids_of",

@@ -9,6 +9,7 @@ from typing import TypedDict
 
 from adobe_experience_platform.aep import RunStatus, count
 
+from .input import listed
 from .results import NOT_SENT, UNKNOWN, Result, deliveries, is_lossy, lost_in, records_text
 
 TASKS_SHOWN = 20
@@ -147,11 +148,8 @@ def title_of(verdict: Verdict) -> str:
 
 def message_of(verdict: Verdict) -> str:
     """Return the verdict of a red run as a task's error message."""
-    tasks = verdict["failed_tasks"]
-    named = ", ".join(tasks[:TASKS_SHOWN]) + (
-        f" and {len(tasks) - TASKS_SHOWN} more" if len(tasks) > TASKS_SHOWN else ""
-    )
-    where = f"Failed tasks, the first one first: {named}; their logs say why." if named else ""
+    tasks = listed(verdict["failed_tasks"], TASKS_SHOWN)
+    where = f"Failed tasks, the first one first: {tasks}; their logs say why." if tasks else ""
     return " ".join(filter(None, [f"{title_of(verdict)}.", where, *verdict["advice"]]))
 
 
