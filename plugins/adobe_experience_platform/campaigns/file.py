@@ -86,13 +86,12 @@ def _deliver(value: object) -> object:
     return value
 
 
-def _deliver_schema() -> dict[str, Any]:
-    return {
-        "type": "object",
-        "minProperties": 1,
-        "additionalProperties": _AUDIENCES,
-        "description": "{flow: [audience]}, by name or id",
-    }
+_DELIVER: dict[str, Any] = {
+    "type": "object",
+    "minProperties": 1,
+    "additionalProperties": _AUDIENCES,
+    "description": "{flow: [audience]}, by name or id",
+}
 
 
 class When(blocks.Block):
@@ -167,10 +166,6 @@ class DeliveryDeadline(blocks.Block):
         return self
 
 
-def _policies() -> Policies:
-    return Policies.model_validate({})
-
-
 def _approval(value: object) -> object:
     return {} if value is True else None if value is False else value
 
@@ -185,7 +180,7 @@ class Campaign(blocks.Block):
     description: values.Paragraph | None = Field(None, description="What the campaign is for.")
     owner: values.Text = Field("marketing-operations", description="Who looks after it.")
     tags: list[values.Tag] = Field([], max_length=50, description="Tags of the DAG, besides aep-activation.")
-    deliver: Annotated[list[Destination], blocks.Short(_deliver_schema(), _deliver), Field(min_length=1)] = Field(
+    deliver: Annotated[list[Destination], blocks.Short(_DELIVER, _deliver), Field(min_length=1)] = Field(
         description="Destination flows and their audiences."
     )
     when: Annotated[
@@ -212,7 +207,8 @@ class Campaign(blocks.Block):
     sandbox: values.Ident | None = Field(None, description="Sandbox; left out: the connection's.")
     api_version: Literal["v2", "v1"] = Field("v2", description="Version of the activation API.")
     policies: Policies = Field(
-        default_factory=_policies, description="What to do when something is in the way, and limits."
+        default_factory=lambda: Policies.model_validate({}),
+        description="What to do when something is in the way, and limits.",
     )
     approval: Annotated[Approval | None, blocks.Short({"type": "boolean"}, _approval)] = Field(
         None, description="A person has to agree before anything is sent."

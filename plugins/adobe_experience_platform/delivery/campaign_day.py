@@ -183,9 +183,8 @@ class CampaignDay(Terms):
                 day,
             )
         if self.day_of(now) > day and now - moment > LATE:
-            return DayDecision(
-                DayAction.TOO_LATE, f"{day} is over, and what started this run is {_hours(now - moment)} old", day
-            )
+            hours = f"{(now - moment).total_seconds() / 3600:.0f} h"
+            return DayDecision(DayAction.TOO_LATE, f"{day} is over, and what started this run is {hours} old", day)
         opens, closes = self.window(day)
         if closes and now > closes:
             return DayDecision(DayAction.TOO_LATE, f"it is later than {self.not_after:%H:%M} (not_after) of {day}", day)
@@ -227,10 +226,6 @@ def _named(holder: Holder) -> str:
         "failed": "which failed before it sent anything",
     }
     return f"{holder.name}, {told.get(holder.state, 'which is about to deliver')}"
-
-
-def _hours(span: dt.timedelta) -> str:
-    return f"{span.total_seconds() / 3600:.0f} h"
 
 
 def clock_time(day: dt.date, clock: dt.time, timezone: str) -> dt.datetime:
