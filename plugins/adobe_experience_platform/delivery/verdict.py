@@ -163,7 +163,7 @@ def advice_for(results: Sequence[Result]) -> list[str]:
 
 
 _LOOK_UP = (
-    "First look up in AEP what became of the unknown deliveries. If they were delivered, start a new run with only "
+    "First check in AEP what became of the unknown deliveries. If they were delivered, start a new run with only "
     "what was not. Otherwise clear the failed tasks: that sends what failed, was not sent or is not found in AEP."
 )
 _CLEAR = (
@@ -183,7 +183,7 @@ _ADVICE: Sequence[tuple[set[str], str]] = (
     ),
 )
 LOST_ADVICE = (
-    "Look in AEP, in the destination's dataflow runs, why records failed although the run is called a success: the "
+    "Check in AEP, in the destination's dataflow runs, why records failed although the run is called a success: the "
     "file lacks them. A new run delivers the whole audience again."
 )
 NOTHING_TO_CLEAR = "All was delivered, so there is nothing to clear: clearing this run sends nothing again."
@@ -248,7 +248,7 @@ def _headline(state: VerdictState, found: Outcomes, results: Sequence[Result], r
 
 def _advice(state: VerdictState, found: Outcomes, red: RedRun | None) -> list[str]:
     if state is VerdictState.PARTLY:
-        return ["Look in AEP why records failed. A new run delivers the whole audience again."]
+        return ["Check in AEP why records failed. A new run delivers the whole audience again."]
     if red is None:
         return []
     if state is VerdictState.LOSS_REFUSED:

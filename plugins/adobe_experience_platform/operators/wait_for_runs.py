@@ -263,6 +263,6 @@ def _seen(store: NotedStore) -> tuple[int, int] | None:
         return int(seen["max_tries"]), int(seen["clears"])  # type: ignore[index]
     except (LookupError, TypeError, ValueError):
         raise AepSubmissionError(
-            "The record of this task's tries is damaged: it may hide what was sent again. Look in AEP what was "
+            "The record of this task's tries is damaged: it may hide what was sent again. Check in AEP what was "
             "delivered and start a new run with the rest. Nothing more was sent."
         ) from None

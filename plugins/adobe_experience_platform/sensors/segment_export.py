@@ -180,5 +180,5 @@ class SegmentExportSensor(AepSensor):
         hours = dt.timedelta(minutes=self.options.export_timeout_minutes)
         return WaitTimeoutError(
             f"Waited {hours} (export_timeout_minutes = {self.options.export_timeout_minutes:g}) for {waiting_for}. "
-            "Look under Monitoring in AEP why it takes so long, then clear this task to wait again."
+            "Check under Monitoring in AEP why it is taking so long, then clear this task to wait again."
         )

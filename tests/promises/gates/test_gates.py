@@ -299,7 +299,7 @@ def test_a_note_that_went_with_a_dead_try_is_no_proof_that_nothing_was_sent(aep:
 
     assert world.state == "failed"
     assert "not_sent" not in world.statuses().values()
-    assert "First look up in AEP" in reasons(world)
+    assert "First check in AEP" in reasons(world)
 
     world.crashes.clear()
     world.clear_failed()
