@@ -170,7 +170,7 @@ def test_a_repair_whose_outcome_is_unknown_is_reported_as_unknown(aep: Aep, jobs
 
     assert world.statuses() == {"a1": "success", "a2": "unknown"}
     assert world.state == "failed"
-    assert "look up in AEP what became of the unknown deliveries" in reasons(world)
+    assert "check in AEP what became of the unknown deliveries" in reasons(world)
     assert "to send again exactly" not in reasons(world)
 
     aep.advance(20_000)
