@@ -46,9 +46,11 @@ def begun(client: AirflowClient) -> Iterator[None]:
     for dag_id in dag_ids:
         client.set_paused(dag_id, False)
     read_again(client, "dags_campaigns", "recurring.py")
-    yield
-    for dag_id in dag_ids:
-        client.set_paused(dag_id, True)
+    try:
+        yield
+    finally:
+        for dag_id in dag_ids:
+            client.set_paused(dag_id, True)
 
 
 def watermark(client: AirflowClient, conn_id: str = "aep_watched") -> list[str]:
