@@ -31,7 +31,8 @@ SHOP = "aep_shop"
 """Has the AEP that the shipped campaigns are made for."""
 DUE_IN = dt.timedelta(minutes=6)
 """Enough for a busy machine to have read the DAG before; the test that waits for it is one of the last."""
-TIMEOUT = 4
+TIMEOUT = 6
+"""Seconds that AEP has for an answer; the simulated ones share this process with a browser's driver."""
 SETTLE_MARGIN = 3
 MAILBOX = Mailbox()
 PRELOAD = """\
