@@ -90,7 +90,7 @@ def play(hook: Any, call: str) -> AepError | None:
 
 @pytest.fixture
 def uncollected() -> Iterator[None]:
-    """Collect no garbage: some answer is read until the stack ends, and what is finalized there fails for want of it."""
+    """Collect no garbage: an answer may be read until the stack ends, and what is finalized just there fails."""
     gc.disable()
     yield
     gc.enable()
