@@ -101,7 +101,7 @@ def test_contributing_draws_the_rooms_in_the_order_of_the_contract() -> None:
     }
 
     above, below = ([set(line[:45].split()) & rooms for line in part.splitlines()] for part in picture.split("──\n"))
-    assert [floor for floor in above + below if floor] == [set(layer.split(" : ")) for layer in layers]
+    assert [floor for floor in above + below if floor] == [set(layer.split(" | ")) for layer in layers]
     assert set().union(*above, *below) == rooms
     assert {f"{PACKAGE.name}.{room}" for room in set().union(*below)} == set(forbidden)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-import pytest
+from contextlib import contextmanager
 
 from tests.support.aep import JOBS, LocalAep
 from tests.support.database_client import DatabaseClient
-from tests.support.stage import Run, Scene, together
+from tests.support.stage import Run, Scene, through_an_outage, together
 from tools.airflow_client import AirflowClient
 from tools.local_airflow import LocalAirflow
 
@@ -33,23 +32,25 @@ def test_nobody_answers_and_nothing_is_sent(scene: Scene) -> None:
     assert run.statuses() == {("mail", "gold"): "not_sent"}
 
 
-def read_again(airflow: LocalAirflow, bundle: str, *files: str) -> None:
-    assert isinstance(airflow.client, DatabaseClient)
+def read_again(client: AirflowClient, bundle: str, *files: str) -> None:
+    assert isinstance(client, DatabaseClient)
     for file in files:
-        airflow.client.read_again(bundle, file)
+        client.read_again(bundle, file)
 
 
-@pytest.fixture(scope="module")
-def begun(live_airflow: LocalAirflow) -> Iterator[None]:
+@contextmanager
+def begun(client: AirflowClient) -> Iterator[None]:
     """Switch on what starts by itself."""
     dag_ids = (*CAMPAIGNS, "live_after_delivery")
-    live_airflow.client.wait_dags(*dag_ids)
+    client.wait_dags(*dag_ids)
     for dag_id in dag_ids:
-        live_airflow.client.set_paused(dag_id, False)
-    read_again(live_airflow, "dags_campaigns", "recurring.py")
-    yield
-    for dag_id in dag_ids:
-        live_airflow.client.set_paused(dag_id, True)
+        client.set_paused(dag_id, False)
+    read_again(client, "dags_campaigns", "recurring.py")
+    try:
+        yield
+    finally:
+        for dag_id in dag_ids:
+            client.set_paused(dag_id, True)
 
 
 def watermark(client: AirflowClient, conn_id: str = "aep_watched") -> list[str]:
@@ -68,40 +69,41 @@ def runs(airflow: LocalAirflow, client: AirflowClient, dag_id: str) -> list[Run]
     return [Run(airflow, client, item["dag_run_id"], dag_id) for item in client.runs(dag_id)]
 
 
-def test_an_export_that_ends_while_the_triggerer_is_down_starts_each_campaign_once(
-    airflow: LocalAirflow, client: AirflowClient, watched_aep: LocalAep, begun: None
-) -> None:
-    Scene.until(lambda: watermark(client) == ["722"])
-    assert not any(client.runs(dag_id) for dag_id in CAMPAIGNS), "the first start only records"
+@through_an_outage
+def test_an_export_that_ends_while_the_triggerer_is_down_starts_each_campaign_once(scene: Scene) -> Iterator[None]:
+    client, aep = scene.client, scene.watched_aep
+    with begun(client):
+        Scene.until(lambda: watermark(client) == ["722"])
+        assert not any(client.runs(dag_id) for dag_id in CAMPAIGNS), "the first start only records"
 
-    airflow.kill("triggerer")
-    watched_aep.start_export_job(id=800, status="SUCCEEDED")
-    airflow.start("triggerer")
+        yield
+        aep.start_export_job(id=800, status="SUCCEEDED")
 
-    found: dict[str, Run] = {}
-    for dag_id in CAMPAIGNS:
-        [found[dag_id]] = Scene.until(lambda dag_id=dag_id: runs(airflow, client, dag_id))
-        assert found[dag_id].wait() == "success"
-        told = client.xcom(dag_id, found[dag_id].run_id, "plan_jobs", "campaign_day")
-        assert (told["deliver"], told["export_id"]) == (True, "800")
-    assert watched_aep.delivered() == PAIRS
+        yield
+        found: dict[str, Run] = {}
+        for dag_id in CAMPAIGNS:
+            [found[dag_id]] = Scene.until(lambda dag_id=dag_id: runs(scene.airflow, client, dag_id))
+            assert found[dag_id].wait() == "success"
+            told = client.xcom(dag_id, found[dag_id].run_id, "plan_jobs", "campaign_day")
+            assert (told["deliver"], told["export_id"]) == (True, "800")
+        assert aep.delivered() == PAIRS
 
-    watched_aep.start_export_job(id=801, status="SUCCEEDED")
-    for dag_id in CAMPAIGNS:
-        Scene.until(lambda dag_id=dag_id: len(runs(airflow, client, dag_id)) == 2)
-        [second] = [run for run in runs(airflow, client, dag_id) if run.run_id != found[dag_id].run_id]
-        assert second.wait() == "success"
-        assert "This run delivers nothing" in second.log("plan_jobs")
-        assert set(second.states().values()) == {"success", "skipped"}
-    assert watched_aep.delivered() == PAIRS, "one delivery per day"
+        aep.start_export_job(id=801, status="SUCCEEDED")
+        for dag_id in CAMPAIGNS:
+            Scene.until(lambda dag_id=dag_id: len(runs(scene.airflow, client, dag_id)) == 2)
+            [second] = [run for run in runs(scene.airflow, client, dag_id) if run.run_id != found[dag_id].run_id]
+            assert second.wait() == "success"
+            assert "This run delivers nothing" in second.log("plan_jobs")
+            assert set(second.states().values()) == {"success", "skipped"}
+        assert aep.delivered() == PAIRS, "one delivery per day"
 
-    events = client.get("/api/v2/assets/events", source_dag_id=CAMPAIGNS[0])["asset_events"]
-    assert sorted(event["uri"] for event in events) == [f"aep://deliveries/{CAMPAIGNS[0]}", "aep://flows/mail"]
-    assert [event["extra"]["audiences"] for event in events if event["uri"] == "aep://flows/mail"] == [1]
-    assert Scene.until(lambda: runs(airflow, client, "live_after_delivery"))
+        events = client.get("/api/v2/assets/events", source_dag_id=CAMPAIGNS[0])["asset_events"]
+        assert sorted(event["uri"] for event in events) == [f"aep://deliveries/{CAMPAIGNS[0]}", "aep://flows/mail"]
+        assert [event["extra"]["audiences"] for event in events if event["uri"] == "aep://flows/mail"] == [1]
+        assert Scene.until(lambda: runs(scene.airflow, client, "live_after_delivery"))
 
-    polls = polls_per_second(watched_aep)
-    assert max(polls.values()) <= 2, "two campaigns, one poll"
+        polls = polls_per_second(aep)
+        assert max(polls.values()) <= 2, "two campaigns, one poll"
 
 
 def polls_per_second(aep: LocalAep) -> dict[str, int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.aep import SEED, LocalAep
+from tests.support.stage import Scene
 from tools.airflow_client import AirflowClient
 
 
@@ -24,11 +24,9 @@ def test_the_form_shows_our_type_with_its_fields(client: AirflowClient) -> None:
 
 @pytest.mark.parametrize(("secret", "works"), [(None, True), ("wrong-secret", False)])
 def test_the_button_tells_whether_it_works(
-    client: AirflowClient, aeps: dict[str, LocalAep], secret: str | None, works: bool
+    client: AirflowClient, scene: Scene, secret: str | None, works: bool
 ) -> None:
-    aep = aeps["aep_default"]
-    aep.reset(SEED)
-    connection: dict[str, Any] = aep.connection()
+    connection: dict[str, Any] = scene.aep.connection()
     body = {**connection, "connection_id": "tried", "extra": json.dumps(connection["extra"])}
     if secret:
         body["password"] = secret

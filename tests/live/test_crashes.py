@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.support.aep import ADHOC
+from tests.support.live import SETTLE_MARGIN, TIMEOUT
 from tests.support.stage import Run, Scene, together
 
 INFO = {"mail": ["gold", "silver"], "shop": ["bronze"]}
@@ -86,7 +87,7 @@ def test_a_post_that_never_arrived_is_sent_again(scene: Scene) -> None:
     delivered_once(scene, run)
     assert [post["effect"] for post in scene.aep.posts()] == [False, True]
     lost, again = scene.aep.posts()
-    assert again["at"] - lost["at"] >= 7, "time-out and margin must pass before AEP is taken to know nothing"
+    assert again["at"] - lost["at"] >= TIMEOUT + SETTLE_MARGIN, "only then is AEP taken to know nothing"
 
 
 @together

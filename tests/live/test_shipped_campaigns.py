@@ -29,7 +29,7 @@ def begun(live_airflow: LocalAirflow, campaigns_folder: Path) -> Iterator[None]:
     faulty.write_text("when: manual\ndelivr: {flow: [audience]}\n", encoding="utf-8")
     for dag_id in (LOYALTY, NEWSLETTER):
         live_airflow.client.set_paused(dag_id, False)
-    read_again(live_airflow, "dags", "campaigns.py", "campaign_faults.py")
+    read_again(live_airflow.client, "dags", "campaigns.py", "campaign_faults.py")
     yield
     faulty.unlink()
     for dag_id in (LOYALTY, NEWSLETTER):

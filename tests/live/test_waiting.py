@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 
 from lab.chaos.traps import Spot
 from tests.support.aep import ENDLESS
-from tests.support.stage import CHAOS_DAG, Run, Scene, Stage, together
-from tools.local_airflow import LocalAirflow
+from tests.support.stage import CHAOS_DAG, Run, Scene, through_an_outage, together
 
 INFO = {"mail": ["gold"]}
 PAIR = ("mail", "gold")
@@ -90,25 +90,30 @@ def test_a_retry_keeps_the_deadline_of_an_export(scene: Scene) -> None:
     assert scene.aep.posts() == []
 
 
-def test_a_triggerer_that_was_away_past_the_deadline_ends_in_the_truth(airflow: LocalAirflow, stage: Stage) -> None:
-    endings = {"success": "success", "failed": "failed", "inProgress": "in_progress"}
-    airflow.kill("triggerer")
-    scenes = {ending: stage.scene(f"away-{ending}") for ending in endings}
-    runs = {}
-    for ending, scene in scenes.items():
-        scene.aep.add_outcomes({"seconds": ENDLESS})
-        runs[ending] = scene.start(INFO, activation_timeout_minutes=SHORT)
+@through_an_outage
+def test_a_triggerer_that_was_away_past_the_deadline_ends_in_the_truth(scene: Scene) -> Iterator[None]:
+    pairs = {"success": ("mail", "gold"), "failed": ("shop", "silver"), "inProgress": ("north", "town-00")}
+    yield
+    scene.aep.add_outcomes({"seconds": ENDLESS, "times": None})
+    runs = {
+        ending: scene.start({flow: [audience]}, suffix=f"-{ending}", activation_timeout_minutes=SHORT)
+        for ending, (flow, audience) in pairs.items()
+    }
     for ending, run in runs.items():
         run.wait_task("wait_for_flow_runs", "deferred")
         kept = deadline(run, "wait_for_flow_runs", "watch")
-        scenes[ending].until(lambda kept=kept: dt.datetime.now(tz=dt.UTC) > kept)
-        [delivery] = scenes[ending].aep.deliveries()
-        scenes[ending].aep.change_run(delivery["run_ids"][0], status=ending)
+        scene.until(lambda kept=kept: dt.datetime.now(tz=dt.UTC) > kept)
+        [flow_run] = [
+            delivery["run_ids"][0]
+            for delivery in scene.aep.deliveries()
+            if (delivery["flow_id"], delivery["audience_id"]) == pairs[ending]
+        ]
+        scene.aep.change_run(flow_run, status=ending)
     assert {run.states()["wait_for_flow_runs"] for run in runs.values()} == {"deferred"}
 
-    airflow.start("triggerer")
-
+    yield
+    statuses = {"success": "success", "failed": "failed", "inProgress": "in_progress"}
     for ending, run in runs.items():
         assert run.wait() == ("success" if ending == "success" else "failed")
-        assert run.statuses() == {PAIR: endings[ending]}
-        assert scenes[ending].aep.delivered() == {PAIR: 1}
+        assert run.statuses() == {pairs[ending]: statuses[ending]}
+    assert scene.aep.delivered() == dict.fromkeys(pairs.values(), 1)

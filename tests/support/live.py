@@ -18,20 +18,21 @@ from lab.local_postgres import LocalPostgres
 from tests.support.aep import SEED, LocalAep
 from tests.support.database_client import DatabaseClient
 from tests.support.mailbox import Mailbox, smtp_connection, text_of
-from tests.support.order import LIVE, REPOSITORY, scenario_of
+from tests.support.order import LIVE, REPOSITORY, acts_of, scenario_of
 from tests.support.sockets import closed_port
-from tests.support.stage import Run, Stage
+from tests.support.stage import Outage, Run, Scene, Stage
 from tools.airflow_client import AirflowClient
 from tools.local_airflow import COMPONENTS, LocalAirflow
 
-AEPS = ("aep_default", *(f"aep_{number}" for number in range(2, 9)))
+AEPS = ("aep_default", *(f"aep_{number}" for number in range(2, 10)))
 WATCHED = "aep_watched"
 """Has an AEP to itself: asset watchers look at it all the time."""
 SHOP = "aep_shop"
 """Has the AEP that the shipped campaigns are made for."""
 DUE_IN = dt.timedelta(minutes=6)
 """Enough for a busy machine to have read the DAG before; the test that waits for it is one of the last."""
-TIMEOUT = 4
+TIMEOUT = 6
+"""Seconds that AEP has for an answer; the simulated ones share this process with a browser's driver."""
 SETTLE_MARGIN = 3
 MAILBOX = Mailbox()
 PRELOAD = """\
@@ -138,17 +139,32 @@ def live_airflow(
 
 
 @pytest.fixture(scope="session")
-def stage(request: pytest.FixtureRequest, live_airflow: LocalAirflow, aeps: dict[str, LocalAep]) -> Iterator[Stage]:
+def stage(
+    request: pytest.FixtureRequest, live_airflow: LocalAirflow, aeps: dict[str, LocalAep], watched_aep: LocalAep
+) -> Iterator[Stage]:
     """Play all scenarios that are going to be asked for, see `tests.support.stage`."""
-    stage = Stage(live_airflow, aeps)
+    stage = Stage(live_airflow, aeps, watched_aep)
     stage.begin(scenario for item in request.session.items if (scenario := scenario_of(item)) is not None)
     yield stage
     stage.close()
 
 
+@pytest.fixture(scope="session")
+def outage(request: pytest.FixtureRequest, live_airflow: LocalAirflow, stage: Stage) -> Outage:
+    """Have the triggerer die once for all scenarios that live through it, see `tests.support.stage`."""
+    return Outage(live_airflow, stage, (acts for item in request.session.items if (acts := acts_of(item)) is not None))
+
+
 @pytest.fixture
-def airflow(live_airflow: LocalAirflow) -> LocalAirflow:
-    """Give the running Airflow, with all its components alive."""
+def scene(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """Give a simulated AEP and a client, named like the test."""
+    with stage.scene(re.sub(r"\W+", "-", request.node.name).strip("-")) as scene:
+        yield scene
+
+
+@pytest.fixture
+def airflow(live_airflow: LocalAirflow, stage: Stage) -> LocalAirflow:
+    """Give the running Airflow, with all its components alive; the scenarios play from now on."""
     if not all(live_airflow.alive(name) for name in COMPONENTS):
         live_airflow.start()
     return live_airflow

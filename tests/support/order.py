@@ -21,6 +21,10 @@ TOGETHER = {
     "one installation": (TESTS / "packaging",),
 }
 """What tests share, dearest first: of several processes, one has all that share it, and begins with it."""
+KILLING = (LIVE / "test_kills.py",)
+"""Takes parts of Airflow down that other live tests need, as `tests.support.stage.Outage` does."""
+LOOK_BACK = (LIVE / "test_overdue.py", LIVE / "test_secrets.py")
+"""Look at what was left behind, or what has happened meanwhile."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -29,9 +33,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.live)
     # Of several processes one has all live tests, which take longest; alone, they come last.
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: (_share(item.path)[0], *_place(item)))
+        items.sort(key=lambda item: (_share(item.path)[0], _place(item)))
     else:
-        items.sort(key=lambda item: (_is_live(item), *_place(item)))
+        items.sort(key=lambda item: (_is_live(item), _place(item)))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -75,6 +79,11 @@ def scenario_of(item: pytest.Item) -> Callable[..., Any] | None:
     return scenario if callable(scenario) else None
 
 
+def acts_of(item: pytest.Item) -> Callable[..., Any] | None:
+    """Return what a test plays through an outage (`tests.support.stage`)."""
+    return getattr(getattr(item, "function", None), "acts", None)
+
+
 def _share(path: Path) -> tuple[int, str]:
     """Return the place in `TOGETHER` of what a file's tests share, and its name; those that share nothing come last."""
     for place, (name, paths) in enumerate(TOGETHER.items()):
@@ -91,8 +100,10 @@ def _is_live(item: pytest.Item) -> bool:
     return item.get_closest_marker("live") is not None
 
 
-def _place(item: pytest.Item) -> tuple[bool, bool, bool]:
-    """Put first what runs together, and last what looks at all that was left."""
-    alone = _is_live(item) and scenario_of(item) is None
-    last = item.path in (LIVE / "test_overdue.py", LIVE / "test_secrets.py")
-    return alone, last or item.path.is_relative_to(LIVE / "browser"), last
+def _place(item: pytest.Item) -> int:
+    """Put first what needs all parts of Airflow and has a process to itself, while the scenarios play beside it."""
+    if item.path in LOOK_BACK:
+        return 3
+    if scenario_of(item):
+        return 1
+    return 2 if acts_of(item) or item.path in KILLING else 0

@@ -1,7 +1,8 @@
 """Live scenarios that run at the same time: each plays against an AEP of its own, all in one Airflow.
 
-A real run takes ten seconds or more, most of it waiting; a retry waits for half a minute. So the tests
-that are marked :func:`together` all begin when the first of them is asked for its result.
+A real run takes ten seconds or more, most of it waiting; a retry waits for half a minute. So the tests that are
+marked :func:`together` all begin with the first live test, and those that are marked :func:`through_an_outage` share
+one death of the triggerer.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import psutil
@@ -116,13 +117,17 @@ class Run:
 
 
 class Scene:
-    """What one scenario plays with: an AEP of its own and a client of the shared Airflow."""
+    """What one scenario plays with: an AEP of its own and a client of the shared Airflow.
 
-    def __init__(self, name: str, airflow: LocalAirflow, aep: LocalAep, conn_id: str) -> None:
+    :param watched_aep: the AEP whose exports start campaigns, which no scene has to itself
+    """
+
+    def __init__(self, name: str, airflow: LocalAirflow, aep: LocalAep, conn_id: str, watched_aep: LocalAep) -> None:
         self.name = name
         self.airflow = airflow
         self.aep = aep
         self.conn_id = conn_id
+        self.watched_aep = watched_aep
         self.client = DatabaseClient(airflow)
         self.traps = Traps(airflow.home)
         self._runs: list[Run] = []
@@ -158,6 +163,7 @@ class Scene:
 
 
 Scenario = Callable[[Scene], None]
+Acts = Callable[[Scene], Iterator[None]]
 
 
 def together(scenario: Scenario) -> Callable[..., None]:
@@ -171,18 +177,34 @@ def together(scenario: Scenario) -> Callable[..., None]:
     return test
 
 
-class Stage:
-    """Plays scenarios, as many at a time as there are simulated AEPs.
+def through_an_outage(scenario: Acts) -> Callable[..., None]:
+    """Make a test of a scenario of three acts: before the triggerer dies, while it is away, and when it is back.
 
-    :param aeps: connection id → simulated AEP
+    It yields after the first and after the second.
     """
 
-    def __init__(self, airflow: LocalAirflow, aeps: Mapping[str, LocalAep]) -> None:
+    def test(outage: Outage) -> None:
+        outage.result(scenario)
+
+    test.__name__, test.__doc__ = scenario.__name__, scenario.__doc__
+    test.acts = scenario  # type: ignore[attr-defined]
+    return test
+
+
+class Stage:
+    """Plays scenarios, as many at a time as there are simulated AEPs but one, which is for a test of its own.
+
+    :param aeps: connection id → simulated AEP
+    :param watched_aep: the AEP whose exports start campaigns
+    """
+
+    def __init__(self, airflow: LocalAirflow, aeps: Mapping[str, LocalAep], watched_aep: LocalAep) -> None:
         self._airflow = airflow
+        self._watched_aep = watched_aep
         self._free: queue.SimpleQueue[tuple[str, LocalAep]] = queue.SimpleQueue()
         for entry in aeps.items():
             self._free.put(entry)
-        self._pool = ThreadPoolExecutor(len(aeps))
+        self._pool = ThreadPoolExecutor(len(aeps) - 1)
         self._played: dict[Scenario, Future[None]] = {}
 
     def begin(self, scenarios: Iterable[Scenario]) -> None:
@@ -194,26 +216,67 @@ class Stage:
         """Wait for the end of a scenario; raises what it raised."""
         self._played[scenario].result()
 
-    def scene(self, name: str) -> Scene:
-        """Set up a scene, for a test that has Airflow to itself."""
+    @contextmanager
+    def scene(self, name: str) -> Iterator[Scene]:
+        """Set up a scene with an AEP that nobody else has meanwhile."""
         conn_id, aep = self._free.get()
-        self._free.put((conn_id, aep))
-        aep.reset(SEED)
-        return Scene(name, self._airflow, aep, conn_id)
+        try:
+            aep.reset(SEED)
+            yield Scene(name, self._airflow, aep, conn_id, self._watched_aep)
+        finally:
+            self._free.put((conn_id, aep))
 
     def close(self) -> None:
         """Let what has begun come to its end, and start nothing more."""
         self._pool.shutdown(cancel_futures=True)
 
     def _play(self, scenario: Scenario) -> None:
-        conn_id, aep = self._free.get()
-        try:
-            aep.reset(SEED)
-            scene = Scene(scenario.__name__, self._airflow, aep, conn_id)
+        with self.scene(scenario.__name__) as scene:
             try:
                 scenario(scene)
             except BaseException:
                 scene.abandon()
                 raise
-        finally:
-            self._free.put((conn_id, aep))
+
+
+class Outage:
+    """A death of the triggerer that scenarios live through; it comes when the first of them is asked for its result."""
+
+    def __init__(self, airflow: LocalAirflow, stage: Stage, scenarios: Iterable[Acts]) -> None:
+        self._airflow = airflow
+        self._stage = stage
+        self._scenarios = tuple(scenarios)
+        self._played: Future[Mapping[Acts, BaseException]] | None = None
+
+    def result(self, scenario: Acts) -> None:
+        """Wait for the end of a scenario; raises what it raised."""
+        if self._played is None:
+            with ThreadPoolExecutor(1) as pool:
+                self._played = pool.submit(self._play)
+        if fault := self._played.result().get(scenario):
+            raise fault
+
+    def _play(self) -> Mapping[Acts, BaseException]:
+        faults: dict[Acts, BaseException] = {}
+        with ExitStack() as stack:
+            scenes = {acts: stack.enter_context(self._stage.scene(acts.__name__)) for acts in self._scenarios}
+            plays = {acts: acts(scene) for acts, scene in scenes.items()}
+            faults |= _act(plays)
+            self._airflow.kill("triggerer")
+            assert not self._airflow.alive("triggerer")
+            faults |= _act(plays)
+            self._airflow.start("triggerer")
+            faults |= _act(plays)
+            for acts in faults:
+                scenes[acts].abandon()
+        return faults
+
+
+def _act(plays: Mapping[Acts, Iterator[None]]) -> dict[Acts, BaseException]:
+    """Let all play on at the same time, each to its next `yield` or to its end; return what those raised that failed.
+
+    One that has failed is at its end.
+    """
+    with ThreadPoolExecutor(len(plays)) as pool:
+        ends = {acts: pool.submit(next, play, None) for acts, play in plays.items()}
+    return {acts: fault for acts, end in ends.items() if (fault := end.exception())}

@@ -41,8 +41,8 @@ def test_the_core_loads_neither_airflow_nor_a_client_nor_a_web_framework(room: s
 
 
 def face_of(room: str) -> set[str]:
-    """Return what a room's ``__init__`` offers."""
-    for node in TREES[f"{room}/__init__.py"].body:
+    """Return what the ``__init__`` of a room offers, or with "" that of the package."""
+    for node in TREES[f"{room}/__init__.py".lstrip("/")].body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             return set(ast.literal_eval(node.value))
     return set()
@@ -98,12 +98,34 @@ def test_a_side_door_is_seen(line: str, found: list[str]) -> None:
     assert list(trespasses(ast.parse(line), own_room="")) == found
 
 
+def test_a_face_offers_nothing_that_nobody_takes() -> None:
+    """By an import in another room or outside of the package, by its public name, or by what Airflow is told of it."""
+    told = MODULES["provider_info.py"]
+    trees = [(name.partition("/")[0], tree) for name, tree in TREES.items()]
+    trees += [("", ast.parse(path.read_text())) for path in OUTSIDE]
+    wanted = {
+        (room, module.partition(".")[0] or what)
+        for own, tree in trees
+        for room, module, what in imports_from_rooms(tree)
+        if room != own
+    }
+
+    offered = {(room, what) for room in ROOMS for what in face_of(room) - face_of("")}
+    assert not {item for item in offered - wanted if ".".join(item) not in told}
+
+
 @pytest.mark.parametrize("room", [room for room in ROOMS if room != "web"])
 def test_a_face_says_what_the_room_is_for_and_offers_what_exists(room: str) -> None:
     tree = TREES[f"{room}/__init__.py"]
 
     assert ast.get_docstring(tree)
     assert face_of(room)
+
+
+def test_no_two_classes_have_one_name() -> None:
+    names = [node.name for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+
+    assert not {name for name in names if names.count(name) > 1}
 
 
 def test_a_module_fits_on_a_few_screens() -> None:
@@ -136,7 +158,7 @@ def test_the_house_has_few_doors() -> None:
 
 def test_an_import_in_a_function_says_that_load_time_is_its_reason() -> None:
     """``# load time: …`` stands at its end, or above it (once for imports that follow each other)."""
-    assert not {name: unexplained(text) for name, text in MODULES.items() if unexplained(text)}
+    assert not {name: lines for name, text in MODULES.items() if (lines := unexplained(text))}
 
 
 def unexplained(source: str) -> list[int]:

@@ -4,8 +4,7 @@ A *call* (:mod:`.endpoints`) is a generator that yields requests and is sent res
 """
 
 from . import auth, endpoints, transport
-from .answers import AnswerKind, AnswerReading, classify
-from .calls import PAGE_SIZE, Call, Request, Response
+from .calls import PAGE_SIZE, Call
 from .connection import (
     CONN_TYPE,
     DEFAULT_CONN_ID,
@@ -17,9 +16,8 @@ from .connection import (
 )
 from .diagnosis import explain
 from .export_jobs import ExportJob, ExportStatus
-from .flow_runs import UNKNOWN_COUNTS, Counts, FlowRun, Reason, RunStatus
+from .flow_runs import FlowRun, Reason, RunStatus
 from .flows import DestinationFlow, MappedAudience
-from .json_values import as_dict
 from .orders import Activation, Pair, by_flow
 from .pace import LONGEST_PAUSE, TOO_MANY, Pace, pace_of
 from .segment_jobs import SegmentJob
@@ -32,13 +30,9 @@ __all__ = [
     "LONGEST_PAUSE",
     "PAGE_SIZE",
     "TOO_MANY",
-    "UNKNOWN_COUNTS",
     "Activation",
     "AepConnection",
-    "AnswerKind",
-    "AnswerReading",
     "Call",
-    "Counts",
     "DestinationFlow",
     "ExportJob",
     "ExportStatus",
@@ -47,14 +41,10 @@ __all__ = [
     "Pace",
     "Pair",
     "Reason",
-    "Request",
-    "Response",
     "RunStatus",
     "SegmentJob",
-    "as_dict",
     "auth",
     "by_flow",
-    "classify",
     "conn_id_fault",
     "count",
     "destination_url",

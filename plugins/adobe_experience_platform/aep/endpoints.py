@@ -195,13 +195,11 @@ def recent_runs(flow_ids: Iterable[str], since: dt.datetime) -> Call[dict[str, l
         # That none of them has any may mean that AEP has not understood the filter.
         is_told = together is not None and any(together.values())
         for flow_id in chunk:
-            runs = together[flow_id] if together and is_told else (yield from _recent_runs_of_flow(flow_id, since))
+            runs = together[flow_id] if together and is_told else None
+            if runs is None:
+                runs = yield from runs_of_flow(flow_id, lambda listed: _is_older(listed[-1], since))
             found[flow_id] = [item for item in runs if not _is_older(item, since)]
     return found
-
-
-def _recent_runs_of_flow(flow_id: str, since: dt.datetime) -> Call[list[FlowRun]]:
-    return (yield from runs_of_flow(flow_id, lambda found: _is_older(found[-1], since)))
 
 
 def activate(

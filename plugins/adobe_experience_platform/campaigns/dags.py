@@ -68,13 +68,14 @@ def raise_faults(folder: Path) -> None:
 
 def build(campaign: Campaign) -> DAG:
     """Build the DAG of a campaign: the same tasks as those of ``aep_adhoc_activation``."""
+    zone = ZoneInfo(campaign.timezone)
     dag = DAG(
         dag_id=campaign.dag_id,
         dag_display_name=campaign.title or campaign.dag_id,
         description=campaign.description or f"Recurring campaign {campaign.title or campaign.name}.",
         doc_md=_documentation(campaign),
         schedule=_schedule(campaign),
-        end_date=_end_of(campaign.end, campaign.timezone),
+        end_date=dt.datetime.combine(campaign.end, dt.time(23, 59, 59), tzinfo=zone) if campaign.end else None,
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=campaign.paused,
@@ -123,10 +124,6 @@ def _start(campaign: Campaign) -> dict[str, Any]:
     if campaign.is_daily_at_most or not campaign.start:
         return {}
     return {"start_date": dt.datetime.combine(campaign.start, dt.time(), tzinfo=ZoneInfo(campaign.timezone))}
-
-
-def _end_of(day: dt.date | None, timezone: str) -> dt.datetime | None:
-    return dt.datetime.combine(day, dt.time(23, 59, 59), tzinfo=ZoneInfo(timezone)) if day else None
 
 
 def _deadline(campaign: Campaign) -> Any:

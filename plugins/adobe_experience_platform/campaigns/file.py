@@ -86,13 +86,12 @@ def _deliver(value: object) -> object:
     return value
 
 
-def _deliver_schema() -> dict[str, Any]:
-    return {
-        "type": "object",
-        "minProperties": 1,
-        "additionalProperties": _AUDIENCES,
-        "description": "{flow: [audience]}, by name or id",
-    }
+_DELIVER: dict[str, Any] = {
+    "type": "object",
+    "minProperties": 1,
+    "additionalProperties": _AUDIENCES,
+    "description": "{flow: [audience]}, by name or id",
+}
 
 
 class When(blocks.Block):
@@ -154,21 +153,17 @@ else:
     )
 
 
-class Deadline(blocks.Block):
+class DeliveryDeadline(blocks.Block):
     """When the delivery has to be done: exactly one of ``by`` and ``within``."""
 
     by: values.TimeOfDay | None = Field(None, description="Time of day, in the campaign's time zone.")
     within: values.Duration | None = Field(None, description="Counted from the start of the run, such as 2h.")
 
     @model_validator(mode="after")
-    def _one(self) -> Deadline:
+    def _one(self) -> DeliveryDeadline:
         if (self.by is None) == (self.within is None):
             raise ValueError('choose exactly one of by (such as "09:00") and within (such as 2h)')
         return self
-
-
-def _policies() -> Policies:
-    return Policies.model_validate({})
 
 
 def _approval(value: object) -> object:
@@ -185,7 +180,7 @@ class Campaign(blocks.Block):
     description: values.Paragraph | None = Field(None, description="What the campaign is for.")
     owner: values.Text = Field("marketing-operations", description="Who looks after it.")
     tags: list[values.Tag] = Field([], max_length=50, description="Tags of the DAG, besides aep-activation.")
-    deliver: Annotated[list[Destination], blocks.Short(_deliver_schema(), _deliver), Field(min_length=1)] = Field(
+    deliver: Annotated[list[Destination], blocks.Short(_DELIVER, _deliver), Field(min_length=1)] = Field(
         description="Destination flows and their audiences."
     )
     when: Annotated[
@@ -212,12 +207,13 @@ class Campaign(blocks.Block):
     sandbox: values.Ident | None = Field(None, description="Sandbox; left out: the connection's.")
     api_version: Literal["v2", "v1"] = Field("v2", description="Version of the activation API.")
     policies: Policies = Field(
-        default_factory=_policies, description="What to do when something is in the way, and limits."
+        default_factory=lambda: Policies.model_validate({}),
+        description="What to do when something is in the way, and limits.",
     )
     approval: Annotated[Approval | None, blocks.Short({"type": "boolean"}, _approval)] = Field(
         None, description="A person has to agree before anything is sent."
     )
-    deadline: Deadline | None = Field(None, description="When the delivery has to be done.")
+    deadline: DeliveryDeadline | None = Field(None, description="When the delivery has to be done.")
     notices: Notices | None = Field(None, description="Who is told how it went.")
 
     @property

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
-from adobe_experience_platform.aep import DestinationFlow, auth, count, endpoints, explain
+from adobe_experience_platform.aep import Call, DestinationFlow, ExportJob, auth, count, endpoints, explain
 from adobe_experience_platform.errors import AepCallError, AepError
 from adobe_experience_platform.hooks import WorkerHook
 from adobe_experience_platform.operators import describe
 
+T = TypeVar("T")
 LOOK_BACK = dt.timedelta(days=2)
 
 
@@ -80,9 +82,10 @@ def _examine(hook: WorkerHook, now: dt.datetime) -> Iterator[Check]:
     else:
         yield Check("destinations", CheckState.WARNING, "there is none: set one up in AEP, under Destinations")
     yield _audiences(flows, now)
-    yield _exports(hook, now)
+    yield _asked(hook, "segment exports", endpoints.profile_export_jobs(now - LOOK_BACK), _exports)
     if flows:
-        yield _runs(hook, flows[0])
+        runs = endpoints.runs_of_flow(flows[0].id, lambda _: True, limit=1)
+        yield _asked(hook, "flow runs", runs, lambda _: (CheckState.OK, "can be read"))
 
 
 def _audiences(flows: list[DestinationFlow], now: dt.datetime) -> Check:
@@ -94,22 +97,16 @@ def _audiences(flows: list[DestinationFlow], now: dt.datetime) -> Check:
     return Check("audiences", CheckState.WARNING, f"{said}: airflow aep catalog says why")
 
 
-def _exports(hook: WorkerHook, now: dt.datetime) -> Check:
+def _asked(hook: WorkerHook, what: str, call: Call[T], judge: Callable[[T], tuple[CheckState, str]]) -> Check:
     try:
-        jobs = hook.call(endpoints.profile_export_jobs(now - LOOK_BACK))
+        found = hook.call(call)
     except AepError as error:
-        return Check("segment exports", CheckState.FAILED, explain(error, hook.settings))
+        return Check(what, CheckState.FAILED, explain(error, hook.settings))
+    return Check(what, *judge(found))
+
+
+def _exports(jobs: list[ExportJob]) -> tuple[CheckState, str]:
     ended = next((job for job in jobs if job.is_snapshot), None)
     if ended is None:
-        return Check(
-            "segment exports", CheckState.WARNING, "none has ended in the last two days: nothing can be delivered"
-        )
-    return Check("segment exports", CheckState.OK, f"the newest that has ended is {ended.id}")
-
-
-def _runs(hook: WorkerHook, flow: DestinationFlow) -> Check:
-    try:
-        hook.call(endpoints.runs_of_flow(flow.id, lambda _: True, limit=1))
-    except AepError as error:
-        return Check("flow runs", CheckState.FAILED, explain(error, hook.settings))
-    return Check("flow runs", CheckState.OK, "can be read")
+        return CheckState.WARNING, "none has ended in the last two days: nothing can be delivered"
+    return CheckState.OK, f"the newest that has ended is {ended.id}"

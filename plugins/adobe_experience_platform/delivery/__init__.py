@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import export_news, exports, preflight, rounds, run_news, task_ids, xcom
 from .findings import Findings, ids_of
-from .given import given_collection, given_id, given_info, given_list, given_name, given_time, given_truth
+from .given import given_collection, given_id, given_info, given_list, given_time, given_truth
 from .input import (
     MAX_PAIRS_PER_RUN,
     check_id,
@@ -18,10 +18,10 @@ from .input import (
     read_activation_info,
     shorten,
 )
-from .jobs import API_VERSIONS, MAX_PAIRS_PER_JOB, Job, split, titles_of
+from .jobs import MAX_PAIRS_PER_JOB, Job, split, titles_of
 from .names import resolve, unambiguous
 from .outlook import Outlook, look
-from .record import Record, check_version
+from .record import Record
 from .results import (
     NOT_SENT,
     UNKNOWN,
@@ -45,8 +45,7 @@ from .results import (
 )
 from .rounds import Snapshot
 from .run_figures import OF_RUN, RunFigures, delivered_text, duration_text, reasons_text, size_text
-from .search import RunSearch, concerns, find, names_of
-from .states import SubmissionState
+from .search import RunSearch, find
 from .steps import Done, OnConflict, Settle, WaitFor
 from .submission import KEY, Submission
 from .usual import Usual, usual_lengths
@@ -56,10 +55,8 @@ if TYPE_CHECKING:
     from .approval import Approval
     from .campaign_day import CampaignDay, DayAction, DayDecision, Holder, clock_time
     from .settings import SETTINGS, DeliverySettings, checked_settings, form_field, read_settings
-    from .size_guard import SizeGuard
 
 __all__ = [
-    "API_VERSIONS",
     "KEY",
     "MAX_PAIRS_PER_JOB",
     "MAX_PAIRS_PER_RUN",
@@ -85,10 +82,8 @@ __all__ = [
     "RunFigures",
     "RunSearch",
     "Settle",
-    "SizeGuard",
     "Snapshot",
     "Submission",
-    "SubmissionState",
     "Usual",
     "Verdict",
     "VerdictState",
@@ -97,10 +92,8 @@ __all__ = [
     "all_succeeded",
     "check_id",
     "check_name",
-    "check_version",
     "checked_settings",
     "clock_time",
-    "concerns",
     "delivered_text",
     "deliveries",
     "duration_text",
@@ -115,7 +108,6 @@ __all__ = [
     "given_id",
     "given_info",
     "given_list",
-    "given_name",
     "given_time",
     "given_truth",
     "ids_of",
@@ -131,7 +123,6 @@ __all__ = [
     "lost_in",
     "may_be_id",
     "message_of",
-    "names_of",
     "parse_activation_info",
     "preflight",
     "read_activation_info",
@@ -158,7 +149,6 @@ __all__ = [
 _LAZY = {
     "Approval": "approval",
     **dict.fromkeys(("CampaignDay", "DayAction", "DayDecision", "Holder", "clock_time"), "campaign_day"),
-    "SizeGuard": "size_guard",
     **dict.fromkeys(("SETTINGS", "DeliverySettings", "checked_settings", "form_field", "read_settings"), "settings"),
 }
 """Made with pydantic, which takes a tenth of a second to load: loaded when they are first used."""

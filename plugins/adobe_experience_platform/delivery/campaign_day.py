@@ -169,7 +169,7 @@ class CampaignDay(Terms):
         own = holder if holder is not None and holder.run_id == run_id else None
         # What has begun to send is finished: skipped, it would be green.
         if (why := self.starts_or_ends(day)) and not (own and own.sent):
-            return DayDecision(DayAction.SKIP, f"{day} is no day of this campaign: {why}", day)
+            return DayDecision(DayAction.SKIP, f"{day} is not a day of this campaign: {why}", day)
         if own:
             return DayDecision(DayAction.DELIVER, f"{day} belongs to this run", day)
         if delivered is not None and delivered.run_id != run_id and _keeps(delivered):
@@ -183,9 +183,8 @@ class CampaignDay(Terms):
                 day,
             )
         if self.day_of(now) > day and now - moment > LATE:
-            return DayDecision(
-                DayAction.TOO_LATE, f"{day} is over, and what started this run is {_hours(now - moment)} old", day
-            )
+            hours = f"{(now - moment).total_seconds() / 3600:.0f} h"
+            return DayDecision(DayAction.TOO_LATE, f"{day} is over, and what started this run is {hours} old", day)
         opens, closes = self.window(day)
         if closes and now > closes:
             return DayDecision(DayAction.TOO_LATE, f"it is later than {self.not_after:%H:%M} (not_after) of {day}", day)
@@ -199,7 +198,7 @@ class CampaignDay(Terms):
         """Say what a run does that the clock starts to check on a day's delivery: skip if all is well."""
         day = self.day_of(moment)
         if why := self.starts_or_ends(day):
-            return DayDecision(DayAction.SKIP, f"{day} is no day of this campaign: {why}", day)
+            return DayDecision(DayAction.SKIP, f"{day} is not a day of this campaign: {why}", day)
         if holder is None:
             return DayDecision(
                 DayAction.TOO_LATE,
@@ -227,10 +226,6 @@ def _named(holder: Holder) -> str:
         "failed": "which failed before it sent anything",
     }
     return f"{holder.name}, {told.get(holder.state, 'which is about to deliver')}"
-
-
-def _hours(span: dt.timedelta) -> str:
-    return f"{span.total_seconds() / 3600:.0f} h"
 
 
 def clock_time(day: dt.date, clock: dt.time, timezone: str) -> dt.datetime:

@@ -22,7 +22,7 @@ MOST_IDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ExportMark:
     """What was finished at the last look.
 
     :param place: organization and sandbox; another place starts over.
@@ -35,7 +35,7 @@ class Mark:
     ids: frozenset[str]
 
     @classmethod
-    def of(cls, place: str, jobs: Sequence[ExportJob]) -> Mark:
+    def of(cls, place: str, jobs: Sequence[ExportJob]) -> ExportMark:
         """Remember these finished exports, given newest first."""
         times = [ended for job in jobs if (ended := ended_at(job))]
         return cls(place, max(times, default=None), frozenset(job.id for job in jobs[:MOST_IDS]))
@@ -46,10 +46,10 @@ class Mark:
         older = ended is not None and self.ended_at is not None and ended < self.ended_at
         return older or job.id in self.ids
 
-    def merged(self, other: Mark) -> Mark:
+    def merged(self, other: ExportMark) -> ExportMark:
         """Return the mark of all that either knows."""
         ended_at = max(filter(None, (self.ended_at, other.ended_at)), default=None)
-        return Mark(self.place, ended_at, self.ids | other.ids)
+        return ExportMark(self.place, ended_at, self.ids | other.ids)
 
     def to_json(self) -> dict[str, object]:
         """Return the mark as it is stored."""
@@ -57,7 +57,7 @@ class Mark:
         return {"v": MARK_VERSION, "place": self.place, "ended_at": at, "export_ids": sorted(self.ids)}
 
     @classmethod
-    def from_json(cls, data: object) -> Mark | None:
+    def from_json(cls, data: object) -> ExportMark | None:
         """Read a stored mark; what cannot be read counts as none, so the next look only records."""
         if not isinstance(data, Mapping) or data.get("v") != MARK_VERSION:
             return None
@@ -86,16 +86,16 @@ class ExportNews:
     news: tuple[ExportJob, ...] = ()
     waiting: tuple[ExportJob, ...] = ()
     stuck: tuple[ExportJob, ...] = ()
-    mark: Mark | None = None
+    mark: ExportMark | None = None
 
 
-def look(snapshot: Snapshot, mark: Mark | None, now: dt.datetime) -> ExportNews:
+def look(snapshot: Snapshot, mark: ExportMark | None, now: dt.datetime) -> ExportNews:
     """Compare what AEP lists with the mark; without a mark (the first start) nothing is news."""
     state = exports.state_of(snapshot.jobs, now)
     # What somebody exports by API, of single audiences, is never delivered: it is no reason to deliver.
     finished = [job for job in snapshot.jobs if job.is_snapshot]
     if mark is None or mark.place != snapshot.place:
-        return ExportNews(waiting=state.in_progress, stuck=state.stuck, mark=Mark.of(snapshot.place, finished))
+        return ExportNews(waiting=state.in_progress, stuck=state.stuck, mark=ExportMark.of(snapshot.place, finished))
     if state.in_progress:
         return ExportNews(waiting=state.in_progress, stuck=state.stuck)
     news = [job for job in finished if not mark.knows(job)]
@@ -103,9 +103,9 @@ def look(snapshot: Snapshot, mark: Mark | None, now: dt.datetime) -> ExportNews:
         return ExportNews(stuck=state.stuck)
     epoch = dt.datetime.fromtimestamp(0, tz=dt.UTC)
     news.sort(key=lambda job: ended_at(job) or epoch, reverse=True)
-    later = Mark.of(snapshot.place, finished)
+    later = ExportMark.of(snapshot.place, finished)
     if mark.ended_at and (later.ended_at is None or later.ended_at < mark.ended_at):
-        later = Mark(later.place, mark.ended_at, later.ids)
+        later = ExportMark(later.place, mark.ended_at, later.ids)
     return ExportNews(news=tuple(news), stuck=state.stuck, mark=later)
 
 

@@ -67,29 +67,17 @@ def given_list(value: Any) -> list[Any] | None:
     return list(found) if isinstance(found, ValuesView) else None
 
 
-def given_id(value: object, what: str) -> str | None:
+def given_id(value: object, what: str, *, names: bool = False) -> str | None:
     """Return an id as text, None if not given.
 
-    :raises AepInputError: for what is no id.
+    :param names: whether it may be a name, too.
+    :raises AepInputError: for what is neither.
     """
     if _is_empty(value):
         return None
     # AEP's own samples have ids that are integers.
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if fault := check_id(text, what):
-        raise AepInputError([fault])
-    return str(text)
-
-
-def given_name(value: object, what: str) -> str | None:
-    """Return an id or a name as text, None if not given.
-
-    :raises AepInputError: for what is neither.
-    """
-    if _is_empty(value):
-        return None
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if fault := check_name(text, what):
+    if fault := (check_name if names else check_id)(text, what):
         raise AepInputError([fault])
     return str(text)
 

@@ -119,3 +119,9 @@ def shorten(faults: Sequence[str]) -> list[str]:
     unique = list(dict.fromkeys(faults))
     rest = len(unique) - MAX_FAULTS_SHOWN
     return unique[:MAX_FAULTS_SHOWN] + ([f"… and {rest:,} more"] if rest > 0 else [])
+
+
+def listed(items: Sequence[str], limit: int, separator: str = ", ") -> str:
+    """Return items in one line: at most ``limit`` of them, and how many more there are."""
+    more = f" and {len(items) - limit} more" if len(items) > limit else ""
+    return separator.join(items[:limit]) + more

@@ -13,10 +13,9 @@ from adobe_experience_platform.aep import Pair, by_flow, count, named
 from adobe_experience_platform.errors import AepInputError
 
 from .given import given_info
-from .input import parse_activation_info, shorten
+from .input import listed, parse_activation_info, shorten
 
 MAX_PAIRS_PER_JOB = 80
-API_VERSIONS = ("v2", "v1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +70,7 @@ def title_of(pair: Pair, names: Mapping[str, str]) -> str:
 
 def titles_of(pairs: Iterable[Pair], names: Mapping[str, str], limit: int = 20) -> str:
     """Return pairs with their names beside their ids, at most ``limit`` of them."""
-    listed = [title_of(pair, names) for pair in pairs]
-    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
-    return "; ".join(listed[:limit]) + more
+    return listed([title_of(pair, names) for pair in pairs], limit, "; ")
 
 
 def split(pairs: Iterable[Pair], limit: int) -> list[tuple[Pair, ...]]:

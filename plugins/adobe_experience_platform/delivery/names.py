@@ -18,7 +18,7 @@ from adobe_experience_platform.aep import Call, DestinationFlow, MappedAudience,
 from adobe_experience_platform.errors import AepCallError, AepNotFoundError, AepRequestError
 
 from .findings import Finding, Findings, label_of
-from .input import check_id, is_uuid, may_be_id, shown
+from .input import check_id, is_uuid, listed, may_be_id, shown
 
 Run = Callable[[Call[Any]], Any]
 """Carries out a call, such as ``hook.call``."""
@@ -120,11 +120,11 @@ class _LookUp:
         """Return the flow of this id or name, None after a fault."""
         if self._all is None and (flow := self._read(text)):
             return flow
-        listed = self._list()
-        flows = [item for item in listed if not item.takes_none]
+        known = self._list()
+        flows = [item for item in known if not item.takes_none]
         same = [item if item.audiences else self._read(item.id) or item for item in _of_name(text, flows)]
-        same = same or _of_name(text, listed)
-        flow = next((item for item in listed if item.id == text), None)
+        same = same or _of_name(text, known)
+        flow = next((item for item in known if item.id == text), None)
         if flow is None and (not same or is_uuid(text)):
             flow = self._read(text)  # the list lacks sources
         if flow is None and not same:
@@ -155,8 +155,8 @@ class _LookUp:
         elif len(same) == 1:
             [found] = same.values()
         elif same:
-            listed = [f"{item.platform_id} ({_schedule(item)})" for item in same.values()]
-            self._fault(where, f"is the name of {len(same)} audiences of this flow", _choose(listed))
+            among = [f"{item.platform_id} ({_schedule(item)})" for item in same.values()]
+            self._fault(where, f"is the name of {len(same)} audiences of this flow", _choose(among))
         elif external := next((item for item in flow.audiences if item.system_id and item.id == text), None):
             what = f"is the external id of the imported audience {external.name!r}"
             self._fault(where, what, f"use its system-generated id {external.system_id}")
@@ -245,9 +245,8 @@ def _sound(items: Iterable[Named]) -> list[Named]:
     return [item for item in items if check_id(_id_of(item), "") is None]
 
 
-def _choose(listed: Sequence[str]) -> str:
-    more = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
-    return f"write the id of the one that you mean: {', '.join(listed[:LISTED])}{more}"
+def _choose(among: Sequence[str]) -> str:
+    return f"write the id of the one that you mean: {listed(among, LISTED)}"
 
 
 def _schedule(audience: MappedAudience) -> str:

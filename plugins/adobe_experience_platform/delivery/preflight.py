@@ -15,6 +15,7 @@ from adobe_experience_platform.aep import DestinationFlow, MappedAudience, Pair,
 
 from . import names
 from .findings import Finding, Findings, label_of
+from .input import listed
 from .outlook import file_name, overwrites
 
 FIRST_HOUR = dt.timedelta(hours=1)
@@ -68,12 +69,10 @@ def _check_flow(flow: DestinationFlow, findings: Findings) -> None:
 def _check_file_names(flow: DestinationFlow, audiences: Sequence[MappedAudience], findings: Findings) -> None:
     files = list(dict.fromkeys(quoted(file_name(flow, audience)) for audience in audiences if overwrites(audience)))
     if files:
-        more = f" and {len(files) - names.LISTED} more" if len(files) > names.LISTED else ""
-        listed = ", ".join(files[: names.LISTED]) + more
         findings.warnings.append(
             f"{label_of('flow', flow.id, flow.name)}: the name of a file has no date or time, so that each delivery "
-            f"overwrites the last file: {listed}. To keep both, add a date and time to the file name in this "
-            "destination in AEP"
+            f"overwrites the last file: {listed(files, names.LISTED)}. To keep both, add a date and time to the file "
+            "name in this destination in AEP"
         )
 
 

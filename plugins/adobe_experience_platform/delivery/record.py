@@ -198,8 +198,8 @@ class Record:
             return cls._read(kept)
         except (LookupError, TypeError, ValueError, OverflowError, OSError):
             raise AepSubmissionError(
-                "The record of this delivery is damaged: it may hide an activation that was sent. Look in AEP what was "
-                "delivered and start a new run with the rest; nothing more was sent."
+                "The record of this delivery is damaged: it may hide an activation that was sent. Check in AEP what "
+                "was delivered and start a new run with the rest; nothing more was sent."
             ) from None
 
     @classmethod

@@ -219,7 +219,7 @@ class Submission:
         if state is SubmissionState.INCOMPLETE:
             raise AepSubmissionError(
                 f"AEP accepted the activation but named no run for {len(self.missing)} of {len(self.job.pairs)} "
-                f"pairs, and lists none: {self._names(self.missing)}. Look in AEP whether they were delivered; clear "
+                f"pairs, and lists none: {self._names(self.missing)}. Check in AEP whether they were delivered; clear "
                 "this task to send exactly these again."
             )
         self._save()
@@ -233,7 +233,7 @@ class Submission:
         self._save()
         raise AepSubmissionError(
             f"It is not known what the activation started, and {why}: {', '.join(run_ids)}. They may have delivered "
-            f"{self._names(self.missing)}. Look in AEP; if they did not, clear this task to send exactly these again."
+            f"{self._names(self.missing)}. Check in AEP; if they did not, clear this task to send exactly these again."
         )
 
     def _send(self) -> Call[WaitFor | None]:

@@ -9,6 +9,7 @@ from typing import TypedDict
 
 from adobe_experience_platform.aep import RunStatus, count
 
+from .input import listed
 from .results import NOT_SENT, UNKNOWN, Result, deliveries, is_lossy, lost_in, records_text
 
 TASKS_SHOWN = 20
@@ -147,11 +148,8 @@ def title_of(verdict: Verdict) -> str:
 
 def message_of(verdict: Verdict) -> str:
     """Return the verdict of a red run as a task's error message."""
-    tasks = verdict["failed_tasks"]
-    named = ", ".join(tasks[:TASKS_SHOWN]) + (
-        f" and {len(tasks) - TASKS_SHOWN} more" if len(tasks) > TASKS_SHOWN else ""
-    )
-    where = f"Failed tasks, the first one first: {named}; their logs say why." if named else ""
+    tasks = listed(verdict["failed_tasks"], TASKS_SHOWN)
+    where = f"Failed tasks, the first one first: {tasks}; their logs say why." if tasks else ""
     return " ".join(filter(None, [f"{title_of(verdict)}.", where, *verdict["advice"]]))
 
 
@@ -165,7 +163,7 @@ def advice_for(results: Sequence[Result]) -> list[str]:
 
 
 _LOOK_UP = (
-    "First look up in AEP what became of the unknown deliveries. If they were delivered, start a new run with only "
+    "First check in AEP what became of the unknown deliveries. If they were delivered, start a new run with only "
     "what was not. Otherwise clear the failed tasks: that sends what failed, was not sent or is not found in AEP."
 )
 _CLEAR = (
@@ -185,7 +183,7 @@ _ADVICE: Sequence[tuple[set[str], str]] = (
     ),
 )
 LOST_ADVICE = (
-    "Look in AEP, in the destination's dataflow runs, why records failed although the run is called a success: the "
+    "Check in AEP, in the destination's dataflow runs, why records failed although the run is called a success: the "
     "file lacks them. A new run delivers the whole audience again."
 )
 NOTHING_TO_CLEAR = "All was delivered, so there is nothing to clear: clearing this run sends nothing again."
@@ -250,7 +248,7 @@ def _headline(state: VerdictState, found: Outcomes, results: Sequence[Result], r
 
 def _advice(state: VerdictState, found: Outcomes, red: RedRun | None) -> list[str]:
     if state is VerdictState.PARTLY:
-        return ["Look in AEP why records failed. A new run delivers the whole audience again."]
+        return ["Check in AEP why records failed. A new run delivers the whole audience again."]
     if red is None:
         return []
     if state is VerdictState.LOSS_REFUSED:

@@ -37,7 +37,7 @@ def normalize(uri: SplitResult) -> SplitResult:
     least, most = KINDS.get(uri.netloc.lower(), (1, 0))
     if not least <= len(parts) <= most or uri.query:
         forms = ", ".join(f"aep://{kind}{'/…' if most else ''}" for kind, (_, most) in KINDS.items())
-        raise ValueError(f"{uri.geturl()!r} is no asset of this provider: use one of {forms}, without ?")
+        raise ValueError(f"{uri.geturl()!r} is not an asset of this provider: use one of {forms}, without ?")
     return uri._replace(netloc=uri.netloc.lower(), path="".join(f"/{part}" for part in parts))
 
 

@@ -199,7 +199,8 @@ class Notices(blocks.Terms):
             return
         try:
             run = await asyncio.to_thread(known_of_late_run, context, group, zone)
-            await self._send_async(of_missed_deadline(run, promise), context)
+            notice = of_missed_deadline(run, promise)
+            await asyncio.gather(*(anotify(spec, notice, context) for spec in self._specs()))
         except Exception as error:  # noqa: BLE001 - see above
             _tell_fault("a missed deadline", error)
 
@@ -223,9 +224,6 @@ class Notices(blocks.Terms):
             thread.join(max(0.0, end - time.monotonic()))
             if thread.is_alive():
                 log.warning("The notice by %s was given up after %d s; the delivery is not affected", name, limit)
-
-    async def _send_async(self, notice: Notice, context: Mapping[str, Any]) -> None:
-        await asyncio.gather(*(anotify(spec, notice, context) for spec in self._specs()))
 
     def _after(self, context: Context, *, failed: bool, why: str = "") -> None:
         try:

@@ -12,7 +12,7 @@ from .report import HEAD, NUMBERS, DeliveryReportOperator, row_of
 from .retry import AEP_RETRY_POLICY
 from .tables import markdown, table
 from .wait_for_runs import DeliveryOperator
-from .watch import WatchingTask, deliveries_of, poke_settings
+from .watch import WatchingTask, deliveries_of
 
 __all__ = [
     "AEP_RETRY_POLICY",
@@ -37,7 +37,6 @@ __all__ = [
     "keep_reason",
     "markdown",
     "now",
-    "poke_settings",
     "read_event",
     "resolve_once",
     "row_of",

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, count
-from adobe_experience_platform.delivery import KEY, MAX_PAIRS_PER_JOB, Job, OnConflict, Submission, xcom
+from adobe_experience_platform.delivery import KEY, MAX_PAIRS_PER_JOB, Job, Submission, xcom
 from adobe_experience_platform.errors import AepError, AepInputError
 
-from .base import Resolvable, TaskStore, clears_of, read_event
+from .base import Resolvable, TaskStore, read_event
 from .gates import require_gates
 from .links import DestinationLink
 from .notes import NotedStore, note_attempt, resolve_once
@@ -60,22 +60,9 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
     Source: Adobe, Ad-hoc Activation API 2.0, ``POST /adhocrun``.
     """
 
-    own_settings = (
-        "aep_conn_id",
-        "sandbox_name",
-        "api_version",
-        "max_export_age_hours",
-        "on_conflict",
-        "export_timeout_minutes",
-        "poll_interval",
-        "on_partial_success",
-        "on_failed_records",
-        "activation_timeout_minutes",
-    )
     template_fields: Sequence[str] = (
         *("activation_info", "job", "export_job_id", "names", "settings", "campaign_day"),
         *("wait_for_completion", "resend_failed"),
-        *own_settings,
     )
     operator_extra_links = (DestinationLink(),)
     _pushed: xcom.SubmissionNote | None = None
@@ -207,21 +194,14 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
             resumed=self._is_resumed,
             planned=not is_own,
         )
-        submission = Submission(
-            job=job,
-            store=store,
+        submission = self._submission_of(
+            context,
+            job,
+            store,
             gate=gate,
             # Once more after the intent is noted: who takes the pairs from now on reads that.
             stopped=lambda: self._is_killed or not store.holds(submission.missing),
-            max_tries=context["ti"].max_tries,
-            api_version=self.options.api_version,
-            on_conflict=OnConflict(self.options.on_conflict),
-            max_export_age_hours=self.options.max_export_age_hours,
             export_id=self.given("export_job_id"),
-            clears=clears_of(context),
-            names=self.known_names,
-            log=self.log,
-            conflicted=self._count_conflicts,
         )
         return submission
 

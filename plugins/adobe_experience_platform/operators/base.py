@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
@@ -14,7 +15,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from adobe_experience_platform.aep import AepConnection, destination_url, one_line, short_repr
-from adobe_experience_platform.delivery import DeliverySettings, checked_settings, xcom
+from adobe_experience_platform.delivery import SETTINGS, DeliverySettings, checked_settings, xcom
 from adobe_experience_platform.errors import (
     AepDeadlineError,
     AepError,
@@ -115,12 +116,19 @@ class AepTask(LongPauses, TypedTemplates):
     """
 
     settings: Any = None
-    own_settings: ClassVar[Sequence[str]] = ()
-    """The settings of a delivery that this task takes as arguments."""
+    own_settings: ClassVar[tuple[str, ...]] = ()
+    """The settings of a delivery that this task takes as arguments; each may be a template."""
 
     _options: DeliverySettings | None = None
     _hook: WorkerHook | None = None
     _connection: AepConnection | None = None
+
+    def __init_subclass__(cls) -> None:
+        """Find its own settings among the arguments."""
+        super().__init_subclass__()
+        arguments = inspect.signature(cls.__init__).parameters
+        cls.own_settings = tuple(name for name in SETTINGS if name in arguments or name in cls.own_settings)
+        cls.template_fields = tuple(dict.fromkeys((*cls.template_fields, *cls.own_settings)))
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
@@ -223,10 +231,17 @@ class AepTask(LongPauses, TypedTemplates):
     def _deadline(self, context: Context, name: str, minutes: float) -> Deadline:
         """Return when a wait ends: by its setting, or with this try, if ``execution_timeout`` comes first.
 
+        A retry keeps the setting's deadline; a task that a person clears gets a new one.
+
         :param name: of the wait; one task may have several.
         :param minutes: length of the wait.
         """
-        own, ends = deadline_of(context, name, minutes), self._try_ends(context)
+        store, tries = TaskStore(context), context["ti"].max_tries
+        kept = store.get(f"deadline_{name}")
+        if not isinstance(kept, dict) or kept.get("max_tries") != tries:
+            kept = {"at": (now() + dt.timedelta(minutes=float(minutes))).isoformat(), "max_tries": tries}
+            store.set(f"deadline_{name}", kept)
+        own, ends = dt.datetime.fromisoformat(str(kept["at"])), self._try_ends(context)
         return Deadline(own) if ends is None or own < ends else Deadline(ends, self.execution_timeout)
 
     def _try_ends(self, context: Context) -> dt.datetime | None:
@@ -325,19 +340,3 @@ def read_event(event: object) -> tuple[str, str]:
     if status not in ("done", "timeout"):
         raise AepTransientError("the wait", text=f"the trigger sent an unknown status {short_repr(status)}")
     return status, message
-
-
-def deadline_of(context: Context, name: str, minutes: float) -> dt.datetime:
-    """Return when a wait ends: a retry keeps its deadline, a task cleared by a person gets a new one.
-
-    :param name: of the wait; one task may have several.
-    :param minutes: length of the wait.
-    """
-    store = TaskStore(context)
-    tries = context["ti"].max_tries
-    stored = store.get(f"deadline_{name}")
-    if isinstance(stored, dict) and stored.get("max_tries") == tries:
-        return dt.datetime.fromisoformat(str(stored["at"]))
-    deadline = now() + dt.timedelta(minutes=float(minutes))
-    store.set(f"deadline_{name}", {"at": deadline.isoformat(), "max_tries": tries})
-    return deadline

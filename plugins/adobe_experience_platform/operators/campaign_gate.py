@@ -98,7 +98,7 @@ class Claims:
         if not (isinstance(run_id, str) and run_id and isinstance(export_id, str) and isinstance(sent, bool)):
             raise AepCampaignDayError(
                 f"The claim {self._key(key)!r} in the state of the asset {self._asset} is damaged: it may hide a "
-                "delivery. Look in AEP what was delivered that day; if nothing was, delete that entry and clear the "
+                "delivery. Check in AEP what was delivered that day; if nothing was, delete that entry and clear the "
                 "failed tasks. Nothing was sent by this try."
             )
         state = "running" if run_id == self._ti.run_id else self._state(run_id)

@@ -17,7 +17,7 @@ from .tables import table
 if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
 
-
+HEAD = ("Destination", "State", "Last run", "Audience", "Schedule", "Can be delivered", "Audience id", "Flow id")
 PART_BYTES = 250_000
 """Size of an XCom: a catalog of Adobe's guardrails (100 destinations, 250 audiences each) is 5 MB."""
 
@@ -36,9 +36,6 @@ class CatalogOperator(AepTask):
 
     Source: Adobe, Flow Service API, ``GET /flows``.
     """
-
-    template_fields: Sequence[str] = ("aep_conn_id", "sandbox_name")
-    own_settings = ("aep_conn_id", "sandbox_name")
 
     def __init__(
         self,
@@ -72,9 +69,7 @@ class CatalogOperator(AepTask):
         self.log.info("%s in sandbox %s", count(len(flows), "destination flow"), self.hook.settings.sandbox_name)
         rows = [
             (
-                flow["name"] if first else "",
-                flow["state"] if first else "",
-                flow["last_run"] if first else "",
+                *("" if number else flow[key] for key in ("name", "state", "last_run")),
                 audience["name"],
                 audience["schedule"],
                 "yes" if audience["ready"] else audience["reason"],
@@ -82,19 +77,9 @@ class CatalogOperator(AepTask):
                 flow["flow_id"],
             )
             for flow in flows
-            for first, audience in _first_marked(flow["audiences"] or [_NONE])
+            for number, audience in enumerate(flow["audiences"] or [_NONE])
         ]
-        head = (
-            "Destination",
-            "State",
-            "Last run",
-            "Audience",
-            "Schedule",
-            "Can be delivered",
-            "Audience id",
-            "Flow id",
-        )
-        for line in table(head, rows):
+        for line in table(HEAD, rows):
             self.log.info("%s", line)
         for how, info in zip(("by name", "by id"), to_paste, strict=True):
             lines = [f"  {_json(flow)}: {_json(audiences)}" for flow, audiences in info.items()]
@@ -107,10 +92,6 @@ def _json(value: object) -> str:
 
 _STEP = 500
 _NONE = {"name": "(no audience)", "schedule": "", "ready": False, "reason": "", "audience_id": ""}
-
-
-def _first_marked(items: Sequence[dict[str, Any]]) -> list[tuple[bool, dict[str, Any]]]:
-    return [(number == 0, item) for number, item in enumerate(items)]
 
 
 def _stored(context: Context, catalog: dict[str, Any]) -> dict[str, Any]:

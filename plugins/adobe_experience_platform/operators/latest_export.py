@@ -31,8 +31,7 @@ class LatestSegmentExportOperator(AepTask):
     Source: Adobe, Segmentation Service API, ``GET /export/jobs``.
     """
 
-    template_fields: Sequence[str] = ("aep_conn_id", "sandbox_name", "max_export_age_hours", "settings")
-    own_settings = ("aep_conn_id", "sandbox_name", "max_export_age_hours")
+    template_fields: Sequence[str] = ("settings",)
 
     def __init__(
         self,

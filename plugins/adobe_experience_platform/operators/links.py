@@ -1,8 +1,4 @@
-"""Links from a task into the AEP user interface; they are built from ids, without any network call.
-
-AEP's pages are addressed by a *tenant*, the short organization name in the browser's address, which no
-API used here returns: without extra ``tenant`` in the connection there is no link.
-"""
+"""Links from a task into the AEP user interface."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ class NotedStore:
         forgot = own is None and may_forget and not self._remembers()
         if forgot or (self._movable and (self._notes is None or any(map(self._note, self._pair_names(key))))):
             raise AepSubmissionError(
-                "This task has run before, and has no record of what it sent. Look in AEP whether it delivered "
+                "This task has run before, and has no record of what it sent. Check in AEP whether it delivered "
                 f"{titles_of(self._pairs, {})}; start a new run for what it did not. Nothing more was sent."
             )
         return None

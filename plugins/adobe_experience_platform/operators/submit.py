@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import conf
 
 from adobe_experience_platform.aep import LONGEST_PAUSE, Activation, by_flow
-from adobe_experience_platform.delivery import Done, Settle, Submission, WaitFor, check_id
+from adobe_experience_platform.delivery import Done, Job, OnConflict, Settle, Submission, WaitFor, check_id
 from adobe_experience_platform.hooks import metrics
 from adobe_experience_platform.triggers import LostSubmissionTrigger, submissions_asset
 
-from .base import BACKSTOP, AepTask, Deadline, TaskStore, WaitTimeoutError, now, read_event
+from .base import BACKSTOP, AepTask, Deadline, TaskStore, WaitTimeoutError, clears_of, now, read_event
+from .notes import NotedStore
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -48,6 +49,25 @@ class SubmittingTask(AepTask):
     def on_kill(self) -> None:
         """Forbid sending: Airflow lets the code go on for seconds."""
         self._is_killed = True
+
+    def _submission_of(self, context: Context, job: Job, store: NotedStore, **how: Any) -> Submission:
+        """Return the submission of a job, as the settings of the delivery say.
+
+        :param how: what differs from task to task: its gate, when it is stopped, where its record is.
+        """
+        return Submission(
+            job=job,
+            store=store,
+            max_tries=context["ti"].max_tries,
+            api_version=self.options.api_version,
+            on_conflict=OnConflict(self.options.on_conflict),
+            max_export_age_hours=self.options.max_export_age_hours,
+            clears=clears_of(context),
+            names=self.known_names,
+            log=self.log,
+            conflicted=self._count_conflicts,
+            **how,
+        )
 
     def _submit(self, context: Context, submissions: Sequence[Submission], event: object = None) -> None:
         """Bring every submission to its end, deferring where something must be waited for.

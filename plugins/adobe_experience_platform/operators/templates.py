@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -13,7 +14,6 @@ from adobe_experience_platform.delivery import (
     given_id,
     given_info,
     given_list,
-    given_name,
     given_time,
     given_truth,
 )
@@ -42,7 +42,7 @@ READINGS: dict[str, Callable[[Any, str], Any]] = {
     **dict.fromkeys(("job", "settings", "names", "campaign_day"), _mapping),
     "export_job_id": given_id,
     "since": given_time,
-    **dict.fromkeys(("flow", "audience"), given_name),
+    **dict.fromkeys(("flow", "audience"), partial(given_id, names=True)),
     "wait_for_completion": lambda value, name: given_truth(value, name, default=False),
     "resend_failed": lambda value, name: given_truth(value, name, default=True),
 }

@@ -7,17 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from adobe_experience_platform.aep import Activation, Pair, RunStatus, count
-from adobe_experience_platform.delivery import (
-    NOT_SENT,
-    UNKNOWN,
-    Job,
-    OnConflict,
-    Record,
-    Result,
-    Submission,
-    without_run,
-    xcom,
-)
+from adobe_experience_platform.delivery import NOT_SENT, UNKNOWN, Job, Record, Result, Submission, without_run, xcom
 from adobe_experience_platform.errors import AepError, AepInputError, AepSubmissionError
 
 from .base import TaskStore, clears_of, read_event
@@ -246,21 +236,14 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         return [pair for pair in job.pairs if pair in known]
 
     def _submission(self, context: Context, job: Job, pairs: Sequence[Pair]) -> Submission:
-        return Submission(
-            job=Job(job.number, job.of, tuple(pairs), job.aliases),
-            store=NotedStore(context, job.pairs, resumed=self._is_resumed),
-            max_tries=context["ti"].max_tries,
-            api_version=self.options.api_version,
-            on_conflict=OnConflict(self.options.on_conflict),
-            max_export_age_hours=self.options.max_export_age_hours,
+        return self._submission_of(
+            context,
+            Job(job.number, job.of, tuple(pairs), job.aliases),
+            NotedStore(context, job.pairs, resumed=self._is_resumed),
             key=REPAIR.format(job.number),
             grows=True,
-            clears=clears_of(context),
             stopped=lambda: self._is_killed,
-            names=self.known_names,
-            log=self.log,
             gate=partial(require_gates, context, self.gate_task_ids, self.given("campaign_day")),
-            conflicted=self._count_conflicts,
         )
 
 
@@ -280,6 +263,6 @@ def _seen(store: NotedStore) -> tuple[int, int] | None:
         return int(seen["max_tries"]), int(seen["clears"])  # type: ignore[index]
     except (LookupError, TypeError, ValueError):
         raise AepSubmissionError(
-            "The record of this task's tries is damaged: it may hide what was sent again. Look in AEP what was "
+            "The record of this task's tries is damaged: it may hide what was sent again. Check in AEP what was "
             "delivered and start a new run with the rest. Nothing more was sent."
         ) from None

@@ -151,7 +151,7 @@ def deliveries_of(orders: Any, *, deepest: int = DEEPEST) -> list[Activation]:
         return [_delivery(orders)]
     if isinstance(orders, Sequence) and not isinstance(orders, str | bytes) and deepest > 0:
         return [found for item in orders for found in deliveries_of(item, deepest=deepest - 1)]
-    raise AepInputError([f"orders: {type(orders).__name__} is no order: pass what AdHocActivationOperator returns"])
+    raise AepInputError([f"orders: {type(orders).__name__} is not an order: pass what AdHocActivationOperator returns"])
 
 
 def _delivery(order: Mapping[str, Any]) -> Activation:
@@ -161,12 +161,3 @@ def _delivery(order: Mapping[str, Any]) -> Activation:
         raise AepInputError(faults)
     pair = Pair(order.get("flow_id", ""), order.get("audience_id", ""))
     return Activation(*pair, order["run_id"], bool(order.get("adopted")))
-
-
-def poke_settings(poll_interval: float, minutes: float) -> tuple[float, float]:
-    """Return Airflow's ``poke_interval`` and ``timeout`` for a sensor that does not use the triggerer.
-
-    The time-out is but a backstop behind the deadline that ``poke`` knows: Airflow counts it from the first look
-    of all, also after a reschedule, so it must not shrink with the time that is left.
-    """
-    return float(poll_interval), float(minutes) * 60 + 2 * float(poll_interval)

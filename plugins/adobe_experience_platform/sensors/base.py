@@ -9,7 +9,7 @@ from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from adobe_experience_platform.delivery import DeliverySettings, checked_settings, form_field
-from adobe_experience_platform.errors import AepConnectionConfigError, AepError, AepInputError
+from adobe_experience_platform.errors import AepConnectionConfigError, AepError, AepInputError, AepTransientError
 from adobe_experience_platform.operators import AepTask
 
 if TYPE_CHECKING:
@@ -58,8 +58,23 @@ class AepSensor(AepTask, BaseSensorOperator):
         raise NotImplementedError
 
     def _poke_on(self, context: Context) -> Any:
-        """Wait as Airflow's ``mode`` says."""
+        """Wait as Airflow's ``mode`` says.
+
+        Airflow's time-out is but a backstop behind the deadline that ``poke`` knows: it is counted from the first look
+        of all, also after a reschedule, so it must not shrink with the time that is left.
+        """
+        self.poke_interval = float(self.options.poll_interval)
+        self.timeout = getattr(self.options, self.limited_by) * 60 + 2 * self.poke_interval
         return BaseSensorOperator.execute(self, context)
+
+    _trouble = ""
+    """The call that failed at the last look."""
+
+    def _note_trouble(self, error: AepTransientError) -> None:
+        """Warn of a look that failed, once where the same call fails again and again."""
+        if error.call != self._trouble:
+            self.log.warning("%s", error)
+        self._trouble = error.call
 
     @contextmanager
     def _softly(self) -> Iterator[None]:

@@ -31,7 +31,6 @@ from adobe_experience_platform.operators import (
     TaskStore,
     WaitTimeoutError,
     now,
-    poke_settings,
     read_event,
 )
 from adobe_experience_platform.triggers import DeliveryTrigger
@@ -80,15 +79,7 @@ class DeliverySensor(AepSensor):
     Source: Adobe, Flow Service API, ``GET /runs``.
     """
 
-    own_settings = (
-        "aep_conn_id",
-        "sandbox_name",
-        "on_partial_success",
-        "on_failed_records",
-        "activation_timeout_minutes",
-        "poll_interval",
-    )
-    template_fields: Sequence[str] = ("flow", "audience", "since", "on_failed_run", *own_settings)
+    template_fields: Sequence[str] = ("flow", "audience", "since", "on_failed_run")
     limited_by = "activation_timeout_minutes"
     operator_extra_links = (DestinationLink(),)
 
@@ -126,9 +117,6 @@ class DeliverySensor(AepSensor):
         """Fix which delivery is the next one, look once, and wait."""
         deadline = self._delivery_ends(context).at
         if not self.deferrable:
-            self.poke_interval, self.timeout = poke_settings(
-                self.options.poll_interval, self.options.activation_timeout_minutes
-            )
             return self._poke_on(context)
         fixed = self._fixed(context)
         if (run := self._found(context)) is not None:
@@ -145,7 +133,6 @@ class DeliverySensor(AepSensor):
         self.log.info("Waiting for %s, until %s UTC", self._title(fixed), f"{deadline:%Y-%m-%d %H:%M}")
         return self.execute_complete(context, self._wait(context, trigger, deadline))
 
-    _trouble = ""
     _just_read: list[FlowRun] | None = None
     """What the first look has read, which serves as the second one too."""
 
@@ -154,9 +141,8 @@ class DeliverySensor(AepSensor):
         try:
             run, self._trouble = self._found(context), ""
         except AepTransientError as error:
-            if error.call != self._trouble:
-                self.log.warning("%s", error)
-            run, self._trouble = None, error.call
+            self._note_trouble(error)
+            run = None
         if run is not None:
             return PokeReturnValue(is_done=True, xcom_value=self._verdict(context, run))
         if now() >= self._delivery_ends(context).at:
@@ -180,7 +166,7 @@ class DeliverySensor(AepSensor):
         asked = [*self._asked, self._since_given]
         kept = TaskStore(context).get(NEXT)
         if isinstance(kept, dict) and kept["asked"] != asked:
-            self.log.warning("This task waited for another delivery before it was changed: it begins anew")
+            self.log.warning("This task waited for another delivery before it was changed: it starts over")
             kept = None
         if not isinstance(kept, dict):
             self._note(context, {"asked": asked, "begun": now().isoformat()})

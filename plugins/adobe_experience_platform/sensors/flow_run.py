@@ -10,14 +10,7 @@ from airflow.sdk import PokeReturnValue
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, Activation
 from adobe_experience_platform.delivery import is_terminal
 from adobe_experience_platform.errors import AepInputError, AepTransientError
-from adobe_experience_platform.operators import (
-    AEP_RETRY_POLICY,
-    DestinationLink,
-    WatchingTask,
-    deliveries_of,
-    now,
-    poke_settings,
-)
+from adobe_experience_platform.operators import AEP_RETRY_POLICY, DestinationLink, WatchingTask, deliveries_of, now
 
 from .base import AepSensor
 
@@ -53,15 +46,7 @@ class FlowRunSensor(WatchingTask, AepSensor):
     Source: Adobe, Flow Service API, ``GET /runs/{id}``.
     """
 
-    own_settings = (
-        "aep_conn_id",
-        "sandbox_name",
-        "on_partial_success",
-        "on_failed_records",
-        "activation_timeout_minutes",
-        "poll_interval",
-    )
-    template_fields: Sequence[str] = ("orders", *own_settings, "names", "settings")
+    template_fields: Sequence[str] = ("orders", "names", "settings")
     limited_by = "activation_timeout_minutes"
     operator_extra_links = (DestinationLink(),)
 
@@ -104,22 +89,15 @@ class FlowRunSensor(WatchingTask, AepSensor):
             self._push_link(context, flow_id)
         if not self.deferrable:
             self._watch_ends(context)  # it begins now, not with the first answer
-            self.poke_interval, self.timeout = poke_settings(
-                self.options.poll_interval, self.options.activation_timeout_minutes
-            )
             return self._poke_on(context)
         return self._verdict(context, self._watch(context, deliveries, {}, look_first=context["ti"].try_number > 1))
-
-    _trouble = ""
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Ask AEP once, for sensors that do not use the triggerer."""
         try:
             results = self._read_results(self._orders(), {})
         except AepTransientError as error:
-            if error.call != self._trouble:
-                self.log.warning("%s", error)
-            self._trouble = error.call
+            self._note_trouble(error)
             return False
         self._trouble = ""
         if all(map(is_terminal, results)) or now() >= self._watch_ends(context).at:

@@ -16,7 +16,6 @@ from adobe_experience_platform.operators import (
     TaskStore,
     WaitTimeoutError,
     now,
-    poke_settings,
     read_event,
     resolve_once,
 )
@@ -55,18 +54,8 @@ class SegmentExportSensor(AepSensor):
     Source: Adobe, "Activate audiences on-demand … via the ad-hoc activation API", guardrails.
     """
 
-    template_fields: Sequence[str] = (
-        "aep_conn_id",
-        "sandbox_name",
-        "activation_info",
-        "on_conflict",
-        "export_timeout_minutes",
-        "poll_interval",
-        "names",
-        "settings",
-    )
+    template_fields: Sequence[str] = ("activation_info", "names", "settings")
     limited_by = "export_timeout_minutes"
-    own_settings = ("aep_conn_id", "sandbox_name", "on_conflict", "export_timeout_minutes", "poll_interval")
 
     def __init__(
         self,
@@ -99,9 +88,6 @@ class SegmentExportSensor(AepSensor):
         self._push_clears(context)
         deadline = self._export_ends(context).at
         if not self.deferrable:
-            self.poke_interval, self.timeout = poke_settings(
-                self.options.poll_interval, self.options.export_timeout_minutes
-            )
             return self._poke_on(context)
         if self._looks_clear(context):
             return None
@@ -139,7 +125,6 @@ class SegmentExportSensor(AepSensor):
         elif not self._is_clear(context):
             raise self._too_late(context, message)
 
-    _trouble = ""
     _export_wait: ExportWait | None = None
 
     def _wait_of(self, context: Context, before: object = None) -> ExportWait:
@@ -160,10 +145,7 @@ class SegmentExportSensor(AepSensor):
             is_clear, self._trouble = self._is_clear(context), ""
             return is_clear
         except AepTransientError as error:
-            trouble = f"AEP's answer ({error.call})"
-            if trouble != self._trouble:
-                self.log.warning("%s", error)
-            self._trouble = trouble
+            self._note_trouble(error)
             return False
 
     def _is_clear(self, context: Context) -> bool:
@@ -193,10 +175,10 @@ class SegmentExportSensor(AepSensor):
         return self._deadline(context, "export", self.options.export_timeout_minutes)
 
     def _too_late(self, context: Context, waiting_for: str = "") -> WaitTimeoutError:
-        waiting_for = waiting_for or str(self._export_wait or "") or self._trouble
+        waiting_for = waiting_for or str(self._export_wait or "") or f"AEP's answer ({self._trouble})"
         self._export_ends(context).require(waiting_for)
         hours = dt.timedelta(minutes=self.options.export_timeout_minutes)
         return WaitTimeoutError(
             f"Waited {hours} (export_timeout_minutes = {self.options.export_timeout_minutes:g}) for {waiting_for}. "
-            "Look under Monitoring in AEP why it takes so long, then clear this task to wait again."
+            "Check under Monitoring in AEP why it is taking so long, then clear this task to wait again."
         )

@@ -48,7 +48,7 @@ def segment_export_asset(
     :raises AepInputError: for ids that cannot be.
     """
     if faults := _place_faults(aep_conn_id, sandbox_name, poll_interval):
-        raise AepInputError(faults, intro="This asset cannot be.")
+        raise AepInputError(faults, intro="Invalid asset.")
     place = [aep_conn_id] if sandbox_name is None else [aep_conn_id, sandbox_name]
     trigger = SegmentExportTrigger(
         aep_conn_id=aep_conn_id, sandbox_name=sandbox_name, deadline=None, poll_interval=poll_interval
@@ -97,7 +97,7 @@ def flow_run_asset(
     if isinstance(statuses, str) or not statuses or not {*statuses} <= {*known}:
         faults.append(f"statuses is {short_repr(statuses)}: list one or more of {', '.join(known)}")
     if faults:
-        raise AepInputError(faults, intro="This asset cannot be.")
+        raise AepInputError(faults, intro="Invalid asset.")
     audiences = [ident for ident in (audience_id, external_audience_id) if ident is not None]
     trigger = DeliveryTrigger(
         flow_id=flow_id,
@@ -133,7 +133,7 @@ def delivered_flow_asset(flow_id: str) -> Asset:
     :raises AepInputError: for what is no id.
     """
     if fault := check_id(flow_id, "flow_id"):
-        raise AepInputError([fault], intro="This asset cannot be.")
+        raise AepInputError([fault], intro="Invalid asset.")
     return create_asset(flow_id=flow_id)
 
 

@@ -11,6 +11,7 @@ import datetime as dt
 import functools
 import gc
 import importlib
+import inspect
 import time
 from collections.abc import AsyncIterator, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,14 @@ def resume_pause() -> float:
     that was resumed before then is taken for killed by the scheduler, and retried for nothing.
     """
     return conf.getint("workers", "min_heartbeat_interval", fallback=5) + 1.0
+
+
+@functools.cache
+def _arguments_of(trigger: type) -> tuple[str, ...]:
+    """Return the names of a trigger's arguments, those of the classes that it is made of among them."""
+    kinds = (kind for kind in trigger.__mro__ if issubclass(kind, SharedPollTrigger) and "__init__" in vars(kind))
+    found = (each for kind in kinds for each in inspect.signature(kind.__init__).parameters.values())
+    return tuple(dict.fromkeys(each.name for each in found if each.kind is each.KEYWORD_ONLY))
 
 
 def class_path(trigger: type) -> str:
@@ -139,19 +148,9 @@ class SharedPollTrigger(BaseEventTrigger):
         self._since = time.monotonic()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return class path and arguments."""
-        return class_path(type(self)), {
-            "v": self.v,
-            "aep_conn_id": self.aep_conn_id,
-            "sandbox_name": self.sandbox_name,
-            "deadline": self.deadline,
-            "poll_interval": self.poll_interval,
-            **self._arguments(),
-            **self._unknown,
-        }
-
-    def _arguments(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """Return class path and arguments: each is kept as the attribute of its name."""
+        names = _arguments_of(type(self))
+        return class_path(type(self)), {**{name: getattr(self, name) for name in names}, **self._unknown}
 
     def shared_stream_key(self) -> Hashable:
         """Return what makes polls the same: class, connection and sandbox, never the interval."""

@@ -71,15 +71,6 @@ class DeliveryTrigger(WatcherTrigger):
         self._memory.mark = RunMark.from_json(self.mark)
         self._others: set[str] = set()
 
-    def _arguments(self) -> dict[str, Any]:
-        return {
-            "flow_id": self.flow_id,
-            "audience_ids": self.audience_ids,
-            "statuses": self.statuses,
-            "ended_since": self.ended_since,
-            "mark": self.mark,
-        }
-
     def _wanted(self) -> set[RunsWanted]:
         return {run_news.wanted(self._sought, self._memory.mark)}
 

@@ -74,16 +74,6 @@ class FlowRunTrigger(SharedPollTrigger):
         """Run → since when AEP does not know it, on the monotonic clock."""
         self._progress = Progress(self.names, self.log)
 
-    def _arguments(self) -> dict[str, Any]:
-        return {
-            "orders": self.orders,
-            "aliases": self.aliases,
-            "names": self.names,
-            "ends_task": self.ends_task,
-            "accept_partial": self.accept_partial,
-            "accept_loss": self.accept_loss,
-        }
-
     def _wanted(self) -> set[str]:
         return {delivery.run_id for delivery in self._deliveries}
 
@@ -93,7 +83,7 @@ class FlowRunTrigger(SharedPollTrigger):
 
     async def _consider(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
         async with polling.turn():
-            await asyncio.sleep(0)  # let the others line up: whom nobody keeps waiting takes no turns
+            await asyncio.sleep(0)  # lets the others queue up; where there are none it costs nothing
             found = self._take_in(snapshot, subscription)
         await self._progress.say()
         if found is not None:

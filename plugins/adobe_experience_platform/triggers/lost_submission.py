@@ -51,9 +51,6 @@ class LostSubmissionTrigger(SharedPollTrigger):
         self._found: dict[Pair, Activation] = {}
         self._known: dict[Pair, Activation | None] = {}
 
-    def _arguments(self) -> dict[str, Any]:
-        return {"record": self.record, "settle_seconds": self.settle_seconds, "aliases": self.aliases}
-
     def shared_stream_key(self) -> None:
         """Return nothing to share: what is looked for belongs to one submission."""
         return

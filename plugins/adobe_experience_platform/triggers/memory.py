@@ -120,7 +120,7 @@ class WatcherMemory(Generic[M]):
         if before is None:
             log.info("Watching %s in %s: what has ended so far is not news", self._what, news.mark.place)
         elif before.place != news.mark.place:
-            log.warning("The connection leads to %s and no more to %s: begin anew", news.mark.place, before.place)
+            log.warning("The connection now leads to %s instead of %s: starting over", news.mark.place, before.place)
         await self._store(store)
         return []
 

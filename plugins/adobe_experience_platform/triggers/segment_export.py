@@ -12,7 +12,7 @@ from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from adobe_experience_platform.aep import Pair, count
 from adobe_experience_platform.delivery import Snapshot, export_news, read_activation_info, rounds
-from adobe_experience_platform.delivery.export_news import Mark
+from adobe_experience_platform.delivery.export_news import ExportMark
 
 from . import polling
 from .base import event
@@ -97,19 +97,8 @@ class SegmentExportTrigger(WatcherTrigger):
         self.stuck = list(stuck)
         pairs = read_activation_info(self.activation_info)[0] if self.activation_info else []
         self._wait = ExportWait(self.log, pairs, self.aliases, self.names, self.said, {*self.stuck})
-        self._memory = WatcherMemory(Mark.from_json, self.WHAT)
+        self._memory = WatcherMemory(ExportMark.from_json, self.WHAT)
         self._in_progress: list[str] = []
-
-    def _arguments(self) -> dict[str, Any]:
-        return {
-            "activation_info": self.activation_info,
-            "aliases": self.aliases,
-            "names": self.names,
-            "least_seconds": self.least_seconds,
-            "ends_task": self.ends_task,
-            "said": self.said,
-            "stuck": self.stuck,
-        }
 
     def _wanted(self) -> set[str]:
         return {pair.flow_id for pair in self._wait.pairs}
@@ -124,7 +113,7 @@ class SegmentExportTrigger(WatcherTrigger):
         settings = await hook.settings()
         return dataclasses.replace(snapshot, place=f"{settings.org_id}/{settings.sandbox_name}")
 
-    def _news(self, snapshot: Snapshot, mark: Mark | None) -> News[Mark]:
+    def _news(self, snapshot: Snapshot, mark: ExportMark | None) -> News[ExportMark]:
         found = export_news.look(snapshot, mark, dt.datetime.now(tz=dt.UTC))
         self._say(found)
         if not found.news:

@@ -18,7 +18,6 @@ from adobe_experience_platform import (
     activation_pipeline,
 )
 from adobe_experience_platform.operators.retry import AepRetryPolicy
-from adobe_experience_platform.operators.watch import poke_settings
 from tests.airflow.examples.conftest import DEFERRED, Run, after_a_look
 from tools.simulator_process import SimulatorProcess
 
@@ -155,11 +154,6 @@ def test_sensors_take_the_words_of_airflows_sensors() -> None:
     assert (next_one.options.poll_interval, next_one.options.activation_timeout_minutes) == (120, 60)
     assert (export.options.poll_interval, export.options.export_timeout_minutes) == (300, 120)
     assert (runs.options.poll_interval, runs.options.activation_timeout_minutes) == (60, 180)
-
-
-def test_airflows_own_time_out_never_comes_before_ours() -> None:
-    # Airflow counts from the first look on, also after a reschedule.
-    assert poke_settings(30, 240) == (30, 240 * 60 + 60)
 
 
 def test_default_args_may_name_the_connection() -> None:

@@ -49,7 +49,7 @@ def settled(stage: Stage) -> dict[str, Any]:
 # -------------------------------------------------------------------------------- the segment export
 
 
-@produces("Look under Monitoring in AEP why it takes so long")
+@produces("Check under Monitoring in AEP why it is taking so long")
 def an_export_that_does_not_end(stage: Stage) -> None:
     stage.aep.start_export_job()
     stage.fails(lambda: SegmentExportSensor(task_id="task").execute_complete(stage.context, TIMEOUT))
@@ -239,7 +239,7 @@ def watched(stage: Stage, *run_ids: str) -> None:
     "Clear the failed tasks of this run to send again exactly what failed or was not sent",
     "Partly delivered audiences are not sent again by this run",
     "What is in progress goes on in AEP",
-    "First look up in AEP what became of the unknown deliveries.",
+    "First check in AEP what became of the unknown deliveries.",
 )
 def runs_that_end_badly(stage: Stage) -> None:
     watched(stage, *(started(stage, status) for status in ("failed", "partialSuccess", "inProgress")))

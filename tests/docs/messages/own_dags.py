@@ -19,7 +19,7 @@ def nothing_to_watch(stage: Stage) -> None:
     stage.fails(lambda: FlowRunSensor(task_id="task", orders=[]).execute(stage.context))
 
 
-@produces("is no order: pass what AdHocActivationOperator returns")
+@produces("is not an order: pass what AdHocActivationOperator returns")
 def an_order_of_another_form(stage: Stage) -> None:
     stage.fails(lambda: FlowRunSensor(task_id="task", orders=[7]).execute(stage.context))
 

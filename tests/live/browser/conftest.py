@@ -5,7 +5,6 @@ Ask for `page`, which is the admin's, or for `visit`, to look as somebody else o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -15,7 +14,6 @@ from playwright.sync_api import Browser, Page
 
 from lab import browser as chromium
 from tests.support.browser import keep
-from tests.support.stage import Scene, Stage
 from tools.airflow_client import AirflowClient
 from tools.local_airflow import LocalAirflow
 
@@ -51,9 +49,3 @@ def visit(browser: Browser, airflow: LocalAirflow, request: pytest.FixtureReques
 def page(visit: Visit) -> Page:
     """Give a page of the admin's, on a desktop, in light colours."""
     return visit()
-
-
-@pytest.fixture
-def scene(stage: Stage, request: pytest.FixtureRequest) -> Scene:
-    """Give a simulated AEP and a client, named like the test."""
-    return stage.scene(re.sub(r"\W+", "-", request.node.name).strip("-"))

@@ -15,11 +15,12 @@ from playwright.sync_api import Page, expect
 from adobe_experience_platform.aep import endpoints, transport
 from adobe_experience_platform.errors import AepTransientError
 from adobe_experience_platform.provider_info import get_provider_info
-from tests.support.aep import SEED, LocalAep
+from tests.support.aep import SEED
 from tests.support.certificates import write_certificate
 from tests.support.forms import ConnectionForm
 from tests.support.hooks import Async, Sync
 from tests.support.sockets import raw_server
+from tests.support.stage import Scene
 from tools.airflow_client import AirflowClient
 
 # What is changed in a connection that works → what *Test* says.
@@ -35,18 +36,16 @@ NAMES = {"org_id": "IMS organization id", "sandbox_name": "Sandbox", "scopes": "
 
 
 @pytest.fixture
-def account(aeps: dict[str, LocalAep]) -> dict[str, Any]:
+def account(scene: Scene) -> dict[str, Any]:
     """Give the connection of an account that has a role on the sandbox prod, but none on dev."""
-    aep = aeps["aep_default"]
-    aep.reset(SEED)
-    connection = aep.connection()
+    connection = scene.aep.connection()
     credential = {
         "client_id": connection["login"],
         "client_secrets": [connection["password"]],
         "scopes": connection["extra"]["scopes"].split(","),
         "sandboxes": ["prod"],
     }
-    aep.reset({**SEED, "credentials": [credential]})
+    scene.aep.reset({**SEED, "credentials": [credential]})
     return connection
 
 

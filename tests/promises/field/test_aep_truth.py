@@ -19,12 +19,11 @@ from adobe_experience_platform.aep import (
     Pair,
     auth,
     calls,
-    classify,
     endpoints,
     explain,
     transport,
 )
-from adobe_experience_platform.aep.answers import AnswerKind, conflict_in
+from adobe_experience_platform.aep.answers import AnswerKind, classify, conflict_in
 from adobe_experience_platform.aep.export_jobs import ExportJob
 from adobe_experience_platform.aep.flow_runs import FlowRun, RunStatus
 from adobe_experience_platform.aep.flows import DestinationFlow

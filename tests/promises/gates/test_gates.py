@@ -170,7 +170,7 @@ def test_a_repair_whose_outcome_is_unknown_is_reported_as_unknown(aep: Aep, jobs
 
     assert world.statuses() == {"a1": "success", "a2": "unknown"}
     assert world.state == "failed"
-    assert "look up in AEP what became of the unknown deliveries" in reasons(world)
+    assert "check in AEP what became of the unknown deliveries" in reasons(world)
     assert "to send again exactly" not in reasons(world)
 
     aep.advance(20_000)
@@ -299,7 +299,7 @@ def test_a_note_that_went_with_a_dead_try_is_no_proof_that_nothing_was_sent(aep:
 
     assert world.state == "failed"
     assert "not_sent" not in world.statuses().values()
-    assert "First look up in AEP" in reasons(world)
+    assert "First check in AEP" in reasons(world)
 
     world.crashes.clear()
     world.clear_failed()

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from airflow.serialization.serialized_objects import DagSerialization
 
-from adobe_experience_platform.campaigns import load, read_campaign
+from adobe_experience_platform.campaigns import load
 from adobe_experience_platform.campaigns.dags import build
+from adobe_experience_platform.campaigns.reading import read_campaign
 from tests.promises.hostile.campaign_files import SOUND, WORST, drawn
 
 NUMBER = int(os.environ.get("AEP_CAMPAIGN_FILES", "0"))

@@ -9,7 +9,7 @@ import json
 import pytest
 
 from adobe_experience_platform.aep.export_jobs import ExportJob
-from adobe_experience_platform.delivery.export_news import Mark, event_payload, look
+from adobe_experience_platform.delivery.export_news import ExportMark, event_payload, look
 from adobe_experience_platform.delivery.rounds import Snapshot
 from tests.support.parts import NOW, job_json, millis
 
@@ -31,17 +31,17 @@ def snap(*jobs: ExportJob, place: str = PLACE) -> Snapshot:
     return Snapshot(jobs=sorted(jobs, key=lambda item: str(item.created_at), reverse=True), place=place)
 
 
-def marked(*jobs: ExportJob) -> Mark:
+def marked(*jobs: ExportJob) -> ExportMark:
     """Return the mark after a first look at these jobs, as it comes back from the store."""
     first = look(snap(*jobs), None, NOW)
     assert not first.news
     assert first.mark is not None
-    stored = Mark.from_json(json.loads(json.dumps(first.mark.to_json())))
+    stored = ExportMark.from_json(json.loads(json.dumps(first.mark.to_json())))
     assert stored == first.mark
     return stored
 
 
-def news(snapshot: Snapshot, mark: Mark) -> list[str]:
+def news(snapshot: Snapshot, mark: ExportMark) -> list[str]:
     return [item.id for item in look(snapshot, mark, NOW).news]
 
 
@@ -161,7 +161,7 @@ def test_another_sandbox_behind_the_connection_begins_anew() -> None:
     ],
 )
 def test_a_mark_that_cannot_be_read_counts_as_none(stored: object) -> None:
-    assert Mark.from_json(stored) is None
+    assert ExportMark.from_json(stored) is None
 
 
 def test_what_is_told_is_small_and_whole() -> None:

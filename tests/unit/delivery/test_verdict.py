@@ -75,8 +75,8 @@ def test_nothing_was_sent_is_not_said_of_a_run_that_has_sent_something(red: dict
         (["not_sent"], ["Clear the failed tasks of this run to send again"]),
         (["partial_success"], ["Partly delivered audiences are not sent again"]),
         (["in_progress"], ["What is in progress goes on in AEP"]),
-        (["unknown"], ["First look up in AEP what became of the unknown"]),
-        (["unknown", "failed"], ["First look up in AEP"]),
+        (["unknown"], ["First check in AEP what became of the unknown"]),
+        (["unknown", "failed"], ["First check in AEP"]),
         (["success"], []),
     ],
 )

@@ -45,7 +45,7 @@ def test_a_uri_of_ours_has_one_form(written: str, kept: str) -> None:
 )
 def test_what_is_no_asset_of_ours_is_refused_with_what_to_write(written: str) -> None:
     with pytest.raises(
-        ValueError, match="is no asset of this provider: use one of aep://segment-exports/…, aep://flows/…"
+        ValueError, match="is not an asset of this provider: use one of aep://segment-exports/…, aep://flows/…"
     ):
         Asset(name="mine", uri=written)
 

@@ -302,7 +302,7 @@ def test_what_is_unknown_is_said_to_be_unknown(aep: LocalAep, context: Any) -> N
     submitted(context, aep, silver=UNKNOWN)
     deferred(lambda: watcher().execute(context))
 
-    with pytest.raises(AepDeliveryError, match=r"(?s)silver.*it is not known.*look up in AEP what became"):
+    with pytest.raises(AepDeliveryError, match=r"(?s)silver.*it is not known.*check in AEP what became"):
         watcher().execute_complete(context, DONE)
 
 

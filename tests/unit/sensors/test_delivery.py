@@ -189,7 +189,7 @@ def test_another_question_begins_anew(aep: LocalAep, context: Any) -> None:
     with captured() as lines:
         kwargs = deferred(sensor(audience="gold"), context.cleared())
     assert kwargs["audience_ids"] == ["gold"]
-    assert any("begins anew" in line for line in lines)
+    assert any("starts over" in line for line in lines)
 
 
 def test_a_note_that_cannot_be_read_is_not_taken_for_a_first_look(aep: LocalAep, context: Any) -> None:

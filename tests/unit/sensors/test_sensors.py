@@ -411,6 +411,15 @@ def test_the_trigger_does_not_warn_again_of_what_its_task_has_warned_of(aep: Loc
     assert deferred.value.trigger.stuck == ["1"]
 
 
+def test_airflows_own_time_out_never_comes_before_ours(aep: LocalAep, context: Any) -> None:
+    task = sensor(SegmentExportSensor, deferrable=False, export_timeout_minutes=240, poll_interval=30)
+
+    task.execute(context)
+
+    # Airflow counts from the first look on, also after a reschedule.
+    assert (task.poke_interval, task.timeout) == (30, 240 * 60 + 60)
+
+
 @pytest.mark.parametrize(("kind", "asks"), [(SegmentExportSensor, "_is_clear"), (FlowRunSensor, "_read_results")])
 def test_the_same_trouble_is_warned_of_once_until_it_is_over(
     aep: LocalAep, context: Any, monkeypatch: pytest.MonkeyPatch, kind: Any, asks: str
