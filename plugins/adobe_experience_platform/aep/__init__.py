@@ -21,7 +21,7 @@ from .flow_runs import UNKNOWN_COUNTS, Counts, FlowRun, Reason, RunStatus
 from .flows import DestinationFlow, MappedAudience
 from .json_values import as_dict
 from .orders import Activation, Pair, by_flow
-from .pace import LONGEST_PAUSE, TOO_MANY, Pace, pace_of
+from .pace import LONGEST_PAUSE, TOO_MANY, Pace
 from .segment_jobs import SegmentJob
 from .text import count, for_mail, for_markdown, named, names_secret, one_line, quoted, short_repr, without_secrets
 from .ui import destination_url
@@ -67,7 +67,6 @@ __all__ = [
     "names_secret",
     "no_connection",
     "one_line",
-    "pace_of",
     "proxy_address",
     "quoted",
     "short_repr",

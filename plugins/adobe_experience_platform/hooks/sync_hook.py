@@ -26,7 +26,6 @@ from adobe_experience_platform.aep import (
     auth,
     endpoints,
     explain,
-    pace_of,
     transport,
 )
 from adobe_experience_platform.errors import AepError, AepTransientError
@@ -148,7 +147,7 @@ class WorkerHook(BaseHook):
             return token
 
     def _send(self, send: transport.Send) -> transport.Received:
-        gate = pace_of(throttle.account_of(self.settings))
+        gate = throttle.pace_of(throttle.account_of(self.settings))
         self._wait_for_turn(gate)
         began = time.monotonic()
         gate.begin(began)

@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from adobe_experience_platform.aep import endpoints, transport
 from adobe_experience_platform.errors import AepTransientError
-from adobe_experience_platform.hooks import sync_hook, throttle
+from adobe_experience_platform.hooks import sync_hook, throttle, told
 from adobe_experience_platform.hooks.http_hook import AdobeExperiencePlatformHook
 from adobe_experience_platform.hooks.sync_hook import WorkerHook
 from adobe_experience_platform.operators import long_pauses
@@ -39,9 +39,9 @@ class Gateway:
         self.slept: list[float] = []
         self.came: list[tuple[float, int]] = []
         self.not_before = 0.0
-        clock = SimpleNamespace(monotonic=lambda: self.now, sleep=self.sleep)
-        monkeypatch.setattr(sync_hook, "time", clock)
-        monkeypatch.setattr(throttle, "time", clock)
+        clock = SimpleNamespace(monotonic=lambda: self.now, time=lambda: self.now, sleep=self.sleep)
+        for module in (sync_hook, throttle, told):
+            monkeypatch.setattr(module, "time", clock)
         self._send = WorkerHook._send_with
         gateway = self
 
