@@ -120,6 +120,8 @@ class FlowRunSensor(WatchingTask, AepSensor):
             if error.call != self._trouble:
                 self.log.warning("%s", error)
             self._trouble = error.call
+            if now() >= self._watch_ends(context).at:
+                raise
             return False
         self._trouble = ""
         if all(map(is_terminal, results)) or now() >= self._watch_ends(context).at:
