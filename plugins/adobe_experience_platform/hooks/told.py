@@ -1,8 +1,7 @@
 """Until when an account is not to be asked, for all processes of an Airflow: what one was told, the others keep to.
 
 A file for each account, whose time of change is the end of the pause: a look at it costs microseconds before a request,
-and it is written only where AEP refuses. It holds nothing, and the most that it can do is make somebody wait, an hour at
-most.
+and it is written only where AEP refuses. It holds nothing, and the most that it can do is make somebody wait an hour.
 """
 
 from __future__ import annotations
