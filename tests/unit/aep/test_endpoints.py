@@ -234,12 +234,19 @@ def test_runs_that_do_not_say_whose_they_are_tell_nothing_of_several_flows():
     assert answer(endpoints.runs_of_flows(["a", "b"], lambda _: True), body)[0] is None
 
 
-def test_where_a_list_of_several_flows_is_empty_each_is_asked_for():
-    runs, requests = answer(
-        endpoints.recent_runs(["a", "b"], NOW - HOUR), {"items": []}, {"items": [run_json("r1", "a")]}, {"items": []}
-    )
+def test_where_a_list_of_several_flows_is_empty_that_of_all_runs_tells():
+    every = {"items": [run_json("r2", "other"), run_json("r1", "a"), run_json("r0", "b", created=NOW - 2 * HOUR)]}
+    runs, requests = answer(endpoints.recent_runs(["a", "b"], NOW - HOUR), {"items": []}, every)
     assert {flow_id: ids(listed) for flow_id, listed in runs.items()} == {"a": ["r1"], "b": []}
-    assert len(requests) == 3
+    assert requests[1].params == (("orderby", "-createdAt"), ("limit", "100"))
+
+
+def test_where_that_is_too_long_each_is_asked_for():
+    crowd = {"items": [run_json(f"r{number}", "other") for number in range(endpoints.MOST_RUNS)]}
+    own = {"items": [run_json("r1", "a")]}
+    runs, requests = answer(endpoints.recent_runs(["a", "b"], NOW - HOUR), {"items": []}, crowd, own, {"items": []})
+    assert {flow_id: ids(listed) for flow_id, listed in runs.items()} == {"a": ["r1"], "b": []}
+    assert len(requests) == 4
 
 
 def test_evaluations_are_one_page_of_those_that_succeeded_newest_first():
