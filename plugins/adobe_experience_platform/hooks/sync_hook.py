@@ -41,6 +41,8 @@ T = TypeVar("T")
 _mint_lock = threading.Lock()
 SAID = 5.0
 """Seconds of a pause from which on the log tells of it."""
+SILENT = 30.0
+"""Seconds of shorter ones together after which it does."""
 
 
 class WorkerHook(BaseHook):
@@ -74,6 +76,7 @@ class WorkerHook(BaseHook):
         self._session: requests.Session | None = None
         self._token_needed_before = False
         self._answers = 0
+        self._unsaid = 0.0
 
     @property
     def settings(self) -> AepConnection:
@@ -139,7 +142,7 @@ class WorkerHook(BaseHook):
                     self._session = None
             if token is None:
                 self._token_needed_before = True
-                fresh: auth.Token = self._perform(transport.mint(self.settings, self.attempts))
+                fresh: auth.Token = self._perform(transport.mint(self.settings, self.attempts, self.patience))
                 auth.keep(self.settings, fresh)
                 token = fresh.value
                 mask_secret(token)
@@ -170,7 +173,9 @@ class WorkerHook(BaseHook):
         """
         while (pause := gate.pause(time.monotonic())) > 0:
             transport.require_open(pause, self.patience)
-            if pause >= SAID:
+            self._unsaid += pause
+            if pause >= SAID or self._unsaid >= SILENT:
+                self._unsaid = 0.0
                 self.log.info(
                     "AEP takes no more requests for now (%d answered so far): going on in %d s", self._answers, pause
                 )

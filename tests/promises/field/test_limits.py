@@ -148,6 +148,17 @@ def test_a_long_pause_is_told_of_in_the_log(gateway: Gateway, many: dict[str, li
     assert "(25 answered so far): going on in" in told[0]
 
 
+def test_many_short_pauses_are_told_of_too(gateway: Gateway, many: dict[str, list[str]]) -> None:
+    gateway.most, gateway.seconds, gateway.says = 12, 6.0, False
+    hook = AdobeExperiencePlatformHook()
+    with captured() as lines:
+        for flow_id in many:
+            hook.call(endpoints.flow(flow_id))
+    assert max(gateway.slept) < sync_hook.SAID
+    told = [line for line in lines if "AEP takes no more requests for now" in line]
+    assert 1 <= len(told) <= sum(gateway.slept) / sync_hook.SILENT
+
+
 def pauses(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
     """Let the gateway ask once, at the second request, for a pause of so many seconds."""
     passed = gateway.pass_on
