@@ -233,6 +233,13 @@ def a_limit_that_lasts(stage: Stage) -> None:
     stage.fails(stage.asks)
 
 
+@produces("Other processes will not know of AEP's pause")
+def a_pause_that_cannot_be_shared(stage: Stage) -> None:
+    stage.monkeypatch.setenv("AIRFLOW__ADOBE_EXPERIENCE_PLATFORM__PAUSES_FOLDER", f"{__file__}/pauses")
+    stage.answers(FLOWS, 429, headers={"Retry-After": "2400"})
+    stage.fails(stage.asks)
+
+
 @produces("AEP is busy or has a problem; the call is retried")
 def a_busy_aep(stage: Stage) -> None:
     stage.answers(FLOWS, 503)
