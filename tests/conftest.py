@@ -47,8 +47,9 @@ def pytest_unconfigure() -> None:
 def fresh_pace() -> Iterator[None]:
     """Let no test wait for what another test's AEP has asked for."""
     yield
-    if pace := sys.modules.get("adobe_experience_platform.aep.pace"):
+    if pace := sys.modules.get("adobe_experience_platform.hooks.throttle"):
         pace.forget_all()
+        shutil.rmtree(AIRFLOW_HOME / "aep_pauses", ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

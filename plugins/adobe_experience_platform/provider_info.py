@@ -87,6 +87,13 @@ _OPTIONS = {
         "",
         "Folder of campaign files. If empty: include/campaigns beside the folder of DAG files.",
     ),
+    "pauses_folder": _option(
+        "string",
+        "/mnt/shared/aep_pauses",
+        "",
+        "Folder in which processes note until when AEP has asked not to be asked; several machines share it where it "
+        "is on a disk of theirs. If empty: aep_pauses in Airflow's home.",
+    ),
     "notifier_packages": _option(
         "string",
         "my_company.notifiers",

@@ -235,7 +235,7 @@ class MemoryAep:
         if path == EXPORT_JOBS:
             return _json(200, {"records": self._exports(), "link": {"next": ""}})
         if path == RUNS:
-            return self._list(query["property"])
+            return self._list(query.get("property", ""))
         if path == FLOWS:
             return _json(
                 200, {"items": [flow_json(flow_id, *map(selector, ids)) for flow_id, ids in self.mapped.items()]}
@@ -261,7 +261,8 @@ class MemoryAep:
         if meets == "503":
             return _json(503, {"message": "busy"})
         now, self.now = self.now, self.now - (STALE if meets == "stale" else 0.0)
-        found = [self._show(run) for run in self._listed(*wanted.removeprefix("flowId==").split(","))]
+        flow_ids = wanted.removeprefix("flowId==").split(",") if wanted else [run.flow_id for run in self.runs]
+        found = [self._show(run) for run in self._listed(*flow_ids)]
         self.now = now
         more = {"next": {"href": "?cursor=unknown"}} if meets == "cut" else {}
         shown = [] if meets == "empty" else found[: len(found) // 2] if meets == "cut" else found

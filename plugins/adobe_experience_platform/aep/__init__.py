@@ -19,7 +19,7 @@ from .export_jobs import ExportJob, ExportStatus
 from .flow_runs import FlowRun, Reason, RunStatus
 from .flows import DestinationFlow, MappedAudience
 from .orders import Activation, Pair, by_flow
-from .pace import LONGEST_PAUSE, TOO_MANY, Pace, pace_of
+from .pace import LONGEST_PAUSE, TOO_MANY, Pace
 from .segment_jobs import SegmentJob
 from .text import count, for_mail, for_markdown, named, names_secret, one_line, quoted, short_repr, without_secrets
 from .ui import destination_url
@@ -57,7 +57,6 @@ __all__ = [
     "names_secret",
     "no_connection",
     "one_line",
-    "pace_of",
     "proxy_address",
     "quoted",
     "short_repr",

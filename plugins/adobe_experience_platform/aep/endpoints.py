@@ -36,6 +36,8 @@ ACCEPT_V2 = "application/vnd.adobe.adhoc.activation+json; version=2"
 
 EVALUATIONS = 3
 """Segment jobs that are read: besides the daily one two may be made on demand a day, and each can be megabytes."""
+MOST_RUNS = 300
+"""Runs of all flows that are read in place of asking each flow."""
 
 
 def shrunken_list(flow_id: str) -> AepTransientError:
@@ -185,21 +187,42 @@ _SUCCEEDED = "metrics.statusSummary.status==success"
 
 def recent_runs(flow_ids: Iterable[str], since: dt.datetime) -> Call[dict[str, list[FlowRun]]]:
     """List the runs of flows that were created after ``since`` (aware time): flow id → its runs, newest first."""
+
+    def enough(runs: list[FlowRun]) -> bool:
+        return _is_older(runs[-1], since)
+
     found: dict[str, list[FlowRun]] = {}
     ids = list(dict.fromkeys(flow_ids))
     for start in range(0, len(ids), PAGE_SIZE):
         chunk = ids[start : start + PAGE_SIZE]
-        together = None
-        if len(chunk) > 1:
-            together = yield from runs_of_flows(chunk, lambda runs: _is_older(runs[-1], since))
-        # That none of them has any may mean that AEP has not understood the filter.
-        is_told = together is not None and any(together.values())
+        together = (yield from runs_of_flows(chunk, enough)) if len(chunk) > 1 else None
+        if together is not None and not any(together.values()):
+            # None of them has any, or AEP has not understood the filter: the list of all runs tells.
+            listed = yield from all_runs(enough)
+            together = (
+                None if listed is None else {each: [run for run in listed if run.flow_id == each] for each in chunk}
+            )
         for flow_id in chunk:
-            runs = together[flow_id] if together and is_told else None
-            if runs is None:
-                runs = yield from runs_of_flow(flow_id, lambda listed: _is_older(listed[-1], since))
+            runs = together[flow_id] if together is not None else (yield from runs_of_flow(flow_id, enough))
             found[flow_id] = [item for item in runs if not _is_older(item, since)]
     return found
+
+
+def all_runs(enough: Callable[[list[FlowRun]], bool] = lambda _: False) -> Call[list[FlowRun] | None]:
+    """List the runs of all flows, newest first, until ``enough``; None where they are too many, or not listed so."""
+    is_cut = False
+
+    def stop(runs: list[FlowRun]) -> bool:
+        nonlocal is_cut
+        is_cut = not (is_enough := enough(runs)) and len(runs) >= MOST_RUNS
+        return is_enough or is_cut
+
+    params = (("orderby", "-createdAt"), ("limit", str(PAGE_SIZE)))
+    try:
+        runs = yield from read_list(Request("GET /runs", "GET", RUNS, params), "items", FlowRun.from_json, stop)
+    except (AepRequestError, AepNotFoundError):
+        return None
+    return None if is_cut or not all(item.flow_id for item in runs) else _newest_first(runs)
 
 
 def activate(

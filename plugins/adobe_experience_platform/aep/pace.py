@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Hashable
 from itertools import pairwise
 
 TOO_MANY = 429
@@ -44,6 +43,10 @@ class Pace:
     def pause(self, now: float) -> float:
         """Return for how long nothing may be asked, 0 if the next request may begin."""
         return max(0.0, self._closed_until - now, self._last + self._space - now)
+
+    def closed_for(self, now: float) -> float:
+        """Return for how long nothing may be asked because of a refusal, 0 if none forbids it."""
+        return max(0.0, self._closed_until - now)
 
     def begin(self, now: float) -> None:
         """Note that a request begins."""
@@ -93,16 +96,3 @@ class Pace:
         if self._enough and self._since_refusal <= FEW and gaps:
             wanted = max(self._space * GROWTH, self._enough / max(self._since_refusal, 1))
             self._space = min(wanted, sum(gaps) / len(gaps))
-
-
-_paces: dict[Hashable, Pace] = {}
-
-
-def pace_of(account: Hashable) -> Pace:
-    """Return the pace of an account in this process: all that asks for it here is as fast together as one."""
-    return _paces.setdefault(account, Pace())
-
-
-def forget_all() -> None:
-    """Forget what has been learned of all accounts."""
-    _paces.clear()

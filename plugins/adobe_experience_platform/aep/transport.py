@@ -227,13 +227,12 @@ def _send(connection: AepConnection, request: Request, token: str, url: str) -> 
     return send
 
 
-def mint(connection: AepConnection, attempts: int | None = None) -> Mint:
-    """Ask IMS for a token; transient trouble is retried, a refusal is final."""
-    attempt = 1
+def mint(connection: AepConnection, attempts: int | None = None, patience: float = LONGEST_SLEEP) -> Mint:
+    """Ask IMS for a token; transient trouble is retried, after 429 as :func:`exchange` does, a refusal is final."""
+    attempt, refusals = 1, 0
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     while True:
         failure: AepCallError
-        pause = backoff(attempt)
         try:
             received: Received = yield Send(
                 "POST", connection.ims_url + auth.TOKEN_PATH, (), headers, auth.mint_body(connection)
@@ -254,10 +253,14 @@ def mint(connection: AepConnection, attempts: int | None = None) -> Mint:
             if verdict.kind not in (AnswerKind.RETRY, AnswerKind.OK):
                 raise auth.refused(verdict)
             failure = failures.transient(auth.CALL, verdict, auth.ELSEWHERE)
-            pause = max(pause, verdict.retry_after or 0.0)
-        if attempt >= (attempts or ATTEMPTS) or pause > LONGEST_SLEEP:
+            if verdict.status == TOO_MANY or verdict.retry_after is not None:
+                refusals += 1
+                if refusals >= REFUSALS or attempts == 1 or (verdict.retry_after or 0.0) > patience:
+                    raise failure
+                continue  # the hook lets it go when its account may ask again
+        if attempt >= (attempts or ATTEMPTS):
             raise failure
-        yield Sleep(pause)
+        yield Sleep(backoff(attempt))
         attempt += 1
 
 

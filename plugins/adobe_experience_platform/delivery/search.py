@@ -79,10 +79,11 @@ def watermarks(flow_ids: Iterable[str], room: int = WATERMARK_IDS) -> Call[dict[
 
     :param room: how many run ids may be kept.
     """
-    marks: dict[str, Watermark] = {}
     ids = list(flow_ids)
-    together = yield from _newest_together(ids)
+    together, marks = yield from _newest_together(ids)
     for flow_id in ids:
+        if flow_id in marks:
+            continue
         runs = together.get(flow_id) or (yield from endpoints.runs_of_flow(flow_id, _has_newest))
         # An empty list may be a slip of AEP's; as a watermark it would make every old run look like ours.
         runs = runs or (yield from endpoints.runs_of_flow(flow_id, _has_newest))
@@ -103,16 +104,25 @@ def _has_newest(runs: list[FlowRun]) -> bool:
     return first is not None and last is not None and last < first - SKEW
 
 
-def _newest_together(flow_ids: Sequence[str]) -> Call[Mapping[str, Sequence[FlowRun]]]:
-    """Read the newest runs of several flows in one list, those of flows that ran lately; the others are left out."""
+def _newest_together(
+    flow_ids: Sequence[str],
+) -> Call[tuple[Mapping[str, Sequence[FlowRun]], dict[str, Watermark]]]:
+    """Read the newest runs of several flows in one list.
+
+    :return: flow id → its runs, of flows that ran lately; flow id → watermark of those that never ran, see
+        :func:`_never_ran`.
+    """
     if len(flow_ids) < 2:
-        return {}
+        return {}, {}
     last: list[FlowRun] = []
+    is_cut = False
 
     def enough(runs: list[FlowRun]) -> bool:
+        nonlocal is_cut
         last[:] = runs[-1:]
         newest = _newest(runs)
-        return len(runs) >= TOGETHER or all(flow_id in newest and is_read(newest[flow_id]) for flow_id in flow_ids)
+        is_cut = len(runs) >= TOGETHER or all(flow_id in newest and is_read(newest[flow_id]) for flow_id in flow_ids)
+        return is_cut
 
     def is_read(newest: dt.datetime) -> bool:
         """Whether the list goes back beyond all runs that the clocks of AEP's nodes may have put last."""
@@ -121,7 +131,26 @@ def _newest_together(flow_ids: Sequence[str]) -> Call[Mapping[str, Sequence[Flow
 
     listed = (yield from endpoints.runs_of_flows(flow_ids[:PAGE_SIZE], enough)) or {}
     newest = _newest(run for runs in listed.values() for run in runs)
-    return {flow_id: runs for flow_id, runs in listed.items() if flow_id in newest and is_read(newest[flow_id])}
+    found = {flow_id: runs for flow_id, runs in listed.items() if flow_id in newest and is_read(newest[flow_id])}
+    silent = [flow_id for flow_id, runs in listed.items() if not runs and not is_cut]
+    return found, (yield from _never_ran(silent, newest.values())) if len(silent) > 1 else {}
+
+
+def _never_ran(silent: Iterable[str], listed: Iterable[dt.datetime]) -> Call[dict[str, Watermark]]:
+    """Return the watermark of those flows that the list of all runs does not name either.
+
+    Whatever they run from now on is newer than what AEP has listed of any flow; should both lists have been cut, what
+    they lack is older.
+
+    :param silent: flows of which a list that was read to its end has no run.
+    :param listed: when the newest runs of others in that list were created.
+    """
+    runs = yield from endpoints.all_runs()
+    if runs is None:
+        return {}
+    newest = max([*listed, *(run.created_at for run in runs if run.created_at is not None)], default=None)
+    mark = Watermark(newest - SKEW if newest is not None else None, ())
+    return dict.fromkeys(set(silent) - {run.flow_id for run in runs}, mark)
 
 
 def _newest(runs: Iterable[FlowRun]) -> dict[str, dt.datetime]:

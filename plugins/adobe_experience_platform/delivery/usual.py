@@ -20,6 +20,10 @@ class Usual(NamedTuple):
     shortest: float
     longest: float
 
+    def joined(self, other: Usual | None) -> Usual:
+        """Return the two as one."""
+        return self if other is None else Usual(min(self.shortest, other.shortest), max(self.longest, other.longest))
+
 
 def usual_lengths(runs: Mapping[str, Iterable[FlowRun]]) -> dict[str, Usual]:
     """Return flow id → how long its last successful runs took, for flows that have any.

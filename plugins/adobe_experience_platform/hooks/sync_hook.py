@@ -26,7 +26,6 @@ from adobe_experience_platform.aep import (
     auth,
     endpoints,
     explain,
-    pace_of,
     transport,
 )
 from adobe_experience_platform.errors import AepError, AepTransientError
@@ -42,6 +41,8 @@ T = TypeVar("T")
 _mint_lock = threading.Lock()
 SAID = 5.0
 """Seconds of a pause from which on the log tells of it."""
+SILENT = 30.0
+"""Seconds of shorter ones together after which it does."""
 
 
 class WorkerHook(BaseHook):
@@ -75,6 +76,7 @@ class WorkerHook(BaseHook):
         self._session: requests.Session | None = None
         self._token_needed_before = False
         self._answers = 0
+        self._unsaid = 0.0
 
     @property
     def settings(self) -> AepConnection:
@@ -140,7 +142,7 @@ class WorkerHook(BaseHook):
                     self._session = None
             if token is None:
                 self._token_needed_before = True
-                fresh: auth.Token = self._perform(transport.mint(self.settings, self.attempts))
+                fresh: auth.Token = self._perform(transport.mint(self.settings, self.attempts, self.patience))
                 auth.keep(self.settings, fresh)
                 token = fresh.value
                 mask_secret(token)
@@ -148,7 +150,7 @@ class WorkerHook(BaseHook):
             return token
 
     def _send(self, send: transport.Send) -> transport.Received:
-        gate = pace_of(throttle.account_of(self.settings))
+        gate = throttle.pace_of(throttle.account_of(self.settings))
         self._wait_for_turn(gate)
         began = time.monotonic()
         gate.begin(began)
@@ -171,7 +173,9 @@ class WorkerHook(BaseHook):
         """
         while (pause := gate.pause(time.monotonic())) > 0:
             transport.require_open(pause, self.patience)
-            if pause >= SAID:
+            self._unsaid += pause
+            if pause >= SAID or self._unsaid >= SILENT:
+                self._unsaid = 0.0
                 self.log.info(
                     "AEP takes no more requests for now (%d answered so far): going on in %d s", self._answers, pause
                 )

@@ -1,4 +1,4 @@
-"""Rate limiting: one pace per account in a process, and bounded concurrency on an event loop.
+"""Rate limiting: one pace per account in a process, pauses for all processes, bounded concurrency on an event loop.
 
 A triggerer may watch for a thousand tasks; whatever they ask goes through one :class:`Throttle` per
 account, so that a thousand are as polite as one. A worker's requests follow one another, at the same :class:`Pace`.
@@ -12,7 +12,9 @@ import weakref
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 
-from adobe_experience_platform.aep import TOO_MANY, AepConnection, Pace, pace_of, transport
+from adobe_experience_platform.aep import TOO_MANY, AepConnection, Pace, transport
+
+from .told import ToldPause
 
 CONCURRENCY = 8
 """Requests to one account of AEP that a triggerer has under way at the same time, at most."""
@@ -21,6 +23,43 @@ CONCURRENCY = 8
 def account_of(settings: AepConnection) -> Hashable:
     """Return whose limit a connection's requests count for."""
     return settings.base_url, settings.client_id
+
+
+class SharedPace(Pace):
+    """A pace whose told pauses all processes of this Airflow keep to.
+
+    Pauses that were only found out are each process's own: shared, they would grow with the number of processes.
+    """
+
+    def __init__(self, told: ToldPause) -> None:
+        super().__init__()
+        self._told = told
+
+    def pause(self, now: float) -> float:
+        """Return for how long nothing may be asked: by what this process has learned, and by what others were told."""
+        return max(super().pause(now), self._told.left())
+
+    def record(self, began: float, now: float, *, refused: bool, told: float | None = None) -> bool:
+        """Learn from an answer, and let the others know what it tells."""
+        is_news = super().record(began, now, refused=refused, told=told)
+        if told:
+            self._told.extend(self.closed_for(now))
+        return is_news
+
+
+_paces: dict[Hashable, Pace] = {}
+
+
+def pace_of(account: Hashable) -> Pace:
+    """Return the pace of an account in this process: all that asks for it here is as fast together as one."""
+    if account not in _paces:
+        _paces[account] = SharedPace(ToldPause(account))
+    return _paces[account]
+
+
+def forget_all() -> None:
+    """Forget what this process has learned of all accounts."""
+    _paces.clear()
 
 
 def record(pace: Pace, began: float, received: transport.Received) -> bool:

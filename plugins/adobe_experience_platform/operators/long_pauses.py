@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import BaseOperator, get_current_context
@@ -25,7 +25,7 @@ class LongPauses(BaseOperator):
     That is safe where a retry is: what was sent is in the task's record. Without deferral the call waits on the worker.
     """
 
-    pauses: ClassVar[bool] = True
+    pauses: bool = True
     """Whether it does; what polls anyway looks again later."""
     deferrable: bool = True
 

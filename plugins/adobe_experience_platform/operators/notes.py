@@ -60,7 +60,7 @@ def resolve_once(
             raise AepInputError(shorten([str(fault) for fault in findings.faults]), intro=intro)
         for warning in shorten(findings.warnings):
             log.warning("%s", warning)
-        return {"given": findings.named(), "aliases": findings.aliases}
+        return {"given": findings.named(), "aliases": findings.aliases, "is_whole": not findings.faults}
 
     # AEP may name an imported audience by its external id only: in its answer, a conflict, or a run that was lost.
     found = store.looked_up("names", look_up)
@@ -185,10 +185,10 @@ class NotedStore:
             return dict(own)  # type: ignore[call-overload, no-any-return]
         note = self._note(name) if self._looks_back else None
         kept: dict[str, Any] = note["record"] if note is not None else look_up()
-        if kept["given"]:
-            if note is None and self._notes is not None:
-                self._keep([name])
-                self._notes.set(name, {"run": self._dag_run, "record": kept})
+        if kept["given"] and note is None and self._notes is not None:
+            self._keep([name])
+            self._notes.set(name, {"run": self._dag_run, "record": kept})
+        if kept["given"] or kept.get("is_whole"):  # ids alone need no note: whoever looks them up again finds the same
             self._own.set(name, kept)
         return kept
 

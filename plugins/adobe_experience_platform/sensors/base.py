@@ -50,7 +50,8 @@ class AepSensor(AepTask, BaseSensorOperator):
             return self._begin(context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Go on after a wait."""
+        """Go on after a wait; what is asked then is the last look, and is kept for after a pause that AEP asks for."""
+        self.pauses = True
         with self._softly():
             return super().resume_execution(next_method, next_kwargs, context)
 

@@ -98,6 +98,8 @@ class FlowRunSensor(WatchingTask, AepSensor):
             results = self._read_results(self._orders(), {})
         except AepTransientError as error:
             self._note_trouble(error)
+            if now() >= self._watch_ends(context).at:
+                raise
             return False
         self._trouble = ""
         if all(map(is_terminal, results)) or now() >= self._watch_ends(context).at:

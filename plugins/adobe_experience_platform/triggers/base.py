@@ -122,6 +122,8 @@ class SharedPollTrigger(BaseEventTrigger):
 
     POLL = "other"
     """What is asked for, a tag of metrics."""
+    FIRST_LOOK = 0.0
+    """When it is asked for first, in shortest pauses."""
 
     def __init__(
         self,
@@ -194,6 +196,8 @@ class SharedPollTrigger(BaseEventTrigger):
             yield found
             return
         subscription = Subscription(self._wanted(), self.poll_interval, self._ends_at)
+        first = min(self.FIRST_LOOK * polling.SHORTEST_PAUSE, self.poll_interval, max(subscription.left, 0.0))
+        subscription.due = subscription.joined + first
         with self._group(self._key(self.aep_conn_id, self.sandbox_name)).joined(subscription):
             async for snapshot in shared_stream:
                 found = None

@@ -48,6 +48,7 @@ class FlowRunTrigger(SharedPollTrigger):
     """
 
     POLL = "runs"
+    FIRST_LOOK = 1.0  # AEP has just accepted them: nothing ends at once
 
     def __init__(
         self,
@@ -121,6 +122,7 @@ class FlowRunTrigger(SharedPollTrigger):
             return self._failed(failed[0])
         self._recovered()
         subscription.expected = self._expected(snapshot, subscription)
+        subscription.is_all_expected = len(subscription.expected) == len(subscription.wanted)
         first = not self._results
         if changed:
             self._results = results_of(self._deliveries, self._runs, self.aliases)
@@ -128,13 +130,13 @@ class FlowRunTrigger(SharedPollTrigger):
         return None
 
     def _expected(self, snapshot: Snapshot, subscription: Subscription) -> list[Window]:
-        """Return when the runs that go on should end; nothing, if that is not known of each."""
+        """Return when the runs that go on should end, those of which that is known."""
         windows: list[Window] = []
         for run_id in subscription.wanted:
             run = self._runs.get(run_id)
             usual = snapshot.usual.get(run.flow_id) if isinstance(run, FlowRun) else None
             if not isinstance(run, FlowRun) or usual is None:
-                return []
+                continue
             began = subscription.joined
             if (since := run.started_at or run.created_at) is not None:
                 began = time.monotonic() - max(0.0, (dt.datetime.now(tz=dt.UTC) - since).total_seconds())

@@ -15,37 +15,31 @@ import itertools
 import math
 import time
 import weakref
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Hashable,
-    Iterable,
-    Iterator,
-    Sequence,
-)
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from adobe_experience_platform.aep import LONGEST_PAUSE, PAGE_SIZE, Call, FlowRun, endpoints
+from adobe_experience_platform.delivery import Snapshot, Usual, run_news, usual_lengths
+from adobe_experience_platform.delivery.run_news import RunsWanted
 from adobe_experience_platform.errors import AepCallError, AepError, AepNotFoundError, AepRequestError
 from adobe_experience_platform.hooks import CONCURRENCY
 
 if TYPE_CHECKING:
     from adobe_experience_platform.hooks import AdobeExperiencePlatformAsyncHook
-from adobe_experience_platform.delivery import Snapshot, Usual, run_news, usual_lengths
-from adobe_experience_platform.delivery.run_news import RunsWanted
 
 T = TypeVar("T")
 SHORTEST_PAUSE = 2.0
 """Seconds between two polls at the beginning of a wait."""
+EARLY_SHARE, EARLY_STEPS = 2.0, 4
+"""How fast a pause becomes so many shortest ones: AEP's runs take minutes, so looks at young ones are vain."""
 PAUSE_SHARE = 0.05
 """A pause is about this share of the time waited so far, and so late an end is noticed, within bounds."""
 SPARSE_SHARE = 0.25
 """The same while all that is waited for should still go on, as the flow's runs before did."""
 LOOKS = 8
-"""Into how many the time is divided in which a run usually ends."""
+"""Into how many the time is divided in which a run usually ends, and at least that before."""
 NEWCOMER_GAP = 1.0
 """Seconds that a newcomer's poll keeps from the last one, however many come."""
 REQUESTS_PER_SECOND = 4.0
@@ -64,6 +58,7 @@ class Subscription:
     """What one waiting trigger wants to know.
 
     :param wanted: ids of flow runs, ids of flows whose runs matter, or which runs of them.
+    :param is_all_expected: whether it is known of all that is wanted when it should end.
     :param interval: longest pause between two polls, seconds.
     :param deadline: when the wait ends (aware time).
     """
@@ -75,7 +70,8 @@ class Subscription:
     due: float = 0.0
     """When this subscriber is to be served next, on the monotonic clock; 0 is at once."""
     expected: Sequence[Window] = ()
-    """When what is wanted should end; empty where that is not known of all of it."""
+    """When what is wanted should end, as far as that is known."""
+    is_all_expected: bool = False
 
     def next_due(self, since: float, at_least: float = 0.0) -> float:
         """Return when to poll after now: on a grid, so that waits of the same age share their polls.
@@ -101,8 +97,10 @@ class Subscription:
         open_now = [each.closes - each.opens for each in self.expected if each.opens <= now <= each.closes]
         if open_now:
             return min(self.interval, max(SHORTEST_PAUSE, min(open_now) / LOOKS))
-        ahead = bool(self.expected) and all(now < each.opens for each in self.expected)
-        return next_pause(waited, self.interval, SPARSE_SHARE if ahead else PAUSE_SHARE)
+        ahead = min((each.opens - now for each in self.expected), default=0.0) if self.is_all_expected else 0.0
+        if ahead <= 0:
+            return next_pause(waited, self.interval)
+        return max(next_pause(waited, self.interval, SPARSE_SHARE), min(self.interval, (waited + ahead) / LOOKS))
 
     @property
     def left(self) -> float:
@@ -118,7 +116,8 @@ class Subscription:
 
 def next_pause(waited: float, interval: float, share: float = PAUSE_SHARE) -> float:
     """Return the pause before the next poll, in seconds: short at first, longer with the wait's age."""
-    return min(interval, max(SHORTEST_PAUSE, waited * share))
+    early = min(waited * EARLY_SHARE, EARLY_STEPS * SHORTEST_PAUSE)
+    return min(interval, max(SHORTEST_PAUSE, early, waited * share))
 
 
 def grid_step(pause: float, interval: float) -> float:
@@ -254,15 +253,20 @@ class Bulk:
 
 
 async def learn_usual(hook: AdobeExperiencePlatformAsyncHook, snapshot: Snapshot, bulk: Bulk) -> Snapshot:
-    """Look once at the past runs of flows that are new to a poll; where AEP does not tell, nothing is expected."""
-    going_on = {
-        run.flow_id for run in snapshot.runs.values() if isinstance(run, FlowRun) and not run.status.is_terminal
-    }
+    """Look once at the past runs of flows that are new to a poll, and at those that this round has seen end.
+
+    Where neither tells, nothing is expected.
+    """
+    runs = [run for run in snapshot.runs.values() if isinstance(run, FlowRun)]
+    going_on = {run.flow_id for run in runs if not run.status.is_terminal}
     if new := sorted(going_on - bulk.usual.keys() - {""})[:PAGE_SIZE]:
         bulk.usual |= dict.fromkeys(new)
         with suppress(AepError):
             past = await hook.call(endpoints.runs_of_flows(new, lambda _: True, succeeded=True))
             bulk.usual |= usual_lengths(past or {})
+    ended = {flow_id: [run for run in runs if run.flow_id == flow_id] for flow_id in going_on - {""}}
+    for flow_id, usual in usual_lengths(ended).items():
+        bulk.usual[flow_id] = usual.joined(bulk.usual.get(flow_id))
     return replace(snapshot, usual={flow_id: usual for flow_id, usual in bulk.usual.items() if usual is not None})
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from airflow.sdk._shared.secrets_masker.secrets_masker import SecretsMasker
 
 from adobe_experience_platform.aep import endpoints, transport
-from adobe_experience_platform.hooks import sync_hook, throttle
+from adobe_experience_platform.hooks import sync_hook, throttle, told
 from adobe_experience_platform.hooks.http_hook import AdobeExperiencePlatformHook
 from adobe_experience_platform.operators import long_pauses
 from adobe_experience_platform.operators.catalog import CatalogOperator
@@ -216,9 +216,11 @@ def an_answer_without_end(stage: Stage) -> None:
 @produces("AEP takes no more requests for now")
 def a_limit_that_is_waited_for(stage: Stage) -> None:
     now = [0.0]
-    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda seconds: now.append(now.pop() + seconds))
-    stage.monkeypatch.setattr(sync_hook, "time", clock)
-    stage.monkeypatch.setattr(throttle, "time", clock)
+    clock = SimpleNamespace(
+        monotonic=lambda: now[0], time=lambda: now[0], sleep=lambda seconds: now.append(now.pop() + seconds)
+    )
+    for module in (sync_hook, throttle, told):
+        stage.monkeypatch.setattr(module, "time", clock)
     stage.meets("status", FLOWS, status=429, headers={"Retry-After": "20"}, times=1)
     stage.runs(lambda: AdobeExperiencePlatformHook().call(endpoints.destination_flows()))
 
@@ -228,6 +230,13 @@ def a_limit_that_lasts(stage: Stage) -> None:
     stage.monkeypatch.setattr(long_pauses, "get_current_context", lambda: stage.context)
     stage.answers(FLOWS, 429, headers={"Retry-After": "2400"})
     stage.defers(lambda: CatalogOperator(task_id="task").execute(stage.context))
+    stage.fails(stage.asks)
+
+
+@produces("Other processes will not know of AEP's pause")
+def a_pause_that_cannot_be_shared(stage: Stage) -> None:
+    stage.monkeypatch.setenv("AIRFLOW__ADOBE_EXPERIENCE_PLATFORM__PAUSES_FOLDER", f"{__file__}/pauses")
+    stage.answers(FLOWS, 429, headers={"Retry-After": "2400"})
     stage.fails(stage.asks)
 
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +20,7 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from adobe_experience_platform.aep import endpoints, transport
 from adobe_experience_platform.errors import AepTransientError
-from adobe_experience_platform.hooks import sync_hook, throttle
+from adobe_experience_platform.hooks import sync_hook, throttle, told
 from adobe_experience_platform.hooks.http_hook import AdobeExperiencePlatformHook
 from adobe_experience_platform.hooks.sync_hook import WorkerHook
 from adobe_experience_platform.operators import long_pauses
@@ -28,6 +31,8 @@ from tests.support.dagtest import captured
 
 LIMITS = [(12, 6), (60, 60), (25, 60)]
 MANY = 100
+MEMORY = 150 * 2**10
+"""Kilobytes that reading a full sandbox may take at its peak."""
 
 
 class Gateway:
@@ -39,9 +44,9 @@ class Gateway:
         self.slept: list[float] = []
         self.came: list[tuple[float, int]] = []
         self.not_before = 0.0
-        clock = SimpleNamespace(monotonic=lambda: self.now, sleep=self.sleep)
-        monkeypatch.setattr(sync_hook, "time", clock)
-        monkeypatch.setattr(throttle, "time", clock)
+        clock = SimpleNamespace(monotonic=lambda: self.now, time=lambda: self.now, sleep=self.sleep)
+        for module in (sync_hook, throttle, told):
+            monkeypatch.setattr(module, "time", clock)
         self._send = WorkerHook._send_with
         gateway = self
 
@@ -141,6 +146,17 @@ def test_a_long_pause_is_told_of_in_the_log(gateway: Gateway, many: dict[str, li
     told = [line for line in lines if "AEP takes no more requests for now" in line]
     assert len(told) == len([pause for pause in gateway.slept if pause >= sync_hook.SAID]) == 4
     assert "(25 answered so far): going on in" in told[0]
+
+
+def test_many_short_pauses_are_told_of_too(gateway: Gateway, many: dict[str, list[str]]) -> None:
+    gateway.most, gateway.seconds, gateway.says = 12, 6.0, False
+    hook = AdobeExperiencePlatformHook()
+    with captured() as lines:
+        for flow_id in many:
+            hook.call(endpoints.flow(flow_id))
+    assert max(gateway.slept) < sync_hook.SAID
+    told = [line for line in lines if "AEP takes no more requests for now" in line]
+    assert 1 <= len(told) <= sum(gateway.slept) / sync_hook.SILENT
 
 
 def pauses(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
@@ -275,16 +291,37 @@ def full_aep(aep: LocalAep, full: list[bytes], monkeypatch: pytest.MonkeyPatch) 
     return asked
 
 
+@contextmanager
+def small_memory() -> Iterator[None]:
+    """Let this take so little more memory that a task's process stays below 300 MB: half of that is Airflow's."""
+    if not (refs := Path("/proc/self/clear_refs")).exists():  # only Linux tells
+        yield
+        return
+    refs.write_text("5")  # the peak begins anew
+    before = _kilobytes("VmRSS")
+    yield
+    assert _kilobytes("VmHWM") - before < MEMORY
+
+
+def _kilobytes(name: str) -> int:
+    found = re.search(rf"^{name}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1])
+
+
 def test_a_sandbox_as_full_as_adobe_allows_is_read_by_catalogue_test_and_plan(
     full_aep: list[int], full: list[bytes], context: Any
 ) -> None:
     assert sum(map(len, full)) > transport.MAX_BODY
-    catalog = CatalogOperator(task_id="task").execute(context)
+    with small_memory():
+        catalog = CatalogOperator(task_id="task").execute(context)
     assert catalog["parts"] > 1
-    ok, said = AdobeExperiencePlatformHook().test_connection()
+    with small_memory():
+        ok, said = AdobeExperiencePlatformHook().test_connection()
     assert (ok, "100 destination flows" in said) == (True, True)
     names = [json.loads(flow)["name"] for flow in full]
     info = {name: [f"{name.removesuffix(f' {number}')} {number}/249"] for number, name in enumerate(names)}
-    assert len(plan(info, context)) == 2
+    with small_memory():
+        assert len(plan(info, context)) == 2
     assert [limit for limit in full_aep if limit > 25] == [100] * 3
     assert set(full_aep) == {100, 25}

@@ -219,7 +219,8 @@ class Attempt:
             if not found:
                 raise AepNotFoundError(request.name)
             return Response({"items": [_shown(*found[0])]})
-        flow_ids = dict(request.params)["property"].removeprefix("flowId==").split(",")
+        condition = dict(request.params).get("property", "")
+        flow_ids = condition.removeprefix("flowId==").split(",") if condition else [run.flow_id for _, run in numbered]
         listed = [(n, run) for n, run in reversed(numbered) if run.flow_id in flow_ids and run.listed]
         if self.stale:
             self.stale, listed = False, listed[1:]  # the newest is not there (any more)

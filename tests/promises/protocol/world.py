@@ -55,7 +55,7 @@ class OddAep(MemoryAep):
     def _answer(self, send: Any) -> Any:
         path = send.url.removeprefix(self.connection.base_url)
         query = dict(send.params)
-        if path == RUNS and query["property"].startswith("id=="):
+        if path == RUNS and query.get("property", "").startswith("id=="):
             wanted = query["property"].removeprefix("id==").split(",")
             return received(200, {"items": [self._show(run) for run in self.runs if run.id in wanted]})
         if path.startswith(FLOWS + "/"):

@@ -55,109 +55,6 @@ def test_older_exports_are_read_until_one_has_succeeded():
     assert ids(jobs) == ["3", "2"]
 
 
-@pytest.mark.parametrize("link", ["", None])
-def test_a_list_ends_where_no_next_page_is_named(link):
-    jobs, _ = answer(
-        endpoints.profile_export_jobs(NOW - 24 * HOUR), {"records": [job_json(1, age=HOUR)], "link": {"next": link}}
-    )
-    assert ids(jobs) == ["1"]
-
-
-@pytest.mark.parametrize("link", ["/export/jobs/", "?limit=5", "?cursor=unknown", "https://[broken", 5])
-def test_a_next_page_that_cannot_be_read_is_an_error(link):
-    page = {"records": [job_json(1, age=HOUR)], "link": {"next": link}}
-    with pytest.raises(AepTransientError, match="cannot be read to its end"):
-        answer(endpoints.profile_export_jobs(NOW - 24 * HOUR), page)
-
-
-def test_an_empty_page_with_a_next_link_is_not_the_end():
-    first = {"items": [], "_links": {"next": {"href": "?continuationToken=tok"}}}
-    runs, _ = answer(endpoints.runs_of_flow("flow-1", lambda _: False), first, {"items": [run_json("r1")]})
-    assert ids(runs) == ["r1"]
-
-
-@pytest.mark.parametrize("name", ["link", "_links"])
-@pytest.mark.parametrize("next_", ["/runs?continuationToken=tok", {"href": "/runs?continuationToken=tok"}])
-def test_a_next_link_is_followed_in_either_form(name, next_):
-    first = {"items": [], name: {"next": next_}}
-    runs, asked = answer(endpoints.runs_of_flow("f", lambda _: False), first, {"items": [run_json("r", "f")]})
-    assert [run.id for run in runs] == ["r"]
-    assert ("continuationToken", "tok") in asked[-1].params
-
-
-def test_of_a_next_link_only_the_cursor_is_taken():
-    link = "https://evil.example/steal?continuationToken=tok&property=flowId==other&orderby=createdAt"
-    pages = (
-        {"items": [run_json("r2")], "_links": {"next": {"href": link}}},
-        {"items": [run_json("r1", created=NOW - HOUR)], "_links": {}},
-    )
-    runs, requests = answer(endpoints.runs_of_flow("flow-1", lambda _: False), *pages)
-    assert ids(runs) == ["r2", "r1"]
-    assert [request.path for request in requests] == [endpoints.RUNS, endpoints.RUNS]
-    assert dict(requests[1].params) == {
-        "property": "flowId==flow-1",
-        "orderby": "-createdAt",
-        "limit": "100",
-        "continuationToken": "tok",
-    }
-
-
-def test_a_list_that_goes_round_in_circles_is_an_error():
-    page = {"items": [run_json("r")], "_links": {"next": {"href": "?continuationToken=same"}}}
-    with pytest.raises(AepTransientError, match="never end"):
-        answer(endpoints.runs_of_flow("flow-1", lambda _: False), page, page)
-
-
-def test_a_list_that_never_ends_is_an_error():
-    pages = (
-        {"items": [run_json("r")], "_links": {"next": {"href": f"?continuationToken={number}"}}}
-        for number in range(calls.MAX_PAGES)
-    )
-    with pytest.raises(AepTransientError, match="never end"):
-        answer(endpoints.runs_of_flow("flow-1", lambda _: False), *pages)
-
-
-def too_large(call, fits, *, total=30):
-    """Carry out a call for flows, of which only pages of so many can be read; return what it gives and asked for."""
-    asked = []
-
-    def page(request):
-        start = int(dict(request.params).get("continuationToken", 0))
-        asked.append(request.limit)
-        if request.limit > fits:
-            raise AepTooLargeError(request.name, status=200, text="the response is larger")
-        end = min(total, start + request.limit)
-        link = {"_links": {"next": {"href": f"?continuationToken={end}"}}} if end < total else {}
-        return calls.Response({"items": [flow_json(f"i{number}") for number in range(start, end)], **link})
-
-    return play(call, page), asked
-
-
-@pytest.mark.parametrize("fits", [100, 99, 25, 7, 2, 1])
-def test_a_list_whose_pages_hold_too_much_is_read_from_its_first_page_on_in_smaller_ones(fits):
-    flows, asked = too_large(endpoints.destination_flows(), fits)
-    assert ids(flows) == [f"i{number}" for number in range(30)]
-    refused = [limit for limit in asked if limit > fits]
-    assert refused == [100, 25, 6][: len(refused)]
-    assert set(asked[len(refused) :]) == {[100, 25, 6, 1][len(refused)]}
-
-
-def test_a_list_whose_pages_grow_is_begun_anew_and_names_nothing_twice():
-    def page(request):
-        is_next = "continuationToken" in dict(request.params)
-        if request.limit == 100 and is_next:
-            raise AepTooLargeError(request.name)
-        more = {} if is_next else {"_links": {"next": {"href": "?continuationToken=t"}}}
-        return calls.Response({"items": [flow_json("b" if is_next else "a")], **more})
-
-    assert ids(play(endpoints.destination_flows(), page)) == ["a", "b"]
-
-
-def test_one_entry_that_is_too_large_is_an_error():
-    with pytest.raises(AepTooLargeError):
-        too_large(endpoints.destination_flows(), 0)
-
-
 def runs_in_parts(most, number):
     """Read so many runs by id, of which so many fit an answer; return the ids that were found and the parts' sizes."""
     asked = []
@@ -188,12 +85,6 @@ def test_flows_by_their_ids_are_one_list_of_any_kind_of_flow_of_which_only_those
     flows, (request,) = answer(call, {"items": [flow_json("a"), flow_json("x")], "_links": {}})
     assert [*flows] == ["a"]
     assert dict(request.params) == {"property": "id==a,b", "limit": "100"}
-
-
-@pytest.mark.parametrize("body", [{}, {"items": None}, {"items": {}}, {"records": []}, {"message": "odd"}])
-def test_an_answer_without_its_list_is_no_empty_list(body):
-    with pytest.raises(AepTransientError, match="no list 'items'"):
-        answer(endpoints.runs_of_flow("flow-1", lambda _: True), body)
 
 
 def test_runs_of_other_flows_are_dropped_when_aep_ignores_the_filter():
@@ -234,12 +125,19 @@ def test_runs_that_do_not_say_whose_they_are_tell_nothing_of_several_flows():
     assert answer(endpoints.runs_of_flows(["a", "b"], lambda _: True), body)[0] is None
 
 
-def test_where_a_list_of_several_flows_is_empty_each_is_asked_for():
-    runs, requests = answer(
-        endpoints.recent_runs(["a", "b"], NOW - HOUR), {"items": []}, {"items": [run_json("r1", "a")]}, {"items": []}
-    )
+def test_where_a_list_of_several_flows_is_empty_that_of_all_runs_tells():
+    every = {"items": [run_json("r2", "other"), run_json("r1", "a"), run_json("r0", "b", created=NOW - 2 * HOUR)]}
+    runs, requests = answer(endpoints.recent_runs(["a", "b"], NOW - HOUR), {"items": []}, every)
     assert {flow_id: ids(listed) for flow_id, listed in runs.items()} == {"a": ["r1"], "b": []}
-    assert len(requests) == 3
+    assert requests[1].params == (("orderby", "-createdAt"), ("limit", "100"))
+
+
+def test_where_that_is_too_long_each_is_asked_for():
+    crowd = {"items": [run_json(f"r{number}", "other") for number in range(endpoints.MOST_RUNS)]}
+    own = {"items": [run_json("r1", "a")]}
+    runs, requests = answer(endpoints.recent_runs(["a", "b"], NOW - HOUR), {"items": []}, crowd, own, {"items": []})
+    assert {flow_id: ids(listed) for flow_id, listed in runs.items()} == {"a": ["r1"], "b": []}
+    assert len(requests) == 4
 
 
 def test_evaluations_are_one_page_of_those_that_succeeded_newest_first():

@@ -13,8 +13,8 @@ from typing import Protocol
 
 import pytest
 
-from adobe_experience_platform.aep import LONGEST_PAUSE, Pace, pace_of
-from adobe_experience_platform.aep.pace import FIRST_PAUSE, GROWTH, forget_all
+from adobe_experience_platform.aep import LONGEST_PAUSE, Pace
+from adobe_experience_platform.aep.pace import FIRST_PAUSE, GROWTH
 
 ANSWER = 0.15
 """Seconds that an answer takes."""
@@ -169,10 +169,3 @@ def test_a_pause_of_no_seconds_is_none_that_could_be_kept():
     pace = Pace()
     pace.record(0.0, 0.1, refused=True, told=0.0)
     assert pace.pause(0.1) == FIRST_PAUSE
-
-
-def test_each_account_has_one_pace_of_its_own():
-    assert pace_of("a") is pace_of("a") is not pace_of("b")
-    before = pace_of("a")
-    forget_all()
-    assert pace_of("a") is not before

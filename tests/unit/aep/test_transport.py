@@ -450,7 +450,7 @@ def test_the_token_is_asked_for_in_the_body():
     assert "p8e-secret" not in repr(send)
 
 
-@pytest.mark.parametrize("trouble", [*TROUBLE, SLOW], ids=lambda item: str(getattr(item, "status", item)))
+@pytest.mark.parametrize("trouble", TROUBLE, ids=lambda item: str(getattr(item, "status", item)))
 def test_minting_survives_trouble(trouble):
     wire, run = mint_with(trouble, trouble, TOKEN)
     assert run().value == "tok"
@@ -464,14 +464,23 @@ def test_minting_gives_up_after_some_attempts():
     assert len(wire.sent) == ATTEMPTS
 
 
-def test_minting_waits_as_asked_but_not_for_ever():
-    wire, run = mint_with(received(429, {}, retry_after="5"), TOKEN)
-    run()
-    assert wire.slept == [5.0]
-    wire, run = mint_with(received(429, {}, retry_after=str(LONGEST_SLEEP + 1)))
+@pytest.mark.parametrize("answer", [SLOW, received(429, {}, retry_after="5"), received(503, {}, retry_after="5")])
+def test_minting_is_tried_as_often_as_the_hook_can_wait_where_too_many_ask(answer):
+    wire, run = mint_with(*[answer] * (REFUSALS - 1), TOKEN)
+    assert run().value == "tok"
+    assert wire.slept == [], "the account's pace is the hook's"
+    with pytest.raises(AepTransientError):
+        mint_with(*[answer] * REFUSALS)[1]()
+    with pytest.raises(AepTransientError):
+        play(mint(settings(), 1), Wire(answer))
+
+
+def test_minting_waits_no_longer_than_its_hook():
+    long = received(429, {}, retry_after=str(LONGEST_SLEEP + 1))
     with pytest.raises(AepTransientError) as caught:
-        run()
+        mint_with(long)[1]()
     assert caught.value.retry_after == LONGEST_SLEEP + 1
+    assert play(mint(settings(), patience=3600.0), Wire(long, TOKEN)).value == "tok"
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])

@@ -215,7 +215,8 @@ def test_a_moment_that_spans_pages_is_read_to_its_end():
 def test_more_runs_at_once_than_can_be_kept_are_left_behind():
     crowd = [run(f"r{number}", after=0) for number in range(WATERMARK_IDS + 1)]
     later = items(run("s", flowId="flow-2", after=0))
-    marks, _ = answer(watermarks(["flow-1", "flow-2"]), items(), items(*crowd), later)
+    both = items(run("r0"), run("s", flowId="flow-2"))
+    marks, _ = answer(watermarks(["flow-1", "flow-2"]), items(), both, items(*crowd), later)
     assert marks == {"flow-1": Watermark(NOW + MS, ()), "flow-2": Watermark(NOW - SKEW, ("s",))}
     assert not marks["flow-1"].is_newer(FlowRun.from_json(crowd[0]))
 
@@ -247,11 +248,12 @@ def test_a_flow_of_which_one_list_does_not_tell_enough_is_asked_for_itself(liste
     own = {
         "flow-1": items(run("a2")),
         "flow-2": items(run("b9", flowId="flow-2"), run("b8", flowId="flow-2", after=-9000)),
+        "all": items(run("a2"), run("b9", flowId="flow-2")),
     }
     asked = []
 
     def react(request):
-        asked.append(dict(request.params)["property"].removeprefix("flowId=="))
+        asked.append(dict(request.params).get("property", "all").removeprefix("flowId=="))
         return Response(own.get(asked[-1], listed))
 
     marks = play(watermarks(TWO), react)
@@ -267,6 +269,49 @@ def test_where_aep_takes_no_filter_of_several_flows_each_is_asked_for(error):
         assert asked == "flowId==flow-1"
 
 
+def test_flows_that_never_ran_are_told_by_two_lists_whatever_their_number():
+    flow_ids = [f"flow-{number}" for number in range(100)]
+    marks, requests = answer(watermarks(flow_ids), items(), items())
+    assert marks == dict.fromkeys(flow_ids, Watermark(None, ()))
+    assert [dict(request.params).get("property", "all runs")[:12] for request in requests] == [
+        "flowId==flow",
+        "all runs",
+    ]
+
+
+def test_what_a_flow_that_never_ran_begins_is_newer_than_what_others_had_begun_and_what_a_cut_list_lacks_is_not():
+    listed = items(run("c2", flowId="flow-3", after=0), run("c1", flowId="flow-3", after=-9000))
+    every = items(run("x", flowId="another", after=1000), *listed["items"])
+    marks, _ = answer(watermarks([*TWO, "flow-3"]), listed, every)
+    assert marks["flow-1"] == marks["flow-2"] == Watermark(NOW + 1000 * MS - SKEW, ())
+    assert marks["flow-3"].ids == ("c2",)
+    assert marks["flow-1"].is_newer(FlowRun.from_json(run("ours", after=1000)))
+    assert not marks["flow-1"].is_newer(FlowRun.from_json(run("hidden", after=-9001)))
+
+
+@pytest.mark.parametrize(
+    "every",
+    [
+        items(run("b1", flowId="flow-2"), run("a1")),
+        items(*(run(f"x{number}", flowId="another") for number in range(300))),
+        items(run("x", flowId="")),
+        AepRequestError("GET /runs", status=400),
+    ],
+    ids=["it names them", "too long", "it does not say whose they are", "refused"],
+)
+def test_where_the_list_of_all_runs_does_not_say_that_a_flow_never_ran_it_is_asked_for_itself(every):
+    asked = []
+
+    def react(request):
+        asked.append(dict(request.params).get("property", "all").removeprefix("flowId=="))
+        if asked[-1] == "all" and isinstance(every, AepRequestError):
+            raise every
+        return Response(every if asked[-1] == "all" else items())
+
+    assert play(watermarks(TWO), react) == dict.fromkeys(TWO, Watermark(None, ()))
+    assert asked == ["flow-1,flow-2", "all", *["flow-1"] * 2, *["flow-2"] * 2]
+
+
 def test_a_crowd_of_flows_is_not_read_for_ever():
     pages = [
         items(*(run(f"r{page}-{n}", after=-page * 100 - n) for n in range(100)), following=f"p{page}")
@@ -280,7 +325,8 @@ def test_a_crowd_of_flows_is_not_read_for_ever():
 
 def test_all_watermarks_together_keep_a_bounded_number_of_ids():
     crowd = [items(*(run(f"r{n}", flowId=f"f{f}", after=0) for n in range(300))) for f in range(5)]
-    marks, _ = answer(watermarks([f"f{number}" for number in range(5)]), items(), *crowd)
+    flow_ids = [f"f{number}" for number in range(5)]
+    marks, _ = answer(watermarks(flow_ids), items(), items(*(run(each, flowId=each) for each in flow_ids)), *crowd)
     assert sum(len(mark.ids) for mark in marks.values()) <= WATERMARK_IDS
 
 

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from adobe_experience_platform.aep import Pace, pace_of, transport
+from adobe_experience_platform.aep import Pace, transport
 from adobe_experience_platform.hooks import throttle
-from adobe_experience_platform.hooks.throttle import Throttle
+from adobe_experience_platform.hooks.throttle import Throttle, forget_all, pace_of
 from tests.support.parts import received, settings
 
 OK, SLOW = received(200, {}), received(429, {})
@@ -154,6 +154,13 @@ def test_a_throttle_belongs_to_an_account_and_an_event_loop_and_the_pace_to_the_
     later = in_loop(scene())[0]
     assert later is not first
     assert later.pace is first.pace is pace_of("a") is not other.pace
+
+
+def test_an_account_has_one_pace_in_this_process():
+    before = pace_of("a")
+    assert before is pace_of("a") is not pace_of("b")
+    forget_all()
+    assert pace_of("a") is not before
 
 
 def test_an_account_is_a_host_and_a_client_whatever_the_sandbox():

@@ -98,6 +98,14 @@ def test_a_second_try_sends_nothing_again(aep: LocalAep, context: Any) -> None:
     assert len(aep.posts()) == 1
 
 
+def test_a_second_try_asks_nothing_that_its_record_tells(aep: LocalAep, context: Any) -> None:
+    activation().execute(context)
+    asked = len(aep.requests())
+
+    assert len(activation().execute(context.retried())) == 2
+    assert len(aep.requests()) == asked
+
+
 def test_only_a_persons_clear_sends_again_what_failed(aep: LocalAep, context: Any) -> None:
     aep.add_outcomes({"audience_id": "gold", "status": "failed", "seconds": 0}, {"seconds": 0})
     activation().execute(context)

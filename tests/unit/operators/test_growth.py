@@ -29,7 +29,8 @@ def activation() -> AdHocActivationOperator:
 def test_a_full_job_writes_a_bounded_record(aep: LocalAep, context: Any) -> None:
     activation().execute(context)
 
-    assert set(context["task_state_store"]) == {"attempt", "submission"}
+    [looked_up] = set(context["task_state_store"]) - {"attempt", "submission"}
+    assert size(context["task_state_store"][looked_up]) < 100, "ids that were asked for need not be kept"
     assert size(context["task_state_store"]) < 80 * BYTES_PER_PAIR
     assert {key for _, key in context.ti.xcoms} == {"submission", "destination_link"}
     assert size(list(context.ti.xcoms.values())) < 80 * BYTES_PER_PAIR
@@ -63,7 +64,8 @@ def test_waits_before_sending_add_a_few_short_notes(aep: LocalAep, context: Any)
         with pytest.raises(TaskDeferred):
             activation().execute(context.retried())
 
-    assert set(context["task_state_store"]) == {"attempt", "deadline_submit", "phase", "submission"}
+    assert {"attempt", "deadline_submit", "phase", "submission"} < set(context["task_state_store"])
+    assert len(context["task_state_store"]) == 5
     assert size(context["task_state_store"]) < 80 * BYTES_PER_PAIR
 
 

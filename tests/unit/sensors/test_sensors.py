@@ -19,7 +19,8 @@ from adobe_experience_platform.errors import (
     AepInputError,
     AepTransientError,
 )
-from adobe_experience_platform.operators import base
+from adobe_experience_platform.hooks import throttle, told
+from adobe_experience_platform.operators import base, long_pauses
 from adobe_experience_platform.sensors import segment_export
 from adobe_experience_platform.sensors.flow_run import FlowRunSensor
 from adobe_experience_platform.sensors.segment_export import SegmentExportSensor
@@ -39,6 +40,19 @@ def deferred(task: Any, context: Any) -> TaskDeferred:
     with pytest.raises(TaskDeferred) as caught:
         task.execute(context)
     return caught.value
+
+
+@pytest.fixture
+def told_to_wait(aep: LocalAep) -> Any:
+    """Return what tells for how many seconds no process of this Airflow may ask AEP."""
+
+    def tell(seconds: float) -> None:
+        account = aep.connection()
+        throttle.forget_all()  # as in a process of its own
+        pause = told.ToldPause((account["host"], account["login"]))
+        pause.extend(seconds) if seconds else pause._path.unlink()
+
+    return tell
 
 
 def started(aep: LocalAep, audience_id: str = "gold", **run: Any) -> str:
@@ -227,6 +241,27 @@ def test_at_the_deadline_runs_in_progress_are_named(aep: LocalAep, context: Any)
     assert "goes on in AEP: clear the failed tasks to keep watching it" in str(failure.value)
 
 
+@pytest.mark.parametrize("kind", [SegmentExportSensor, FlowRunSensor])
+def test_the_last_look_keeps_to_a_pause_that_the_triggerer_was_told_and_comes_after_it(
+    aep: LocalAep, context: Any, kind: Any, told_to_wait: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(long_pauses, "get_current_context", lambda: context)
+    run_id = started(aep, status="success", seconds=0)
+    orders = {"orders": [run_id]} if kind is FlowRunSensor else {}
+    told_to_wait(2400)
+
+    with pytest.raises(TaskDeferred) as wait:
+        sensor(kind, **orders).resume_execution("execute_complete", {"event": TIMEOUT}, context)
+
+    until = wait.value.trigger.moment - dt.datetime.now(tz=dt.UTC)
+    assert dt.timedelta(seconds=2390) < until <= dt.timedelta(seconds=2400)
+    assert aep.requests() == []
+    told_to_wait(0)
+    kwargs = {**(wait.value.kwargs or {}), "event": "the moment"}
+    result = sensor(kind, **orders).resume_execution(wait.value.method_name, kwargs, context)
+    assert result is None if kind is SegmentExportSensor else result["summary"]["success"] == 1
+
+
 @pytest.mark.usefixtures("quick")
 def test_a_run_that_cannot_be_read_at_the_deadline_is_asked_for_again_and_not_called_unknown(
     aep: LocalAep, context: Any
@@ -287,6 +322,22 @@ def test_poking_waits_for_runs(aep: LocalAep, context: Any) -> None:
     result = sensor(FlowRunSensor, orders=[run_id], deferrable=False, poll_interval=1).execute(context)
 
     assert (result.xcom_value if isinstance(result, PokeReturnValue) else result)["summary"]["success"] == 1
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("kind", [SegmentExportSensor, FlowRunSensor])
+def test_poking_ends_at_its_deadline_also_while_aep_is_not_to_be_asked(
+    aep: LocalAep, context: Any, kind: Any, told_to_wait: Any
+) -> None:
+    orders = {"orders": [started(aep)]} if kind is FlowRunSensor else {}
+    minutes = {kind.limited_by: 0.01}
+    told_to_wait(2400)
+
+    with pytest.raises((AepDeadlineError, AepTransientError)) as failure:
+        sensor(kind, deferrable=False, poll_interval=1, **orders, **minutes).execute(context)
+
+    assert not isinstance(failure.value, AepDeliveryError), "what is not known is not called failed"
+    assert aep.requests() == []
 
 
 @pytest.mark.usefixtures("quick")

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import json
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
@@ -15,16 +16,21 @@ from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 from airflow.triggers.shared_stream import SharedStreamManager
 
 from adobe_experience_platform.aep import transport
+from adobe_experience_platform.aep.flow_runs import FlowRun
 from adobe_experience_platform.aep.orders import Pair
 from adobe_experience_platform.delivery.record import Intent, Record, Watermark
+from adobe_experience_platform.delivery.rounds import Snapshot
 from adobe_experience_platform.delivery.states import Event, Reply
+from adobe_experience_platform.delivery.usual import Usual
 from adobe_experience_platform.triggers import base, flow_run
 from adobe_experience_platform.triggers.base import EVENT_VERSION
 from adobe_experience_platform.triggers.flow_run import FlowRunTrigger
 from adobe_experience_platform.triggers.lost_submission import LostSubmissionTrigger
+from adobe_experience_platform.triggers.polling import Subscription
 from adobe_experience_platform.triggers.segment_export import SegmentExportTrigger
 from tests.support.aep import JOBS, LocalAep
 from tests.support.dagtest import captured
+from tests.support.parts import run_json
 
 T = TypeVar("T")
 LISTS = "/data/foundation/flowservice/runs"
@@ -283,6 +289,18 @@ def test_a_wait_outlives_a_good_token_that_is_refused_for_a_while(aep: LocalAep,
 
     assert payload(fire(SegmentExportTrigger(**place)))["status"] == "done"
     assert len(aep.tokens()) - before <= polls + 1, "one at a time: Adobe throttles who mints too many"
+
+
+def test_when_runs_should_end_is_expected_as_far_as_it_is_known(place: dict[str, Any]) -> None:
+    going_on = [FlowRun.from_json(run_json(f"run {flow_id}", flow_id, "inProgress")) for flow_id in ("mail", "shop")]
+    trigger = FlowRunTrigger(orders=[[run.flow_id, "gold", run.id, False] for run in going_on], **place)
+    member = Subscription(trigger._wanted(), 30, dt.datetime.max.replace(tzinfo=dt.UTC))
+    seen = Snapshot(runs={run.id: run for run in going_on}, usual={"mail": Usual(50, 60)})
+
+    assert trigger._take_in(seen, member) is None
+    assert (len(member.expected), member.is_all_expected) == (1, False)
+    assert trigger._take_in(replace(seen, usual=dict.fromkeys(("mail", "shop"), Usual(50, 60))), member) is None
+    assert (len(member.expected), member.is_all_expected) == (2, True)
 
 
 @pytest.mark.usefixtures("quick")
