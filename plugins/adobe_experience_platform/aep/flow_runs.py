@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -49,11 +49,12 @@ _RUN_STATUS = {
 
 
 class Counts(NamedTuple):
-    """Records of one audience in a run; None where AEP does not say."""
+    """Records of one audience in a run; None where AEP does not say. What was read was exported, skipped, or failed."""
 
     exported: int | None
     skipped: int | None
     failed: int | None
+    read: int | None = None
 
 
 UNKNOWN_COUNTS = Counts(None, None, None)
@@ -156,14 +157,18 @@ class FlowRun:
         :param audience_ids: the audience's own id and its system id.
         :param alone: whether the run delivers this audience only; then the run's totals are its counters.
         """
-        own = next(
-            (self.audiences[audience] for audience in audience_ids if audience in self.audiences), UNKNOWN_COUNTS
-        )
+        named = [self.audiences[audience] for audience in audience_ids if audience in self.audiences]
+        # The two sides of a run may name an imported audience by one id each.
+        own = Counts(*map(_first, zip(UNKNOWN_COUNTS, *named, strict=True)))
         if not alone:
             return own
-        pairs = zip(own, self.total, strict=True)
-        counts = Counts(*(mine if mine is not None else whole for mine, whole in pairs))
+        counts = Counts(*map(_first, zip(own, self.total, strict=True)))
         return counts._replace(failed=_most(own.failed, self.total.failed))
+
+    def left_out(self, counts: Counts) -> int | None:
+        """Return how many records of an audience were skipped or failed; None where only the run says how many."""
+        pairs = (counts.skipped, self.total.skipped), (counts.failed, self.total.failed)
+        return None if any(own is None and whole for own, whole in pairs) else sum(own or 0 for own, _ in pairs)
 
 
 def _counts(target: Mapping[str, object], source: Mapping[str, object]) -> Counts:
@@ -172,7 +177,12 @@ def _counts(target: Mapping[str, object], source: Mapping[str, object]) -> Count
         exported=exported if exported is not None else as_count(target.get("createdRecordCount")),
         skipped=as_count(source.get("skippedRecordCount")),
         failed=_most(*(as_count(side.get("failedRecordCount")) for side in (source, target))),
+        read=as_count(source.get("inputRecordCount")),
     )
+
+
+def _first(counts: Iterable[int | None]) -> int | None:
+    return next((number for number in counts if number is not None), None)
 
 
 def _most(*counts: int | None) -> int | None:
@@ -226,17 +236,25 @@ def _file_names(files: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, names)))[:MOST_LISTED]
 
 
-def _entities(records: Mapping[str, object], side: str) -> Iterator[tuple[str, Mapping[str, object]]]:
+def _entities(records: Mapping[str, object], side: str) -> dict[str, Mapping[str, object]]:
+    """Return audience id → what one side of a run counts of it."""
+    found: dict[str, list[Mapping[str, object]]] = {}
     for summary in as_dicts(records.get(side)):
         for entity in as_dicts(summary.get("entitySummaries")):
             name = as_text(entity.get("id"))
             if name.startswith(ENTITY_PREFIX):
-                yield as_id(name[len(ENTITY_PREFIX) :]), entity
+                found.setdefault(as_id(name[len(ENTITY_PREFIX) :]), []).append(entity)
+    return {name: parts[0] if len(parts) == 1 else _parts(parts) for name, parts in found.items()}
+
+
+def _parts(parts: Iterable[Mapping[str, object]]) -> Mapping[str, object]:
+    """Return what is certain of an audience that several connections count: they may all count the same records."""
+    failed = sum(as_count(part.get("failedRecordCount")) or 0 for part in parts)
+    return {"failedRecordCount": failed} if failed else {}
 
 
 def _audience_counts(records: Mapping[str, object]) -> dict[str, Counts]:
-    source = dict(_entities(records, "sourceSummaries"))
-    target = dict(_entities(records, "targetSummaries"))
+    source, target = _entities(records, "sourceSummaries"), _entities(records, "targetSummaries")
     return {name: _counts(target.get(name, {}), source.get(name, {})) for name in [*source, *target]}
 
 
