@@ -8,6 +8,7 @@ today does not leave them out either.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, model_validator
@@ -84,7 +85,8 @@ class SizeGuard(Block):
             warnings = [f"{each}: it is sent unchecked, as size_guard's on_unknown is send" for each in unknown]
         if self.on_breach == "ask" and not faults:
             warnings += [f"{each}: a person is asked" for each in breaches]
-            return Ruling([], warnings, [one_line(each) for each in breaches[:ASKED]])
+            asks, more = [one_line(each) for each in breaches[:ASKED]], len(breaches) - ASKED
+            return Ruling([], warnings, [*asks, *[f"and {more:,} more: see the log of plan_jobs"] * (more > 0)])
         remedy = "see in AEP why, and change size_guard if this is right"
         return Ruling([*(f"{each}: {remedy}" for each in breaches), *faults], warnings, [])
 
@@ -116,10 +118,10 @@ class SizeGuard(Block):
         elif last is None or last.read is None:
             why = f"last delivery: {outlook.cells[0]}"
             ruling.unknown.append(f"{label}: how much its size has changed is not known ({why})")
-        elif abs(size.profiles - last.read) * 100 > self.max_change_percent * last.read:
-            share = f"{abs(size.profiles - last.read) * 100 / last.read:,.1f}% " if last.read else ""
+        elif abs(size.profiles - last.read) * 100 > Decimal(str(self.max_change_percent)) * last.read:
             way = "more" if size.profiles > last.read else "less"
             limit = f"max_change_percent is {self.max_change_percent:g}"
+            share = _share(size.profiles, last.read, self.max_change_percent)
             ruling.breaches.append(f"{what}, {share}{way} than {_base(last, last.read)}; {limit}")
 
 
@@ -131,7 +133,14 @@ def _size(size: Size) -> str:
     return f"{count(size.profiles, 'profile')} at its last evaluation" + (f", {moment(size.at)}" if size.at else "")
 
 
+def _share(now: int, before: int, limit: float) -> str:
+    """Return how much that is more or less, with as many decimals as show that it is beyond the limit."""
+    share = abs(now - before) * 100 / before if before else 0.0
+    decimals = next((number for number in (1, 3, 6) if round(share, number) > limit), 9)
+    return f"{share:,.{decimals}f}% " if before else ""
+
+
 def _base(last: LastDelivery, read: int) -> str:
-    left_out = f" ({last.left_out:,} left out)" if last.left_out else ""
+    exported = f" ({last.exported:,} exported)" if last.exported not in (None, read) else ""
     at = f", {moment(last.at)}" if last.at else ""
-    return f"the {count(read, 'record')}{left_out} of its last delivery{at}"
+    return f"the {count(read, 'record')}{exported} of its last delivery{at}"
