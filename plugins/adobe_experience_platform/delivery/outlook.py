@@ -83,7 +83,7 @@ class Size(NamedTuple):
 class Outlook:
     """What is known of a pair before it is delivered.
 
-    :param last: None where no delivery of it is known; ``without_last`` says why.
+    :param last: None where no delivery of it is known; ``without_last`` says why, with the cause after a colon.
     :param size: None where it is not known; ``without_size`` says why.
     :param file_name: what AEP will call the file, see :func:`file_name`.
     :param may_be_incremental: whether its last delivery may have held changes only, as scheduled exports can.
@@ -99,7 +99,7 @@ class Outlook:
     @property
     def cells(self) -> tuple[str, str, str]:
         """Return the last delivery, the audience's size and the file's name, as tables show them."""
-        last = self.without_last if self.last is None else str(self.last)
+        last = self.without_last.partition(":")[0] if self.last is None else str(self.last)
         return last, NOT_TOLD if self.size is None else str(self.size), self.file_name or NOT_TOLD
 
 

@@ -74,6 +74,11 @@ class SizeGuard(Block):
             raise ValueError(f"min_records {self.min_records:,} is above max_records {self.max_records:,}: correct one")
         return self
 
+    def faults_without_approval(self) -> list[str]:
+        """Return what is wrong with these limits where nobody can be asked."""
+        what = "size_guard.on_breach is ask, and this delivery has no approval step: choose refuse, or add approval"
+        return [what] if self.on_breach == "ask" else []
+
     def judge(self, findings: Findings, outlooks: Mapping[Pair, Outlook]) -> Ruling:
         """Compare every pair, and say what follows."""
         breaches, unknown = self._compare(findings, outlooks)
@@ -116,7 +121,7 @@ class SizeGuard(Block):
             why = "its scheduled exports hold changes only, so its last delivery may not have held all of it"
             ruling.unknown.append(f"{label}: how much its size has changed is not known ({why})")
         elif last is None or last.read is None:
-            why = f"last delivery: {outlook.cells[0]}"
+            why = f"last delivery: {last or outlook.without_last}"
             ruling.unknown.append(f"{label}: how much its size has changed is not known ({why})")
         elif abs(size.profiles - last.read) * 100 > Decimal(str(self.max_change_percent)) * last.read:
             way = "more" if size.profiles > last.read else "less"

@@ -203,7 +203,8 @@ def test_a_missing_permission_is_one_warning_and_a_dash():
 def test_trouble_with_the_list_of_runs_is_a_warning_and_never_called_none():
     found, warnings, _ = looked([A], runs=AepTransientError("GET /runs", status=503), jobs=[evaluation(a=9)])
 
-    assert found[A].cells[:2] == ("not known: GET /runs failed with HTTP 503", "9 (2026-03-10 10:00 UTC)")
+    assert found[A].cells[:2] == ("not known", "9 (2026-03-10 10:00 UTC)")
+    assert found[A].without_last == "not known: GET /runs failed with HTTP 503", "a refusal says it, in its one line"
     assert len(warnings) == 1
     assert warnings[0].startswith("what was delivered last is not known: GET /runs failed with HTTP 503")
 

@@ -104,6 +104,10 @@ def test_records_that_were_left_out_were_in_the_audience():
             "how much its size has changed is not known (last delivery: none yet)",
         ),
         (
+            Outlook(size=SIZE, without_last="not known: GET /runs failed with HTTP 503"),
+            "is not known (last delivery: not known: GET /runs failed with HTTP 503)",
+        ),
+        (
             Outlook(size=SIZE, last=LastDelivery(None, None, None, None, 3, 3000)),
             "how much its size has changed is not known (last delivery: 3,000 records of 3 audiences together)",
         ),
