@@ -118,7 +118,7 @@ class FlowRun:
         summary = as_dict(metrics.get("statusSummary"))
         raw = as_text(summary.get("status"))
         status = RunStatus.fold(raw)
-        errors = [*as_dicts(summary.get("errors")), *as_dicts(records.get("failedInfo"))]
+        errors = [*as_dicts(summary.get("errors")), *as_dicts(records.get("failedInfo")), *_errors_of_parts(data)]
         code, text = _first_error(errors, status) if status.is_terminal else ("", "")
         return cls(
             id=as_id(data.get("id")),
@@ -205,6 +205,12 @@ def _activities(run: Mapping[str, object]) -> list[Mapping[str, object]]:
     return as_dicts(run.get("activities")) or as_dicts(run.get("activites"))
 
 
+def _errors_of_parts(run: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """Return the errors that the activities of a run list: the run itself may repeat none of them."""
+    parts = (as_dict(item.get("statusSummary")) for item in _activities(run))
+    return [error for part in parts for error in as_dicts(part.get("errors"))]
+
+
 def _listed(run: Mapping[str, object], key: str) -> list[Mapping[str, object]]:
     """Return what a run lists as skipped or failed; an activity's list stands in for one that the run lacks."""
     records = as_dict(as_dict(run.get("metrics")).get("recordSummary"))
@@ -222,8 +228,7 @@ def _failed_for(run: Mapping[str, object]) -> tuple[Reason, ...]:
 
 def _reasons(listed: list[Mapping[str, object]]) -> tuple[Reason, ...]:
     found = [
-        Reason(one_line(as_text(item.get("code"))), one_line(as_text(item.get("message"))), as_count(item.get("count")))
-        for item in listed
+        Reason(_said(item.get("code")), _said(item.get("message")), as_count(item.get("count"))) for item in listed
     ]
     told = [reason for reason in found if any(reason)]
     return tuple(sorted(told, key=lambda reason: -(reason.records or 0))[:MOST_LISTED])
@@ -258,13 +263,18 @@ def _audience_counts(records: Mapping[str, object]) -> dict[str, Counts]:
     return {name: _counts(target.get(name, {}), source.get(name, {})) for name in [*source, *target]}
 
 
+def _said(text: object) -> str:
+    """Return AEP's words in one line: they may repeat a destination's address with its signature, or a password."""
+    return without_secrets(as_text(text), 500)
+
+
 def _warns(error: Mapping[str, object]) -> bool:
     return as_text(error.get("type")).lower() == "warning"
 
 
 def _first_error(errors: list[Mapping[str, object]], status: RunStatus) -> tuple[str, str]:
     for error in sorted(errors, key=_warns):
-        code, text = one_line(as_text(error.get("code"))), one_line(as_text(error.get("message")))
+        code, text = _said(error.get("code")), _said(error.get("message"))
         if (code or text) and not (_warns(error) and status is RunStatus.SUCCESS):
             return code, text
     return "", ""

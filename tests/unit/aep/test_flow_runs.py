@@ -168,6 +168,22 @@ def test_errors_listed_on_a_successful_run_do_not_fail_it():
     assert run.status is RunStatus.SUCCESS
 
 
+def test_secrets_in_aeps_words_are_not_repeated():
+    said = "PUT https://acct.blob.core.windows.net/c?v=1&sig=hidden; /f.csv?X-Amz-Signature=hidden password=hidden"
+    errors = [{"code": "C-1", "message": said, "count": 1}]
+    summary = {"statusSummary": {"status": "failed", "errors": errors}, "recordSummary": {"failedInfo": errors}}
+    run = FlowRun.from_json({"id": "r", "metrics": summary})
+    for text in (run.error_text, run.failed_for[0].text):
+        assert "acct.blob.core.windows.net" in text
+        assert "hidden" not in text
+
+
+def test_an_activitys_error_explains_a_run_that_lists_none():
+    activities = [{"id": "a", "statusSummary": {"errors": [{"code": "P-1", "message": "part 2 is missing"}]}}]
+    run = FlowRun.from_json({"id": "r", "metrics": {"statusSummary": {"status": "failed"}}, "activities": activities})
+    assert (run.error_code, run.error_text) == ("P-1", "part 2 is missing")
+
+
 def test_foreign_text_of_a_run_fits_one_log_line():
     run = FlowRun.from_json(
         {
