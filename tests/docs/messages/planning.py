@@ -201,6 +201,13 @@ def a_file_that_overwrites_the_last_one(stage: Stage) -> None:
     stage.runs(lambda: plan(stage))
 
 
+@produces("several of these audiences have one file name, so that one file may overwrite the other")
+def files_of_one_name(stage: Stage) -> None:
+    audiences = [{"id": name, "filename_template": "%TIMESTAMP%"} for name in ("gold", "silver")]
+    stage.aep.reset({**SEED, "flows": [{"id": "mail", "name": "Mail", "audiences": audiences}]})
+    stage.runs(lambda: plan(stage, {"mail": ["gold", "silver"]}))
+
+
 @produces("has a schedule that ends today")
 def an_audience_on_the_last_day_of_its_schedule(stage: Stage) -> None:
     flow = {"id": "mail", "name": "Mail", "audiences": [{"id": "gold", "end": 0}, "silver"]}
