@@ -33,6 +33,8 @@ T = TypeVar("T")
 
 NOT_TOLD = "-"
 """Shown where AEP gives no figure."""
+IS_ASKED = ": a person is asked"
+"""Ends the warning about what the size guard lets a person decide."""
 FLOWS_AT_ONCE = 100
 """Flows whose runs are asked for in one list."""
 MOST_PAGES = 5

@@ -17,7 +17,7 @@ from adobe_experience_platform.aep import Pair, count, one_line, quoted
 
 from .blocks import Block
 from .findings import Findings
-from .outlook import LastDelivery, Outlook, Size, moment
+from .outlook import IS_ASKED, LastDelivery, Outlook, Size, moment
 
 ASKED = 20
 """Breaches that a person is shown; the plan keeps them, and a value of its store has 64 KB."""
@@ -89,7 +89,7 @@ class SizeGuard(Block):
         else:
             warnings = [f"{each}: it is sent unchecked, as size_guard's on_unknown is send" for each in unknown]
         if self.on_breach == "ask" and not faults:
-            warnings += [f"{each}: a person is asked" for each in breaches]
+            warnings += [f"{each}{IS_ASKED}" for each in breaches]
             asks, more = [one_line(each) for each in breaches[:ASKED]], len(breaches) - ASKED
             return Ruling([], warnings, [*asks, *[f"and {more:,} more: see the log of plan_jobs"] * (more > 0)])
         remedy = "see in AEP why, and change size_guard if this is right"

@@ -140,7 +140,7 @@ class PlanJobsOperator(AepTask):
         jobs = kept or self._split(context, groups, findings, asks)
         if self.has_approval or self.options.dry_run:
             found = asks if guard and guard.on_breach == "ask" else None
-            context["ti"].xcom_push(key=xcom.OUTLOOK, value=xcom.outlook_note(outlooks, found))
+            context["ti"].xcom_push(key=xcom.OUTLOOK, value=xcom.outlook_note(outlooks, found, findings.warnings))
         return self._publish(context, jobs, findings, outlooks)
 
     @staticmethod
