@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 AIRFLOW_CONF_KEYS = frozenset({"openlineage"})
 """Keys that Airflow itself adds to a run's conf (TriggerDagRunOperator with OpenLineage)."""
 PLAN_HEAD = ("Job", "Destination", "Audience", "Last delivery", "Audience size", "Flow id", "Audience id", "File name")
-FIGURE_ATTEMPTS = 2
-"""Attempts of each call for figures that are only shown."""
+FIGURE_ATTEMPTS, FIGURE_PATIENCE = 2, 15.0
+"""Attempts of each call for figures that are only shown, and seconds that it waits where AEP asks for a pause."""
 
 
 class PlanJobsOperator(AepTask):
@@ -163,11 +163,12 @@ class PlanJobsOperator(AepTask):
 
     def _look_ahead(self, findings: Findings) -> dict[Pair, Outlook]:
         """Ask AEP what is known of each pair before it is delivered; without a guard, little time is spent on it."""
-        self.hook.attempts = None if self.options.size_guard else FIGURE_ATTEMPTS
-        try:
+        if self.options.size_guard:
             return look(findings, self.hook.call)
-        finally:
-            self.hook.attempts = None
+        # A hook of its own: for figures that are only shown, no pause of AEP's is waited for in the triggerer.
+        hook = type(self.hook)(self.options.aep_conn_id, self.options.sandbox_name, self.hook.settings)
+        hook.attempts, hook.patience = FIGURE_ATTEMPTS, FIGURE_PATIENCE
+        return look(findings, hook.call)
 
     def _guard(
         self, context: Context, findings: Findings, outlooks: Mapping[Pair, Outlook], kept: Sequence[str] | None

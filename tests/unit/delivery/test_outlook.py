@@ -96,6 +96,12 @@ def test_each_pair_has_its_own_last_delivery_and_its_audiences_size():
     }
 
 
+def test_a_run_that_does_not_say_when_it_was_created_may_be_the_last():
+    last = run_of(2, hours=1, a=(20, 0, 0))
+    del last["createdAt"]
+    assert cells([A], runs=[last, run_of(1, hours=30, a=(1, 0, 0))])[A][0] == "20 records, 2026-03-10 11:00 UTC"
+
+
 def test_a_partial_success_delivered_and_says_what_it_left_out():
     assert cells([A], runs=[run_of(1, status="partialSuccess", a=(600, 0, 400))])[A][0].startswith(
         "600 records, 400 left out, "

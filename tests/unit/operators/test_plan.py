@@ -156,6 +156,14 @@ def test_without_a_guard_no_figure_is_worth_a_delivery(aep: LocalAep, context: A
     assert len(aep.requests(path=path)) <= 2
 
 
+@pytest.mark.parametrize("asked", [{"body": {"retryAfterMs": "20"}}, {"headers": {"Retry-After": "3600"}}])
+def test_without_a_guard_no_pause_is_worth_a_delivery(aep: LocalAep, context: Any, asked: dict[str, Any]) -> None:
+    """AEP lets us ask everything but sizes: the plan neither asks on and on nor waits an hour, again and again."""
+    aep.add_faults({"kind": "status", "status": 429, "path": "*/segment/jobs", "times": None, **asked})
+    assert len(plan().execute(context)) == 1
+    assert len(aep.requests(path=SEGMENT_JOBS)) <= 2
+
+
 @pytest.mark.parametrize(
     ("sizes", "said"),
     [
