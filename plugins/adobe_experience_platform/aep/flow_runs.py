@@ -83,6 +83,7 @@ class FlowRun:
     :param file_names: paths of these files, where AEP lists them. No source of Adobe's shows a destination's run that
         does; what is listed as input is no file of a delivery.
     :param files_failed: files that failed, None where AEP does not say.
+    :param bytes_failed: the same in bytes.
     :param skipped_for: why records of the run were skipped.
     :param failed_for: why records of the run failed; none for a mere warning.
     :param error_code: AEP's code of the first error, "" if none; a mere warning counts where nothing else explains
@@ -103,6 +104,7 @@ class FlowRun:
     size: int | None = None
     file_names: tuple[str, ...] = ()
     files_failed: int | None = None
+    bytes_failed: int | None = None
     skipped_for: tuple[Reason, ...] = ()
     failed_for: tuple[Reason, ...] = ()
     error_code: str = ""
@@ -115,6 +117,7 @@ class FlowRun:
         duration = as_dict(metrics.get("durationSummary"))
         records = as_dict(metrics.get("recordSummary"))
         files = as_dict(metrics.get("fileSummary"))
+        sizes = as_dict(metrics.get("sizeSummary"))
         summary = as_dict(metrics.get("statusSummary"))
         raw = as_text(summary.get("status"))
         status = RunStatus.fold(raw)
@@ -131,9 +134,10 @@ class FlowRun:
             audiences=_audience_counts(records),
             total=_counts(records, records)._replace(failed=_failed(data, records)),
             files=as_count(files.get("outputFileCount")),
-            size=as_count(as_dict(metrics.get("sizeSummary")).get("outputBytes")),
+            size=as_count(sizes.get("outputBytes")),
             file_names=_file_names(files),
             files_failed=as_count(files.get("failedFileCount")),
+            bytes_failed=as_count(sizes.get("failedBytes")),
             skipped_for=_reasons(_listed(data, "skippedInfo")),
             failed_for=_failed_for(data),
             error_code=code,

@@ -9,7 +9,7 @@ from typing import NotRequired, TypedDict
 from adobe_experience_platform.aep import Activation, Counts, FlowRun, Pair, RunStatus, count, named
 from adobe_experience_platform.errors import AepError
 
-from .run_figures import REASONS_SHOWN, ReasonNote, RunFigures, figures_of, reasons_text
+from .run_figures import REASONS_SHOWN, ReasonNote, RunFigures, figures_of, reasons_text, size_text
 from .search import may_deliver, names_of
 
 NOT_SENT = "not_sent"
@@ -66,6 +66,8 @@ def result_of(
     if run.status is RunStatus.SUCCESS and not lost_in(result):
         if run.files_failed:
             result["loss"] = f"{count(run.files_failed, 'file')} failed in its run"
+        elif run.bytes_failed:
+            result["loss"] = f"{size_text(run.bytes_failed)} failed in its run"
         elif counts.failed is None and (run.error_code or run.error_text):
             result["loss"] = "AEP lists errors, but not how many records failed"
         elif missing := _missing(run, counts):
