@@ -188,13 +188,13 @@ def last_delivery(pair: Pair, aliases: Mapping[str, str], runs: Iterable[FlowRun
 
     :param runs: newest first, of any flows.
     """
-    ids, own_ids = names_of(pair, aliases), {other: own for own, other in aliases.items()}
+    ids = names_of(pair, aliases)
     for run in runs:
         if run.flow_id not in (pair.flow_id, "") or run.status not in _DELIVERED:
             continue
         at = run.completed_at or run.created_at
         if run.names(ids):
-            audiences = len({own_ids.get(name, name) for name in run.audiences})
+            audiences = len(set(run.audiences) - {aliases.get(name) for name in run.audiences})
             counts = run.counts_for(ids, alone=audiences == 1)
             left_out, read = run.left_out(counts), counts.read
             if read is None and counts.exported is not None and left_out is not None:
