@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -49,11 +49,12 @@ _RUN_STATUS = {
 
 
 class Counts(NamedTuple):
-    """Records of one audience in a run; None where AEP does not say."""
+    """Records of one audience in a run; None where AEP does not say. What was read was exported, skipped, or failed."""
 
     exported: int | None
     skipped: int | None
     failed: int | None
+    read: int | None = None
 
 
 UNKNOWN_COUNTS = Counts(None, None, None)
@@ -82,6 +83,7 @@ class FlowRun:
     :param file_names: paths of these files, where AEP lists them. No source of Adobe's shows a destination's run that
         does; what is listed as input is no file of a delivery.
     :param files_failed: files that failed, None where AEP does not say.
+    :param bytes_failed: the same in bytes.
     :param skipped_for: why records of the run were skipped.
     :param failed_for: why records of the run failed; none for a mere warning.
     :param error_code: AEP's code of the first error, "" if none; a mere warning counts where nothing else explains
@@ -102,6 +104,7 @@ class FlowRun:
     size: int | None = None
     file_names: tuple[str, ...] = ()
     files_failed: int | None = None
+    bytes_failed: int | None = None
     skipped_for: tuple[Reason, ...] = ()
     failed_for: tuple[Reason, ...] = ()
     error_code: str = ""
@@ -114,10 +117,11 @@ class FlowRun:
         duration = as_dict(metrics.get("durationSummary"))
         records = as_dict(metrics.get("recordSummary"))
         files = as_dict(metrics.get("fileSummary"))
+        sizes = as_dict(metrics.get("sizeSummary"))
         summary = as_dict(metrics.get("statusSummary"))
         raw = as_text(summary.get("status"))
         status = RunStatus.fold(raw)
-        errors = [*as_dicts(summary.get("errors")), *as_dicts(records.get("failedInfo"))]
+        errors = [*as_dicts(summary.get("errors")), *as_dicts(records.get("failedInfo")), *_errors_of_parts(data)]
         code, text = _first_error(errors, status) if status.is_terminal else ("", "")
         return cls(
             id=as_id(data.get("id")),
@@ -130,9 +134,10 @@ class FlowRun:
             audiences=_audience_counts(records),
             total=_counts(records, records)._replace(failed=_failed(data, records)),
             files=as_count(files.get("outputFileCount")),
-            size=as_count(as_dict(metrics.get("sizeSummary")).get("outputBytes")),
+            size=as_count(sizes.get("outputBytes")),
             file_names=_file_names(files),
             files_failed=as_count(files.get("failedFileCount")),
+            bytes_failed=as_count(sizes.get("failedBytes")),
             skipped_for=_reasons(_listed(data, "skippedInfo")),
             failed_for=_failed_for(data),
             error_code=code,
@@ -156,14 +161,18 @@ class FlowRun:
         :param audience_ids: the audience's own id and its system id.
         :param alone: whether the run delivers this audience only; then the run's totals are its counters.
         """
-        own = next(
-            (self.audiences[audience] for audience in audience_ids if audience in self.audiences), UNKNOWN_COUNTS
-        )
+        named = [self.audiences[audience] for audience in audience_ids if audience in self.audiences]
+        # The two sides of a run may name an imported audience by one id each.
+        own = Counts(*map(_first, zip(UNKNOWN_COUNTS, *named, strict=True)))
         if not alone:
             return own
-        pairs = zip(own, self.total, strict=True)
-        counts = Counts(*(mine if mine is not None else whole for mine, whole in pairs))
+        counts = Counts(*map(_first, zip(own, self.total, strict=True)))
         return counts._replace(failed=_most(own.failed, self.total.failed))
+
+    def left_out(self, counts: Counts) -> int | None:
+        """Return how many records of an audience were skipped or failed; None where only the run says how many."""
+        pairs = (counts.skipped, self.total.skipped), (counts.failed, self.total.failed)
+        return None if any(own is None and whole for own, whole in pairs) else sum(own or 0 for own, _ in pairs)
 
 
 def _counts(target: Mapping[str, object], source: Mapping[str, object]) -> Counts:
@@ -172,7 +181,12 @@ def _counts(target: Mapping[str, object], source: Mapping[str, object]) -> Count
         exported=exported if exported is not None else as_count(target.get("createdRecordCount")),
         skipped=as_count(source.get("skippedRecordCount")),
         failed=_most(*(as_count(side.get("failedRecordCount")) for side in (source, target))),
+        read=as_count(source.get("inputRecordCount")),
     )
+
+
+def _first(counts: Iterable[int | None]) -> int | None:
+    return next((number for number in counts if number is not None), None)
 
 
 def _most(*counts: int | None) -> int | None:
@@ -195,6 +209,12 @@ def _activities(run: Mapping[str, object]) -> list[Mapping[str, object]]:
     return as_dicts(run.get("activities")) or as_dicts(run.get("activites"))
 
 
+def _errors_of_parts(run: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """Return the errors that the activities of a run list: the run itself may repeat none of them."""
+    parts = (as_dict(item.get("statusSummary")) for item in _activities(run))
+    return [error for part in parts for error in as_dicts(part.get("errors"))]
+
+
 def _listed(run: Mapping[str, object], key: str) -> list[Mapping[str, object]]:
     """Return what a run lists as skipped or failed; an activity's list stands in for one that the run lacks."""
     records = as_dict(as_dict(run.get("metrics")).get("recordSummary"))
@@ -212,8 +232,7 @@ def _failed_for(run: Mapping[str, object]) -> tuple[Reason, ...]:
 
 def _reasons(listed: list[Mapping[str, object]]) -> tuple[Reason, ...]:
     found = [
-        Reason(one_line(as_text(item.get("code"))), one_line(as_text(item.get("message"))), as_count(item.get("count")))
-        for item in listed
+        Reason(_said(item.get("code")), _said(item.get("message")), as_count(item.get("count"))) for item in listed
     ]
     told = [reason for reason in found if any(reason)]
     return tuple(sorted(told, key=lambda reason: -(reason.records or 0))[:MOST_LISTED])
@@ -226,18 +245,31 @@ def _file_names(files: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, names)))[:MOST_LISTED]
 
 
-def _entities(records: Mapping[str, object], side: str) -> Iterator[tuple[str, Mapping[str, object]]]:
+def _entities(records: Mapping[str, object], side: str) -> dict[str, Mapping[str, object]]:
+    """Return audience id → what one side of a run counts of it."""
+    found: dict[str, list[Mapping[str, object]]] = {}
     for summary in as_dicts(records.get(side)):
         for entity in as_dicts(summary.get("entitySummaries")):
             name = as_text(entity.get("id"))
             if name.startswith(ENTITY_PREFIX):
-                yield as_id(name[len(ENTITY_PREFIX) :]), entity
+                found.setdefault(as_id(name[len(ENTITY_PREFIX) :]), []).append(entity)
+    return {name: parts[0] if len(parts) == 1 else _parts(parts) for name, parts in found.items()}
+
+
+def _parts(parts: Iterable[Mapping[str, object]]) -> Mapping[str, object]:
+    """Return what is certain of an audience that several connections count: they may all count the same records."""
+    failed = sum(as_count(part.get("failedRecordCount")) or 0 for part in parts)
+    return {"failedRecordCount": failed} if failed else {}
 
 
 def _audience_counts(records: Mapping[str, object]) -> dict[str, Counts]:
-    source = dict(_entities(records, "sourceSummaries"))
-    target = dict(_entities(records, "targetSummaries"))
+    source, target = _entities(records, "sourceSummaries"), _entities(records, "targetSummaries")
     return {name: _counts(target.get(name, {}), source.get(name, {})) for name in [*source, *target]}
+
+
+def _said(text: object) -> str:
+    """Return AEP's words in one line: they may repeat a destination's address with its signature, or a password."""
+    return without_secrets(as_text(text), 500)
 
 
 def _warns(error: Mapping[str, object]) -> bool:
@@ -246,7 +278,7 @@ def _warns(error: Mapping[str, object]) -> bool:
 
 def _first_error(errors: list[Mapping[str, object]], status: RunStatus) -> tuple[str, str]:
     for error in sorted(errors, key=_warns):
-        code, text = one_line(as_text(error.get("code"))), one_line(as_text(error.get("message")))
+        code, text = _said(error.get("code")), _said(error.get("message"))
         if (code or text) and not (_warns(error) and status is RunStatus.SUCCESS):
             return code, text
     return "", ""

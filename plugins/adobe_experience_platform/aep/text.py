@@ -24,7 +24,9 @@ _HTTP = re.compile(
 )
 """An address: only its scheme and its host are shown, and no host where a password may stand in its place."""
 _OTHER_URL = re.compile(r"(?i)\b(?!https?://)([a-z][a-z0-9+.-]{0,30}://)\S+")
-_CREDENTIAL = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{4,}|\beyJ[\w-]{5,}\.[\w.-]{4,}")
+_CREDENTIAL = re.compile(
+    r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{4,}|\beyJ[\w-]{5,}\.[\w.-]{4,}|(?<=[?&])(?:[\w-]*-)?sig(?:nature)?=[^\s&]+"
+)
 _CONFIDENTIAL = (
     r"(?:pass(?:word|wd|phrase)|pwd|secret|token|credentials?|(?:api|access|private|integration)[_-]?key"
     r"|webhook[_-]?url|authorization|cookie)"

@@ -134,7 +134,7 @@ T = TypeVar("T")
 def carry(call: Call[T], attempts: int | None = None, patience: float = LONGEST_SLEEP) -> Generator[Effect, Any, T]:
     """Carry a call of :mod:`.endpoints` to its end and return what it returns.
 
-    :param attempts: of each request; None takes ATTEMPTS.
+    :param attempts: of each request; None takes ATTEMPTS, and REFUSALS where it comes too early.
     :param patience: seconds that the hook waits at most where AEP asks for a pause.
     """
     try:
@@ -165,7 +165,7 @@ def exchange(
     attempt, redirects, renewed, refusals = 1, 0, False, 0
     given: AepAuthError | None = None
     refused: AepCallError | None = None
-    attempts = attempts or ATTEMPTS
+    most_refusals, attempts = attempts or REFUSALS, attempts or ATTEMPTS
     token: str = yield NeedToken()
     url = connection.base_url + request.path
     while True:
@@ -204,7 +204,7 @@ def exchange(
             raise failure
         if verdict.status == TOO_MANY or verdict.retry_after is not None:
             refused, refusals = failure, refusals + 1
-            if refusals >= REFUSALS or attempts == 1 or (verdict.retry_after or 0.0) > patience:
+            if refusals >= most_refusals or (verdict.retry_after or 0.0) > patience:
                 raise failure
             continue  # the hook lets it go when its account may ask again
         if attempt >= attempts:

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from adobe_experience_platform.aep import count, endpoints
 from adobe_experience_platform.campaigns import campaigns_folder, load
 from adobe_experience_platform.delivery import (
+    Findings,
     Result,
     explanations,
     look,
@@ -88,16 +89,20 @@ def catalog(args: Namespace) -> None:
 def plan(args: Namespace) -> None:
     """Check a delivery against AEP and show its jobs; end with 1 if it would be refused."""
     asked, hook = _asked(args), hook_of(args)
+    guard = asked.settings.size_guard
+    if guard and (faults := guard.faults_without_approval()):
+        _fail(AepInputError(faults), WRONG_ARGUMENTS)
     try:
         findings = preflight.inspect(asked.pairs, hook.call, now())
         if findings.faults:
             raise AepInputError(shorten([str(fault) for fault in findings.faults]))
         groups = split(findings.pairs, asked.settings.max_audiences_per_job)
         outlooks = look(findings, hook.call)
-        if guard := asked.settings.size_guard:
+        if guard:
             ruling = guard.judge(findings, outlooks)
             findings.warnings += ruling.warnings
             if ruling.faults:
+                _tell_warnings(findings)
                 raise AepInputError(shorten(ruling.faults))
     except AepError as error:
         _fail(error)
@@ -117,9 +122,13 @@ def plan(args: Namespace) -> None:
         ],
         args.output,
     )
-    tell_all((f"Warning: {warning}" for warning in shorten(findings.warnings)), "yellow")
+    _tell_warnings(findings)
     pairs, jobs = count(len(findings.pairs), "audience"), count(len(groups), "job")
     tell(f"Would deliver {pairs} in {jobs}; nothing was sent.")
+
+
+def _tell_warnings(findings: Findings) -> None:
+    tell_all((f"Warning: {warning}" for warning in shorten(findings.warnings)), "yellow")
 
 
 @_command

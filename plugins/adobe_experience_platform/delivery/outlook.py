@@ -27,16 +27,20 @@ from adobe_experience_platform.errors import AepCallError
 
 from .findings import Findings
 from .names import Run
+from .run_news import began
 from .search import names_of
 
 T = TypeVar("T")
 
 NOT_TOLD = "-"
 """Shown where AEP gives no figure."""
+IS_ASKED = ": a person is asked"
+"""Ends the warning about what the size guard lets a person decide."""
 FLOWS_AT_ONCE = 100
 """Flows whose runs are asked for in one list."""
 MOST_PAGES = 5
 """Pages of that list: what was delivered longer ago is not looked for."""
+_EPOCH = dt.datetime.fromtimestamp(0, tz=dt.UTC)
 _DELIVERED = (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS)
 _MACRO = re.compile(r"%([A-Z_]+)(?:\([^()%]*\))?%", re.IGNORECASE)
 
@@ -45,27 +49,25 @@ class LastDelivery(NamedTuple):
     """The newest run of a pair that AEP calls a success, or a partial one.
 
     :param exported: records of this audience; None where the run does not say.
-    :param left_out: records of it that were skipped or failed.
-    :param audiences: how many audiences the run is of.
+    :param left_out: records of it that were skipped or failed; None where the run does not say.
+    :param read: records of it that AEP read: what it left out was in the audience, too; None where it does not say.
+    :param audiences: how many audiences the run names; with none, it may have delivered any.
     :param of_run: records of the whole run; None where it does not say.
     """
 
     at: dt.datetime | None
     exported: int | None
-    left_out: int
+    left_out: int | None
+    read: int | None
     audiences: int
     of_run: int | None
-
-    @property
-    def read(self) -> int | None:
-        """How many of the audience's records AEP read: what it left out was in the audience, too."""
-        return None if self.exported is None else self.exported + self.left_out
 
     def __str__(self) -> str:
         if self.exported is not None:
             what = count(self.exported, "record") + (f", {self.left_out:,} left out" if self.left_out else "")
-        elif self.of_run is not None and self.audiences > 1:
-            what = f"{count(self.of_run, 'record')} of {self.audiences:,} audiences together"
+        elif self.of_run is not None and self.audiences != 1:
+            whose = f"of {self.audiences:,} audiences together" if self.audiences else "by a run that names no audience"
+            what = f"{count(self.of_run, 'record')} {whose}"
         else:
             what = "number of records not known"
         return f"{what}, {moment(self.at)}" if self.at else what
@@ -85,7 +87,7 @@ class Size(NamedTuple):
 class Outlook:
     """What is known of a pair before it is delivered.
 
-    :param last: None where no delivery of it is known; ``without_last`` says why.
+    :param last: None where no delivery of it is known; ``without_last`` says why, with the cause after a colon.
     :param size: None where it is not known; ``without_size`` says why.
     :param file_name: what AEP will call the file, see :func:`file_name`.
     :param may_be_incremental: whether its last delivery may have held changes only, as scheduled exports can.
@@ -101,7 +103,7 @@ class Outlook:
     @property
     def cells(self) -> tuple[str, str, str]:
         """Return the last delivery, the audience's size and the file's name, as tables show them."""
-        last = self.without_last if self.last is None else str(self.last)
+        last = self.without_last.partition(":")[0] if self.last is None else str(self.last)
         return last, NOT_TOLD if self.size is None else str(self.size), self.file_name or NOT_TOLD
 
 
@@ -120,27 +122,28 @@ def look(findings: Findings, run: Run) -> dict[Pair, Outlook]:
     return {pair: _outlook(pair, findings, runs, jobs) for pair in findings.pairs}
 
 
-def _told(findings: Findings, what: str, ask: Callable[[], T]) -> T | None:
+def _told(findings: Findings, what: str, ask: Callable[[], T]) -> T | str:
+    """Return an answer, or in a few words why there is none; a warning says it in full."""
     try:
         return ask()
     except AepCallError as error:
         findings.warnings.append(f"{what}: {error}")
-        return None
+        return f"{error.call} failed" + (f" with HTTP {error.status}" if error.status else "")
 
 
-def _outlook(
-    pair: Pair, findings: Findings, runs: Mapping[str, _Runs] | None, jobs: Sequence[SegmentJob] | None
-) -> Outlook:
+def _outlook(pair: Pair, findings: Findings, runs: Mapping[str, _Runs] | str, jobs: list[SegmentJob] | str) -> Outlook:
     flow = findings.flows[pair.flow_id]
     audience = flow.audience(pair.audience_id)
-    found = _Runs((), is_whole=False) if runs is None else runs[pair.flow_id]
-    job = next((job for job in jobs or () if pair.audience_id in job.sizes), None)
+    found = _Runs((), is_whole=False) if isinstance(runs, str) else runs[pair.flow_id]
+    evaluations = () if isinstance(jobs, str) else jobs
+    job = next((job for job in evaluations if pair.audience_id in job.sizes), None)
+    # A list that is empty although the flow says that it ran is no answer.
+    without_last = "not known" if flow.last_run_at and not found.runs else found.without
     return Outlook(
         last=last_delivery(pair, findings.aliases, found.runs),
-        # A list that is empty although the flow says that it ran is no answer.
-        without_last="not known" if runs is None or (flow.last_run_at and not found.runs) else found.without,
+        without_last=f"not known: {runs}" if isinstance(runs, str) else without_last,
         size=Size(job.sizes[pair.audience_id], job.finished_at) if job else None,
-        without_size="AEP does not tell" if jobs is None else "AEP's last evaluations do not name the audience",
+        without_size=jobs if isinstance(jobs, str) else "AEP's last evaluations do not give it",
         file_name=file_name(flow, audience) if audience else "",
         may_be_incremental=audience is not None and "INCREMENTAL" in audience.export_mode.upper(),
     )
@@ -156,7 +159,9 @@ class _Runs(NamedTuple):
     def without(self) -> str:
         """Say what it means that none of them delivered a pair."""
         if self.runs:
-            return f"none among the flow's last {count(len(self.runs), 'run')}"
+            return (
+                f"none among the flow's last {len(self.runs):,} runs" if self.runs[1:] else "not in the flow's last run"
+            )
         return "none yet" if self.is_whole else "none lately"
 
 
@@ -172,7 +177,9 @@ def _runs_of(findings: Findings, run: Run) -> dict[str, _Runs]:
             if listed is None:
                 enough = _Enough([pair for pair in findings.pairs if pair.flow_id == flow_id], findings.aliases, 1)
             runs = run(endpoints.runs_of_flow(flow_id, enough)) if listed is None else listed[flow_id]
-            found[flow_id] = _Runs(runs, is_whole=not enough.has_ended_it)
+            # Some runs say when they began, but not when they were created.
+            newest_first = sorted(runs, key=lambda run: began(run) or _EPOCH, reverse=True)
+            found[flow_id] = _Runs(newest_first, is_whole=not enough.has_ended_it)
     return found
 
 
@@ -183,11 +190,19 @@ def last_delivery(pair: Pair, aliases: Mapping[str, str], runs: Iterable[FlowRun
     """
     ids = names_of(pair, aliases)
     for run in runs:
-        if run.flow_id in (pair.flow_id, "") and run.status in _DELIVERED and run.names(ids):
-            counts = run.counts_for(ids, alone=len(run.audiences) == 1)
-            left_out = (counts.skipped or 0) + (counts.failed or 0)
-            at = run.completed_at or run.created_at
-            return LastDelivery(at, counts.exported, left_out, len(run.audiences), run.total.exported)
+        if run.flow_id not in (pair.flow_id, "") or run.status not in _DELIVERED:
+            continue
+        at = run.completed_at or run.created_at
+        if run.names(ids):
+            audiences = len(set(run.audiences) - {aliases.get(name) for name in run.audiences})
+            counts = run.counts_for(ids, alone=audiences == 1)
+            left_out, read = run.left_out(counts), counts.read
+            if read is None and counts.exported is not None and left_out is not None:
+                read = counts.exported + left_out
+            return LastDelivery(at, counts.exported, left_out, read, audiences, run.total.exported)
+        if not run.audiences and run.total.exported != 0:
+            # This may be the pair's last delivery, so that of an older run is not.
+            return LastDelivery(at, None, None, None, 0, run.total.exported)
     return None
 
 

@@ -3,12 +3,13 @@
 Each rule cites what Adobe documents: the flow exists, is enabled and is a destination; the audience is
 mapped, inside its schedule (or has none, frequency ONCE) and mapped over an hour ago; imported audiences
 go by their system-generated id. What a flow does not say is a warning, never a refusal; so is that a file overwrites
-the last one.
+the last one, or another one of this delivery.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from adobe_experience_platform.aep import DestinationFlow, MappedAudience, Pair, by_flow, quoted
@@ -67,13 +68,23 @@ def _check_flow(flow: DestinationFlow, findings: Findings) -> None:
 
 
 def _check_file_names(flow: DestinationFlow, audiences: Sequence[MappedAudience], findings: Findings) -> None:
-    files = list(dict.fromkeys(quoted(file_name(flow, audience)) for audience in audiences if overwrites(audience)))
-    if files:
+    label, files = label_of("flow", flow.id, flow.name), {audience: file_name(flow, audience) for audience in audiences}
+    if undated := [files[audience] for audience in audiences if overwrites(audience)]:
         findings.warnings.append(
-            f"{label_of('flow', flow.id, flow.name)}: the name of a file has no date or time, so that each delivery "
-            f"overwrites the last file: {listed(files, names.LISTED)}. To keep both, add a date and time to the file "
-            "name in this destination in AEP"
+            f"{label}: the name of a file has no date or time, so that each delivery overwrites the last file: "
+            f"{_names(undated)}. To keep both, add a date and time to the file name in this destination in AEP"
         )
+    # What AEP itself fills in of an audience may tell them apart.
+    often = Counter(name for name in files.values() if name and "%SEGMENT_" not in name.upper())
+    if same := [name for name, times in often.items() if times > 1]:
+        findings.warnings.append(
+            f"{label}: several of these audiences have one file name, so that one file may overwrite the other: "
+            f"{_names(same)}. To keep all, add the audience's id or name to the file name in this destination in AEP"
+        )
+
+
+def _names(files: Sequence[str]) -> str:
+    return listed(list(dict.fromkeys(map(quoted, files))), names.LISTED)
 
 
 def _check_audience(flow: DestinationFlow, audience: MappedAudience, now: dt.datetime, findings: Findings) -> None:

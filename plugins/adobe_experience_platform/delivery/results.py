@@ -6,10 +6,10 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NotRequired, TypedDict
 
-from adobe_experience_platform.aep import Activation, FlowRun, Pair, RunStatus, count, named
+from adobe_experience_platform.aep import Activation, Counts, FlowRun, Pair, RunStatus, count, named
 from adobe_experience_platform.errors import AepError
 
-from .run_figures import REASONS_SHOWN, ReasonNote, RunFigures, figures_of, reasons_text
+from .run_figures import REASONS_SHOWN, ReasonNote, RunFigures, figures_of, reasons_text, size_text
 from .search import may_deliver, names_of
 
 NOT_SENT = "not_sent"
@@ -60,17 +60,29 @@ def result_of(
     result = _result(delivery, run.status.value, error=run.error_text, code=run.error_code)
     if run.status is RunStatus.IN_PROGRESS:
         counts = counts._replace(failed=None)
-    result["records_exported"], result["records_skipped"], result["records_failed"] = counts
+    result["records_exported"], result["records_skipped"], result["records_failed"] = counts[:3]
     if run.status.is_terminal and counts.failed is None and run.total.failed:
         result["records_failed_in_run"] = run.total.failed
     if run.status is RunStatus.SUCCESS and not lost_in(result):
         if run.files_failed:
             result["loss"] = f"{count(run.files_failed, 'file')} failed in its run"
+        elif run.bytes_failed:
+            result["loss"] = f"{size_text(run.bytes_failed)} failed in its run"
         elif counts.failed is None and (run.error_code or run.error_text):
             result["loss"] = "AEP lists errors, but not how many records failed"
+        elif missing := _missing(run, counts):
+            result["loss"] = f"AEP read {count(counts.read or 0, 'record')} and does not say what became of {missing:,}"
     result["started_at"] = _iso(run.started_at or run.created_at)
     result["completed_at"] = _iso(run.completed_at) if run.status.is_terminal else None
     return result
+
+
+def _missing(run: FlowRun, counts: Counts) -> int:
+    """Return how many records AEP has read of which it does not say that they were exported, skipped or failed."""
+    left_out = run.left_out(counts)
+    if counts.read is None or counts.exported is None or left_out is None:
+        return 0
+    return max(0, counts.read - counts.exported - left_out)
 
 
 def submitted_only(delivery: Activation) -> Result:
@@ -163,17 +175,23 @@ def records_text(results: Iterable[Result]) -> str:
     return ("at least " if len(known) < len(counts) else "") + count(sum(known), "record")
 
 
-def summarize(results: Iterable[Result]) -> dict[str, int]:
+def summarize(results: Sequence[Result]) -> dict[str, int]:
     """Count pairs by status and add up their records."""
     counts = {"pairs": 0, **{status.value: 0 for status in RunStatus}, NOT_SENT: 0, UNKNOWN: 0, "adopted": 0}
-    counts |= {"records_exported": 0, "records_failed": 0}
+    counts |= {"records_exported": 0, "records_failed": failed_records(results)}
     for result in results:
         counts["pairs"] += 1
         counts[result["status"]] = counts.get(result["status"], 0) + 1
         counts["adopted"] += result["adopted"]
         counts["records_exported"] += result["records_exported"] or 0
-        counts["records_failed"] += result["records_failed"] or 0
     return counts
+
+
+def failed_records(results: Sequence[Result]) -> int:
+    """Return how many records failed, as far as AEP says; what it counts for a whole run only, once a run."""
+    of_runs = {item["run_id"]: item["records_failed_in_run"] for item in results if "records_failed_in_run" in item}
+    own = (item["records_failed"] or 0 for item in results if item["run_id"] not in of_runs)
+    return sum(own) + sum(of_runs.values())
 
 
 def _result(delivery: Activation, status: str, *, error: str = "", code: str = "") -> Result:
@@ -223,7 +241,7 @@ def line_of(result: Result, names: Mapping[str, str]) -> str:
     audience = named(result["audience_id"], names)
     parts = [f"{audience} → {flow}: {result['status'].replace('_', ' ')}"]
     if result["records_exported"] is not None and result["status"] != RunStatus.IN_PROGRESS:
-        parts.append(f"{result['records_exported']:,} records")
+        parts.append(count(result["records_exported"], "record"))
     if result["records_failed"]:
         parts.append(f"{result['records_failed']:,} failed")
     elif lost := lost_in(result):

@@ -8,6 +8,7 @@ today does not leave them out either.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, model_validator
@@ -16,7 +17,7 @@ from adobe_experience_platform.aep import Pair, count, one_line, quoted
 
 from .blocks import Block
 from .findings import Findings
-from .outlook import LastDelivery, Outlook, Size, moment
+from .outlook import IS_ASKED, LastDelivery, Outlook, Size, moment
 
 ASKED = 20
 """Breaches that a person is shown; the plan keeps them, and a value of its store has 64 KB."""
@@ -73,6 +74,11 @@ class SizeGuard(Block):
             raise ValueError(f"min_records {self.min_records:,} is above max_records {self.max_records:,}: correct one")
         return self
 
+    def faults_without_approval(self) -> list[str]:
+        """Return what is wrong with these limits where nobody can be asked."""
+        what = "size_guard.on_breach is ask, and this delivery has no approval step: choose refuse, or add approval"
+        return [what] if self.on_breach == "ask" else []
+
     def judge(self, findings: Findings, outlooks: Mapping[Pair, Outlook]) -> Ruling:
         """Compare every pair, and say what follows."""
         breaches, unknown = self._compare(findings, outlooks)
@@ -83,8 +89,9 @@ class SizeGuard(Block):
         else:
             warnings = [f"{each}: it is sent unchecked, as size_guard's on_unknown is send" for each in unknown]
         if self.on_breach == "ask" and not faults:
-            warnings += [f"{each}: a person is asked" for each in breaches]
-            return Ruling([], warnings, [one_line(each) for each in breaches[:ASKED]])
+            warnings += [f"{each}{IS_ASKED}" for each in breaches]
+            asks, more = [one_line(each) for each in breaches[:ASKED]], len(breaches) - ASKED
+            return Ruling([], warnings, [*asks, *[f"and {more:,} more: see the log of plan_jobs"] * (more > 0)])
         remedy = "see in AEP why, and change size_guard if this is right"
         return Ruling([*(f"{each}: {remedy}" for each in breaches), *faults], warnings, [])
 
@@ -114,12 +121,12 @@ class SizeGuard(Block):
             why = "its scheduled exports hold changes only, so its last delivery may not have held all of it"
             ruling.unknown.append(f"{label}: how much its size has changed is not known ({why})")
         elif last is None or last.read is None:
-            why = f"last delivery: {outlook.cells[0]}"
+            why = f"last delivery: {last or outlook.without_last}"
             ruling.unknown.append(f"{label}: how much its size has changed is not known ({why})")
-        elif abs(size.profiles - last.read) * 100 > self.max_change_percent * last.read:
-            share = f"{abs(size.profiles - last.read) * 100 / last.read:,.1f}% " if last.read else ""
+        elif abs(size.profiles - last.read) * 100 > Decimal(str(self.max_change_percent)) * last.read:
             way = "more" if size.profiles > last.read else "less"
             limit = f"max_change_percent is {self.max_change_percent:g}"
+            share = _share(size.profiles, last.read, self.max_change_percent)
             ruling.breaches.append(f"{what}, {share}{way} than {_base(last, last.read)}; {limit}")
 
 
@@ -131,7 +138,14 @@ def _size(size: Size) -> str:
     return f"{count(size.profiles, 'profile')} at its last evaluation" + (f", {moment(size.at)}" if size.at else "")
 
 
+def _share(now: int, before: int, limit: float) -> str:
+    """Return how much that is more or less, with as many decimals as show that it is beyond the limit."""
+    share = abs(now - before) * 100 / before if before else 0.0
+    decimals = next((number for number in (1, 3, 6) if round(share, number) > limit), 9)
+    return f"{share:,.{decimals}f}% " if before else ""
+
+
 def _base(last: LastDelivery, read: int) -> str:
-    left_out = f" ({last.left_out:,} left out)" if last.left_out else ""
+    exported = f" ({last.exported:,} exported)" if last.exported not in (None, read) else ""
     at = f", {moment(last.at)}" if last.at else ""
-    return f"the {count(read, 'record')}{left_out} of its last delivery{at}"
+    return f"the {count(read, 'record')}{exported} of its last delivery{at}"

@@ -10,7 +10,7 @@ from typing import TypedDict
 from adobe_experience_platform.aep import RunStatus, count
 
 from .input import listed
-from .results import NOT_SENT, UNKNOWN, Result, deliveries, is_lossy, lost_in, records_text
+from .results import NOT_SENT, UNKNOWN, Result, deliveries, failed_records, is_lossy, records_text
 
 TASKS_SHOWN = 20
 
@@ -86,9 +86,7 @@ class Outcomes:
     @property
     def records_lost(self) -> int:
         """How many records failed in runs that AEP calls a success."""
-        # What AEP does not count by audience is the run's, and counted once.
-        lost = {(item["run_id"], item["records_failed"] and item["audience_id"]): lost_in(item) for item in self.lossy}
-        return sum(lost.values())
+        return failed_records(self.lossy)
 
     @property
     def is_unsent(self) -> bool:
@@ -183,11 +181,13 @@ _ADVICE: Sequence[tuple[set[str], str]] = (
     ),
 )
 LOST_ADVICE = (
-    "Check in AEP, in the destination's dataflow runs, why records failed although the run is called a success: the "
-    "file lacks them. A new run delivers the whole audience again."
+    "Check in AEP, in the destination's dataflow runs, why records failed or are missing although the run is called a "
+    "success: the file lacks them. A new run delivers the whole audience again."
 )
 NOTHING_TO_CLEAR = "All was delivered, so there is nothing to clear: clearing this run sends nothing again."
-EMPTY_ADVICE = "Check the size of the empty audiences in AEP: nobody was in them when the delivered snapshot was taken."
+EMPTY_ADVICE = (
+    "See in AEP how large the empty audiences were in the delivered snapshot, and whether records were skipped."
+)
 
 
 def _state_of(found: Outcomes, red: RedRun | None) -> VerdictState:

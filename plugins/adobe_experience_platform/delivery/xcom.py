@@ -6,12 +6,12 @@ The pages read the same keys from ``web/static/js/xcom.js``; a test compares the
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
-from adobe_experience_platform.aep import Activation, Pair
+from adobe_experience_platform.aep import Activation, Pair, one_line
 
-from .outlook import Outlook
+from .outlook import IS_ASKED, Outlook
 from .record import check_version
 from .results import NOT_SENT, UNKNOWN, Result, is_terminal
 from .submission import Submission
@@ -47,6 +47,8 @@ REASON = "reason"
 SUBMISSION_VERSION = 1
 OUTLOOK_ROWS = 200
 """Pairs of which an approval, and the page that checks a delivery, show what is known."""
+OUTLOOK_WARNINGS = 20
+"""Warnings of the plan that an approval shows."""
 
 
 class Place(TypedDict):
@@ -75,11 +77,12 @@ class OutlookNote(TypedDict):
 
     ``pairs`` holds ``[flow id, audience id, last delivery, audience size, file name]`` each, of the first pairs;
     ``asks`` what a person has to decide on, because it lies outside of the size guard's limits; None where no guard
-    asks anybody.
+    asks anybody. ``warnings`` are the first ones of the plan, without what is asked.
     """
 
     pairs: list[list[str]]
     asks: list[str] | None
+    warnings: list[str]
 
 
 class Decision(TypedDict, total=False):
@@ -129,10 +132,14 @@ class Report(TypedDict):
     verdict: Verdict
 
 
-def outlook_note(outlooks: Mapping[Pair, Outlook], asks: Sequence[str] | None) -> OutlookNote:
+def outlook_note(outlooks: Mapping[Pair, Outlook], asks: Sequence[str] | None, warnings: Iterable[str]) -> OutlookNote:
     """Return what people are shown before a delivery."""
     rows = [[*pair, *outlook.cells] for pair, outlook in itertools.islice(outlooks.items(), OUTLOOK_ROWS)]
-    return OutlookNote(pairs=rows, asks=None if asks is None else list(asks))
+    others = [one_line(text, 1000) for text in dict.fromkeys(warnings) if not text.endswith(IS_ASKED)]
+    more = [f"and {len(others) - OUTLOOK_WARNINGS:,} more: see the log"] if len(others) > OUTLOOK_WARNINGS else []
+    return OutlookNote(
+        pairs=rows, asks=None if asks is None else list(asks), warnings=[*others[:OUTLOOK_WARNINGS], *more]
+    )
 
 
 def submission_note(submission: Submission, *, is_sending: bool = False) -> SubmissionNote:

@@ -120,7 +120,7 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
         return {"approved": approved, "by": who, "at": now().isoformat(timespec="seconds")}
 
     def _question(self, jobs: Sequence[Job], outlook: Mapping[str, Any], sandbox: str) -> str:
-        """Say in Markdown what will be delivered, with names, what is known before, and what the size guard found."""
+        """Say in Markdown what will be delivered, with names, what is known before, what the guard found, warnings."""
         pairs = [pair for job in jobs for pair in job.pairs]
         flow_names = self._names(pair.flow_id for pair in pairs)
         audience_names = self._names(pair.audience_id for pair in pairs)
@@ -135,15 +135,17 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
         first = f"Will deliver {what}, from sandbox"
         asks = [str(item) for item in outlook.get("asks") or ()]
         why = "The size guard lets a person decide, because this is outside of its limits:"
+        warnings = [str(item) for item in outlook.get("warnings") or ()]
         last = [
             f"Nothing is sent unless somebody approves within {_span(self.response_timeout)}{self._until()}.",
             "A no, or no answer, ends this run without a delivery; the run is then shown as failed.",
         ]
         # The log shows text as it is: without the signs that Markdown needs.
-        for line in (f"{first} {sandbox}.", *([why] if asks else ()), *asks, *table(HEAD, rows), *last):
+        for line in (f"{first} {sandbox}.", *([why] if asks else ()), *asks, *table(HEAD, rows), *warnings, *last):
             self.log.info("%s", line)
-        breaches = [f"**{why}**", "", *(f"* {for_markdown(item)}" for item in asks), ""] if asks else []
-        return "\n".join([f"{first} {for_markdown(sandbox)}.", "", *breaches, *markdown(HEAD, rows), "", *last])
+        breaches, others = _listed(why, asks), _listed("Warnings:", warnings)
+        parts = [f"{first} {for_markdown(sandbox)}.", "", *breaches, *markdown(HEAD, rows), "", *others, *last]
+        return "\n".join(parts)
 
     def _until(self) -> str:
         """Say by when an answer has to come, if there is such a time."""
@@ -160,6 +162,11 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
             ident: ident if not name else name if often[name] == 1 else f"{name} ({ident})"
             for ident, name in found.items()
         }
+
+
+def _listed(head: str, items: Sequence[str]) -> list[str]:
+    """Return a list under its head in Markdown, nothing for no items."""
+    return [f"**{head}**", "", *(f"* {for_markdown(item)}" for item in items), ""] if items else []
 
 
 def _span(length: dt.timedelta | None) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset
 
 from adobe_experience_platform.aep import RunStatus
-from adobe_experience_platform.delivery import Result, RunFigures, is_sent
+from adobe_experience_platform.delivery import Result, RunFigures, failed_records, is_sent
 from adobe_experience_platform.triggers import DELIVERED_URIS, delivered_flow_asset, delivery_asset
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ OPENLINEAGE_NAMESPACE = "aep://flows"
 def delivered_flows(results: Iterable[Result]) -> dict[str, dict[str, Any]]:
     """Return {flow id: counts and run ids} of the flows that something was delivered to.
 
-    Records, files and bytes are None unless AEP gives them for the whole delivery to the flow.
+    Records exported and failed, files and bytes are None unless AEP gives them for the whole delivery to the flow.
     """
     delivered: dict[str, list[Result]] = {}
     for result in filter(is_sent, results):
@@ -35,14 +35,19 @@ def _delivered_flow(flow_id: str, results: Sequence[Result]) -> dict[str, Any]:
     audiences = Counter(result["run_id"] for result in results)
     runs = {result["run_id"]: result.get("figures", RunFigures()) for result in results}
     # What a run has delivered for others too is not of this delivery, and AEP does not say how much of it is.
-    own = [figures if figures.get("audiences") == audiences[ident] else {} for ident, figures in runs.items()]
+    shared = {ident for ident, figures in runs.items() if figures.get("audiences") != audiences[ident]}
+    own = [{} if ident in shared else figures for ident, figures in runs.items()]
+    is_counted = all(
+        item["records_failed"] is not None or ("records_failed_in_run" in item and item["run_id"] not in shared)
+        for item in results
+    )
     return {
         "flow_id": flow_id,
         "audiences": len(results),
         "partly": sum(result["status"] == RunStatus.PARTIAL_SUCCESS for result in results),
         "adopted": sum(result["adopted"] for result in results),
         "records_exported": _sum(result["records_exported"] for result in results),
-        "records_failed": sum(result["records_failed"] or 0 for result in results),
+        "records_failed": failed_records(results) if is_counted else None,
         "files": _sum(figures.get("files") for figures in own),
         "bytes": _sum(figures.get("bytes") for figures in own),
         "runs": len(runs),

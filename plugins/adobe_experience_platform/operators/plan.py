@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 AIRFLOW_CONF_KEYS = frozenset({"openlineage"})
 """Keys that Airflow itself adds to a run's conf (TriggerDagRunOperator with OpenLineage)."""
 PLAN_HEAD = ("Job", "Destination", "Audience", "Last delivery", "Audience size", "Flow id", "Audience id", "File name")
-FIGURE_ATTEMPTS = 2
-"""Attempts of each call for figures that are only shown."""
+FIGURE_ATTEMPTS, FIGURE_PATIENCE = 2, 15.0
+"""Attempts of each call for figures that are only shown, and seconds that it waits where AEP asks for a pause."""
 
 
 class PlanJobsOperator(AepTask):
@@ -113,7 +113,9 @@ class PlanJobsOperator(AepTask):
             self._ask_the_day(context, gate)
         self._options, setting_faults = read_settings(self.given("settings") or {})
         asked, faults = read_activation_info(self.given("activation_info"), names=True)
-        faults = [*self._conf_faults(context), *faults, *setting_faults, *self._guard_faults()]
+        if (guard := self.options.size_guard) and not self.has_approval:
+            faults += guard.faults_without_approval()
+        faults = [*self._conf_faults(context), *faults, *setting_faults]
         findings = self._look_up(asked, known, faults)
         pairs = findings.pairs
         faults += [str(fault) for fault in findings.faults]
@@ -130,8 +132,7 @@ class PlanJobsOperator(AepTask):
         if gate and not self.options.dry_run and self._has_waited(context, gate):
             return self.execute(context)
         outlooks = self._look_ahead(findings)
-        if not kept:
-            asks = self._guard(context, findings, outlooks)
+        asks = self._guard(context, findings, outlooks, asks if kept else None)
         if gate and not self.options.dry_run:
             # Once more: the look-ups have taken their time, and another run may have taken the day.
             self._ask_the_day(context, gate)
@@ -140,9 +141,8 @@ class PlanJobsOperator(AepTask):
             gate.take()
         jobs = kept or self._split(context, groups, findings, asks)
         if self.has_approval or self.options.dry_run:
-            guard = self.options.size_guard
             found = asks if guard and guard.on_breach == "ask" else None
-            context["ti"].xcom_push(key=xcom.OUTLOOK, value=xcom.outlook_note(outlooks, found))
+            context["ti"].xcom_push(key=xcom.OUTLOOK, value=xcom.outlook_note(outlooks, found, findings.warnings))
         return self._publish(context, jobs, findings, outlooks)
 
     @staticmethod
@@ -163,29 +163,38 @@ class PlanJobsOperator(AepTask):
             self._wait_until(context, decision.wait_until, decision.reason)
         return decision.wait_until is not None
 
-    def _guard_faults(self) -> list[str]:
-        guard = self.options.size_guard
-        if guard is None or guard.on_breach != "ask" or self.has_approval:
-            return []
-        return ["size_guard.on_breach is ask, and this delivery has no approval step: choose refuse, or add approval"]
-
     def _look_ahead(self, findings: Findings) -> dict[Pair, Outlook]:
         """Ask AEP what is known of each pair before it is delivered; without a guard, little time is spent on it."""
-        self.hook.attempts = None if self.options.size_guard else FIGURE_ATTEMPTS
-        try:
+        if self.options.size_guard:
             return look(findings, self.hook.call)
-        finally:
-            self.hook.attempts = None
+        # A hook of its own: for figures that are only shown, no pause of AEP's is waited for in the triggerer.
+        hook = type(self.hook)(self.options.aep_conn_id, self.options.sandbox_name, self.hook.settings)
+        hook.attempts, hook.patience = FIGURE_ATTEMPTS, FIGURE_PATIENCE
+        return look(findings, hook.call)
 
-    def _guard(self, context: Context, findings: Findings, outlooks: Mapping[Pair, Outlook]) -> list[str]:
-        """Refuse what the size guard forbids; return what a person is to decide on."""
+    def _guard(
+        self, context: Context, findings: Findings, outlooks: Mapping[Pair, Outlook], kept: Sequence[str] | None
+    ) -> list[str]:
+        """Refuse what the size guard forbids; return what a person is to decide on.
+
+        :param kept: the same of a kept plan, None without one. A part of it may be delivered: nothing is refused then.
+        """
         if (guard := self.options.size_guard) is None:
             return []
         ruling = guard.judge(findings, outlooks)
         findings.warnings += ruling.warnings
+        if kept is not None:
+            let_through = "this run goes on, because its plan was let through before"
+            findings.warnings += [f"{fault} ({let_through})" for fault in ruling.faults]
+            return list(dict.fromkeys([*ruling.asks, *kept]))
         if ruling.faults:
+            self._warn(findings)  # they say why something is not known
             self._refuse(context, ruling.faults)
         return ruling.asks
+
+    def _warn(self, findings: Findings) -> None:
+        for warning in shorten(findings.warnings):
+            self.log.warning("%s", warning)
 
     def _publish(
         self, context: Context, jobs: Sequence[Job], findings: Findings, outlooks: Mapping[Pair, Outlook]
@@ -255,8 +264,6 @@ class PlanJobsOperator(AepTask):
 
     def _kept(self, context: Context) -> tuple[list[Job], object, dict[Pair, Pair], list[str]]:
         """Return what an earlier try of this run has planned: jobs, where, what was asked for → its ids, what to ask.
-
-        The last is what a person decides on. What the size guard has let pass stays so: a part may be delivered.
 
         :raises AepSubmissionError: if some of them are missing; what the run has sent is not known then.
         """
@@ -337,8 +344,7 @@ class PlanJobsOperator(AepTask):
         lines = table(PLAN_HEAD, rows)
         for line in folded(f"The plan: {count(len(pairs), 'audience')}", lines):
             self.log.info("%s", line)
-        for warning in shorten(findings.warnings):
-            self.log.warning("%s", warning)
+        self._warn(findings)
 
 
 def labelled(names: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:

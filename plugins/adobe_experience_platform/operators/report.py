@@ -239,7 +239,7 @@ def row_of(result: Result, names: Mapping[str, str]) -> tuple[str, ...]:
         f"{size_text(figures['bytes'])}{of_run}" if "bytes" in figures else "-",
         duration_text(figures["seconds"]) if "seconds" in figures else "-",
         result["run_id"] or "-",
-        "; ".join(filter(None, (reasons_text(failed_for(result)), error_of(result)))),
+        "; ".join(filter(None, (result.get("loss"), reasons_text(failed_for(result)), error_of(result)))),
     )
 
 

@@ -119,12 +119,16 @@ def test_a_plan_shows_jobs_and_sends_nothing(airflow: Command, aep: LocalAep) ->
     assert aep.posts() == []
 
 
+ASK = 'size_guard={"max_records": 9, "on_breach": "ask"}'
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
         (("--to", "Mail", "Golden customers"), 1, "did you mean 'Gold customers'"),
         (("--to", "Post", "gold"), 1, "does not exist"),
         (("--to", "Mail", "gold", "--option", 'size_guard={"max_records": 9}'), 1, "has 1,000 profiles at its last"),
+        (("--to", "Mail", "gold", "--option", ASK), 2, "this delivery has no approval step: choose refuse"),
         (('{"mail": []}',), 2, "its list of audiences is empty"),
         (("--to", "Mail", "gold", "--conn-id", "nowhere"), 1, "There is no connection 'nowhere'"),
     ],

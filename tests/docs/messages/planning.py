@@ -177,12 +177,14 @@ def size_guards_that_cannot_be(stage: Stage) -> None:
     ", and size_guard refuses what is not known",
     ": it is sent unchecked, as size_guard's on_unknown is send",
     ": a person is asked",
+    "this run goes on, because its plan was let through before",
 )
 def what_a_size_guard_finds(stage: Stage) -> None:
     stage.fails(lambda: plan(stage, size_guard={"max_records": 1}))
     stage.fails(lambda: plan(stage, size_guard={"max_change_percent": 1, "on_unknown": "refuse"}))
     guard = {"max_records": 1, "max_change_percent": 1, "on_breach": "ask"}
     stage.runs(lambda: plan(stage, size_guard=guard, has_approval=True))
+    stage.runs(lambda: plan(stage, size_guard={"max_records": 1}))
 
 
 @produces("what was delivered last is not known", "audience sizes are not known")
@@ -197,6 +199,13 @@ def a_file_that_overwrites_the_last_one(stage: Stage) -> None:
     flow = {"id": "mail", "name": "Mail", "audiences": [{"id": "gold", "filename_template": "gold"}]}
     stage.aep.reset({**SEED, "flows": [flow]})
     stage.runs(lambda: plan(stage))
+
+
+@produces("several of these audiences have one file name, so that one file may overwrite the other")
+def files_of_one_name(stage: Stage) -> None:
+    audiences = [{"id": name, "filename_template": "%TIMESTAMP%"} for name in ("gold", "silver")]
+    stage.aep.reset({**SEED, "flows": [{"id": "mail", "name": "Mail", "audiences": audiences}]})
+    stage.runs(lambda: plan(stage, {"mail": ["gold", "silver"]}))
 
 
 @produces("has a schedule that ends today")

@@ -508,8 +508,8 @@ def test_examples_of_runs_are_read(name, value):
         assert run.names(["cfa5dadb-fd73-4bab-a470-f88323c55ec7"])
     else:
         assert run.status is RunStatus.SUCCESS
-        assert run.total == (7808223, 15224, None)
-        assert run.audiences == {"b1cbaff7-e7c6-417e-ab54-71d302595785": (7808223, 15224, None)}
+        assert run.total == (7808223, 15224, None, 7823447)
+        assert run.audiences == {"b1cbaff7-e7c6-417e-ab54-71d302595785": run.total}
 
 
 def test_the_examples_of_an_export_jobs_fields_are_read():

@@ -143,6 +143,7 @@ def lossy(**changes: Any) -> dict[str, Any]:
 
 
 BARE = {"sourceSummaries": None, "targetSummaries": None}
+WHOLE = {"outputRecordCount": 1000, "createdRecordCount": 1000}
 LOSSES = {
     "counted by audience": lossy(),
     "counted for the run": lossy(**BARE),
@@ -222,15 +223,29 @@ def test_a_delivery_that_lost_records_does_not_hide_one_that_failed() -> None:
 
 
 def clean(**metrics: Any) -> dict[str, Any]:
-    """Return the sample without a counter or a list of failed records, and with these metrics."""
-    run = lossy(**BARE, failedRecordCount=None, failedInfo=None)
+    """Return the sample without a record that was lost, and with these metrics."""
+    run = lossy(**BARE, **WHOLE, failedRecordCount=None, failedInfo=None)
     run["metrics"] |= {"statusSummary": {"status": "success", "errors": None}, **metrics}
     return run
 
 
+def silent(**changes: Any) -> dict[str, Any]:
+    """Return the sample without a word about the 400 of 1,000 records that were not exported."""
+    run = lossy(failedRecordCount=0, failedInfo=None, **changes)
+    run["metrics"]["statusSummary"] = {"status": "success"}
+    for summary in run["metrics"]["recordSummary"].get("targetSummaries") or ():
+        del summary["entitySummaries"][0]["failedRecordCount"]
+    return run
+
+
+MISSING = "AEP read 1,000 records and does not say what became of 400"
 UNCOUNTED = {
+    "records that nothing is said of": (silent(), MISSING),
+    "records of the whole run that nothing is said of": (silent(**BARE), MISSING),
+    "records of which only some were skipped": (silent(**BARE, skippedRecordCount=100), "what became of 300"),
     "files": (clean(fileSummary={"failedFileCount": 2}), "2 files failed"),
     "one file": (clean(fileSummary={"failedFileCount": 1, "outputFileCount": 0}), "1 file failed"),
+    "bytes": (clean(sizeSummary={"outputBytes": 5, "failedBytes": 2048}), "2.0 kB failed in its run"),
     "errors without a number": (
         clean(statusSummary={"status": "success", "errors": [{"code": "CONNECTOR-1-500", "message": "Cut."}]}),
         "AEP lists errors, but not how many records failed",
@@ -276,7 +291,7 @@ def test_only_the_audience_that_lost_records_is_named() -> None:
 
 
 def test_a_success_without_losses_is_told_as_before() -> None:
-    results = told(lossy(**BARE, failedRecordCount=0, failedInfo=None), run_json("r2", FLOW))
+    results = told(clean(), run_json("r2", FLOW))
     assert judge(results)["label"] == "Delivered"
     assert losses_of(results, {}) == []
 
@@ -284,7 +299,7 @@ def test_a_success_without_losses_is_told_as_before() -> None:
 @pytest.mark.parametrize("count", [400, None])
 def test_a_warning_is_no_error(count: int | None) -> None:
     warning = {"code": "CONNECTOR-1-200", "message": "Slow destination.", "count": count, "type": "Warning"}
-    run = lossy(**BARE, failedRecordCount=None, failedInfo=None)
+    run = lossy(**BARE, **WHOLE, failedRecordCount=None, failedInfo=None)
     run["metrics"]["statusSummary"]["errors"] = [warning]
     assert judge(told(run))["state"] == "delivered"
     assert told(run)[0]["error"] == ""

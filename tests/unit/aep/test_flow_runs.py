@@ -112,6 +112,25 @@ def test_counters_per_audience_come_from_both_sides():
     assert run.counts_for(("b",), alone=True) == Counts(9, None, None)
 
 
+def test_an_audience_that_several_connections_count_has_the_runs_own_sum_or_none():
+    """None of the parts is the whole, and that they count different records is nowhere said."""
+    parts = [{"id": "segment:a", "inputRecordCount": 6, "skippedRecordCount": 1, "failedRecordCount": 2}] * 2
+    target = [{"entitySummaries": [{"id": "segment:a", "outputRecordCount": number}]} for number in (5, 3)]
+    records = {"sourceSummaries": [{"entitySummaries": [part]} for part in parts], "targetSummaries": target}
+    total = {"inputRecordCount": 12, "outputRecordCount": 8, "skippedRecordCount": 2}
+    run = FlowRun.from_json({"id": "r", "metrics": {"recordSummary": {**total, **records}}})
+    assert run.counts_for(("a",), alone=False) == Counts(None, None, 4), "what failed is never hidden"
+    assert run.counts_for(("a",), alone=True) == Counts(8, 2, 4, 12)
+
+
+def test_the_sides_of_a_run_may_name_an_imported_audience_by_one_id_each():
+    source = [{"entitySummaries": [{"id": "segment:ext", "inputRecordCount": 9, "skippedRecordCount": 2}]}]
+    target = [{"entitySummaries": [{"id": "segment:own", "outputRecordCount": 7}]}]
+    records = {"sourceSummaries": source, "targetSummaries": target}
+    run = FlowRun.from_json({"id": "r", "metrics": {"recordSummary": records}})
+    assert run.counts_for(("own", "ext"), alone=False) == Counts(7, 2, None, 9)
+
+
 def test_an_imported_audience_is_found_by_either_id():
     run = FlowRun.from_json(run_json(audiences=["extaud9001"]))
     assert run.names(("979558ae", "extaud9001"))
@@ -147,6 +166,22 @@ def test_errors_listed_on_a_successful_run_do_not_fail_it():
         {"id": "r", "metrics": {"statusSummary": {"status": "success", "errors": [{"code": "1", "message": "m"}]}}}
     )
     assert run.status is RunStatus.SUCCESS
+
+
+def test_secrets_in_aeps_words_are_not_repeated():
+    said = "PUT https://acct.blob.core.windows.net/c?v=1&sig=hidden; /f.csv?X-Amz-Signature=hidden password=hidden"
+    errors = [{"code": "C-1", "message": said, "count": 1}]
+    summary = {"statusSummary": {"status": "failed", "errors": errors}, "recordSummary": {"failedInfo": errors}}
+    run = FlowRun.from_json({"id": "r", "metrics": summary})
+    for text in (run.error_text, run.failed_for[0].text):
+        assert "acct.blob.core.windows.net" in text
+        assert "hidden" not in text
+
+
+def test_an_activitys_error_explains_a_run_that_lists_none():
+    activities = [{"id": "a", "statusSummary": {"errors": [{"code": "P-1", "message": "part 2 is missing"}]}}]
+    run = FlowRun.from_json({"id": "r", "metrics": {"statusSummary": {"status": "failed"}}, "activities": activities})
+    assert (run.error_code, run.error_text) == ("P-1", "part 2 is missing")
 
 
 def test_foreign_text_of_a_run_fits_one_log_line():

@@ -96,6 +96,12 @@ def test_each_pair_has_its_own_last_delivery_and_its_audiences_size():
     }
 
 
+def test_a_run_that_does_not_say_when_it_was_created_may_be_the_last():
+    last = run_of(2, hours=1, a=(20, 0, 0))
+    del last["createdAt"]
+    assert cells([A], runs=[last, run_of(1, hours=30, a=(1, 0, 0))])[A][0] == "20 records, 2026-03-10 11:00 UTC"
+
+
 def test_a_partial_success_delivered_and_says_what_it_left_out():
     assert cells([A], runs=[run_of(1, status="partialSuccess", a=(600, 0, 400))])[A][0].startswith(
         "600 records, 400 left out, "
@@ -116,6 +122,37 @@ def test_a_run_of_several_audiences_has_only_the_figures_that_it_tells():
 def test_a_run_of_one_audience_may_count_for_the_run_only():
     outlook = looked([A], runs=[run_of(1, total=40, a=(None, 2, None))])[0][A]
     assert (outlook.last.exported, outlook.last.read) == (40, 42)
+
+
+def test_what_aep_read_is_what_it_says_it_read():
+    """A run of two may count what it skipped of both together; whose these are is not guessed."""
+    run = run_of(1, total=1500, a=(600, None, 0), b=(900, None, 0))
+    records = run["metrics"]["recordSummary"]
+    assert looked([A], runs=[run])[0][A].last.read == 600
+
+    records["skippedRecordCount"] = 400
+    found = looked([A], runs=[run])[0][A].last
+    assert (found.exported, found.left_out, found.read) == (600, None, None)
+    assert str(found).startswith("600 records, 2026")
+
+    records["sourceSummaries"][0]["entitySummaries"][0]["inputRecordCount"] = 1000
+    assert looked([A], runs=[run])[0][A].last.read == 1000
+
+
+def test_a_newer_delivery_that_names_nobody_may_be_the_pairs_last():
+    older = run_of(1, hours=5, total=7, a=(7, 0, 0))
+    assert cells([A], runs=[run_of(2, total=0), older])[A][0].startswith("7 records, "), "it delivered nothing"
+    found = looked([A], runs=[run_of(2, total=900), older])[0][A].last
+    assert str(found).startswith("900 records by a run that names no audience, 2026-03-10 11:00 UTC")
+    assert found.read is None
+    assert looked([A], runs=[run_of(2), older])[0][A].last.read is None
+
+
+def test_an_audience_that_a_run_names_by_both_ids_is_one():
+    run = run_of(1, total=60, ext=(None, 4, None))
+    run["metrics"]["recordSummary"]["targetSummaries"][0]["entitySummaries"][0]["id"] = "segment:a"
+    run["metrics"]["recordSummary"]["targetSummaries"][0]["entitySummaries"][0]["outputRecordCount"] = 56
+    assert cells([A], runs=[run], aliases={"a": "ext"})[A][0].startswith("56 records, 4 left out, ")
 
 
 def test_an_imported_audience_may_go_by_its_other_id_in_runs():
@@ -148,6 +185,7 @@ def test_what_was_never_delivered_is_said():
     runs = [run_of(1, hours=2, b=(1, 0, 0)), run_of(2, status="failed", a=(1, 0, 0))]
     assert cells([A])[A][0] == "none yet"
     assert cells([A], runs=runs)[A][0] == "none among the flow's last 2 runs"
+    assert cells([A], runs=runs[:1])[A][0] == "not in the flow's last run"
     assert cells([A, Pair("f2", "a")], runs=runs)[Pair("f2", "a")][0] == "none yet"
 
 
@@ -163,6 +201,7 @@ def test_a_missing_permission_is_one_warning_and_a_dash():
     found, warnings, _ = looked([A, B], jobs=refused, runs=[run_of(1, a=(5, 0, 0))])
 
     assert [outlook.cells[1] for outlook in found.values()] == ["-", "-"]
+    assert found[A].without_size == "GET /segment/jobs failed with HTTP 403", "a refusal says it, in its one line"
     assert found[A].last.exported == 5
     assert warnings == [f"audience sizes are not known: {refused}"]
 
@@ -171,6 +210,7 @@ def test_trouble_with_the_list_of_runs_is_a_warning_and_never_called_none():
     found, warnings, _ = looked([A], runs=AepTransientError("GET /runs", status=503), jobs=[evaluation(a=9)])
 
     assert found[A].cells[:2] == ("not known", "9 (2026-03-10 10:00 UTC)")
+    assert found[A].without_last == "not known: GET /runs failed with HTTP 503", "a refusal says it, in its one line"
     assert len(warnings) == 1
     assert warnings[0].startswith("what was delivered last is not known: GET /runs failed with HTTP 503")
 
@@ -179,7 +219,7 @@ def test_an_audience_that_no_evaluation_names_has_no_size():
     found, warnings, _ = looked([A], jobs=[evaluation(b=9), evaluation(1, status="FAILED", a=1)])
     assert (found[A].size, found[A].without_size, warnings) == (
         None,
-        "AEP's last evaluations do not name the audience",
+        "AEP's last evaluations do not give it",
         [],
     )
 

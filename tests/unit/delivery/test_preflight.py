@@ -142,6 +142,29 @@ def test_a_file_that_overwrites_the_last_one_is_a_warning():
     assert "'a9' and 2 more. To" in warning
 
 
+@pytest.mark.parametrize(
+    ("template", "are_one"),
+    [
+        ("%DESTINATION_NAME%_%DATETIME(YYYYMMdd)%", True),
+        ("%DESTINATION_INSTANCE_ID%_%TIMESTAMP%", True),
+        ("%SEGMENT_ID%_%TIMESTAMP%", False),
+        ("%SEGMENT_NAME%_%TIMESTAMP%", False),
+        ("%segment_mystery%_%TIMESTAMP%", False),
+        (None, False),
+    ],
+)
+def test_files_of_one_name_are_a_warning(template, are_one):
+    imported = [
+        selector(f"ext{number}", systemSegmentId=f"sys{number}", filenameTemplate=template) for number in (1, 2)
+    ]
+    own = [selector(name, filenameTemplate=template) for name in ("a", "b")]
+    flow = flow_json("f", *own, *imported)
+    for pair in (("a", "b"), ("sys1", "sys2")):
+        said = inspect({"f": flow}, [("f", name) for name in pair]).warnings
+        assert any("one file may overwrite the other" in warning for warning in said) is are_one
+    assert inspect({"f": flow}, [("f", "a")]).warnings == []
+
+
 def test_the_day_is_utcs_whatever_zone_the_clock_has():
     kiritimati = dt.timezone(dt.timedelta(hours=14))
     flow = flow_json("f", selector("a", schedule={"startDate": "2026-01-01", "endDate": "2026-03-10"}))

@@ -115,6 +115,17 @@ def test_totals_of_a_run_are_an_audiences_own_only_if_it_is_alone():
     assert [item["records_exported"] for item in results_of(deliveries, runs, {})] == [None, None, 5]
 
 
+def test_what_failed_of_a_whole_run_counts_once_in_the_summary():
+    own = {"status": RunStatus.SUCCESS.value, "run_id": "r1", "records_exported": 1, "adopted": False}
+    told = [
+        {**own, "records_failed": 3},
+        {**own, "records_failed": None, "records_failed_in_run": 400},
+        {**own, "records_failed": None, "records_failed_in_run": 400},
+        {**own, "records_failed": 5, "run_id": "r2"},
+    ]
+    assert summarize(told)["records_failed"] == 405
+
+
 def test_pairs_without_a_run():
     result = without_run(A, NOT_SENT, "why")
     assert (result["run_id"], result["status"], result["error"]) == (None, NOT_SENT, "why")

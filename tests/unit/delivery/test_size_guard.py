@@ -22,7 +22,7 @@ NOTHING = ([], [], [])
 
 
 def last(exported, left_out=0):
-    return LastDelivery(NOW - dt.timedelta(days=1), exported, left_out, 1, exported)
+    return LastDelivery(NOW - dt.timedelta(days=1), exported, left_out, exported + left_out, 1, exported)
 
 
 def judge(outlook=None, **limits):
@@ -63,7 +63,7 @@ def test_a_breach_says_the_numbers_and_when_they_were_true(limits, said):
     [
         (last(100), 899, "900.0% more than the 100 records of its last delivery, 2026-03-09 12:00 UTC"),
         (last(2000), 49.5, "50.0% less than the 2,000 records of its last delivery"),
-        (last(1500, 500), 10, "50.0% less than the 2,000 records (500 left out) of its last delivery"),
+        (last(1500, 500), 10, "50.0% less than the 2,000 records (1,500 exported) of its last delivery"),
         (last(0), 1_000_000, "evaluation, 2026-03-10 10:00 UTC, more than the 0 records of its last delivery"),
     ],
 )
@@ -76,6 +76,14 @@ def test_a_change_is_measured_by_the_last_delivery_either_way(before, percent, s
 @pytest.mark.parametrize("before", [last(2000), last(1000, 1000), last(667)])
 def test_a_change_of_just_as_much_is_allowed(before):
     assert judge(Outlook(size=SIZE, last=before), max_change_percent=50) == NOTHING
+
+
+@pytest.mark.parametrize(("percent", "before", "now"), [(0.57, 10_000, 10_057), (1.1, 10**9, 1_011 * 10**6)])
+def test_a_limit_is_not_a_rounding_error_below_what_it_says(percent, before, now):
+    assert judge(Outlook(size=Size(now, None), last=last(before)), max_change_percent=percent) == NOTHING
+    [fault] = judge(Outlook(size=Size(now + 1, None), last=last(before)), max_change_percent=percent).faults
+    shown = float(fault.partition(" profiles at its last evaluation, ")[2].partition("%")[0])
+    assert shown > percent, "no share is shown that the limit would allow"
 
 
 def test_an_empty_audience_that_was_empty_has_not_changed():
@@ -96,7 +104,11 @@ def test_records_that_were_left_out_were_in_the_audience():
             "how much its size has changed is not known (last delivery: none yet)",
         ),
         (
-            Outlook(size=SIZE, last=LastDelivery(None, None, 0, 3, 3000)),
+            Outlook(size=SIZE, without_last="not known: GET /runs failed with HTTP 503"),
+            "is not known (last delivery: not known: GET /runs failed with HTTP 503)",
+        ),
+        (
+            Outlook(size=SIZE, last=LastDelivery(None, None, None, None, 3, 3000)),
             "how much its size has changed is not known (last delivery: 3,000 records of 3 audiences together)",
         ),
         (Outlook(size=SIZE, last=last(9), may_be_incremental=True), "its scheduled exports hold changes only"),
@@ -134,8 +146,9 @@ def test_a_person_is_asked_about_so_much_as_a_store_keeps():
 
     asks = SizeGuard(max_records=1, on_breach="ask").judge(findings, outlooks).asks
 
-    assert len(asks) == 20
-    assert all(text.endswith("more than max_records, 1") for text in asks)
+    assert len(asks) == 20 + 1
+    assert all(text.endswith("more than max_records, 1") for text in asks[:-1])
+    assert asks[-1] == "and 20 more: see the log of plan_jobs"
     assert len(json.dumps(asks)) < 65_535
 
 

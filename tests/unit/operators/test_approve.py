@@ -10,6 +10,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from adobe_experience_platform.aep import for_markdown
+from adobe_experience_platform.delivery import xcom
 from adobe_experience_platform.operators.approve import Approval, ApproveDeliveryOperator
 from adobe_experience_platform.operators.plan import labelled
 from tests.support.dagtest import captured
@@ -62,6 +63,21 @@ def test_a_person_is_told_first_what_the_size_guard_has_found(context: Any, monk
     assert "lets a person decide" in why
     assert table.startswith("* audience 'A\\*' \\(a\\) has 10 profiles\n* another")
     assert lines.index("audience 'A*' (a) has 10 profiles") < next(i for i, line in enumerate(lines) if LAST in line)
+
+
+def test_a_person_sees_the_warnings_of_the_plan(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that will be overwritten, a size that was not checked: who says yes has to know."""
+    asks = ["audience 'A' has 9 profiles"]
+    warnings = ["the file *x* is overwritten", f"{asks[0]}: a person is asked", *map(str, range(30))]
+    note = xcom.outlook_note({}, asks, [*warnings, "the file *x* is overwritten"])
+    context.ti.xcoms = {("plan", "outlook"): note}
+    monkeypatch.setattr(HITLOperator, "execute", lambda task, _: task.body)
+    with captured() as lines:
+        body = approve().execute(context)
+    listed = body.partition("**Warnings:**\n\n")[2].partition("\n\n")[0].splitlines()
+    assert listed[0] == "* the file \\*x\\* is overwritten"
+    assert (len(listed), listed[-1]) == (21, "* and 11 more: see the log")
+    assert "the file *x* is overwritten" in lines
 
 
 def asked(context: Context, monkeypatch: pytest.MonkeyPatch, note: Any) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from adobe_experience_platform.aep.flow_runs import RunStatus
@@ -40,7 +42,7 @@ def test_counts_come_per_flow() -> None:
             "partly": 1,
             "adopted": 1,
             "records_exported": 10,
-            "records_failed": 2,
+            "records_failed": None,
             "files": 3,
             "bytes": 900,
             "runs": 2,
@@ -63,6 +65,22 @@ def test_counts_come_per_flow() -> None:
 def test_what_aep_does_not_give_for_all_of_it_is_unknown(other: Result, known: tuple[int | None, ...]) -> None:
     flow = delivered_flows([result("mail", "gold", **figures(files=1, bytes=7)), other])["mail"]
     assert (flow["records_exported"], flow["files"], flow["bytes"]) == known
+
+
+@pytest.mark.parametrize(
+    ("results", "failed"),
+    [
+        ([{"records_failed": 3}, {"records_failed": 0}], 3),
+        ([{"records_failed": 3}, {"records_failed": None}], None),
+        ([{"records_failed_in_run": 400}, {"records_failed_in_run": 400}], 400),
+        ([{"records_failed": 3}, {"records_failed_in_run": 400}], 400),
+        ([{"records_failed_in_run": 400}], None),
+    ],
+    ids=["counted", "one is not", "of the whole run", "in part of the whole run", "of a run for others too"],
+)
+def test_records_that_failed_are_none_only_where_aep_says_so(results: Any, failed: int | None) -> None:
+    told = [result("mail", f"a{number}", **figures(2, files=1), **given) for number, given in enumerate(results)]
+    assert delivered_flows(told)["mail"]["records_failed"] == failed
 
 
 def test_an_event_stays_small() -> None:

@@ -156,6 +156,14 @@ def test_without_a_guard_no_figure_is_worth_a_delivery(aep: LocalAep, context: A
     assert len(aep.requests(path=path)) <= 2
 
 
+@pytest.mark.parametrize("asked", [{"body": {"retryAfterMs": "20"}}, {"headers": {"Retry-After": "3600"}}])
+def test_without_a_guard_no_pause_is_worth_a_delivery(aep: LocalAep, context: Any, asked: dict[str, Any]) -> None:
+    """AEP lets us ask everything but sizes: the plan neither asks on and on nor waits an hour, again and again."""
+    aep.add_faults({"kind": "status", "status": 429, "path": "*/segment/jobs", "times": None, **asked})
+    assert len(plan().execute(context)) == 1
+    assert len(aep.requests(path=SEGMENT_JOBS)) <= 2
+
+
 @pytest.mark.parametrize(
     ("sizes", "said"),
     [
@@ -182,7 +190,10 @@ def test_what_a_guard_has_let_pass_stays_so(aep: LocalAep, context: Any) -> None
 
     sized(aep, gold=9999, silver=1000)
     assert plan(size_guard={"max_records": 1500}).execute(context.retried()) == jobs
-    assert plan(size_guard={"max_records": 1500}).execute(context.cleared()) == jobs
+    with captured() as lines:
+        assert plan(size_guard={"max_records": 1500}).execute(context.cleared()) == jobs
+    [warning] = [line for line in lines if "9,999 profiles" in line]
+    assert warning.endswith("(this run goes on, because its plan was let through before)"), "but not in silence"
 
 
 def test_a_dry_run_shows_a_breach_as_a_fault(aep: LocalAep, context: Any) -> None:
@@ -202,7 +213,21 @@ def test_what_is_not_known_is_decided_by_on_unknown(aep: LocalAep, context: Any,
             refused = error
     said = str(refused or "\n".join(lines))
     assert (refused is None) is (on_unknown == "send")
-    assert said.count("its size is not known (AEP does not tell)") == 2
+    assert said.count("its size is not known (GET /segment/jobs failed with HTTP 403)") == 2
+    [cause] = [line for line in lines if line.startswith("audience sizes are not known: GET /segment/jobs failed")]
+    assert "give the credential a role on this sandbox" in cause, "also in front of a refusal"
+
+
+def test_a_cleared_plan_asks_about_what_has_come_up_since(aep: LocalAep, context: Any) -> None:
+    guard = {**GUARD, "on_breach": "ask"}
+    sized(aep, gold=1000, silver=1000)
+    plan(size_guard=guard, has_approval=True).execute(context)
+    assert context.ti.xcom_pull("task", "outlook")["asks"] == []
+
+    sized(aep, gold=9999, silver=1000)
+    plan(size_guard=guard, has_approval=True).execute(context.cleared())
+    [asked] = context.ti.xcom_pull("task", "outlook")["asks"]
+    assert "9,999 profiles" in asked
 
 
 def test_a_person_decides_on_a_breach_and_the_plan_keeps_what_they_are_asked(aep: LocalAep, context: Any) -> None:

@@ -70,6 +70,13 @@ FIGURES = {"audiences": 1, "seconds": 3662, "files": 2, "bytes": 855202780}
             ),
         ),
         (
+            {"figures": {"audiences": 1}, "loss": "1 file failed in its run"},
+            (
+                *("Mail", "gold", "success (records lost)", "12,345", "0", "0", "-", "-", "-", "run-1"),
+                "1 file failed in its run",
+            ),
+        ),
+        (
             {"figures": {"audiences": 1, "seconds": 0, "files": 0, "bytes": 0}, "records_exported": 0},
             ("Mail", "gold", "success", "0", "0", "0", "0", "0 B", "0:00", "run-1", ""),
         ),

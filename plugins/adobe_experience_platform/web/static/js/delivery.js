@@ -228,10 +228,14 @@ function jobOf(task, plan, planned, pairs) {
  * `isPart`: AEP does not say of all that was delivered how many records it was.
  */
 function sums(pairs) {
-  const sum = (key) => {
-    const known = pairs.map((pair) => pair[key]).filter((value) => typeof value === "number");
+  const add = (values) => {
+    const known = values.filter((value) => typeof value === "number");
     return known.length ? known.reduce((a, b) => a + b, 0) : null;
   };
+  const sum = (key) => add(pairs.map((pair) => pair[key]));
+  // What failed of a whole run counts once.
+  const inRuns = new Map(pairs.filter((pair) => pair.failedInRun > 0).map((pair) => [pair.runId, pair.failedInRun]));
+  const failed = add([...pairs.map((pair) => (inRuns.has(pair.runId) ? null : pair.failed)), ...inRuns.values()]);
   const isPart = pairs.some((pair) => DELIVERED.has(pair.status) && typeof pair.exported !== "number");
-  return { exported: sum("exported"), isPart, skipped: sum("skipped"), failed: sum("failed"), ...written(pairs) };
+  return { exported: sum("exported"), isPart, skipped: sum("skipped"), failed, ...written(pairs) };
 }

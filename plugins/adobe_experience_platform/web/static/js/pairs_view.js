@@ -205,6 +205,7 @@ const COLUMNS = Object.entries({
   records_skipped: "skipped",
   records_failed: "failed",
   records_failed_in_run: "failedInRun",
+  lost: (pair) => pair.lost || "",
   started_at: "startedAt",
   completed_at: "endedAt",
   duration_seconds: "seconds",
