@@ -196,7 +196,7 @@ class DeliverySensor(AepSensor):
         """Look up what is meant, and note what has ended so far."""
         fixed = {"asked": asked, "since": since, "run_id": None, "failed": False, **self._looked_up()}
         sought = self._sought(fixed)
-        runs = self._just_read = self.hook.call(run_news.runs_call(sought.flow_id, [run_news.wanted(sought, None)]))
+        runs = self._just_read = self.hook.call(run_news.runs_call(sought.flow_id, [run_news.wanted(sought, None)], now()))
         settings = self.hook.settings
         place = f"{settings.org_id}/{settings.sandbox_name}"
         return {**fixed, "mark": run_news.first_mark(place, runs, now(), sought.ended_since).to_json()}
@@ -262,8 +262,8 @@ class DeliverySensor(AepSensor):
         sought, mark = self._sought(fixed), RunMark.require(fixed["mark"])
         runs, self._just_read = self._just_read, None
         if runs is None:
-            runs = self.hook.call(run_news.runs_call(sought.flow_id, [run_news.wanted(sought, mark)]))
-        news = run_news.look(runs, mark, sought).news
+            runs = self.hook.call(run_news.runs_call(sought.flow_id, [run_news.wanted(sought, mark)], now()))
+        news = run_news.look(runs, mark, sought, now()).news
         if not news:
             return None
         self._note(context, {**fixed, "run_id": news[0].id})

@@ -95,10 +95,11 @@ class DeliveryTrigger(WatcherTrigger):
         return snapshot.error or snapshot.flow_errors.get(self.flow_id)
 
     def _news(self, snapshot: Snapshot, mark: RunMark | None) -> News[RunMark]:
-        runs = snapshot.flow_runs[self.flow_id]
+        runs, now = snapshot.flow_runs[self.flow_id], dt.datetime.now(tz=dt.UTC)
         if mark is None or (self.deadline is None and mark.place != snapshot.place):
-            return News({}, run_news.first_mark(snapshot.place, runs, dt.datetime.now(tz=dt.UTC)))
-        found = run_news.look(runs, mark, self._sought)
+            return News({}, run_news.first_mark(snapshot.place, runs, now))
+        most = run_news.MOST_TOLD if self.deadline is None else None
+        found = run_news.look(runs, mark, self._sought, now, most)
         self._say(found)
         return News({run.id: run_news.describe(run, self._sought) for run in found.news}, found.mark)
 

@@ -44,11 +44,11 @@ class WatcherTrigger(SharedPollTrigger):
                     self._failed(error)
                     continue
                 self._recovered()
-                payloads = await self._memory.consider(partial(self._news, snapshot), self.asset_state_store)
-                for payload in payloads:
-                    self.log.info("%s", self._line(payload))
-                    yield event(**{"status": "done", **payload})
-                if payloads:
+                look = partial(self._news, snapshot)
+                while payloads := await self._memory.consider(look, self.asset_state_store):
+                    for payload in payloads:
+                        self.log.info("%s", self._line(payload))
+                        yield event(**{"status": "done", **payload})
                     await self._memory.told(self.asset_state_store)
                 subscription.wanted = self._wanted()
 

@@ -100,10 +100,10 @@ def test_an_audiences_watcher_tells_of_its_deliveries_alone(aep: LocalAep) -> No
 def refused(flow_id: str, runs_call: Any) -> Any:
     """Have AEP refuse the runs of one flow."""
 
-    def call(asked_for: str, asked: Any) -> Any:
+    def call(asked_for: str, asked: Any, now: dt.datetime) -> Any:
         if asked_for == flow_id:
             raise AepRequestError("GET /runs", status=400, text="no")
-        return (yield from runs_call(asked_for, asked))
+        return (yield from runs_call(asked_for, asked, now))
 
     return call
 
@@ -314,10 +314,10 @@ class Triggerer:
         trigger = DeliveryTrigger(flow_id="flow-1", sandbox_name=None, deadline=None)
         kept = trigger._memory
         while not self.is_stopped:
-            payloads = await kept.consider(partial(trigger._news, self.world.look()), self.world)
-            for found in payloads:
-                self._fire(found)
-            if payloads:
+            look = partial(trigger._news, self.world.look())
+            while payloads := await kept.consider(look, self.world):
+                for found in payloads:
+                    self._fire(found)
                 await kept.told(self.world)
             await Pause(10 - self.world.now % 10)  # polls are on a grid: two triggerers look at the same moment
 
