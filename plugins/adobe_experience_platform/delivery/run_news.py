@@ -27,8 +27,9 @@ MOST_IDS = 700
 """Runs that a mark holds, below the 64 KB of a store's value; with more, its window is shorter."""
 MOST_OPEN = 250
 """Runs in progress that a mark holds: by Adobe's guardrails a flow has no more audiences."""
-MOST_TOLD = 100
-"""Deliveries of which a watcher tells at a time: what is being told is stored too, and Airflow takes tens a second."""
+MOST_TOLD = 50
+"""Deliveries of which a watcher tells at a time: what is being told is stored too, and while a triggerer hands events
+over (ten or more a second) it says to nobody that it is alive."""
 AUDIENCES_SHOWN = 100
 """Audiences that an event names; Airflow logs events whole."""
 
@@ -121,10 +122,7 @@ class RunMark:
         :raises AepError: if it cannot be read: it must not be taken for a first look.
         """
         if (mark := cls.from_json(data)) is None:
-            raise AepError(
-                "What this task has noted of earlier deliveries cannot be read, so it cannot tell which one is the "
-                "next. Start a new run."
-            )
+            raise unreadable()
         return mark
 
     @classmethod
@@ -165,6 +163,14 @@ class RunsWanted(NamedTuple):
     flow_id: str
     since: dt.datetime | None
     open: tuple[str, ...] = ()
+
+
+def unreadable() -> AepError:
+    """Return the error that what a task has noted is damaged, or of another version."""
+    return AepError(
+        "What this task has noted of earlier deliveries cannot be read, so it cannot tell which one is the next. "
+        "Start a new run."
+    )
 
 
 def wanted(sought: Sought, mark: RunMark | None) -> RunsWanted:
@@ -229,9 +235,7 @@ def first_mark(
     return _moved(replace(mark, open=_open({}, found.values(), mark)), newest - WINDOW)
 
 
-def look(
-    runs: Iterable[FlowRun], mark: RunMark, sought: Sought, now: dt.datetime, most: int | None = None
-) -> RunNews:
+def look(runs: Iterable[FlowRun], mark: RunMark, sought: Sought, now: dt.datetime, most: int | None = None) -> RunNews:
     """Compare what AEP lists with the mark.
 
     :param now: our own time.

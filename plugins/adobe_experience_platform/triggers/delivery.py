@@ -10,6 +10,7 @@ from airflow.triggers.base import TriggerEvent
 
 from adobe_experience_platform.aep import RunStatus
 from adobe_experience_platform.delivery import Snapshot, run_news
+from adobe_experience_platform.delivery.next_delivery import lines_of
 from adobe_experience_platform.delivery.run_news import RunMark, RunsWanted, Sought
 
 from . import polling
@@ -105,10 +106,9 @@ class DeliveryTrigger(WatcherTrigger):
 
     def _say(self, found: run_news.RunNews) -> None:
         """Log what ended and does not count, once."""
-        for run in [run for run in found.others if run.id not in self._others]:
-            unnamed = self.audience_ids and not run.audiences
-            why = "does not say which audience it delivers" if unnamed else "does not count"
-            self.log.warning("Flow run %s of flow %s has ended (%s) and %s", run.id, self.flow_id, run.raw_status, why)
+        new = [run for run in found.others if run.id not in self._others]
+        for line in lines_of(new, self._sought):
+            self.log.warning("%s", line)
         kept = self._others if len(self._others) < MOST_REMEMBERED else set()
         self._others = {*kept, *(run.id for run in found.others)}
 

@@ -25,7 +25,10 @@ from adobe_experience_platform.triggers import (
         ("aep://flows/a:b", "aep://flows/a%3Ab"),
         ("aep://deliveries/my.dag", "aep://deliveries/my.dag"),
         ("aep://segment-exports/aep_default/prod", "aep://segment-exports/aep_default/prod"),
-        ("aep://flow-runs/a/-/f?statuses=failed&external=x%3ay", "aep://flow-runs/a/-/f?external=x%3Ay&statuses=failed"),
+        (
+            "aep://flow-runs/a/-/f?statuses=failed&external=x%3ay",
+            "aep://flow-runs/a/-/f?external=x%3Ay&statuses=failed",
+        ),
         ("aep://submissions", "aep://submissions"),
         ("s3://flows/mail", "s3://flows/mail"),
     ],
