@@ -37,7 +37,7 @@ from adobe_experience_platform.operators import (
     poke_settings,
     read_event,
 )
-from adobe_experience_platform.triggers import DeliveryTrigger
+from adobe_experience_platform.triggers import DeliveryTrigger, resume_pause
 
 from .base import AepSensor
 
@@ -187,9 +187,10 @@ class DeliverySensor(AepSensor):
             if now() >= ends:
                 raise
             self.log.warning("%s", error)
-            pause = dt.timedelta(seconds=max(error.retry_after or 0.0, self.options.poll_interval))
-            trigger, again = DateTimeTrigger(moment=min(now() + pause, ends)), {"method": "", "kwargs": {}}
-            self.defer(trigger=trigger, method_name="execute_after_pause", kwargs=again)
+            left, pause = (ends - now()).total_seconds(), max(error.retry_after or 0.0, self.options.poll_interval)
+            moment = now() + dt.timedelta(seconds=max(min(pause, left), resume_pause()))
+            again = {"method": "", "kwargs": {}}
+            self.defer(trigger=DateTimeTrigger(moment=moment), method_name="execute_after_pause", kwargs=again)
             raise AssertionError("defer() does not return") from None
 
     # -- which one is the next

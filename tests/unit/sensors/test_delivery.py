@@ -20,7 +20,7 @@ from adobe_experience_platform.errors import (
     AepTransientError,
 )
 from adobe_experience_platform.sensors.delivery import NEXT, DeliverySensor
-from adobe_experience_platform.triggers.base import EVENT_VERSION
+from adobe_experience_platform.triggers.base import EVENT_VERSION, resume_pause
 from tests.support.aep import LocalAep
 from tests.support.dagtest import captured
 
@@ -154,8 +154,11 @@ def test_a_run_that_a_node_of_aep_s_does_not_know_yet_is_asked_for_again(aep: Lo
     deferred(sensor(), context)
     run_id = delivered(aep, "gold")
     aep.add_faults({"kind": "status", "status": 404, "path": f"{RUNS[:-1]}/{run_id}", "times": 1})
-    with pytest.raises(TaskDeferred):
-        sensor().execute_complete(context, done(run_id))
+    with pytest.raises(TaskDeferred) as caught:
+        sensor(poll_interval=1).execute_complete(context, done(run_id))
+    assert isinstance(caught.value.trigger, DateTimeTrigger)
+    soonest = dt.datetime.now(tz=dt.UTC) + dt.timedelta(seconds=resume_pause() - 1)
+    assert caught.value.trigger.moment > soonest, "Airflow takes a task that is back sooner for killed"
     assert sensor().execute(context)["run_id"] == run_id
 
 
