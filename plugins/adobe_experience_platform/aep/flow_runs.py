@@ -86,7 +86,7 @@ class FlowRun:
     :param failed_for: why records of the run failed; none for a mere warning.
     :param error_code: AEP's code of the first error, "" if none; a mere warning counts where nothing else explains
         why the run did not succeed.
-    :param error_text: AEP's text of it.
+    :param error_text: AEP's text of it, without what looks like a secret: a partner's address may hold its key.
     """
 
     id: str
@@ -212,7 +212,11 @@ def _failed_for(run: Mapping[str, object]) -> tuple[Reason, ...]:
 
 def _reasons(listed: list[Mapping[str, object]]) -> tuple[Reason, ...]:
     found = [
-        Reason(one_line(as_text(item.get("code"))), one_line(as_text(item.get("message"))), as_count(item.get("count")))
+        Reason(
+            one_line(as_text(item.get("code"))),
+            without_secrets(as_text(item.get("message")), 500),
+            as_count(item.get("count")),
+        )
         for item in listed
     ]
     told = [reason for reason in found if any(reason)]
@@ -246,7 +250,7 @@ def _warns(error: Mapping[str, object]) -> bool:
 
 def _first_error(errors: list[Mapping[str, object]], status: RunStatus) -> tuple[str, str]:
     for error in sorted(errors, key=_warns):
-        code, text = one_line(as_text(error.get("code"))), one_line(as_text(error.get("message")))
+        code, text = one_line(as_text(error.get("code"))), without_secrets(as_text(error.get("message")), 500)
         if (code or text) and not (_warns(error) and status is RunStatus.SUCCESS):
             return code, text
     return "", ""
