@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from adobe_experience_platform.aep import Activation, FlowRun, Pair, RunStatus, named
+from adobe_experience_platform.aep import Activation, Call, FlowRun, Pair, RunStatus, endpoints, named
+from adobe_experience_platform.errors import AepNotFoundError, AepTransientError
 
 from .results import Result, results_of
 from .run_news import RunMark, Sought, unreadable
@@ -53,6 +54,17 @@ def sought_of(note: Note, *, accept_partial: bool, wait_for_good: bool) -> Sough
     sought = Sought(note["flow_id"], tuple(note["audience_ids"]), ended_since=since)
     good = {RunStatus.SUCCESS.value, *([RunStatus.PARTIAL_SUCCESS.value] if accept_partial else [])}
     return replace(sought, statuses=frozenset(good)) if wait_for_good else sought
+
+
+def ended_run(run_id: str) -> Call[FlowRun]:
+    """Read the run that was found; a node of AEP's that lags may not know it, or not that it has ended."""
+    try:
+        run = yield from endpoints.run(run_id)
+    except AepNotFoundError as error:
+        raise AepTransientError(error.call, text=f"run {run_id}, which had ended, is not found") from error
+    if not run.status.is_terminal:
+        raise AepTransientError("GET /runs/{id}", text=f"run {run_id}, which had ended, is in progress")
+    return run
 
 
 def results_in(note: Note, run: FlowRun) -> list[Result]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import PokeReturnValue
 
-from adobe_experience_platform.aep import DEFAULT_CONN_ID, FlowRun, Pair, endpoints
+from adobe_experience_platform.aep import DEFAULT_CONN_ID, FlowRun, Pair
 from adobe_experience_platform.delivery import (
     Result,
     check_name,
@@ -25,7 +25,7 @@ from adobe_experience_platform.delivery import (
 )
 from adobe_experience_platform.delivery.next_delivery import Note
 from adobe_experience_platform.delivery.run_news import RunMark, Sought
-from adobe_experience_platform.errors import AepDeliveryError, AepInputError, AepNotFoundError, AepTransientError
+from adobe_experience_platform.errors import AepDeliveryError, AepInputError, AepTransientError
 from adobe_experience_platform.hooks import metrics
 from adobe_experience_platform.operators import (
     AEP_RETRY_POLICY,
@@ -37,7 +37,7 @@ from adobe_experience_platform.operators import (
     poke_settings,
     read_event,
 )
-from adobe_experience_platform.triggers import DeliveryTrigger, resume_pause
+from adobe_experience_platform.triggers import FAILURES_ALLOWED, DeliveryTrigger, resume_pause
 
 from .base import AepSensor
 
@@ -178,20 +178,28 @@ class DeliverySensor(AepSensor):
             return self._begin(context)
         raise self._too_late(context)
 
+    _failures = 0
+    """Looks in a row that have failed before this one."""
+
     def _found_or_later(self, context: Context) -> FlowRun | None:
         """Look once; a failed request does not end the wait, and is repeated by a later process."""
         try:
             return self._found(context)
         except AepTransientError as error:
-            ends = self._delivery_ends(context).at
-            if now() >= ends:
+            left = (self._delivery_ends(context).at - now()).total_seconds()
+            if left <= 0 or self._failures + 1 >= FAILURES_ALLOWED:
                 raise
-            self.log.warning("%s", error)
-            left, pause = (ends - now()).total_seconds(), max(error.retry_after or 0.0, self.options.poll_interval)
-            moment = now() + dt.timedelta(seconds=max(min(pause, left), resume_pause()))
-            again = {"method": "", "kwargs": {}}
-            self.defer(trigger=DateTimeTrigger(moment=moment), method_name="execute_after_pause", kwargs=again)
+            if not self._failures:
+                self.log.warning("%s", error)
+            pause = max(min(max(error.retry_after or 0.0, self.options.poll_interval), left), resume_pause())
+            trigger = DateTimeTrigger(moment=now() + dt.timedelta(seconds=pause))
+            self.defer(trigger=trigger, method_name="look_again", kwargs={"failures": self._failures + 1})
             raise AssertionError("defer() does not return") from None
+
+    def look_again(self, context: Context, failures: int, event: object = None) -> Any:
+        """Go on after the pause that follows a failed request."""
+        self._failures = failures
+        return self._begin(context)
 
     # -- which one is the next
 
@@ -272,7 +280,7 @@ class DeliverySensor(AepSensor):
         fixed = self._fixed(context)
         metrics.count(metrics.POLLS, {"poll": DeliveryTrigger.POLL, **self._tags()})
         if fixed["run_id"]:
-            run = self._read_again(fixed["run_id"])
+            run = self.hook.call(next_delivery.ended_run(fixed["run_id"]))
             if not self._passes_over(fixed, run):
                 return run
             fixed = self._note(context, next_delivery.passed(fixed, run.id))
@@ -287,16 +295,6 @@ class DeliverySensor(AepSensor):
                 return run
             fixed = self._note(context, next_delivery.passed(fixed, run.id))
         return None
-
-    def _read_again(self, run_id: str) -> FlowRun:
-        """Read the run that was found; a node of AEP's that lags may not know it, or not that it has ended."""
-        try:
-            run = self.hook.call(endpoints.run(run_id))
-        except AepNotFoundError as error:
-            raise AepTransientError(error.call, text=f"run {run_id}, which had ended, is not found") from error
-        if not run.status.is_terminal:
-            raise AepTransientError("GET /runs/{id}", text=f"run {run_id}, which had ended, is in progress")
-        return run
 
     def _passes_over(self, fixed: Note, run: FlowRun) -> bool:
         return self.on_failed_run == "wait" and bool(self._bad(next_delivery.results_in(fixed, run)))

@@ -48,7 +48,6 @@ class DeliveryTrigger(WatcherTrigger):
     """
 
     POLL = "deliveries"
-    WHAT = "deliveries"
 
     def __init__(
         self,
@@ -68,7 +67,8 @@ class DeliveryTrigger(WatcherTrigger):
         self.mark = None if mark is None else dict(mark)
         since = dt.datetime.fromisoformat(ended_since) if ended_since else None
         self._sought = Sought(flow_id, tuple(audience_ids), frozenset(statuses), since)
-        self._memory = WatcherMemory(RunMark.from_json, f"{self.WHAT} of flow {flow_id}")
+        self.WHAT = f"deliveries of flow {flow_id}"
+        self._memory = WatcherMemory(RunMark.from_json, self.WHAT)
         self._memory.mark = RunMark.from_json(self.mark)
         self._others: set[str] = set()
 

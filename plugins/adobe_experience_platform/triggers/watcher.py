@@ -81,7 +81,7 @@ class WatcherTrigger(SharedPollTrigger):
             self.log.warning(
                 "%s are not watched: AEP (connection %s) could not be asked, %d times in a row. DAGs that start after "
                 "them do not start meanwhile. The watcher goes on trying. Last: %s",
-                self.WHAT.capitalize(),
+                self.WHAT[:1].upper() + self.WHAT[1:],
                 self.aep_conn_id,
                 self._failures,
                 error if isinstance(error, AepError) else type(error).__name__,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from adobe_experience_platform.errors import (
     AepTransientError,
 )
 from adobe_experience_platform.sensors.delivery import NEXT, DeliverySensor
-from adobe_experience_platform.triggers.base import EVENT_VERSION, resume_pause
+from adobe_experience_platform.triggers.base import EVENT_VERSION, FAILURES_ALLOWED, resume_pause
 from tests.support.aep import LocalAep
 from tests.support.dagtest import captured
 
@@ -140,6 +141,20 @@ def test_a_failed_request_does_not_end_the_wait(aep: LocalAep, context: Any, fou
     run_id = run_id or delivered(aep, "gold")
     returned = sensor().resume_execution(paused.method_name, paused.kwargs, context)
     assert returned["run_id"] == run_id, "by our own clock, where AEP could not be asked before"
+
+
+def test_many_failed_requests_in_a_row_are_the_end(aep: LocalAep, context: Any) -> None:
+    aep.add_faults({"kind": "status", "status": 404, "path": f"{RUNS[:-1]}/run-1", "times": None})
+    deferred(sensor(), context)
+    context["task_state_store"][NEXT]["run_id"] = "run-1"
+    paused: Any = SimpleNamespace(method_name="execute", kwargs={})
+    for number in range(1, FAILURES_ALLOWED):
+        with captured() as lines, pytest.raises(TaskDeferred) as caught:
+            getattr(sensor(), paused.method_name)(context, **paused.kwargs)
+        assert sum("is not found" in line for line in lines) == (number == 1), "it is said once"
+        paused = caught.value
+    with pytest.raises(AepTransientError):
+        sensor().look_again(context, **paused.kwargs)
 
 
 def test_after_the_deadline_a_failed_request_is_the_end(aep: LocalAep, context: Any) -> None:

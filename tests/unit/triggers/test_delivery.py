@@ -131,7 +131,7 @@ def test_watchers_and_waiting_tasks_share_one_poll_and_a_flow_that_is_refused_st
 
     with captured() as lines:
         asyncio.run(play())
-    assert sum("Deliveries are not watched" in line for line in lines) == 1
+    assert sum("Deliveries of flow shop are not watched" in line for line in lines) == 1
 
 
 @pytest.mark.usefixtures("quick")
