@@ -151,12 +151,13 @@ def test_a_mark_keeps_to_the_size_of_a_stored_value() -> None:
     assert news(stored(found.mark), *runs, run("new", began=0.1)) == []
 
 
-def test_more_than_can_be_told_at_a_time_is_told_one_part_after_the_other_and_the_mark_stays_small() -> None:
+@pytest.mark.parametrize("per_hour", [10, 80])
+def test_more_than_can_be_told_at_a_time_is_told_in_parts_and_the_mark_stays_small(per_hour: int) -> None:
     most, mark = run_news.MOST_TOLD, marked(OLD, run("slow", "inProgress", began=20))
-    ids = [f"{number:08d}-0000-4000-8000-000000000000" for number in range(12 * most)]
-    runs = [run("slow", began=20), *(run(ident, began=19 - number / 80) for number, ident in enumerate(ids))]
+    ids = [f"{number:08d}-0000-4000-8000-000000000000" for number in range(16 * most)]
+    runs = [run("slow", began=20), *(run(ident, began=19 - number / per_hour) for number, ident in enumerate(ids))]
     told: list[str] = []
-    for _ in range(13):
+    for _ in range(17):
         found = look(runs, mark, FLOW, most=most)
         assert len(found.news) <= most
         told += [item.id for item in found.news]
