@@ -159,4 +159,7 @@ MUTANTS = (
     Mutant(MEMORY, "unsure=stored.unsure - told", "unsure=frozenset()", "what may have been told and is not listed for a moment is told as if it were new", WATCHERS),
     Mutant(RUN_NEWS, "(run.id in self.open or not self._is_old(run))", "not self._is_old(run)", "a run that ends a day after it began is lost", ("tests/unit/delivery/test_run_news.py",)),
     Mutant(RUN_NEWS, "return run.created_at or run.started_at or run.completed_at", "return run.created_at", "a run without createdAt never leaves the mark", ("tests/unit/delivery/test_run_news.py",)),
+    Mutant(RUN_NEWS, " and at <= now + WINDOW", "", "a time far ahead of ours hides all later runs", ("tests/unit/delivery/test_run_news.py",)),
+    Mutant(RUN_NEWS, "min(newest - WINDOW, upto)", "newest - WINDOW", "of many deliveries at once some are lost", ("tests/unit/delivery/test_run_news.py",)),
+    Mutant(RUN_NEWS, "not (two.since and at and at < two.since)", "True", "what another watcher has told and forgotten is told again", ("tests/unit/delivery/test_run_news.py",)),
 )  # fmt: skip

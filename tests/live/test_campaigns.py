@@ -58,7 +58,7 @@ def watermark(client: AirflowClient, conn_id: str = "aep_watched") -> list[str]:
     [asset] = [
         item
         for item in client.get("/api/v2/assets", name_pattern="aep_segment_export")["assets"]
-        if item["name"] == f"aep_segment_export/{conn_id}"
+        if item["name"].split("?")[0] == f"aep_segment_export/{conn_id}"
     ]
     entries = client.get(f"/api/v2/assets/{asset['id']}/state-store")["asset_state_store"]
     found: list[str] = entries[0]["value"]["export_ids"] if entries else []

@@ -16,7 +16,7 @@ from .connection import (
 )
 from .diagnosis import explain
 from .export_jobs import ExportJob, ExportStatus
-from .flow_runs import FlowRun, Reason, RunStatus
+from .flow_runs import Counts, FlowRun, Reason, RunStatus
 from .flows import DestinationFlow, MappedAudience
 from .orders import Activation, Pair, by_flow
 from .pace import LONGEST_PAUSE, TOO_MANY, Pace
@@ -33,6 +33,7 @@ __all__ = [
     "Activation",
     "AepConnection",
     "Call",
+    "Counts",
     "DestinationFlow",
     "ExportJob",
     "ExportStatus",

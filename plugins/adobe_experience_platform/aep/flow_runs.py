@@ -88,7 +88,7 @@ class FlowRun:
     :param failed_for: why records of the run failed; none for a mere warning.
     :param error_code: AEP's code of the first error, "" if none; a mere warning counts where nothing else explains
         why the run did not succeed.
-    :param error_text: AEP's text of it.
+    :param error_text: AEP's text of it, without what looks like a secret: a partner's address may hold its key.
     """
 
     id: str

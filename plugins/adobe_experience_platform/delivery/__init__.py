@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from . import export_news, exports, preflight, rounds, run_news, task_ids, xcom
+from . import export_news, exports, next_delivery, preflight, rounds, run_news, task_ids, xcom
 from .findings import Findings, ids_of
 from .given import given_collection, given_id, given_info, given_list, given_time, given_truth
 from .input import (
@@ -125,6 +125,7 @@ __all__ = [
     "lost_in",
     "may_be_id",
     "message_of",
+    "next_delivery",
     "parse_activation_info",
     "preflight",
     "read_activation_info",

@@ -23,10 +23,13 @@ STEP = dt.timedelta(hours=1)
 """By so much the window moves at a time, or the mark would change with every run."""
 FORGOTTEN = dt.timedelta(days=7)
 """A run that is in progress for longer is no longer asked for."""
-MOST_IDS = 800
+MOST_IDS = 700
 """Runs that a mark holds, below the 64 KB of a store's value; with more, its window is shorter."""
-MOST_OPEN = 100
-"""Runs in progress that a mark holds."""
+MOST_OPEN = 250
+"""Runs in progress that a mark holds: by Adobe's guardrails a flow has no more audiences."""
+MOST_TOLD = 50
+"""Deliveries of which a watcher tells at a time: what is being told is stored too, and while a triggerer hands events
+over (ten or more a second) it says to nobody that it is alive."""
 AUDIENCES_SHOWN = 100
 """Audiences that an event names; Airflow logs events whole."""
 
@@ -96,7 +99,13 @@ class RunMark:
     def merged(self, other: RunMark) -> RunMark:
         """Return the mark of all that either knows."""
         known = {**self.known, **other.known}
-        still = {key: at for key, at in {**self.open, **other.open}.items() if key not in known}
+        still = {
+            key: at
+            for one, two in ((self, other), (other, self))
+            for key, at in one.open.items()
+            # What the other mark has passed without it was told, and is forgotten there.
+            if key not in known and (key in two.open or not (two.since and at and at < two.since))
+        }
         since = max(filter(None, (self.since, other.since)), default=None)
         return RunMark(self.place, since, known, still)
 
@@ -113,10 +122,7 @@ class RunMark:
         :raises AepError: if it cannot be read: it must not be taken for a first look.
         """
         if (mark := cls.from_json(data)) is None:
-            raise AepError(
-                "What this task has noted of earlier deliveries cannot be read, so it cannot tell which one is the "
-                "next. Start a new run."
-            )
+            raise unreadable()
         return mark
 
     @classmethod
@@ -159,6 +165,14 @@ class RunsWanted(NamedTuple):
     open: tuple[str, ...] = ()
 
 
+def unreadable() -> AepError:
+    """Return the error that what a task has noted is damaged, or of another version."""
+    return AepError(
+        "What this task has noted of earlier deliveries cannot be read, so it cannot tell which one is the next. "
+        "Start a new run."
+    )
+
+
 def wanted(sought: Sought, mark: RunMark | None) -> RunsWanted:
     """Return what a look with this mark needs to know."""
     if mark is None:
@@ -172,10 +186,19 @@ def began(run: FlowRun) -> dt.datetime | None:
     return run.created_at or run.started_at or run.completed_at
 
 
-def runs_call(flow_id: str, asked: Iterable[RunsWanted]) -> Call[list[FlowRun]]:
+def _newest(runs: Iterable[FlowRun], now: dt.datetime) -> dt.datetime | None:
+    """Return when the newest run began, None if AEP does not say.
+
+    A time that is ahead of ours by more than clocks may differ is an error of AEP's, and would hide all that begins
+    before it.
+    """
+    return max((at for run in runs if (at := began(run)) and at <= now + WINDOW), default=None)
+
+
+def runs_call(flow_id: str, asked: Iterable[RunsWanted], now: dt.datetime) -> Call[list[FlowRun]]:
     """Read the runs of a flow as far back as any of these looks needs; older open ones are read one by one."""
     looks = [each for each in asked if each.flow_id == flow_id]
-    enough = partial(_reached, {each.since for each in looks})
+    enough = partial(_reached, {each.since for each in looks}, now)
     runs = yield from endpoints.runs_of_flow(flow_id, enough)
     # An empty list may be a slip of AEP's; as a first look it would make every old run news.
     if not runs and any(each.since is None for each in looks):
@@ -189,10 +212,9 @@ def runs_call(flow_id: str, asked: Iterable[RunsWanted]) -> Call[list[FlowRun]]:
     return runs
 
 
-def _reached(ends: Iterable[dt.datetime | None], runs: Sequence[FlowRun]) -> bool:
-    times = [at for run in runs if (at := began(run))]
-    last = began(runs[-1])
-    return last is not None and all(last < (end or max(times) - WINDOW) for end in ends)
+def _reached(ends: Iterable[dt.datetime | None], now: dt.datetime, runs: Sequence[FlowRun]) -> bool:
+    last, newest = began(runs[-1]), _newest(runs, now)
+    return last is not None and newest is not None and all(last < (end or newest - WINDOW) for end in ends)
 
 
 def first_mark(
@@ -207,35 +229,41 @@ def first_mark(
     if ended_since is not None:
         timeless = {run.id: None for run in found.values() if run.status.is_terminal and began(run) is None}
         return RunMark(place, ended_since - WINDOW, timeless, {})
-    newest = max((at for run in found.values() if (at := began(run))), default=now)
+    newest = _newest(found.values(), now) or now
     ended = {run.id: began(run) for run in found.values() if run.status.is_terminal}
     mark = RunMark(place, None, ended, {})
     return _moved(replace(mark, open=_open({}, found.values(), mark)), newest - WINDOW)
 
 
-def look(runs: Iterable[FlowRun], mark: RunMark, sought: Sought) -> RunNews:
-    """Compare what AEP lists with the mark."""
+def look(runs: Iterable[FlowRun], mark: RunMark, sought: Sought, now: dt.datetime, most: int | None = None) -> RunNews:
+    """Compare what AEP lists with the mark.
+
+    :param now: our own time.
+    :param most: how many deliveries are news at most, those that began first; the others are news of the next look.
+    """
     found = _by_id(run for run in runs if run.flow_id in ("", sought.flow_id))
     ended = [run for run in found.values() if run.status.is_terminal and mark.is_news(run)]
-    news = [run for run in ended if sought.is_met(run)]
+    met = sorted((run for run in ended if sought.is_met(run)), key=lambda run: began(run) or _EPOCH)
+    news, rest = met[:most], met[len(met[:most]) :]
     others = tuple(
         run
         for run in ended
         if sought.may_concern(run) and (run.status not in sought.statuses or not sought.concerns(run))
     )
     news.sort(key=lambda run: (run.completed_at or began(run) or _EPOCH, run.id))
-    over = {run.id for run in found.values() if run.status.is_terminal}
+    over = {run.id for run in found.values() if run.status.is_terminal} - {run.id for run in rest}
     later = RunMark(
         mark.place,
         mark.since,
         {**mark.known, **{run.id: began(run) for run in news}},
         _open({key: at for key, at in mark.open.items() if key not in over}, found.values(), mark),
     )
-    newest = max((at for run in found.values() if (at := began(run))), default=None)
-    if newest is not None and (mark.since is None or newest - WINDOW > mark.since + STEP):
-        later = _moved(later, newest - WINDOW)
-    elif len(later.known) > MOST_IDS:
-        later = _moved(later, later.since)
+    newest = _newest(found.values(), now)
+    moves = newest is not None and (mark.since is None or newest - WINDOW > mark.since + STEP)
+    if moves or len(later.known) > MOST_IDS:
+        upto = min((at for run in rest if (at := began(run)) and run.id not in later.open), default=_NEVER)
+        since = max(mark.since or _EPOCH, min(newest - WINDOW, upto)) if newest and moves else mark.since
+        later = _moved(later, since, upto)
     return RunNews(tuple(news), later if later != mark else None, others)
 
 
@@ -246,10 +274,13 @@ def _open(known: Times, runs: Iterable[FlowRun], mark: RunMark) -> Times:
     return dict(sorted(dated.items(), key=lambda item: item[1])[:MOST_OPEN])
 
 
-def _moved(mark: RunMark, since: dt.datetime | None) -> RunMark:
-    """Let the window begin later: what is over and began before it is forgotten."""
+def _moved(mark: RunMark, since: dt.datetime | None, upto: dt.datetime = _NEVER) -> RunMark:
+    """Let the window begin later: what is over and began before it is forgotten.
+
+    :param upto: no later than then, however many runs are known.
+    """
     known = sorted((at or _NEVER, key) for key, at in mark.known.items() if not (since and at and at < since))
-    if len(known) > MOST_IDS and (last := known[-MOST_IDS - 1][0]) < _NEVER:
+    if len(known) > MOST_IDS and (last := known[-MOST_IDS - 1][0]) < upto:
         since = last + dt.timedelta(milliseconds=1)
         known = [(at, key) for at, key in known if at >= since]
     still = {key: at for key, at in mark.open.items() if not (since and at and at < since - FORGOTTEN)}

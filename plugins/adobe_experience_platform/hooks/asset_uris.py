@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from airflow.sdk import Asset
 
@@ -20,12 +20,20 @@ KINDS: Mapping[str, tuple[int, int]] = {
     "submissions": (0, 0),
 }
 """Kind → how many parts follow it, at least and at most: connection and sandbox, flow and audience, a DAG."""
+WATCHED = ("segment-exports", "flow-runs")
+"""Kinds with a watcher. What of it is not as by default follows after ``?``: Airflow keeps one watcher for an asset."""
 GROUP = "adobe_experience_platform"
 
 
-def uri_of(kind: str, *place: str) -> str:
+def uri_of(kind: str, *place: str, **options: str) -> str:
     """Return the URI of an asset; the parts may hold any characters."""
-    return f"aep://{'/'.join([kind, *(quote(part, safe='') for part in place)])}"
+    path = "/".join([kind, *(quote(part, safe="") for part in place)])
+    return f"aep://{path}{query_of(options)}"
+
+
+def query_of(options: Mapping[str, str]) -> str:
+    """Return what is not as by default, as it stands in an asset's URI and in its name."""
+    return f"?{urlencode(sorted(options.items()), safe=',')}" if options else ""
 
 
 def normalize(uri: SplitResult) -> SplitResult:
@@ -34,11 +42,13 @@ def normalize(uri: SplitResult) -> SplitResult:
     :raises ValueError: for what is none of our kinds; the DAG file then shows it as its error.
     """
     parts = [quote(unquote(part), safe="") for part in uri.path.strip("/").split("/") if part]
-    least, most = KINDS.get(uri.netloc.lower(), (1, 0))
-    if not least <= len(parts) <= most or uri.query:
+    kind = uri.netloc.lower()
+    least, most = KINDS.get(kind, (1, 0))
+    if not least <= len(parts) <= most or (uri.query and kind not in WATCHED):
         forms = ", ".join(f"aep://{kind}{'/…' if most else ''}" for kind, (_, most) in KINDS.items())
         raise ValueError(f"{uri.geturl()!r} is not an asset of this provider: use one of {forms}, without ?")
-    return uri._replace(netloc=uri.netloc.lower(), path="".join(f"/{part}" for part in parts))
+    query = query_of(dict(parse_qsl(uri.query))).removeprefix("?")
+    return uri._replace(netloc=kind, path="".join(f"/{part}" for part in parts), query=query)
 
 
 def create_asset(*, flow_id: str, extra: dict[str, Any] | None = None) -> Asset:

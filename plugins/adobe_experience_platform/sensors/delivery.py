@@ -7,20 +7,23 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import PokeReturnValue
 
-from adobe_experience_platform.aep import DEFAULT_CONN_ID, Activation, FlowRun, Pair, RunStatus, endpoints, named
+from adobe_experience_platform.aep import DEFAULT_CONN_ID, FlowRun, Pair
 from adobe_experience_platform.delivery import (
+    Result,
     check_name,
     is_delivered,
     is_lossy,
     line_of,
     losses_of,
+    next_delivery,
     resolve,
-    results_of,
     run_news,
     shorten,
 )
+from adobe_experience_platform.delivery.next_delivery import Note
 from adobe_experience_platform.delivery.run_news import RunMark, Sought
 from adobe_experience_platform.errors import AepDeliveryError, AepInputError, AepTransientError
 from adobe_experience_platform.hooks import metrics
@@ -33,7 +36,7 @@ from adobe_experience_platform.operators import (
     now,
     read_event,
 )
-from adobe_experience_platform.triggers import DeliveryTrigger
+from adobe_experience_platform.triggers import FAILURES_ALLOWED, DeliveryTrigger, resume_pause
 
 from .base import AepSensor
 
@@ -118,9 +121,9 @@ class DeliverySensor(AepSensor):
         deadline = self._delivery_ends(context).at
         if not self.deferrable:
             return self._poke_on(context)
-        fixed = self._fixed(context)
-        if (run := self._found(context)) is not None:
+        if (run := self._found_or_later(context)) is not None:
             return self._verdict(context, run)
+        fixed = self._fixed(context)
         sought = self._sought(fixed)
         trigger = DeliveryTrigger(
             flow_id=sought.flow_id,
@@ -130,7 +133,7 @@ class DeliverySensor(AepSensor):
             mark=fixed["mark"],
             **self._trigger_arguments(deadline),
         )
-        self.log.info("Waiting for %s, until %s UTC", self._title(fixed), f"{deadline:%Y-%m-%d %H:%M}")
+        self.log.info("Waiting for %s, until %s UTC", next_delivery.title_of(fixed), f"{deadline:%Y-%m-%d %H:%M}")
         return self.execute_complete(context, self._wait(context, trigger, deadline))
 
     _just_read: list[FlowRun] | None = None
@@ -154,43 +157,72 @@ class DeliverySensor(AepSensor):
         status, _ = read_event(event)
         if status == "done" and isinstance(event, dict):
             self._note(context, {**self._fixed(context), "run_id": str(event.get("run_id", ""))})
-        run = self._found(context)
-        if run is None:
-            raise self._too_late(context)
-        return self._verdict(context, run)
+        run = self._found_or_later(context)
+        if run is not None:
+            return self._verdict(context, run)
+        if status == "done":  # what the trigger has found is passed over
+            return self._begin(context)
+        raise self._too_late(context)
+
+    _failures = 0
+    """Looks in a row that have failed before this one."""
+
+    def _found_or_later(self, context: Context) -> FlowRun | None:
+        """Look once; a failed request does not end the wait, and is repeated by a later process."""
+        try:
+            return self._found(context)
+        except AepTransientError as error:
+            left = (self._delivery_ends(context).at - now()).total_seconds()
+            if left <= 0 or self._failures + 1 >= FAILURES_ALLOWED:
+                raise
+            if not self._failures:
+                self.log.warning("%s", error)
+            pause = max(min(max(error.retry_after or 0.0, self.options.poll_interval), left), resume_pause())
+            trigger = DateTimeTrigger(moment=now() + dt.timedelta(seconds=pause))
+            self.defer(trigger=trigger, method_name="look_again", kwargs={"failures": self._failures + 1})
+            raise AssertionError("defer() does not return") from None
+
+    def look_again(self, context: Context, failures: int, event: object = None) -> Any:
+        """Go on after the pause that follows a failed request."""
+        self._failures = failures
+        return self._begin(context)
 
     # -- which one is the next
 
-    def _fixed(self, context: Context) -> dict[str, Any]:
+    def _fixed(self, context: Context) -> Note:
         """Return which delivery is the next one: fixed once in a DAG run, when the task first begins."""
-        asked = [*self._asked, self._since_given]
-        kept = TaskStore(context).get(NEXT)
-        if isinstance(kept, dict) and kept["asked"] != asked:
+        asked = [*self._asked, self._since_given, self._place]
+        kept = next_delivery.read_note(TaskStore(context).get(NEXT))
+        if kept is not None and kept["asked"] != asked:
             self.log.warning("This task waited for another delivery before it was changed: it starts over")
             kept = None
-        if not isinstance(kept, dict):
+        if kept is None:
             self._note(context, {"asked": asked, "begun": now().isoformat()})
             return self._note(context, self._fix(asked, self._since_given))
         if "mark" not in kept:  # AEP could not be asked when the task began: then our own clock must do
             return self._note(context, self._fix(asked, self._since_given or str(kept["begun"])))
         if kept["failed"] and kept["max_tries"] != context["ti"].max_tries:
-            passed = RunMark.require(kept["mark"]).with_told(kept["run_id"]).to_json()
-            return self._note(context, {**kept, "mark": passed, "run_id": None, "failed": False})
+            return self._note(context, next_delivery.passed(kept, kept["run_id"]))
         return kept
 
-    def _fix(self, asked: list[str | None], since: str | None) -> dict[str, Any]:
+    def _fix(self, asked: list[str | None], since: str | None) -> Note:
         """Look up what is meant, and note what has ended so far."""
         fixed = {"asked": asked, "since": since, "run_id": None, "failed": False, **self._looked_up()}
         sought = self._sought(fixed)
-        runs = self._just_read = self.hook.call(run_news.runs_call(sought.flow_id, [run_news.wanted(sought, None)]))
-        settings = self.hook.settings
-        place = f"{settings.org_id}/{settings.sandbox_name}"
-        return {**fixed, "mark": run_news.first_mark(place, runs, now(), sought.ended_since).to_json()}
+        self._just_read = runs = self._runs(sought, None)
+        return {**fixed, "mark": run_news.first_mark(self._place, runs, now(), sought.ended_since).to_json()}
 
-    def _note(self, context: Context, fixed: dict[str, Any]) -> dict[str, Any]:
+    def _runs(self, sought: Sought, mark: RunMark | None) -> list[FlowRun]:
+        return self.hook.call(run_news.runs_call(sought.flow_id, [run_news.wanted(sought, mark)], now()))
+
+    def _note(self, context: Context, fixed: Note) -> Note:
         fixed = {**fixed, "max_tries": context["ti"].max_tries}
         TaskStore(context).set(NEXT, fixed)
         return fixed
+
+    @property
+    def _place(self) -> str:
+        return f"{self.connection.org_id}/{self.connection.sandbox_name}"
 
     @cached_property
     def _asked(self) -> Pair:
@@ -210,7 +242,7 @@ class DeliverySensor(AepSensor):
         since: dt.datetime | None = self.given("since")
         return since.astimezone(dt.UTC).isoformat() if since else None
 
-    def _looked_up(self) -> dict[str, Any]:
+    def _looked_up(self) -> Note:
         """Return the ids of flow and audience, and their names."""
         findings = resolve([self._asked], self.hook.call)
         if findings.faults:
@@ -225,35 +257,42 @@ class DeliverySensor(AepSensor):
             "names": findings.names([pair]),
         }
 
-    def _sought(self, fixed: dict[str, Any]) -> Sought:
-        sought = Sought(fixed["flow_id"], tuple(fixed["audience_ids"]))
-        since = dt.datetime.fromisoformat(fixed["since"]) if fixed["since"] else None
-        good = {RunStatus.SUCCESS.value, *([RunStatus.PARTIAL_SUCCESS.value] if self._accepts_partial else [])}
-        statuses = frozenset(good) if self.on_failed_run == "wait" else sought.statuses
-        return Sought(sought.flow_id, sought.audience_ids, statuses, since)
-
-    @property
-    def _accepts_partial(self) -> bool:
-        return self.options.accepted["accept_partial"]
+    def _sought(self, note: Note) -> Sought:
+        accept_partial = self.options.accepted["accept_partial"]
+        return next_delivery.sought_of(note, accept_partial=accept_partial, wait_for_good=self.on_failed_run == "wait")
 
     def _found(self, context: Context) -> FlowRun | None:
         """Return the run that is the next delivery, once it has ended; it is noted when it is first seen."""
         fixed = self._fixed(context)
         metrics.count(metrics.POLLS, {"poll": DeliveryTrigger.POLL, **self._tags()})
         if fixed["run_id"]:
-            run = self.hook.call(endpoints.run(fixed["run_id"]))
-            if not run.status.is_terminal:  # it was listed as ended: a node of AEP's lags
-                raise AepTransientError("GET /runs/{id}", text=f"run {run.id}, which had ended, is in progress")
-            return run
-        sought, mark = self._sought(fixed), RunMark.require(fixed["mark"])
+            run = self.hook.call(next_delivery.ended_run(fixed["run_id"]))
+            if not self._passes_over(fixed, run):
+                return run
+            fixed = self._note(context, next_delivery.passed(fixed, run.id))
+        sought, mark = self._sought(fixed), next_delivery.mark_of(fixed)
         runs, self._just_read = self._just_read, None
-        if runs is None:
-            runs = self.hook.call(run_news.runs_call(sought.flow_id, [run_news.wanted(sought, mark)]))
-        news = run_news.look(runs, mark, sought).news
-        if not news:
-            return None
-        self._note(context, {**fixed, "run_id": news[0].id})
-        return news[0]
+        found = run_news.look(self._runs(sought, mark) if runs is None else runs, mark, sought, now())
+        if not self.deferrable:
+            fixed = self._say(context, fixed, found.others)
+        for run in found.news:
+            if not self._passes_over(fixed, run):
+                self._note(context, {**fixed, "run_id": run.id})
+                return run
+            fixed = self._note(context, next_delivery.passed(fixed, run.id))
+        return None
+
+    def _passes_over(self, fixed: Note, run: FlowRun) -> bool:
+        return self.on_failed_run == "wait" and bool(self._bad(next_delivery.results_in(fixed, run)))
+
+    def _say(self, context: Context, fixed: Note, others: Sequence[FlowRun]) -> Note:
+        """Log what ended and does not count, once; a rescheduled sensor's next process does not know what was said."""
+        said = list(fixed.get("said", []))
+        if not (new := [run for run in others if run.id not in said]):
+            return fixed
+        for line in next_delivery.lines_of(new, self._sought(fixed)):
+            self.log.warning("%s", line)
+        return self._note(context, {**fixed, "said": [*said, *(run.id for run in new)][-next_delivery.MOST_SAID :]})
 
     # -- what became of it
 
@@ -264,33 +303,27 @@ class DeliverySensor(AepSensor):
         """
         fixed = self._fixed(context)
         self._push_link(context, fixed["flow_id"])
-        own, names = tuple(fixed["audience_ids"]), fixed["names"]
-        pairs = [Pair(fixed["flow_id"], ident) for ident in (own[:1] or sorted(run.audiences))] or [Pair("", "")]
-        aliases = dict([own]) if len(own) == 2 else {}
-        results = results_of([Activation(*pair, run.id) for pair in pairs], {run.id: run}, aliases)
+        names, results = fixed["names"], next_delivery.results_in(fixed, run)
         for line in losses_of(results, names):
             self.log.warning("%s", line)
-        bad = [item for item in results if not is_delivered(item, **self.options.accepted)]
-        if bad:
+        if bad := self._bad(results):
             self._note(context, {**fixed, "run_id": run.id, "failed": True})
             listed = "\n".join(f"  - {line}" for line in shorten([line_of(item, names) for item in bad]))
             what = "lost records" if all(map(is_lossy, bad)) else "did not succeed"
             raise AepDeliveryError(
                 f"The delivery that this task waited for {what}:\n{listed}\nClear this task to wait for the next one."
             )
-        self.log.info("AEP has delivered: flow run %s, %s", run.id, self._title(fixed))
+        self.log.info("AEP has delivered: flow run %s, %s", run.id, next_delivery.title_of(fixed))
         return run_news.describe(run, self._sought(fixed))
 
-    @staticmethod
-    def _title(fixed: dict[str, Any]) -> str:
-        audience = f"audience {named(fixed['audience_ids'][0], fixed['names'])} to " if fixed["audience_ids"] else ""
-        return f"the next delivery of {audience}flow {named(fixed['flow_id'], fixed['names'])}"
+    def _bad(self, results: Sequence[Result]) -> list[Result]:
+        return [item for item in results if not is_delivered(item, **self.options.accepted)]
 
     def _delivery_ends(self, context: Context) -> Deadline:
         return self._deadline(context, "delivery", self.options.activation_timeout_minutes)
 
     def _too_late(self, context: Context) -> WaitTimeoutError:
-        title = self._title(self._fixed(context))
+        title = next_delivery.title_of(self._fixed(context))
         self._delivery_ends(context).require(title)
         minutes = self.options.activation_timeout_minutes
         return WaitTimeoutError(

@@ -11,7 +11,7 @@ from .assets import (
     segment_export_asset,
     submissions_asset,
 )
-from .base import ARGUMENTS_VERSION, EVENT_VERSION, async_hook, resume_pause, run_inline
+from .base import ARGUMENTS_VERSION, EVENT_VERSION, FAILURES_ALLOWED, async_hook, resume_pause, run_inline
 from .delivery import DeliveryTrigger
 from .flow_run import FlowRunTrigger
 from .lost_submission import LostSubmissionTrigger
@@ -22,6 +22,7 @@ __all__ = [
     "ARGUMENTS_VERSION",
     "DELIVERED_URIS",
     "EVENT_VERSION",
+    "FAILURES_ALLOWED",
     "DeliveryTrigger",
     "ExportWait",
     "FlowRunTrigger",

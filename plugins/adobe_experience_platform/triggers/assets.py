@@ -21,8 +21,9 @@ from adobe_experience_platform.aep import DEFAULT_CONN_ID, conn_id_fault, short_
 from adobe_experience_platform.delivery import check_id, may_be_id
 from adobe_experience_platform.delivery.run_news import Sought
 from adobe_experience_platform.errors import AepInputError
-from adobe_experience_platform.hooks.asset_uris import GROUP, create_asset, uri_of
+from adobe_experience_platform.hooks.asset_uris import GROUP, create_asset, query_of, uri_of
 
+from .base import SharedPollTrigger
 from .delivery import TOLD, DeliveryTrigger
 from .segment_export import SegmentExportTrigger
 
@@ -44,7 +45,7 @@ def segment_export_asset(
     :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``.
     :param sandbox_name: sandbox; None takes the connection's, which is read when the watcher runs and not when
         DAG files are parsed. None and the same sandbox by its name are two assets with a poll each: use one way.
-    :param poll_interval: longest pause between two polls, seconds. Use one value for an asset: it is the asset's.
+    :param poll_interval: longest pause between two polls, seconds; another value is another asset with its own poll.
     :raises AepInputError: for ids that cannot be.
     """
     if faults := _place_faults(aep_conn_id, sandbox_name, poll_interval):
@@ -53,12 +54,7 @@ def segment_export_asset(
     trigger = SegmentExportTrigger(
         aep_conn_id=aep_conn_id, sandbox_name=sandbox_name, deadline=None, poll_interval=poll_interval
     )
-    return Asset(
-        name="/".join(["aep_segment_export", *place]),
-        uri=uri_of("segment-exports", *place),
-        group=GROUP,
-        watchers=[AssetWatcher(name="segment exports", trigger=trigger)],
-    )
+    return _watched("segment-exports", place, trigger, _interval(poll_interval))
 
 
 def flow_run_asset(
@@ -80,11 +76,11 @@ def flow_run_asset(
     :param flow_id: id of the destination flow.
     :param audience_id: id of the audience; None: any audience of the flow.
     :param external_audience_id: for an imported audience: its external id, by which AEP may name it in runs.
-    :param statuses: how the delivery must have ended: ``success`` and ``partial_success`` (default), ``failed``. Use
-        one value for an asset: it is the asset's, as is ``poll_interval``.
+    :param statuses: how the delivery must have ended: ``success`` and ``partial_success`` (default), ``failed``;
+        others make another asset.
     :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``.
     :param sandbox_name: sandbox; None takes the connection's, see :func:`segment_export_asset`.
-    :param poll_interval: longest pause between two polls, seconds.
+    :param poll_interval: longest pause between two polls, seconds; another value is another asset.
     :raises AepInputError: for ids, statuses and pauses that cannot be.
     """
     faults = _place_faults(aep_conn_id, sandbox_name, poll_interval)
@@ -109,11 +105,30 @@ def flow_run_asset(
         poll_interval=poll_interval,
     )
     place = [aep_conn_id, sandbox_name or CONNECTIONS_OWN, flow_id, *audiences[:1]]
+    options = _interval(poll_interval)
+    if trigger.statuses != sorted(TOLD):
+        options["statuses"] = ",".join(trigger.statuses)
+    if external_audience_id is not None:
+        options["external"] = external_audience_id
+    return _watched("flow-runs", place, trigger, options)
+
+
+def _interval(poll_interval: float) -> dict[str, str]:
+    return {} if poll_interval == WATCH_INTERVAL else {"poll_interval": f"{poll_interval:g}"}
+
+
+def _watched(kind: str, place: Sequence[str], trigger: SharedPollTrigger, options: Mapping[str, str]) -> Asset:
+    """Return the asset of a watcher. All that the watcher is made of is part of the asset's name.
+
+    Airflow keeps one watcher for an asset: with another in a second DAG file, each reading of either file ends the
+    other's, and both DAGs miss events.
+    """
+    name = "/".join([f"aep_{kind.removesuffix('s').replace('-', '_')}", *place])
     return Asset(
-        name="/".join(["aep_flow_run", *place]),
-        uri=uri_of("flow-runs", *place),
+        name=f"{name}{query_of(options)}",
+        uri=uri_of(kind, *place, **options),
         group=GROUP,
-        watchers=[AssetWatcher(name="flow runs", trigger=trigger)],
+        watchers=[AssetWatcher(name=kind.replace("-", " "), trigger=trigger)],
     )
 
 

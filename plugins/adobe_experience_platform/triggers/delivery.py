@@ -10,6 +10,7 @@ from airflow.triggers.base import TriggerEvent
 
 from adobe_experience_platform.aep import RunStatus
 from adobe_experience_platform.delivery import Snapshot, run_news
+from adobe_experience_platform.delivery.next_delivery import lines_of
 from adobe_experience_platform.delivery.run_news import RunMark, RunsWanted, Sought
 
 from . import polling
@@ -47,7 +48,6 @@ class DeliveryTrigger(WatcherTrigger):
     """
 
     POLL = "deliveries"
-    WHAT = "deliveries"
 
     def __init__(
         self,
@@ -67,7 +67,8 @@ class DeliveryTrigger(WatcherTrigger):
         self.mark = None if mark is None else dict(mark)
         since = dt.datetime.fromisoformat(ended_since) if ended_since else None
         self._sought = Sought(flow_id, tuple(audience_ids), frozenset(statuses), since)
-        self._memory = WatcherMemory(RunMark.from_json, f"{self.WHAT} of flow {flow_id}")
+        self.WHAT = f"deliveries of flow {flow_id}"
+        self._memory = WatcherMemory(RunMark.from_json, self.WHAT)
         self._memory.mark = RunMark.from_json(self.mark)
         self._others: set[str] = set()
 
@@ -86,19 +87,19 @@ class DeliveryTrigger(WatcherTrigger):
         return snapshot.error or snapshot.flow_errors.get(self.flow_id)
 
     def _news(self, snapshot: Snapshot, mark: RunMark | None) -> News[RunMark]:
-        runs = snapshot.flow_runs[self.flow_id]
+        runs, now = snapshot.flow_runs[self.flow_id], dt.datetime.now(tz=dt.UTC)
         if mark is None or (self.deadline is None and mark.place != snapshot.place):
-            return News({}, run_news.first_mark(snapshot.place, runs, dt.datetime.now(tz=dt.UTC)))
-        found = run_news.look(runs, mark, self._sought)
+            return News({}, run_news.first_mark(snapshot.place, runs, now))
+        most = run_news.MOST_TOLD if self.deadline is None else None
+        found = run_news.look(runs, mark, self._sought, now, most)
         self._say(found)
         return News({run.id: run_news.describe(run, self._sought) for run in found.news}, found.mark)
 
     def _say(self, found: run_news.RunNews) -> None:
         """Log what ended and does not count, once."""
-        for run in [run for run in found.others if run.id not in self._others]:
-            unnamed = self.audience_ids and not run.audiences
-            why = "does not say which audience it delivers" if unnamed else "does not count"
-            self.log.warning("Flow run %s of flow %s has ended (%s) and %s", run.id, self.flow_id, run.raw_status, why)
+        new = [run for run in found.others if run.id not in self._others]
+        for line in lines_of(new, self._sought):
+            self.log.warning("%s", line)
         kept = self._others if len(self._others) < MOST_REMEMBERED else set()
         self._others = {*kept, *(run.id for run in found.others)}
 

@@ -305,7 +305,8 @@ async def read_flows(hook: AdobeExperiencePlatformAsyncHook, asked: Sequence[Run
     flow_ids = dict.fromkeys(each.flow_id for each in asked)
     runs: dict[str, list[FlowRun]] = {}
     errors: dict[str, AepError] = {}
-    calls = ((flow_id, run_news.runs_call(flow_id, asked)) for flow_id in flow_ids)
+    now = dt.datetime.now(tz=dt.UTC)
+    calls = ((flow_id, run_news.runs_call(flow_id, asked, now)) for flow_id in flow_ids)
     async for flow_id, result in _outcomes(hook, calls):
         if not isinstance(result, AepError):
             runs[flow_id] = result

@@ -44,11 +44,11 @@ class WatcherTrigger(SharedPollTrigger):
                     self._failed(error)
                     continue
                 self._recovered()
-                payloads = await self._memory.consider(partial(self._news, snapshot), self.asset_state_store)
-                for payload in payloads:
-                    self.log.info("%s", self._line(payload))
-                    yield event(**{"status": "done", **payload})
-                if payloads:
+                look = partial(self._news, snapshot)
+                while payloads := await self._memory.consider(look, self.asset_state_store):
+                    for payload in payloads:
+                        self.log.info("%s", self._line(payload))
+                        yield event(**{"status": "done", **payload})
                     await self._memory.told(self.asset_state_store)
                 subscription.wanted = self._wanted()
 
@@ -81,7 +81,7 @@ class WatcherTrigger(SharedPollTrigger):
             self.log.warning(
                 "%s are not watched: AEP (connection %s) could not be asked, %d times in a row. DAGs that start after "
                 "them do not start meanwhile. The watcher goes on trying. Last: %s",
-                self.WHAT.capitalize(),
+                self.WHAT[:1].upper() + self.WHAT[1:],
                 self.aep_conn_id,
                 self._failures,
                 error if isinstance(error, AepError) else type(error).__name__,

@@ -77,6 +77,15 @@ def a_note_of_a_newer_version(stage: Stage) -> None:
     stage.fails(lambda: next_delivery(stage))
 
 
+@produces("which had ended, is not found")
+def a_delivery_that_aep_knows_no_more(stage: Stage) -> None:
+    stage.defers(lambda: next_delivery(stage))
+    store = stage.context["task_state_store"]
+    store[NEXT]["run_id"] = "run-1"
+    store["deadline_delivery"]["at"] = datetime.now(tz=UTC).isoformat()
+    stage.fails(lambda: next_delivery(stage))
+
+
 @produces("on_failed_run is", "enter a time such as 2026-03-10T06:00:00+00:00", "statuses is")
 def a_wait_for_a_delivery_that_cannot_be_meant(stage: Stage) -> None:
     stage.fails(lambda: next_delivery(stage, on_failed_run="never"))

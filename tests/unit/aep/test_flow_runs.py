@@ -161,6 +161,16 @@ def test_the_first_error_of_an_ended_run_is_kept(status, errors, failed_info, ex
     assert (run.error_code, run.error_text) == (expected or ("ACTIVATION_BATCH-0000-FAILED", "Job aborted."))
 
 
+def test_what_a_run_says_of_its_errors_holds_no_secret():
+    """A partner's address may hold the key to its bucket; the text goes to XComs, events of assets, logs and mails."""
+    message = "Cannot write https://acme.blob.core.windows.net/in/a.csv?sv=1&sig=GEHEIM, password=GEHEIM"
+    errors = [{"code": "C-1", "message": message, "count": 3}]
+    summary = {"statusSummary": {"status": "failed", "errors": errors}, "recordSummary": {"skippedInfo": errors}}
+    run = FlowRun.from_json({"id": "r", "metrics": summary})
+    assert run.error_text.startswith("Cannot write https://acme.blob.core.windows.net")
+    assert "GEHEIM" not in repr(run)
+
+
 def test_errors_listed_on_a_successful_run_do_not_fail_it():
     run = FlowRun.from_json(
         {"id": "r", "metrics": {"statusSummary": {"status": "success", "errors": [{"code": "1", "message": "m"}]}}}

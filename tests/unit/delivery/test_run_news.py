@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 
 from adobe_experience_platform.aep.flow_runs import FlowRun
 from adobe_experience_platform.delivery import run_news
-from adobe_experience_platform.delivery.run_news import RunMark, Sought, first_mark, look, runs_call, wanted
+from adobe_experience_platform.delivery.run_news import RunMark, Sought, first_mark, wanted
 from adobe_experience_platform.errors import AepError
 from tests.support.parts import NOW, answer, millis, run_json
 
 PLACE = "ORG@AdobeOrg/prod"
 FLOW = Sought("flow-1")
 GOLD = Sought("flow-1", ("gold", "gold-external"))
+look = partial(run_news.look, now=NOW + dt.timedelta(days=3))
+runs_call = partial(run_news.runs_call, now=NOW)
 
 
 def hours(number: float) -> dt.datetime:
@@ -146,6 +149,54 @@ def test_a_mark_keeps_to_the_size_of_a_stored_value() -> None:
     found = look([run("new", began=0.1)], mark, FLOW)
     assert len(stored(found.mark).known) <= run_news.MOST_IDS
     assert news(stored(found.mark), *runs, run("new", began=0.1)) == []
+
+
+@pytest.mark.parametrize("per_hour", [10, 80])
+def test_more_than_can_be_told_at_a_time_is_told_in_parts_and_the_mark_stays_small(per_hour: int) -> None:
+    most, mark = run_news.MOST_TOLD, marked(OLD, run("slow", "inProgress", began=20))
+    ids = [f"{number:08d}-0000-4000-8000-000000000000" for number in range(16 * most)]
+    runs = [run("slow", began=20), *(run(ident, began=19 - number / per_hour) for number, ident in enumerate(ids))]
+    told: list[str] = []
+    for _ in range(17):
+        found = look(runs, mark, FLOW, most=most)
+        assert len(found.news) <= most
+        told += [item.id for item in found.news]
+        mark = stored(found.mark)
+
+    assert sorted(told) == sorted(item.id for item in runs)
+    assert news(mark, *runs) == []
+
+
+def test_a_run_with_a_time_far_ahead_of_ours_hides_no_other() -> None:
+    """AEP's clock and ours differ by less than a day: such a time is an error."""
+    wild = run("wild", began=-24 * 400)
+    found = look([wild], marked(OLD), FLOW)
+    assert [item.id for item in found.news] == ["wild"]
+    later = look([wild, run("next", began=2, ended=1)], stored(found.mark), FLOW)
+    assert [item.id for item in later.news] == ["next"]
+    assert news(stored(later.mark), run("after it", began=-20, ended=-21)) == ["after it"]
+    assert news(marked(wild, run("a", began=26)), run("b", began=25, ended=2)) == ["b"], "nor at the first look"
+
+
+def test_a_first_look_reads_as_far_back_beside_a_run_with_a_time_far_ahead() -> None:
+    pages = [listed(run_json(f"r{number}", created=hours(number)), more=True) for number in (-9000, 1, 20, 26)]
+    runs, _ = answer(runs_call("flow-1", [wanted(FLOW, None)]), *pages)
+    assert len(runs) == 4
+
+
+def test_what_one_of_two_marks_has_told_and_forgotten_is_not_told_again() -> None:
+    stale = marked(run("slow", "inProgress", began=5), run("lives", "inProgress", began=5))
+    told = stored(look([run("slow", began=5), run("lives", "inProgress", began=5)], stale, FLOW).mark)
+    moved = stored(look([run("new", began=-48)], told, FLOW).mark)
+    for one, two in ((stale, moved), (moved, stale)):
+        assert set(stored(one.merged(two)).open) == {"lives"}
+        assert news(one.merged(two), run("slow", began=5)) == []
+
+
+def test_all_audiences_of_a_flow_may_be_in_progress_at_once() -> None:
+    going = [run(f"{number:08d}-0000", "inProgress", began=30) for number in range(run_news.MOST_OPEN)]
+    moved = stored(look([run("new", began=-48)], marked(*going), FLOW).mark)
+    assert len(news(moved, *(run(item.id, began=30) for item in going))) == run_news.MOST_OPEN
 
 
 def test_a_run_counts_for_the_audience_that_it_names_by_either_id() -> None:

@@ -25,6 +25,10 @@ from adobe_experience_platform.triggers import (
         ("aep://flows/a:b", "aep://flows/a%3Ab"),
         ("aep://deliveries/my.dag", "aep://deliveries/my.dag"),
         ("aep://segment-exports/aep_default/prod", "aep://segment-exports/aep_default/prod"),
+        (
+            "aep://flow-runs/a/-/f?statuses=failed&external=x%3ay",
+            "aep://flow-runs/a/-/f?external=x%3Ay&statuses=failed",
+        ),
         ("aep://submissions", "aep://submissions"),
         ("s3://flows/mail", "s3://flows/mail"),
     ],
@@ -41,6 +45,7 @@ def test_a_uri_of_ours_has_one_form(written: str, kept: str) -> None:
         "aep://audiences/a",
         "aep://submissions/x",
         "aep://flows/a?b=1",
+        "aep://flow-runs/a/-?statuses=failed",
     ],
 )
 def test_what_is_no_asset_of_ours_is_refused_with_what_to_write(written: str) -> None:

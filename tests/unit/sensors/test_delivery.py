@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import PokeReturnValue
 from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
 
+from adobe_experience_platform.aep import pace
 from adobe_experience_platform.delivery.run_news import RunMark
-from adobe_experience_platform.errors import AepDeadlineError, AepDeliveryError, AepError, AepInputError
+from adobe_experience_platform.errors import (
+    AepDeadlineError,
+    AepDeliveryError,
+    AepError,
+    AepInputError,
+    AepTransientError,
+)
 from adobe_experience_platform.sensors.delivery import NEXT, DeliverySensor
-from adobe_experience_platform.triggers.base import EVENT_VERSION
+from adobe_experience_platform.triggers.base import EVENT_VERSION, FAILURES_ALLOWED, resume_pause
 from tests.support.aep import LocalAep
 from tests.support.dagtest import captured
 
@@ -113,6 +122,74 @@ def test_a_begin_without_an_answer_is_not_forgotten(aep: LocalAep, context: Any)
     assert sensor().execute(context.retried())["run_id"] == run_id
 
 
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("found", [False, True])
+def test_a_failed_request_does_not_end_the_wait(aep: LocalAep, context: Any, found: bool) -> None:
+    """Neither at the first look nor at the last, and without a retry of Airflow's."""
+    if found:
+        deferred(sensor(), context)
+    run_id = delivered(aep, "gold") if found else ""
+    aep.add_faults({"kind": "status", "status": 503, "path": RUNS, "headers": {"Retry-After": "2400"}, "times": 1})
+    with captured() as lines, pytest.raises(TaskDeferred) as caught:
+        sensor().execute_complete(context, done(run_id)) if found else sensor().execute(context)
+    paused = caught.value
+    assert isinstance(paused.trigger, DateTimeTrigger)
+    assert paused.trigger.moment > dt.datetime.now(tz=dt.UTC) + dt.timedelta(seconds=2300)
+    assert any("503" in line for line in lines)
+
+    pace.forget_all()
+    run_id = run_id or delivered(aep, "gold")
+    returned = sensor().resume_execution(paused.method_name, paused.kwargs, context)
+    assert returned["run_id"] == run_id, "by our own clock, where AEP could not be asked before"
+
+
+def test_many_failed_requests_in_a_row_are_the_end(aep: LocalAep, context: Any) -> None:
+    aep.add_faults({"kind": "status", "status": 404, "path": f"{RUNS[:-1]}/run-1", "times": None})
+    deferred(sensor(), context)
+    context["task_state_store"][NEXT]["run_id"] = "run-1"
+    paused: Any = SimpleNamespace(method_name="execute", kwargs={})
+    for number in range(1, FAILURES_ALLOWED):
+        with captured() as lines, pytest.raises(TaskDeferred) as caught:
+            getattr(sensor(), paused.method_name)(context, **paused.kwargs)
+        assert sum("is not found" in line for line in lines) == (number == 1), "it is said once"
+        paused = caught.value
+    with pytest.raises(AepTransientError):
+        sensor().look_again(context, **paused.kwargs)
+
+
+def test_after_the_deadline_a_failed_request_is_the_end(aep: LocalAep, context: Any) -> None:
+    deferred(sensor(), context)
+    context["task_state_store"]["deadline_delivery"]["at"] = dt.datetime.now(tz=dt.UTC).isoformat()
+    aep.add_faults({"kind": "status", "status": 404, "path": RUNS, "times": 1})
+    with pytest.raises(AepTransientError, match="which had ended, is not found"):
+        sensor().execute_complete(context, done("run-1"))
+
+
+def test_a_run_that_a_node_of_aep_s_does_not_know_yet_is_asked_for_again(aep: LocalAep, context: Any) -> None:
+    deferred(sensor(), context)
+    run_id = delivered(aep, "gold")
+    aep.add_faults({"kind": "status", "status": 404, "path": f"{RUNS[:-1]}/{run_id}", "times": 1})
+    with pytest.raises(TaskDeferred) as caught:
+        sensor(poll_interval=1).execute_complete(context, done(run_id))
+    assert isinstance(caught.value.trigger, DateTimeTrigger)
+    soonest = dt.datetime.now(tz=dt.UTC) + dt.timedelta(seconds=resume_pause() - 1)
+    assert caught.value.trigger.moment > soonest, "Airflow takes a task that is back sooner for killed"
+    assert sensor().execute(context)["run_id"] == run_id
+
+
+def test_a_success_that_lost_too_much_is_passed_over_too(aep: LocalAep, context: Any) -> None:
+    waiting = {"on_failed_run": "wait", "on_failed_records": "fail"}
+    deferred(sensor(**waiting), context)
+    lossy = delivered(aep, "gold", records_failed=4)
+    again = sensor(**waiting)
+    with pytest.raises(TaskDeferred) as caught:
+        again.execute_complete(context, done(lossy))
+    assert lossy in caught.value.trigger.mark["known"]
+    assert lossy in deferred(sensor(**waiting), context)["mark"]["known"]
+    good = delivered(aep, "gold")
+    assert sensor(**waiting).execute_complete(context, done(good))["run_id"] == good
+
+
 def test_a_failed_delivery_fails_the_task_and_a_clear_waits_for_the_next(aep: LocalAep, context: Any) -> None:
     deferred(sensor(), context)
     failed = delivered(aep, "gold", status="failed")
@@ -183,6 +260,26 @@ def test_a_rescheduled_sensor_keeps_to_its_first_look(aep: LocalAep, context: An
     assert again()["run_id"] == run_id
 
 
+def test_without_a_triggerer_it_says_once_what_ended_and_does_not_count(aep: LocalAep, context: Any) -> None:
+    def poked() -> list[str]:
+        with captured() as lines:
+            assert sensor(audience="gold", deferrable=False).poke(context) is False
+        return [line for line in lines if "has ended" in line]
+
+    assert poked() == []
+    run_id = delivered(aep)
+    assert [run_id in line and "does not say which audience" in line for line in poked()] == [True]
+    assert poked() == [], "in a process that knows of the others only what was noted"
+
+
+def test_another_sandbox_begins_anew(aep: LocalAep, context: Any) -> None:
+    """There the flow's name may be another flow's, and the one that was found does not exist."""
+    deferred(sensor(), context)
+    with captured() as lines, pytest.raises(AepInputError, match="flow mail does not exist in this sandbox"):
+        sensor(sandbox_name="dev").execute(context.cleared())
+    assert any("begins anew" in line for line in lines)
+
+
 def test_another_question_begins_anew(aep: LocalAep, context: Any) -> None:
     deferred(sensor(), context)
     delivered(aep, "gold")
@@ -192,9 +289,20 @@ def test_another_question_begins_anew(aep: LocalAep, context: Any) -> None:
     assert any("starts over" in line for line in lines)
 
 
-def test_a_note_that_cannot_be_read_is_not_taken_for_a_first_look(aep: LocalAep, context: Any) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda note: {**note, "mark": {"v": 99}},
+        lambda note: {key: note[key] for key in note if key != "run_id"},
+        lambda note: {"asked": note["asked"]},
+        lambda _: {},
+        lambda _: [],
+        lambda _: "",
+    ],
+)
+def test_a_note_that_cannot_be_read_is_not_taken_for_a_first_look(aep: LocalAep, context: Any, damage: Any) -> None:
     deferred(sensor(), context)
-    context["task_state_store"][NEXT]["mark"] = {"v": 99}
+    context["task_state_store"][NEXT] = damage(context["task_state_store"][NEXT])
     with pytest.raises(AepError, match="Start a new run"):
         sensor().execute(context.retried())
 

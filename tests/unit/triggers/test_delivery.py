@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import Asset
 from airflow.sdk.serde import deserialize, serialize
 
 from adobe_experience_platform.aep.flow_runs import FlowRun
@@ -23,7 +24,7 @@ from adobe_experience_platform.delivery.rounds import Snapshot
 from adobe_experience_platform.delivery.run_news import RunMark
 from adobe_experience_platform.errors import AepInputError, AepRequestError
 from adobe_experience_platform.triggers import memory
-from adobe_experience_platform.triggers.assets import flow_run_asset
+from adobe_experience_platform.triggers.assets import flow_run_asset, segment_export_asset
 from adobe_experience_platform.triggers.delivery import DeliveryTrigger
 from tests.support.aep import LocalAep
 from tests.support.dagtest import captured
@@ -99,10 +100,10 @@ def test_an_audiences_watcher_tells_of_its_deliveries_alone(aep: LocalAep) -> No
 def refused(flow_id: str, runs_call: Any) -> Any:
     """Have AEP refuse the runs of one flow."""
 
-    def call(asked_for: str, asked: Any) -> Any:
+    def call(asked_for: str, asked: Any, now: dt.datetime) -> Any:
         if asked_for == flow_id:
             raise AepRequestError("GET /runs", status=400, text="no")
-        return (yield from runs_call(asked_for, asked))
+        return (yield from runs_call(asked_for, asked, now))
 
     return call
 
@@ -130,7 +131,7 @@ def test_watchers_and_waiting_tasks_share_one_poll_and_a_flow_that_is_refused_st
 
     with captured() as lines:
         asyncio.run(play())
-    assert sum("Deliveries are not watched" in line for line in lines) == 1
+    assert sum("Deliveries of flow shop are not watched" in line for line in lines) == 1
 
 
 @pytest.mark.usefixtures("quick")
@@ -162,9 +163,32 @@ def test_a_wait_ends_at_its_deadline(aep: LocalAep, place: dict[str, Any]) -> No
 
 def test_an_asset_is_named_by_ids_and_refused_when_it_cannot_be() -> None:
     assert flow_run_asset("f1").uri == "aep://flow-runs/aep_default/-/f1"
-    asset = flow_run_asset("f1", "a1", external_audience_id="x1", sandbox_name="prod")
+    asset = flow_run_asset("f1", "a1", sandbox_name="prod")
     assert (asset.uri, asset.name) == ("aep://flow-runs/aep_default/prod/f1/a1", "aep_flow_run/aep_default/prod/f1/a1")
-    assert asset.watchers[0].trigger.serialize()[1]["audience_ids"] == ["a1", "x1"]
+    asset = flow_run_asset("f1", "a1", external_audience_id="x:1")
+    assert asset.uri == "aep://flow-runs/aep_default/-/f1/a1?external=x%3A1"
+    assert asset.watchers[0].trigger.serialize()[1]["audience_ids"] == ["a1", "x:1"]
+
+
+def test_all_that_a_watcher_is_made_of_is_in_its_asset_s_name() -> None:
+    """Of two watchers with one asset, in two DAG files, each reading of one file ends that of the other."""
+    given = [
+        {"poll_interval": 2},
+        {"statuses": ["failed"]},
+        {"statuses": ["success", "failed"]},
+        {"audience_id": "a"},
+        {"audience_id": "a", "external_audience_id": "x:y"},
+        {"statuses": ["failed"], "poll_interval": 2.5},
+        {"sandbox_name": "prod"},
+        {"aep_conn_id": "aep_us"},
+    ]
+    assets = [flow_run_asset("f", **each) for each in ({}, *given)]
+    assets += [segment_export_asset(), segment_export_asset(poll_interval=2)]
+    watchers = {json.dumps(asset.watchers[0].trigger.serialize()) for asset in assets}
+    assert len(watchers) == len({asset.name for asset in assets}) == len({asset.uri for asset in assets}) == len(assets)
+    assert all(Asset(name="again", uri=asset.uri).uri == asset.uri for asset in assets)
+    plain, same = flow_run_asset("f"), flow_run_asset("f", statuses=["partial_success", "success"], poll_interval=60.0)
+    assert (plain.name, plain.watchers[0].trigger.serialize()) == (same.name, same.watchers[0].trigger.serialize())
 
 
 @pytest.mark.parametrize(
@@ -290,10 +314,10 @@ class Triggerer:
         trigger = DeliveryTrigger(flow_id="flow-1", sandbox_name=None, deadline=None)
         kept = trigger._memory
         while not self.is_stopped:
-            payloads = await kept.consider(partial(trigger._news, self.world.look()), self.world)
-            for found in payloads:
-                self._fire(found)
-            if payloads:
+            look = partial(trigger._news, self.world.look())
+            while payloads := await kept.consider(look, self.world):
+                for found in payloads:
+                    self._fire(found)
                 await kept.told(self.world)
             await Pause(10 - self.world.now % 10)  # polls are on a grid: two triggerers look at the same moment
 
