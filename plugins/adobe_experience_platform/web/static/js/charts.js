@@ -90,6 +90,7 @@ const bars = (label, data, color) => ({
 });
 
 function show(Chart, canvas, type, labels, datasets, { stacked = false, legend = true, tick, tip, footer = () => "" }) {
+  if (!canvas) return; // not every chart is shown
   const label = (item) => ` ${item.dataset.label}: ${tip(item.parsed.y)}`;
   const isShown = (item) => item.parsed.y !== 0 && item.parsed.y !== null;
   const options = {

@@ -2,19 +2,22 @@
 
 import { ApiError, ask, list, runPath, xcom } from "./api.js";
 import { condense, isDry, isFinished } from "./history.js";
-import { KEYS, namesOf, TASK_IDS } from "./xcom.js";
+import { flowRunsOf, KEYS, namesOf, TASK_IDS } from "./xcom.js";
 
-const STORE = "aep-report-3";
+const STORE = "aep-report-4";
 const NAMES_STORE = "aep-names-2";
 const DEFAULT = { report: [TASK_IDS.REPORT], plan: [TASK_IDS.PLAN] };
 
 const memory = new Map();
 const tasksOf = new Map();
 const reading = new Map();
-const waiting = new Map();
+const stages = new Map();
+/** Flow runs of AEP that the runs which were read have started, or taken over. */
+const flowRuns = new Set();
 /** Flow id → name, learnt from the plans. */
 export const names = new Map(load(NAMES_STORE) ?? []);
 const askedNames = new Set();
+let isCatalogueAsked = false;
 
 function load(key) {
   try {
@@ -41,12 +44,20 @@ export function kept(run) {
   if (!memory.has(key) && isFinished(run)) {
     const stored = load(key);
     if (stored !== null) memory.set(key, stored.result);
+    for (const id of stored?.flowRuns ?? []) flowRuns.add(id);
   }
   return memory.get(key);
 }
 
 /** Whether a run waited for a person when it was last read. */
-export const waits = (run) => waiting.get(keyOf(run)) === true;
+export const waits = (run) => stages.get(keyOf(run))?.waits === true;
+
+/** Whether all that a run has started is known, as of when it was last read. */
+export const isKnown = (run) =>
+  isFinished(run) ? kept(run) !== undefined : Boolean(kept(run)) || stages.get(keyOf(run))?.sends === false;
+
+/** Whether a flow run of AEP is one of a run that was read. */
+export const isOurs = (flowRunId) => flowRuns.has(flowRunId);
 
 /** Read a run's result, or how far it is; finished runs are asked for once. */
 export function read(run, { urgent = false } = {}) {
@@ -60,11 +71,10 @@ export function read(run, { urgent = false } = {}) {
 async function fetchResult(run, urgent) {
   const key = keyOf(run);
   const finished = isFinished(run);
-  if (isDry(run)) return remember(run, null); // it sends nothing, so it reports nothing
+  if (isDry(run)) return remember(run, null, []); // it sends nothing, so it reports nothing
   const values = finished ? await reportsOf(run, urgent) : await progressOf(run);
-  // Before anything is sent, a person may have to agree.
-  if (!finished && !values.length) waiting.set(key, await isAsked(run));
-  else waiting.delete(key);
+  if (!finished && !values.length) stages.set(key, await stageOf(run));
+  else stages.delete(key);
   const result = values.length ? condense(values) : null;
   if (result)
     await learnNames(
@@ -73,7 +83,7 @@ async function fetchResult(run, urgent) {
       (tasksOf.get(run.dag_id) ?? DEFAULT).plan,
       urgent,
     );
-  return remember(run, result);
+  return remember(run, result, values.flatMap(flowRunsOf));
 }
 
 /** What the tasks `report` of a finished run returned. */
@@ -85,9 +95,10 @@ export async function reportsOf(run, urgent = false) {
   return others === DEFAULT ? [] : valuesOf(run, others.report, KEYS.RETURN_VALUE, urgent);
 }
 
-function remember(run, result) {
+function remember(run, result, ids) {
   memory.set(keyOf(run), result);
-  if (isFinished(run)) save(keyOf(run), { result });
+  for (const id of ids) flowRuns.add(id);
+  if (isFinished(run)) save(keyOf(run), { result, flowRuns: [...new Set(ids)] });
   return result;
 }
 
@@ -101,10 +112,15 @@ async function progressOf(run) {
   return found.filter((value) => value !== null);
 }
 
-async function isAsked(run) {
+/** Whether a run that has told nothing yet waits for a person, and whether it may have sent something. */
+async function stageOf(run) {
   const path = `${runPath(run.dag_id, run.dag_run_id)}/taskInstances`;
-  const found = await ask(path, { params: { state: "awaiting_input", limit: 1 } });
-  return found.task_instances.some((task) => task.operator_name === "ApproveDeliveryOperator");
+  const { task_instances: tasks, total_entries: total } = await ask(path, { params: { limit: 100 } });
+  const of = (name) => tasks.filter((task) => task.operator_name === name);
+  return {
+    waits: of("ApproveDeliveryOperator").some((task) => task.state === "awaiting_input"),
+    sends: total > tasks.length || of("AdHocActivationOperator").some((task) => task.start_date),
+  };
 }
 
 async function valuesOf(run, taskIds, key, urgent) {
@@ -128,6 +144,22 @@ async function tasksByOperator(dagId) {
     tasksOf.set(dagId, found);
   }
   return tasksOf.get(dagId);
+}
+
+/** Names of what others have delivered, which no plan may know: of the newest catalogue, read once and if it is needed. */
+export async function learnFromCatalogue(deliveries) {
+  const wanted = new Set(deliveries.flatMap(({ audiences, result }) => [result.flows[0].flow, ...audiences]));
+  if (isCatalogueAsked || deliveries.every(({ result }) => names.has(result.flows[0].flow))) return;
+  isCatalogueAsked = true;
+  try {
+    const { newest } = await import("./catalogue.js"); // it is long, and seldom needed
+    for (const flow of (await newest())?.flows ?? []) {
+      for (const { id, name } of [flow, ...flow.audiences]) if (wanted.has(id)) names.set(id, name);
+    }
+    save(NAMES_STORE, [...names]);
+  } catch (error) {
+    if (!(error instanceof ApiError)) console.error(error); // ids do
+  }
 }
 
 async function learnNames(run, flows, planIds, urgent) {
