@@ -68,5 +68,5 @@ export function nothing({ toldRefused, watched }) {
     return notice("idle", "calendar", "No deliveries of others in this period", [h("p", {}, text)]);
   }
   const title = "Nothing watches for deliveries of others";
-  return notice("idle", "calendar", title, [h("p", {}, TO_WATCH), h("pre.code", {}, EXAMPLE)]);
+  return notice("idle", "calendar", title, [h("p", {}, TO_WATCH), h("pre.code", { tabindex: "0" }, EXAMPLE)]);
 }
