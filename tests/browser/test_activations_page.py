@@ -75,7 +75,7 @@ def test_the_list_says_what_was_delivered(fake: FakeAirflow, tab: Page) -> None:
     assert "90 %" in figures[1]
     assert "41" in figures[2]
     records = tab.locator("table.runs tbody tr").locator("td[data-label=Records]").all_inner_texts()[:2]
-    assert [text.split("\n") for text in records] == [["at least 7", "", "3 files, 9.6 MB"], ["\N{EN DASH}"]]
+    assert [text.split("\n") for text in records] == [["\N{GREATER-THAN OR EQUAL TO} 7", "", "3 files, 9.6 MB"], ["\N{EN DASH}"]]
 
 
 def test_charts_show_days_destinations_and_rates(fake: FakeAirflow, tab: Page) -> None:

@@ -5,7 +5,7 @@ import { compact, count, dayKey, duration, full, plural, when } from "./format.j
 import { askedOf, flowsOf, HERE, isDry, isFinished, OTHERS, perDay, totals } from "./history.js";
 import { airflow, inside } from "./links.js";
 import { pill, problemOf } from "./parts.js";
-import { waits } from "./reports.js";
+import { sends, waits } from "./reports.js";
 import { exportButton, STATES, table } from "./runs_table.js";
 
 const STARTED_BY = [
@@ -66,7 +66,7 @@ export function showAll(page, view) {
   const live = all.filter((run) => !isFinished(run));
   const next = comingNext(known.dags);
   const minute = Math.floor(Date.now() / 60000);
-  update(part("now"), [live.map((run) => [run, kept(run), waits(run)]), next, minute], () =>
+  update(part("now"), [live.map((run) => [run, kept(run), waits(run), sends(run)]), next, minute], () =>
     h("div.columns", {}, runningNow(live, kept), next.length > 0 && upcoming(next)),
   );
   const ended = runs.filter((run) => isFinished(run) && !isDry(run));
@@ -218,7 +218,7 @@ function liveText(run, progress, done, total) {
     return inside(question, { data: { key: `asked-${run.dag_id}-${run.dag_run_id}` } }, "waiting for approval");
   }
   if (total === null) return "being planned";
-  return `${plural(total, "delivery", "deliveries")}, before or during the export`;
+  return `${plural(total, "delivery", "deliveries")}, ${sends(run) ? "being sent" : "before or during the export"}`;
 }
 
 /** DAGs that start by themselves, soonest first; paused ones last, since they will not. */

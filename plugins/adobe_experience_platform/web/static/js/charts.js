@@ -81,8 +81,11 @@ function rateOf({ success, failed }, at) {
   return ended ? `${Math.floor((100 * success[at]) / ended)} % succeeded` : "";
 }
 
+const LONGEST_LABEL = 36;
+const shortened = (label) => (label.length > LONGEST_LABEL ? `${label.slice(0, LONGEST_LABEL - 1)}…` : label);
+
 const bars = (label, data, color) => ({
-  label,
+  label: shortened(label),
   data,
   backgroundColor: color,
   borderRadius: 2,

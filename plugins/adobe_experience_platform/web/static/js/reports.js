@@ -52,6 +52,9 @@ export function kept(run) {
 /** Whether a run waited for a person when it was last read. */
 export const waits = (run) => stages.get(keyOf(run))?.waits === true;
 
+/** Whether a run had told nothing yet, and may have sent something, when it was last read. */
+export const sends = (run) => stages.get(keyOf(run))?.sends === true;
+
 /** Whether all that a run has started is known, as of when it was last read. */
 export const isKnown = (run) =>
   isFinished(run) ? kept(run) !== undefined : Boolean(kept(run)) || stages.get(keyOf(run))?.sends === false;

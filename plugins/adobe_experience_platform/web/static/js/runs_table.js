@@ -57,8 +57,8 @@ export function table(view) {
 }
 
 const waitingText = (number) =>
-  `${plural(number, "more delivery has", "more deliveries have")} ended in AEP. Whether one of these runs has started ` +
-  `${number === 1 ? "it" : "them"}, is not known yet.`;
+  `${plural(number, "more delivery has", "more deliveries have")} ended in AEP. It is not known yet whether one of ` +
+  `these runs started ${number === 1 ? "it" : "them"}.`;
 
 function inSight(entry, actions) {
   if (!entry.isIntersecting) return;
@@ -143,7 +143,7 @@ function rowOfOthers(delivery, { names }) {
 function recordsOf(result) {
   const known = result.records === null ? "–" : count(result.records);
   const size = writtenText(result);
-  return [result.isPart && result.records !== null ? `at least ${known}` : known, size && h("p.muted.small", {}, size)];
+  return [result.isPart && result.records !== null ? `≥ ${known}` : known, size && h("p.muted.small", {}, size)];
 }
 
 /** To the page that delivers, filled in from this run. */
