@@ -75,7 +75,10 @@ def test_the_list_says_what_was_delivered(fake: FakeAirflow, tab: Page) -> None:
     assert "90 %" in figures[1]
     assert "41" in figures[2]
     records = tab.locator("table.runs tbody tr").locator("td[data-label=Records]").all_inner_texts()[:2]
-    assert [text.split("\n") for text in records] == [["\N{GREATER-THAN OR EQUAL TO} 7", "", "3 files, 9.6 MB"], ["\N{EN DASH}"]]
+    assert [text.split("\n") for text in records] == [
+        ["\N{GREATER-THAN OR EQUAL TO} 7", "", "3 files, 9.6 MB"],
+        ["\N{EN DASH}"],
+    ]
 
 
 def test_charts_show_days_destinations_and_rates(fake: FakeAirflow, tab: Page) -> None:
@@ -376,6 +379,7 @@ def test_deliveries_of_others_are_told_apart(fake: FakeAirflow, tab: Page, tmp_p
     rows = tab.locator("table.runs tbody tr")
     others = tab.locator("table.runs tr.others")
     expect(rows).to_have_count(4)
+    expect(others.first).to_contain_text("Gold customers, Silver customers")
     shared, partly = (" ".join(text.split()) for text in others.all_inner_texts())
     assert shared.startswith("Partner <b>SFTP</b> Not started here Gold customers, Silver customers Succeeded")
     assert shared.endswith(" 2 1,200 2 files, 9.6 MB 5 min")

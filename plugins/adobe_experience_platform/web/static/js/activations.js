@@ -114,7 +114,7 @@ async function load() {
     readResults(mine);
     if (!choice.state) await readTold(mine, known.wanted);
     if (mine !== round) return;
-    learnFromCatalogue([...known.told.values()]).then(soon);
+    soon();
     timer = setTimeout(goOn, PAUSE);
   } catch (error) {
     if (mine === round) failed(error);
@@ -213,11 +213,11 @@ function soon() {
 let charted = "";
 function show() {
   const ours = [...known.runs.values()];
-  const { others, waiting } = wantsOthers() ? othersAmong(ours) : { others: [], waiting: 0 };
+  const { others, waiting } = wantsOthers() ? othersAmong(ours) : { others: [], waiting: [] };
   const all = [...ours, ...others].sort((a, b) => (b.run_after ?? "").localeCompare(a.run_after ?? ""));
   const runs = all.filter((run) => fits(run, kept(run), choice, names));
   light(all.some((run) => !isFinished(run)));
-  showAll(place, { known, choice, runs, all, waiting, names, kept, actions });
+  showAll(place, { known, choice, runs, all, waiting: waiting.length, names, kept, actions });
   const data = perDay(runs, kept, choice.flow || null);
   const signature = JSON.stringify([data, [...data.records], [...names], document.documentElement.dataset.theme]);
   const canvas = (name) => place.querySelector(`canvas[data-chart="${name}"]`);
@@ -232,7 +232,10 @@ function othersAmong(runs) {
   const told = [...known.told.values()].sort((a, b) => b.event - a.event);
   const isComplete = known.total <= runs.length;
   const isHidden = (run) => known.refused.has(run.dag_id);
-  return apart(told, runs, { isComplete, isOurs, isKnown, isHidden, names });
+  const found = apart(told, runs, { isComplete, isOurs, isKnown, isHidden, names });
+  // A run may ask for destinations by name, so names also tell which of them may have started what waits.
+  learnFromCatalogue([...found.others, ...found.waiting]).then((isNews) => isNews && soon());
+  return found;
 }
 
 const actions = {

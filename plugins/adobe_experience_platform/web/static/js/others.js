@@ -101,22 +101,23 @@ function timeOf(value, told) {
  * @param {(id: string) => boolean} isOurs whether a delivery is known to be of a run of ours
  * @param {(run: object) => boolean} isKnown whether all that a run has started is known
  * @param {(run: object) => boolean} isHidden whether a person may not know what it has started
- * @returns {{others: object[], waiting: number}}
+ * @returns {{others: object[], waiting: object[]}}
  */
 export function apart(told, runs, { isComplete, isOurs, isKnown, isHidden, names }) {
   const whole = new Set(told.filter(({ audience }) => !audience).map(({ dag_run_id: id }) => id));
   const oldest = isComplete ? "" : runs.reduce((least, { run_after: at }) => (at < least ? at : least), "9");
   const open = byHour(runs.filter((run) => !isDry(run) && !isKnown(run)));
-  const [others, seen] = [new Map(), new Set()];
+  const [others, waiting, seen] = [[], [], new Set()];
   for (const delivery of told) {
     const { dag_run_id: id, audience, run_after: at, hour, result } = delivery;
     const key = `${id}\n${audience}`;
     if (isOurs(id) || (audience && whole.has(id)) || at < oldest || seen.has(key)) continue;
     seen.add(key);
     const candidates = (open.get(hour) ?? []).filter((run) => mayAskFor(run, result.flows[0].flow, names));
-    if (candidates.every(isHidden)) others.set(key, { ...delivery, isUnsure: candidates.length > 0 });
+    if (candidates.every(isHidden)) others.push({ ...delivery, isUnsure: candidates.length > 0 });
+    else waiting.push(delivery);
   }
-  return { others: [...others.values()], waiting: seen.size - others.size };
+  return { others, waiting };
 }
 
 /** Hour → the runs that may have started something in it, by any clock. */

@@ -17,7 +17,7 @@ const flowRuns = new Set();
 /** Flow id → name, learnt from the plans. */
 export const names = new Map(load(NAMES_STORE) ?? []);
 const askedNames = new Set();
-let isCatalogueAsked = false;
+let catalogue = null;
 
 function load(key) {
   try {
@@ -149,19 +149,27 @@ async function tasksByOperator(dagId) {
   return tasksOf.get(dagId);
 }
 
-/** Names of what others have delivered, which no plan may know: of the newest catalogue, read once and if it is needed. */
+/** Learn names that no plan has told from the newest catalogue, which is read if they are needed; whether there were any. */
 export async function learnFromCatalogue(deliveries) {
-  const wanted = new Set(deliveries.flatMap(({ audiences, result }) => [result.flows[0].flow, ...audiences]));
-  if (isCatalogueAsked || deliveries.every(({ result }) => names.has(result.flows[0].flow))) return;
-  isCatalogueAsked = true;
+  const ids = deliveries.flatMap(({ audiences, result }) => [result.flows[0].flow, ...audiences]);
+  const unknown = [...new Set(ids)].filter((id) => !names.has(id));
+  if (!unknown.length) return false;
+  catalogue ??= readCatalogue();
+  const listed = await catalogue;
+  const learnt = unknown.filter((id) => listed.has(id));
+  for (const id of learnt) names.set(id, listed.get(id));
+  if (learnt.length) save(NAMES_STORE, [...names]);
+  return learnt.length > 0;
+}
+
+async function readCatalogue() {
   try {
     const { newest } = await import("./catalogue.js"); // it is long, and seldom needed
-    for (const flow of (await newest())?.flows ?? []) {
-      for (const { id, name } of [flow, ...flow.audiences]) if (wanted.has(id)) names.set(id, name);
-    }
-    save(NAMES_STORE, [...names]);
+    const flows = (await newest())?.flows ?? [];
+    return new Map(flows.flatMap((flow) => [flow, ...flow.audiences]).map(({ id, name }) => [id, name]));
   } catch (error) {
-    if (!(error instanceof ApiError)) console.error(error); // ids do
+    if (!(error instanceof ApiError)) console.error(error);
+    return new Map(); // ids do
   }
 }
 
