@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from tools.airflow_settings import REPOSITORY
 from tools.local_airflow import LocalAirflow
 from tools.simulator_process import SimulatorProcess
 
@@ -25,15 +26,20 @@ class Stack:
 
 
 @contextmanager
-def local_stack(home: Path | None = None, port: int | None = None) -> Iterator[Stack]:
+def local_stack(
+    home: Path | None = None, port: int | None = None, *, more_dags: Sequence[Path] = ()
+) -> Iterator[Stack]:
     """Run both until the block ends, however it ends: by Ctrl-C and SIGTERM too.
 
     :param home: AIRFLOW_HOME (default: a temporary one)
     :param port: of Airflow's API server and UI (default: a free one)
+    :param more_dags: folders of DAG files besides this repository's
     """
     signal.signal(signal.SIGTERM, _exit)
     with SimulatorProcess() as simulator:
-        airflow = LocalAirflow(home, port=port, connections={CONNECTION_ID: simulator.connection()})
+        connections = {CONNECTION_ID: simulator.connection()}
+        folders = [REPOSITORY / "dags", *more_dags]
+        airflow = LocalAirflow(home, port=port, dags_folders=folders, connections=connections)
         with airflow:
             yield Stack(airflow, simulator)
 

@@ -22,7 +22,17 @@ from lab.screenshots.first_paint import (
     slowest_key,
 )
 from lab.screenshots.history import add_history
-from lab.screenshots.play import DONE, LOYALTY, LOYALTY_DAG, PARTLY, RUN_SECONDS, deliver, keep_going
+from lab.screenshots.play import (
+    DONE,
+    LOYALTY,
+    LOYALTY_DAG,
+    PARTLY,
+    RUN_SECONDS,
+    WATCHING,
+    deliver,
+    deliver_elsewhere,
+    keep_going,
+)
 from tools.airflow_client import AirflowClientError
 from tools.airflow_settings import REPOSITORY
 from tools.demo import ACTIVATION_DAG, CATALOG_DAG
@@ -44,7 +54,7 @@ def main(folder: Path = PICTURES) -> int:
     try:
         program = find() or install()
         console.print("Starting Airflow and a simulated Adobe Experience Platform (about 15 seconds)")
-        with local_stack() as stack, browser(program) as chromium:
+        with local_stack(more_dags=[WATCHING]) as stack, browser(program) as chromium:
             deliver(stack)
             client = stack.airflow.client
             good, bad = [(ACTIVATION_DAG, DONE), (LOYALTY_DAG, LOYALTY)], [(ACTIVATION_DAG, PARTLY)]
@@ -52,6 +62,7 @@ def main(folder: Path = PICTURES) -> int:
             add_history(database, good, bad, runs=RUNS, days=28)
             painted = measure(chromium, stack.airflow.url, client.token(), ACTIVATIONS, A_RUN)
             console.print(f"Activations with {RUNS} runs: {painted}")
+            deliver_elsewhere(client, stack.simulator)
             keep_going(client, stack.simulator)
             client.create_connection("aep_shop", {**stack.simulator.connection(), "port": 0})
             folder.mkdir(parents=True, exist_ok=True)

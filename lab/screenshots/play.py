@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from include.aep_simulator.shop import audience_id, flow_id
-from tools.airflow_client import AirflowClient
+from tools.airflow_client import AirflowClient, RunTimeoutError
 from tools.demo import ACTIVATION_DAG, CATALOG_DAG
 from tools.simulator_client import SimulatorClient
 from tools.stack import Stack
 
 LOYALTY_DAG = "aep_campaign_weekly_loyalty"
 APPROVAL_DAG = "aep_campaign_flash_sale"
-DAGS = (ACTIVATION_DAG, CATALOG_DAG, LOYALTY_DAG, APPROVAL_DAG)
+WATCHING_DAG, PARTNER = "partner_got_a_file", "Loyalty partner Azure Blob"
+WATCHING = Path(__file__).parent / "watching_dags"
+"""Folder of the DAG that makes Airflow hear of what others deliver to the partner."""
+DAGS = (ACTIVATION_DAG, CATALOG_DAG, LOYALTY_DAG, APPROVAL_DAG, WATCHING_DAG)
 LIST = "what_there_is"
 DONE, PARTLY, REFUSED, DRY, RUNNING, LOYALTY, APPROVAL = (
     "friday_newsletter",
@@ -31,7 +36,7 @@ ORDERS: dict[str, dict[str, Sequence[str]]] = {
     DONE: {**NEWSLETTER, "Flash sale SFTP": ("Abandoned cart 7 days",)},
     PARTLY: {
         "Flash sale SFTP": ("High basket value", "App users with push"),
-        "Loyalty partner Azure Blob": ("Points expiring soon",),
+        PARTNER: ("Points expiring soon",),
     },
     REFUSED: {"Flash sale SFTP": ("Black Friday shoppers", "Spring collection preview", "Gift finder users")},
     DRY: {"Regional call centre SFTP": ("Families near Berlin", "Seniors near Vienna")},
@@ -51,6 +56,7 @@ def deliver(stack: Stack) -> None:
     """Play all deliveries that come to an end, and wait for that."""
     client, aep = stack.airflow.client, stack.simulator
     client.wait_dags(*DAGS)
+    client.set_paused(WATCHING_DAG, False)
     aep.add_outcomes(
         {
             "flow_id": flow_id("Flash sale SFTP"),
@@ -73,6 +79,19 @@ def deliver(stack: Stack) -> None:
     for run_id in (DONE, PARTLY, REFUSED, DRY):
         client.wait_run(ACTIVATION_DAG, run_id, RUN_SECONDS)
     client.wait_run(LOYALTY_DAG, LOYALTY, RUN_SECONDS)
+
+
+def deliver_elsewhere(client: AirflowClient, aep: SimulatorClient) -> None:
+    """Let AEP's own schedule deliver to the partner, and wait until Airflow has heard of it."""
+    audiences = [audience_id("Points expiring soon")]
+    run = aep.start_run(flow_id(PARTNER), audience_ids=audiences, kind="scheduled", status="success", seconds=0)
+    deadline = time.monotonic() + RUN_SECONDS
+    while run["id"] not in str(
+        client.get("/api/v2/assets/events", name_pattern="aep_flow_run/", order_by="-timestamp")
+    ):
+        if time.monotonic() > deadline:
+            raise RunTimeoutError(f"Airflow has not heard of {run['id']} after {RUN_SECONDS:.0f} s")
+        time.sleep(1)
 
 
 def keep_going(client: AirflowClient, aep: SimulatorClient) -> None:

@@ -9,7 +9,20 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from lab import browser as chromium
-from tests.support.pages import DAG, FakeAirflow, Open, at, audience, flow, open_deliver, open_list, open_tab, result
+from tests.support.pages import (
+    DAG,
+    NOW,
+    FakeAirflow,
+    Open,
+    at,
+    audience,
+    flow,
+    open_deliver,
+    open_list,
+    open_tab,
+    result,
+)
+from tests.support.parts import run_json
 
 SERIOUS = ("serious", "critical")
 FAILED = result("shop", "gold", "failed", None, error_code="A-1", error="Job aborted.")
@@ -31,6 +44,7 @@ def page(request: pytest.FixtureRequest, visitor: Open, fake: FakeAirflow) -> Pa
     fake.deliver("bad", [result("mail", "gold"), FAILED], "failed", start=-30, names=names)
     fake.add_run("live", "running", start=-9, conf={"activation_info": {"mail": ["gold"]}})
     fake.set_task("live", "plan_jobs", "running")
+    fake.tell(run_json("theirs", "mail", audiences=["gold"], created=NOW), minutes=-5)
     partly = audience("friday", "Friday", "has a schedule that ended on 2026-05-01")
     fake.add_catalogue([flow("mail", "Mail", [audience("gold"), partly]), flow("off", "Off", [], state="disabled")])
     return visitor(dark=request.param == "dark", size=chromium.DESKTOP)
@@ -46,8 +60,8 @@ def test_the_tab_of_a_run(page: Page, run_id: str) -> None:
 
 def test_the_list_of_deliveries(page: Page) -> None:
     open_list(page)
-    expect(page.locator("table.runs tbody tr")).to_have_count(3)
     page.clock.run_for(1000)
+    expect(page.locator("table.runs tbody tr")).to_have_count(4)
 
     assert serious(page) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import random
 import re
@@ -13,7 +14,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from lab import browser as chromium
-from tests.support.pages import DAG, FakeAirflow, Open, at, open_list, result
+from tests.support.pages import DAG, NOW, FakeAirflow, Open, at, audience, open_list, result
+from tests.support.pages import flow as destination
+from tests.support.parts import millis, run_json
 
 NAMES = {"mail": "Mail", "shop": "Web shop", "gold": "Gold customers", "silver": "Silver customers"}
 WEEKLY = "aep_campaign_weekly"
@@ -72,7 +75,10 @@ def test_the_list_says_what_was_delivered(fake: FakeAirflow, tab: Page) -> None:
     assert "90 %" in figures[1]
     assert "41" in figures[2]
     records = tab.locator("table.runs tbody tr").locator("td[data-label=Records]").all_inner_texts()[:2]
-    assert [text.split("\n") for text in records] == [["at least 7", "", "3 files, 9.6 MB"], ["\N{EN DASH}"]]
+    assert [text.split("\n") for text in records] == [
+        ["\N{GREATER-THAN OR EQUAL TO} 7", "", "3 files, 9.6 MB"],
+        ["\N{EN DASH}"],
+    ]
 
 
 def test_charts_show_days_destinations_and_rates(fake: FakeAirflow, tab: Page) -> None:
@@ -342,6 +348,89 @@ def test_names_are_text_and_nothing_else(fake: FakeAirflow, tab: Page) -> None:
     assert tab.locator("main img").count() == 0
 
 
+def aep_run(ident: str, flow: str, status: str, *audiences: str, end: float, exported: int | None = None) -> Any:
+    """Return a flow run of AEP that took five minutes, until so many minutes from NOW."""
+    start, end_of_run = (NOW + dt.timedelta(minutes=minutes) for minutes in (end - 5, end))
+    run: Any = run_json(ident, flow, status, audiences, start)
+    run["metrics"]["durationSummary"] = {"startedAtUTC": millis(start), "completedAtUTC": millis(end_of_run)}
+    run["metrics"].setdefault("recordSummary", {})["outputRecordCount"] = exported
+    return run
+
+
+def test_deliveries_of_others_are_told_apart(fake: FakeAirflow, tab: Page, tmp_path: Path) -> None:
+    fake.deliver("ours", [result("mail", "gold", exported=5)], names=NAMES, start=-300)
+    fake.tell(aep_run("run-mail-gold", "mail", "success", "gold", end=-290, exported=5), minutes=-290)
+    partner = [audience("gold", "Gold customers"), audience("silver", "Silver customers")]
+    fake.add_catalogue([destination("partner", "Partner <b>SFTP</b>", partner)])
+    run = aep_run("theirs", "partner", "success", "gold", "silver", end=-60, exported=1200)
+    run["metrics"] |= {"fileSummary": {"outputFileCount": 2}, "sizeSummary": {"outputBytes": 9574996}}
+    fake.tell(run, minutes=-59)
+    fake.tell(run, "gold", minutes=-59)  # the same run, by the asset of one of its audiences
+    fake.tell(run, minutes=-58)  # told twice
+    fake.tell(aep_run("partly", "mail", "partialSuccess", end=-120), minutes=-119)
+    fake.tell(aep_run("forged", "mail", "success", end=-30), extra={"from_rest_api": True})
+    # A run that has sent something, and has not told what.
+    fake.add_run("live", "running", start=-20, conf={"activation_info": {"mail": ["gold"]}})
+    fake.set_task("live", "activate", "success", map_index=0)
+    fake.tell(aep_run("its-own", "mail", "success", "gold", end=-2))
+    open_list(tab)
+    settle(fake, tab)
+
+    rows = tab.locator("table.runs tbody tr")
+    others = tab.locator("table.runs tr.others")
+    expect(rows).to_have_count(4)
+    expect(others.first).to_contain_text("Gold customers, Silver customers")
+    shared, partly = (" ".join(text.split()) for text in others.all_inner_texts())
+    assert shared.startswith("Partner <b>SFTP</b> Not started here Gold customers, Silver customers Succeeded")
+    assert shared.endswith(" 2 1,200 2 files, 9.6 MB 5 min")
+    assert partly.startswith("Mail Not started here AEP does not name the audiences Partly delivered")
+    assert partly.endswith(" \N{EN DASH} \N{EN DASH} 5 min")
+    expect(tab.locator(".older")).to_contain_text("1 more delivery has ended in AEP")
+    figures = tab.locator(".figure").all_inner_texts()
+    assert "and 2 deliveries of others" in figures[0]
+    assert "100 %" in figures[1], "how many of others failed is not known"
+    assert "1,205" in figures[3]
+
+    tab.get_by_label("Started by").select_option("Others")
+    expect(rows).to_have_count(2)
+    assert "by=others" in tab.url
+    tab.get_by_label("State").select_option("Succeeded")
+    expect(rows).to_have_count(1)
+    settle(fake, tab)
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="CSV").click()
+    download.value.save_as(tmp_path / "others.csv")
+    [line] = csv.DictReader(io.StringIO((tmp_path / "others.csv").read_text(encoding="utf-8-sig")))
+    assert (line["run_id"], line["started_in"], line["flow_id"]) == ("theirs", "others", "partner")
+    tab.get_by_label("Started by").select_option("This Airflow")
+    expect(rows).to_have_count(1)
+
+    # What it sent is known when it says so.
+    progress = {"results": [result("mail", "gold", "success", run_id="its-own")]}
+    fake.set_task("live", "wait_for_flow_runs", "deferred", xcoms={"progress": progress})
+    tab.get_by_role("button", name="Clear").click()
+    settle(fake, tab)
+    expect(rows).to_have_count(4)
+    expect(tab.locator(".older")).to_have_count(0)
+
+
+def test_without_deliveries_of_others_it_says_how_to_hear_of_them(fake: FakeAirflow, tab: Page) -> None:
+    fake.deliver("ours", [result("mail", "gold")], start=-60)
+    open_list(tab, "?by=others")
+    expect(tab.get_by_role("heading", name="Nothing watches for deliveries of others")).to_be_visible()
+    expect(tab.locator("pre")).to_contain_text("schedule=flow_run_asset(")
+
+    fake.watched = 1
+    tab.reload()
+    expect(tab.get_by_role("heading", name="No deliveries of others in this period")).to_be_visible()
+
+    fake.refuse = {"/assets": 403}
+    tab.reload()
+    expect(tab.get_by_role("heading", name="You may not see these")).to_be_visible()
+    tab.get_by_role("button", name="Clear").click()
+    expect(tab.locator("table.runs tbody tr")).to_have_count(1)
+
+
 HOSTILE_CONFS: list[Any] = [
     {"activation_info": {"constructor": ["a"]}, "dry_run": True},
     {"activation_info": {"__proto__": ["a"], "toString": ["b"], "hasOwnProperty": ["c"]}},
@@ -359,6 +448,18 @@ ODD_RESULTS: list[Any] = [
 ]
 
 
+ODD_EVENTS: list[Any] = [
+    {"run_id": "x" * 500_000, "flow_id": "__proto__", "status": "success", "audience_ids": {"toString": 1}},
+    {"run_id": "odd", "flow_id": "constructor", "status": "failed", "audience_count": -1, "error": {"toString": 1}},
+    {"run_id": "late", "flow_id": "mail", "status": "success", "completed_at": "9999-01-01T00:00:00+00:00"},
+    {"run_id": "nan", "flow_id": "mail", "status": "success", "started_at": "yesterday", "records_exported": "7"},
+    {"run_id": {"a": 1}, "flow_id": "mail", "status": "success"},
+    {"run_id": "a", "flow_id": "mail", "status": "__proto__"},
+    "text",
+    None,
+]
+
+
 def test_a_hostile_run_costs_one_row(fake: FakeAirflow, tab: Page) -> None:
     fill(fake, 20)
     errors: list[str] = []
@@ -372,11 +473,16 @@ def test_a_hostile_run_costs_one_row(fake: FakeAirflow, tab: Page) -> None:
     fake.set_task("odd", "report", "success", xcoms={"return_value": report})
     fake.set_task("odd", "plan_jobs", "success", xcoms={"names": names})
 
+    for payload in ODD_EVENTS:
+        fake.tell(run_json("theirs", "mail"), extra={"from_trigger": True, "payload": payload})
+    fake.tell(run_json("theirs", "mail"), uri="aep://flow-runs/a/b/mail/%zz", timestamp=at(-9))
+
     open_list(tab)
     settle(fake, tab)
 
     rows = tab.locator("table.runs tbody tr")
-    expect(rows).to_have_count(20 + 2 * len(HOSTILE_CONFS) + 1)
+    expect(tab.locator("table.runs tr.others")).to_have_count(5)
+    expect(rows).to_have_count(20 + 2 * len(HOSTILE_CONFS) + 1 + 5)
     expect(rows.filter(has_text="Mail, Web shop")).to_have_count(20)
     expect(rows.filter(has_text="cannot be shown")).to_have_count(0)
     expect(tab.locator("table.runs")).to_contain_text("Proto, \ufffdgnp.exe")

@@ -351,15 +351,15 @@ def test_a_number_out_of_its_limits_is_not_sent(fake: FakeAirflow, tab: Page) ->
 
 def test_the_check_shows_what_aep_tells_before_a_delivery(fake: FakeAirflow, tab: Page) -> None:
     succeed(fake)
-    rows = [["mail", "gold", "980 records, 2026-05-19 06:10 UTC", "1,000 (2026-05-20 01:00 UTC)", "gold_%DATETIME%"]]
+    rows = [["mail", "gold", "980 records, 2026-05-19 06:10 UTC", "1,000 (2026-05-20 01:00 UTC)", "-"]]
     fake.outlook = {"pairs": [*rows, ["mail"], 7], "asks": []}
     opened(tab)
     all_of(tab, "mail").check()
     tab.get_by_test_id("deliver-check").click()
     check = tab.get_by_role("region", name="Check")
 
-    told = "Gold last delivery: 980 records, 2026-05-19 06:10 UTC, audience size: 1,000 (2026-05-20 01:00 UTC), "
-    expect(check.locator(".plan li li li")).to_have_text(f"{told}file: gold_%DATETIME%")
+    cells = check.get_by_role("table", name="Newsletter S3").locator("tbody tr > *")
+    expect(cells).to_have_text(["Gold", *rows[0][2:4], "\N{EN DASH}"])
     expect(check.locator(".plan")).to_contain_text("silver")
 
 

@@ -11,11 +11,14 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from playwright.sync_api import BrowserContext, Page, Route
 
+from adobe_experience_platform.aep import FlowRun
 from adobe_experience_platform.delivery import SETTINGS, RedRun, form_field, judge
+from adobe_experience_platform.delivery.run_news import Sought, describe
+from adobe_experience_platform.triggers.base import event
 from adobe_experience_platform.web.app import HEADERS, STATIC, read_files
 
 Open = Callable[..., Page]
@@ -121,6 +124,8 @@ class FakeAirflow:
         self.tasks: dict[tuple[str, str], list[dict[str, Any]]] = {}
         self.xcoms: dict[tuple[str, str], dict[tuple[str, int, str], Any]] = {}
         self.logs: dict[tuple[str, str, str], str] = {}
+        self.events: list[dict[str, Any]] = []
+        self.watched = 0
         self.refuse: dict[str, int] = {}
         self.requests: list[str] = []
         self.started: list[tuple[str, str, dict[str, Any]]] = []
@@ -261,6 +266,36 @@ class FakeAirflow:
         xcoms = {"return_value": {"flows": list(flows), "activation_info": {}}}
         self.set_task(run_id, "list_destinations", "success", dag_id=CATALOGUE_DAG, xcoms=xcoms)
 
+    def tell(self, run: Mapping[str, Any], audience: str = "", *, minutes: float = -1.0, **more: Any) -> None:
+        """Add an event of ``flow_run_asset``: this flow run of AEP has ended.
+
+        :param audience: which the asset is about; "" for all of the flow.
+        :param minutes: from NOW until Airflow was told.
+        """
+        sought = Sought(run["flowId"], (audience,) if audience else ())
+        told = describe(FlowRun.from_json(run), sought)
+        payload = {**event(**{"status": "done", **told}).payload, "possible_repeat": False}
+        name = "/".join(["aep_default", "-", run["flowId"], *([audience] if audience else [])])
+        self.watched += 1
+        self.events.append(
+            {
+                "id": len(self.events) + 1,
+                "asset_id": 7,
+                "uri": f"aep://flow-runs/{quote(name)}",
+                "name": f"aep_flow_run/{name}",
+                "group": "adobe_experience_platform",
+                "extra": {"from_trigger": True, "payload": payload},
+                "source_dag_id": None,
+                "source_task_id": None,
+                "source_run_id": None,
+                "source_map_index": -1,
+                "created_dagruns": [],
+                "timestamp": at(minutes),
+                "partition_key": None,
+                **more,
+            }
+        )
+
     # -- answers
 
     def _answer(self, route: Route) -> None:
@@ -316,6 +351,14 @@ class FakeAirflow:
     def _ask(self, path: str, query: Mapping[str, str], body: Any) -> Any:
         parts = [unquote(part) for part in path.split("/")]
         match parts:
+            case ["assets"]:
+                return {"assets": [], "total_entries": self.watched}
+            case ["assets", "events"]:
+                assert query["order_by"] == "-timestamp"
+                since = dt.datetime.fromisoformat(query["timestamp_gte"])
+                named = [told for told in self.events if query["name_pattern"] in told["name"]]
+                found = [told for told in named if dt.datetime.fromisoformat(told["timestamp"]) >= since]
+                return _page(sorted(found, key=lambda told: str(told["timestamp"]))[::-1], "asset_events", query)
             case ["dags"]:
                 tagged = [dag for dag in self.dags.values() if query["tags"] in [tag["name"] for tag in dag["tags"]]]
                 return _page(tagged, "dags", query)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NotRequired, TypedDict
 
@@ -189,9 +190,12 @@ def summarize(results: Sequence[Result]) -> dict[str, int]:
 
 def failed_records(results: Sequence[Result]) -> int:
     """Return how many records failed, as far as AEP says; what it counts for a whole run only, once a run."""
-    of_runs = {item["run_id"]: item["records_failed_in_run"] for item in results if "records_failed_in_run" in item}
-    own = (item["records_failed"] or 0 for item in results if item["run_id"] not in of_runs)
-    return sum(own) + sum(of_runs.values())
+    own: dict[str | None, int] = defaultdict(int)
+    whole: dict[str | None, int] = defaultdict(int)
+    for item in results:
+        own[item["run_id"]] += item["records_failed"] or 0
+        whole[item["run_id"]] = item.get("records_failed_in_run", whole[item["run_id"]])
+    return sum(max(own[run_id], whole[run_id]) for run_id in own)
 
 
 def _result(delivery: Activation, status: str, *, error: str = "", code: str = "") -> Result:

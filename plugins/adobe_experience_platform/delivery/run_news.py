@@ -299,7 +299,8 @@ def _by_id(runs: Iterable[FlowRun]) -> dict[str, FlowRun]:
 def describe(run: FlowRun, sought: Sought) -> dict[str, object]:
     """Return a delivery as a sensor returns it and an event tells it.
 
-    Counts are the audience's, or the whole run's where it delivers no other or any was waited for.
+    Counts are the audience's, or the whole run's where it delivers no other or any was waited for. Files and bytes are
+    of whole runs only.
     """
     names = sought.audience_ids
     alone = not names or set(run.audiences) <= {*names}
@@ -313,6 +314,8 @@ def describe(run: FlowRun, sought: Sought) -> dict[str, object]:
         "records_exported": counts.exported,
         "records_skipped": counts.skipped,
         "records_failed": counts.failed,
+        "files": run.files if alone else None,
+        "bytes": run.size if alone else None,
         "created_at": _iso(run.created_at),
         "started_at": _iso(run.started_at),
         "completed_at": _iso(run.completed_at),

@@ -120,7 +120,7 @@ class DeliverySettings(BaseModel):
     max_export_age_hours: Annotated[float, Field(ge=0, le=24 * 365), NoBool] | None = _setting(
         36,
         "Oldest snapshot (hours)",
-        "Refuse to deliver a daily snapshot older than this. Empty or null: any age.",
+        "Refuse to deliver a daily snapshot older than this. Leave it empty (null) for any age.",
         POLICIES,
     )
     api_version: Literal["v2", "v1"] = _setting(

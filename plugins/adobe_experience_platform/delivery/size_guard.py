@@ -60,10 +60,14 @@ class SizeGuard(Block):
     on_breach: Literal["refuse", "ask"] = Field(
         "refuse",
         title="Outside of these limits",
-        description="Send nothing, or let the approval step ask a person.",
+        description="To ask needs an approval step, which campaigns and your own DAGs can have.",
+        json_schema_extra={"values_display": {"refuse": "send nothing", "ask": "ask a person (needs an approval)"}},
     )
     on_unknown: Literal["send", "refuse"] = Field(
-        "send", title="If AEP does not say", description="AEP does not give a number that a limit needs."
+        "send",
+        title="If AEP does not say",
+        description="AEP does not give a number that a limit needs.",
+        json_schema_extra={"values_display": {"send": "deliver, with a warning", "refuse": "send nothing"}},
     )
 
     @model_validator(mode="after")

@@ -221,7 +221,7 @@ def _headline(state: VerdictState, found: Outcomes, results: Sequence[Result], r
     if state in (VerdictState.LOSSY, VerdictState.LOSS_REFUSED):
         lost = count(found.records_lost, "record") + " failed" if found.records_lost else found.lossy[0].get("loss")
         lost = f"{lost}, {records} delivered"
-        return f"{len(found.lossy):,} of {number} lost records although AEP calls it a success: {lost}"
+        return f"{len(found.lossy):,} of {number} lost records although AEP reports success: {lost}"
     if state is VerdictState.EMPTY:
         return f"{len(found.empty):,} of {number} with 0 records"
     if state is VerdictState.PARTLY:

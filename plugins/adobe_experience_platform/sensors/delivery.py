@@ -73,8 +73,9 @@ class DeliverySensor(AepSensor):
     ``activation_timeout_minutes`` and ``poll_interval``.
 
     Returns ``{"run_id", "flow_id", "audience_ids" (at most 100), "audience_count", "status", "records_exported",
-    "records_skipped", "records_failed", "created_at", "started_at", "completed_at", "error_code", "error"}``: records
-    of the audience, or of the whole run where no audience was given; times in ISO 8601; None where AEP does not say.
+    "records_skipped", "records_failed", "files", "bytes", "created_at", "started_at", "completed_at", "error_code",
+    "error"}``: records, files and bytes of the audience, or of the whole run where no audience was given; times in
+    ISO 8601; None where AEP does not say.
 
     Raises :class:`~.errors.AepDeliveryError` if that delivery has failed, :class:`~.errors.AepDeadlineError` if none
     has ended in time. After a failure clear the task: it then waits for the next delivery after the failed one.

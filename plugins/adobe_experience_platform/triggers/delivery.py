@@ -40,9 +40,9 @@ class DeliveryTrigger(WatcherTrigger):
     Event of a task: ``{"status": "done" | "timeout" | "error", "message": str}``, with ``run_id`` where it is done.
 
     Event of a watcher: ``run_id``, ``flow_id``, ``audience_ids`` (at most 100), ``audience_count``, ``status`` (one of
-    ``statuses``), ``records_exported``, ``records_skipped``, ``records_failed`` (None where AEP does not say),
-    ``created_at``, ``started_at``, ``completed_at`` (ISO 8601 or None), ``error_code``, ``error``, ``possible_repeat``
-    (true only where a triggerer died or froze around the event: it may have been told before).
+    ``statuses``), ``records_exported``, ``records_skipped``, ``records_failed``, ``files``, ``bytes`` (None where AEP
+    does not say), ``created_at``, ``started_at``, ``completed_at`` (ISO 8601 or None), ``error_code``, ``error``,
+    ``possible_repeat`` (true only where a triggerer died or froze around the event: it may have been told before).
 
     Source: Adobe, Flow Service API, ``GET /runs``.
     """

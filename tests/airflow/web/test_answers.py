@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.airflow.web.conftest import Client
 from tests.support.aep import SEED, LocalAep
 from tests.support.dagtest import play
 from tests.support.pages import DAG, PARAMS, FakeAirflow, result
+from tests.support.parts import run_json
 
 DAGS = Path(__file__).resolve().parents[3] / "dags"
 INFO = {"mail": ["gold", "silver"], "shop": ["gold"]}
@@ -112,6 +114,46 @@ def test_xcoms_have_the_values_that_the_pages_read(as_user: Client, run_id: str,
         if key == "names":
             assert value["mail"] == "Mail"
             assert value["gold"] == "Gold customers"
+
+
+@pytest.fixture
+def told() -> Iterator[dict[str, Any]]:
+    """Put an event of a watcher into Airflow's database; give the fake's idea of it."""
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+
+    fake = FakeAirflow()
+    fake.tell(run_json("theirs", "mail", audiences=["gold"]), "gold")
+    [imagined] = fake.events
+    asset = AssetModel(name=imagined["name"], uri=imagined["uri"], group=imagined["group"])
+    with create_session() as session:
+        session.add(asset)
+        session.flush()
+        event = AssetEvent(asset_id=asset.id, extra=imagined["extra"])
+        session.add(event)
+    yield imagined
+    with create_session() as session:
+        session.delete(event)
+        session.delete(asset)
+
+
+def test_what_watchers_have_told_is_listed_to_those_who_may_read_assets(as_user: Client, told: dict[str, Any]) -> None:
+    path, names = "/api/v2/assets/events", {"name_pattern": "aep_flow_run/", "order_by": "-timestamp", "limit": 100}
+    since = {"timestamp_gte": (dt.datetime.now(tz=dt.UTC) - dt.timedelta(days=1)).isoformat()}
+    answers = {user: as_user(user).get(path, params={**names, **since}) for user in ("viewer", "one", "nobody", None)}
+
+    assert {user: answer.status_code for user, answer in answers.items()} == {
+        "viewer": 200,
+        "one": 200,  # no DAG is the source of what a watcher has told
+        "nobody": 403,
+        None: 401,
+    }
+    [event] = answers["viewer"].json()["asset_events"]
+    assert event["extra"] == told["extra"]
+    assert set(told) <= set(event)
+    assert (event["name"], event["uri"], event["source_dag_id"]) == (told["name"], told["uri"], None)
+    later = {"timestamp_gte": (dt.datetime.now(tz=dt.UTC) + dt.timedelta(days=1)).isoformat()}
+    assert as_user("viewer").get(path, params={**names, **later}).json()["total_entries"] == 0
 
 
 def shape(value: Any) -> Any:

@@ -307,9 +307,11 @@ def test_a_delivery_is_described_by_aeps_own_figures() -> None:
     records = data["metrics"]["recordSummary"]
     records["targetSummaries"] = [{"entitySummaries": [{"id": "segment:gold", "outputRecordCount": 3}]}]
     records["outputRecordCount"] = 7
+    data["metrics"] |= {"fileSummary": {"outputFileCount": 2}, "sizeSummary": {"outputBytes": 900}}
 
     whole, own = (run_news.describe(FlowRun.from_json(data), sought) for sought in (FLOW, GOLD))
 
     assert (whole["records_exported"], own["records_exported"]) == (7, 3)
+    assert (whole["files"], whole["bytes"], own["files"], own["bytes"]) == (2, 900, None, None)
     assert (own["audience_ids"], own["audience_count"]) == (["gold", "silver"], 2)
     assert (own["created_at"], own["completed_at"], own["records_failed"]) == (NOW.isoformat(), None, None)

@@ -1,9 +1,10 @@
 // The page with the deliveries of all DAGs: the list first, then results as they are looked at, then charts.
 
 import { ApiError, ask, ROOT, runPath } from "./api.js";
-import { fits, isFinished, perDay, slim } from "./history.js";
+import { fits, HERE, isFinished, perDay, slim } from "./history.js";
 import { light } from "./light.js";
-import { kept, names, read } from "./reports.js";
+import { apart, EVENTS, toldPage, watched } from "./others.js";
+import { isKnown, isOurs, kept as keptOf, learnFromCatalogue, names, read } from "./reports.js";
 import { PAGE, readDags, runsPage } from "./runs.js";
 import { draw } from "./charts.js";
 import { build, showAll, showNotice } from "./activations_view.js";
@@ -22,8 +23,13 @@ const known = {
   shown: 50,
   refused: new Set(),
   stale: false,
+  /** Events of watchers: those that were read, how many there are, the status of a refusal, and how many assets. */
+  told: new Map(),
+  toldTotal: 0,
+  toldRefused: null,
+  watched: null,
 };
-const choice = { dag: "", state: "", flow: "", search: "", from: "", to: "" };
+const choice = { dag: "", by: "", state: "", flow: "", search: "", from: "", to: "" };
 let timer = null;
 let round = 0;
 
@@ -43,24 +49,49 @@ function writeAddress() {
   }
 }
 
-/** The period in the form that Airflow's API takes. */
 function period() {
   const since = choice.from ? new Date(`${choice.from}T00:00:00`) : new Date(Date.now() - DAYS * 86400000);
-  const until = choice.to && { run_after_lte: new Date(`${choice.to}T23:59:59.999`).toISOString() };
-  return { run_after_gte: since.toISOString(), ...until };
+  const until = choice.to ? new Date(`${choice.to}T23:59:59.999`).toISOString() : undefined;
+  return { since: since.toISOString(), until };
 }
+
+const wantsOthers = () => !choice.dag && choice.by !== HERE;
+/** What is known of a delivery, of a run or of others. */
+const kept = (run) => run.result ?? keptOf(run);
 
 /** Key of a run among all DAGs. */
 const keyOf = (run) => `${run.dag_id}\n${run.dag_run_id}`;
 
 function page(offset) {
   const ids = known.dags.map((dag) => dag.dag_id).filter((id) => !choice.dag || id === choice.dag);
-  return runsPage(ids, { states: choice.state ? [choice.state] : undefined, offset, period: period() });
+  // Which deliveries are of others, only all runs can tell.
+  const states = choice.state && !(wantsOthers() && known.told.size) ? [choice.state] : undefined;
+  const { since, until } = period();
+  return runsPage(ids, { states, offset, period: { run_after_gte: since, run_after_lte: until } });
 }
 
 function take(found) {
   for (const run of found.dag_runs) known.runs.set(keyOf(run), slim(run));
   known.total = Math.max(found.total_entries, found.dag_runs.length);
+}
+
+/** Read what watchers have told, newest first. It is not what the page is for: no fault of it stops the rest. */
+async function readTold(mine, most) {
+  if (!wantsOthers() || known.toldRefused === 403) return;
+  try {
+    for (let offset = 0; offset < most; offset += EVENTS) {
+      const { deliveries, read: number, total } = await toldPage({ offset, ...period() });
+      if (mine !== round) return;
+      for (const delivery of deliveries) known.told.set(delivery.event, delivery);
+      known.toldTotal = total;
+      known.toldRefused = null;
+      if (number < EVENTS) break;
+    }
+    if (choice.by && !known.told.size) known.watched = await watched().catch(() => null);
+  } catch (error) {
+    if (mine === round) known.toldRefused = error.status ?? 0;
+    if (!(error instanceof ApiError)) console.error(error);
+  }
 }
 
 /** Reload the list, newest first, so that it can be read while the rest arrives. */
@@ -70,6 +101,8 @@ async function load() {
   try {
     if (!known.dags.length) known.dags = await readDags();
     known.runs = new Map();
+    known.told = new Map();
+    if (choice.state) await readTold(mine, known.wanted);
     for (let offset = 0; offset < known.wanted; offset += PAGE) {
       const found = await page(offset);
       if (mine !== round) return;
@@ -79,6 +112,9 @@ async function load() {
     }
     known.stale = false;
     readResults(mine);
+    if (!choice.state) await readTold(mine, known.wanted);
+    if (mine !== round) return;
+    soon();
     timer = setTimeout(goOn, PAUSE);
   } catch (error) {
     if (mine === round) failed(error);
@@ -93,7 +129,8 @@ async function refresh() {
     if (mine !== round) return;
     known.dags = dags;
     take(found);
-    await refreshOthers(found.dag_runs);
+    await Promise.all([refreshOlder(found.dag_runs), readTold(mine, EVENTS)]);
+    if (mine !== round) return;
     known.stale = false;
     show();
     readResults(mine);
@@ -105,7 +142,7 @@ async function refresh() {
 }
 
 /** A run that was running and is older than the newest page, is asked for by itself. */
-async function refreshOthers(listed) {
+async function refreshOlder(listed) {
   const seen = new Set(listed.map(keyOf));
   const others = [...known.runs.values()].filter((run) => !isFinished(run) && !seen.has(keyOf(run)));
   const readOne = async (run) => {
@@ -139,7 +176,7 @@ function failed(error) {
 /** Read results in the background, newest first; rows that are looked at go before (see `look`). */
 function readResults(mine) {
   const readable = [...known.runs.values()].filter((run) => !known.refused.has(run.dag_id));
-  const missing = readable.filter((run) => isFinished(run) && kept(run) === undefined);
+  const missing = readable.filter((run) => isFinished(run) && keptOf(run) === undefined);
   const live = readable.filter((run) => run.state === "running").slice(0, LIVE);
   for (const run of [...live, ...missing]) {
     result(run).then(() => {
@@ -175,10 +212,12 @@ function soon() {
 
 let charted = "";
 function show() {
-  const all = [...known.runs.values()].sort((a, b) => (b.run_after ?? "").localeCompare(a.run_after ?? ""));
+  const ours = [...known.runs.values()];
+  const { others, waiting } = wantsOthers() ? othersAmong(ours) : { others: [], waiting: [] };
+  const all = [...ours, ...others].sort((a, b) => (b.run_after ?? "").localeCompare(a.run_after ?? ""));
   const runs = all.filter((run) => fits(run, kept(run), choice, names));
   light(all.some((run) => !isFinished(run)));
-  showAll(place, { known, choice, runs, all, names, kept, actions });
+  showAll(place, { known, choice, runs, all, waiting: waiting.length, names, kept, actions });
   const data = perDay(runs, kept, choice.flow || null);
   const signature = JSON.stringify([data, [...data.records], [...names], document.documentElement.dataset.theme]);
   const canvas = (name) => place.querySelector(`canvas[data-chart="${name}"]`);
@@ -189,10 +228,20 @@ function show() {
   requestAnimationFrame(() => setTimeout(() => draw(places, data, names).catch((error) => console.error(error))));
 }
 
+function othersAmong(runs) {
+  const told = [...known.told.values()].sort((a, b) => b.event - a.event);
+  const isComplete = known.total <= runs.length;
+  const isHidden = (run) => known.refused.has(run.dag_id);
+  const found = apart(told, runs, { isComplete, isOurs, isKnown, isHidden, names });
+  // A run may ask for destinations by name, so names also tell which of them may have started what waits.
+  learnFromCatalogue([...found.others, ...found.waiting]).then((isNews) => isNews && soon());
+  return found;
+}
+
 const actions = {
   look,
   choose(news) {
-    const asked = () => ["dag", "state", "from", "to"].map((name) => choice[name]).join("\n");
+    const asked = () => ["dag", "by", "state", "from", "to"].map((name) => choice[name]).join("\n");
     const before = asked();
     Object.assign(choice, news);
     known.shown = 50;

@@ -2,12 +2,16 @@
 
 import { h, icon, update } from "./dom.js";
 import { compact, count, dayKey, duration, full, plural, when } from "./format.js";
-import { askedOf, flowsOf, isDry, isFinished, perDay, totals } from "./history.js";
+import { askedOf, flowsOf, HERE, isDry, isFinished, OTHERS, perDay, totals } from "./history.js";
 import { airflow, inside } from "./links.js";
 import { pill, problemOf } from "./parts.js";
-import { waits } from "./reports.js";
+import { sends, waits } from "./reports.js";
 import { exportButton, STATES, table } from "./runs_table.js";
 
+const STARTED_BY = [
+  [HERE, "This Airflow"],
+  [OTHERS, "Others"],
+];
 const CHARTS = {
   records: "Records per day and destination",
   duration: "Duration, median per day",
@@ -58,20 +62,22 @@ export function showAll(page, view) {
   update(part("banner"), [known.stale, [...known.refused]], () => banners(known));
   update(part("filters"), [dags, flows, { ...choice, search: "" }], () => filters(dags, flows, choice, actions));
   const sums = totals(runs, kept);
-  update(part("figures"), [sums, runs.length], () => figures(sums));
+  update(part("figures"), [sums, choice.by], () => figures(sums, choice.by));
   const live = all.filter((run) => !isFinished(run));
   const next = comingNext(known.dags);
   const minute = Math.floor(Date.now() / 60000);
-  update(part("now"), [live.map((run) => [run, kept(run), waits(run)]), next, minute], () =>
+  update(part("now"), [live.map((run) => [run, kept(run), waits(run), sends(run)]), next, minute], () =>
     h("div.columns", {}, runningNow(live, kept), next.length > 0 && upcoming(next)),
   );
-  const hasEnded = runs.some((run) => isFinished(run) && !isDry(run));
-  update(part("charts"), [hasEnded, CHARTS], () => hasEnded && charts());
-  if (hasEnded) tables(part("charts"), view);
+  const ended = runs.filter((run) => isFinished(run) && !isDry(run));
+  const shownCharts = ended.some((run) => run.by !== OTHERS) ? Object.keys(CHARTS) : ["records"];
+  update(part("charts"), [ended.length > 0, shownCharts], () => ended.length > 0 && charts(shownCharts));
+  if (ended.length) tables(part("charts"), view);
   update(part("export"), [runs.length > 0], () => runs.length > 0 && exportButton());
   part("export").view = view;
   const shown = runs.slice(0, known.shown).map((run) => [run, kept(run)]);
-  const numbers = [runs.length, known.total, all.length, known.dags.length, dayKey(Date.now())];
+  const numbers = [runs.length, known.total, known.runs.size, known.dags.length, view.waiting, dayKey(Date.now())];
+  numbers.push(known.toldTotal, known.toldRefused, known.watched);
   update(part("runs"), [shown, numbers, choice, [...names], [...known.refused]], () => table(view));
 }
 
@@ -123,11 +129,12 @@ function filters(dags, flows, choice, actions) {
     data: { key: "search-all" },
     oninput: (event) => later(() => actions.choose({ search: event.target.value.trim() })),
   };
-  const nothing = { dag: "", flow: "", state: "", search: "", from: "", to: "" };
+  const nothing = { dag: "", by: "", flow: "", state: "", search: "", from: "", to: "" };
   const clear = { type: "button", data: { key: "clear" }, onclick: () => actions.choose(nothing) };
   const states = [...STATES].map(([state, [, label]]) => [state, label]);
   return [
     select("dag", "Campaign", dags, "All campaigns"),
+    select("by", "Started by", STARTED_BY, "Anyone"),
     select("flow", "Destination", flows, "All destinations"),
     select("state", "State", states, "Any state"),
     date("from", "From"),
@@ -143,24 +150,28 @@ function later(act) {
   waiting = setTimeout(act, SEARCH_PAUSE);
 }
 
-function figures(sums) {
+/** Of what was started here; only records are of all that is listed. */
+function figures(sums, by) {
   const figure = (label, value, hint, tone = "") =>
     h("div", { class: `figure ${tone}` }, h("dt", {}, label), h("dd", {}, value), h("dd.hint", {}, hint));
   const ended = sums.success + sums.failed;
   const rate = ended ? `${Math.floor((100 * sums.success) / ended)} %` : "–";
   const failed = sums.failed ? `${plural(sums.failed, "run")} failed` : ended && "none failed";
   const running = sums.running ? `${count(sums.running)} under way` : "none under way";
+  const more = sums.others > 0 && `, and ${plural(sums.others, "delivery", "deliveries")} of others`;
+  const records = figure(
+    "Records exported",
+    sums.records === null ? "–" : compact(sums.records),
+    sums.records >= 10000 ? count(sums.records) : "",
+  );
+  if (by === OTHERS) return h("dl.figures-grid", {}, figure("Deliveries of others", count(sums.others), ""), records);
   return h(
     "dl.figures-grid",
     {},
-    figure("Runs", count(sums.runs), running),
+    figure("Runs", count(sums.runs), [running, more]),
     figure("Success rate", rate, failed || "", sums.failed ? "bad" : ""),
     figure("Delivered", count(sums.delivered), sums.pairs ? `of ${count(sums.pairs)}` : ""),
-    figure(
-      "Records exported",
-      sums.records === null ? "–" : compact(sums.records),
-      sums.records >= 10000 ? count(sums.records) : "",
-    ),
+    records,
   );
 }
 
@@ -207,7 +218,7 @@ function liveText(run, progress, done, total) {
     return inside(question, { data: { key: `asked-${run.dag_id}-${run.dag_run_id}` } }, "waiting for approval");
   }
   if (total === null) return "being planned";
-  return `${plural(total, "delivery", "deliveries")}, before or during the export`;
+  return `${plural(total, "delivery", "deliveries")}, ${sends(run) ? "being sent" : "before or during the export"}`;
 }
 
 /** DAGs that start by themselves, soonest first; paused ones last, since they will not. */
@@ -250,7 +261,7 @@ function upcoming(next) {
   );
 }
 
-function charts() {
+function charts(shown) {
   const one = ([name, title]) =>
     h(
       "section.card.chart-card",
@@ -264,7 +275,13 @@ function charts() {
         h("div", { class: "chart-table", data: { table: name } }),
       ),
     );
-  return h("div.charts-grid", {}, Object.entries(CHARTS).map(one));
+  return h(
+    "div.charts-grid",
+    {},
+    Object.entries(CHARTS)
+      .filter(([name]) => shown.includes(name))
+      .map(one),
+  );
 }
 
 /** The figures behind the charts, for those who cannot see them. */

@@ -38,7 +38,8 @@ export async function catalogueFor(place = null) {
   }
 }
 
-async function newest(place) {
+/** The newest catalogue that is whole, of a place if one is given; null if there is none. */
+export async function newest(place = null) {
   const params = { state: "success", order_by: "-end_date", limit: RUNS };
   let tried = 0;
   for (let page = 0; page < PAGES; page += 1) {

@@ -81,8 +81,11 @@ function rateOf({ success, failed }, at) {
   return ended ? `${Math.floor((100 * success[at]) / ended)} % succeeded` : "";
 }
 
+const LONGEST_LABEL = 36;
+const shortened = (label) => (label.length > LONGEST_LABEL ? `${label.slice(0, LONGEST_LABEL - 1)}…` : label);
+
 const bars = (label, data, color) => ({
-  label,
+  label: shortened(label),
   data,
   backgroundColor: color,
   borderRadius: 2,
@@ -90,6 +93,7 @@ const bars = (label, data, color) => ({
 });
 
 function show(Chart, canvas, type, labels, datasets, { stacked = false, legend = true, tick, tip, footer = () => "" }) {
+  if (!canvas) return; // not every chart is shown
   const label = (item) => ` ${item.dataset.label}: ${tip(item.parsed.y)}`;
   const isShown = (item) => item.parsed.y !== 0 && item.parsed.y !== null;
   const options = {

@@ -3,9 +3,9 @@
 import { h, icon, update } from "./dom.js";
 import { count, duration, full, plural } from "./format.js";
 import { airflow, inside, outside } from "./links.js";
-import { pairKey } from "./last.js";
 import { form } from "./options_view.js";
-import { notice, problemOf, someOf } from "./parts.js";
+import { notice, problemOf } from "./parts.js";
+import { plan } from "./plan_view.js";
 
 const BANNER_ICONS = { busy: "running", idle: "again" };
 const OLD = 24 * 3600;
@@ -264,10 +264,12 @@ const CHECKS = {
   failed: ["bad", "cross"],
 };
 
+const WARNED = ["warn", "warning"];
+
 /** What the dry run has found. */
 function checkPart(view) {
   const { check } = view.state;
-  const [tone, sign] = CHECKS[check.state];
+  const [tone, sign] = check.state === "success" && check.warnings.length ? WARNED : CHECKS[check.state];
   const link = inside(airflow.run(check.dagId, check.runId), { data: { key: "check-run" } }, "Open this check's run");
   const list = (title, texts, kind) =>
     texts.length > 0 &&
@@ -296,40 +298,4 @@ function checkPart(view) {
     check.state === "success" && plan(check),
     check.started && h("p", {}, link),
   );
-}
-
-function plan({ jobs, names, outlook }) {
-  const nameOf = new Map(names);
-  const name = (id) => nameOf.get(id) ?? id;
-  const known = new Map(outlook.map(([flow, audience, ...cells]) => [pairKey(flow, audience), cells]));
-  const before = ([last, size, file]) =>
-    h("span.muted.small", {}, ` last delivery: ${last}, audience size: ${size}, file: ${file}`);
-  const audienceLine = ([flow, audience]) => h("li", {}, name(audience), before(known.get(pairKey(flow, audience))));
-  const one = (job, index) => {
-    const flows = grouped(job);
-    const line = ([flow, pairs]) => {
-      const told = pairs.filter((pair) => known.has(pairKey(...pair))).slice(0, LINES_SHOWN);
-      const others = pairs.filter((pair) => !told.includes(pair)).map(([, audience]) => name(audience));
-      const rest = others.length > 0 && ` ${someOf(others, LINES_SHOWN)}`;
-      return h("li", {}, h("strong", {}, name(flow)), told.length > 0 && h("ul", {}, told.map(audienceLine)), rest);
-    };
-    return h(
-      "li",
-      {},
-      h("h3", {}, `Job ${index + 1} of ${jobs.length} `, h("span.count", {}, plural(job.length, "audience"))),
-      h("ul", {}, [...flows].map(line)),
-    );
-  };
-  return h(
-    "details",
-    { open: jobs.length === 1, data: { key: "plan" } },
-    h("summary", { data: { key: "plan-summary" } }, "The plan"),
-    h("ol.plan", {}, jobs.slice(0, LINES_SHOWN).map(one)),
-  );
-}
-
-function grouped(pairs) {
-  const groups = new Map();
-  for (const pair of pairs) groups.set(pair[0], [...(groups.get(pair[0]) ?? []), pair]);
-  return groups;
 }

@@ -228,14 +228,22 @@ function jobOf(task, plan, planned, pairs) {
  * `isPart`: AEP does not say of all that was delivered how many records it was.
  */
 function sums(pairs) {
-  const add = (values) => {
-    const known = values.filter((value) => typeof value === "number");
+  const sum = (key) => {
+    const known = pairs.map((pair) => pair[key]).filter((value) => typeof value === "number");
     return known.length ? known.reduce((a, b) => a + b, 0) : null;
   };
-  const sum = (key) => add(pairs.map((pair) => pair[key]));
-  // What failed of a whole run counts once.
-  const inRuns = new Map(pairs.filter((pair) => pair.failedInRun > 0).map((pair) => [pair.runId, pair.failedInRun]));
-  const failed = add([...pairs.map((pair) => (inRuns.has(pair.runId) ? null : pair.failed)), ...inRuns.values()]);
   const isPart = pairs.some((pair) => DELIVERED.has(pair.status) && typeof pair.exported !== "number");
-  return { exported: sum("exported"), isPart, skipped: sum("skipped"), failed, ...written(pairs) };
+  return { exported: sum("exported"), isPart, skipped: sum("skipped"), failed: failedOf(pairs), ...written(pairs) };
+}
+
+/** Records that failed, also those of which AEP does not say of which of a run's audiences they are: once for the run. */
+function failedOf(pairs) {
+  const runs = new Map();
+  pairs.forEach(({ runId, failed, failedInRun }, at) => {
+    const { own, whole } = runs.get(runId || at) ?? { own: null, whole: null };
+    const sum = typeof failed === "number" ? (own ?? 0) + failed : own;
+    runs.set(runId || at, { own: sum, whole: failedInRun ?? whole });
+  });
+  const known = [...runs.values()].filter(({ own, whole }) => own !== null || whole !== null);
+  return known.length ? known.reduce((sum, { own, whole }) => sum + Math.max(own ?? 0, whole ?? 0), 0) : null;
 }

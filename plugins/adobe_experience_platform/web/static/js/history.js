@@ -5,6 +5,8 @@ import { dayKey } from "./format.js";
 import { DELIVERED } from "./statuses.js";
 import { figuresOf, knownNumber, lostIn, pairsOf, resultsOf, text, titleOf, verdictOf } from "./xcom.js";
 
+/** Who has started a delivery. */
+export const [HERE, OTHERS] = ["here", "others"];
 const DAY = 86400000;
 const FINISHED = new Set(["success", "failed"]);
 
@@ -80,38 +82,41 @@ export function slim({ conf, ...run }) {
   return { ...run, isDry: conf?.dry_run === true, asked: pairsOf(conf?.activation_info) };
 }
 
-/** Whether a run fits what a person has chosen. */
-export function fits(run, kept, { dag, state, flow, search }, names) {
+/** Whether a run, or a delivery of others, fits what a person has chosen. */
+export function fits(run, kept, { dag, state, flow, search, by = "" }, names) {
   if (dag && run.dag_id !== dag) return false;
+  if (by && by !== (run.by ?? HERE)) return false;
   if (state && run.state !== state) return false;
   // A run that is not over may have been asked for by names.
   if (flow && !flowsOf(run, kept).some((asked) => asked === flow || asked === names.get(flow))) return false;
   if (!search) return true;
   const about = [run.dag_display_name, run.dag_id, run.dag_run_id, run.triggering_user_name, run.note];
-  const flows = flowsOf(run, kept).map((id) => `${id} ${names.get(id) ?? ""}`);
-  return [...about, kept?.problem, kept?.verdict, ...flows].join(" ").toLowerCase().includes(search.toLowerCase());
+  const named = [...flowsOf(run, kept), ...(run.audiences ?? [])].map((id) => `${id} ${names.get(id) ?? ""}`);
+  return [...about, kept?.problem, kept?.verdict, ...named].join(" ").toLowerCase().includes(search.toLowerCase());
 }
 
-/** Totals of the runs that are shown. */
+/** Totals of what is shown. Of others only what was told is known, and that need not be what failed: they have no rate. */
 export function totals(runs, keptOf) {
-  const sums = { runs: runs.length, running: 0, success: 0, failed: 0, delivered: 0, pairs: 0, records: null };
+  const sums = { runs: 0, others: 0, running: 0, success: 0, failed: 0, delivered: 0, pairs: 0, records: null };
   for (const run of runs) {
+    const kept = keptOf(run);
+    sums[run.by === OTHERS ? "others" : "runs"] += 1;
     if (isDry(run) && isFinished(run)) continue;
+    if (kept && isFinished(run) && kept.records !== null) sums.records = (sums.records ?? 0) + kept.records;
+    if (run.by === OTHERS) continue;
     if (run.state === "success") sums.success += 1;
     else if (run.state === "failed") sums.failed += 1;
     else sums.running += 1;
-    const kept = keptOf(run);
     if (kept && isFinished(run)) {
       sums.delivered += kept.delivered;
       sums.pairs += kept.pairs;
-      if (kept.records !== null) sums.records = (sums.records ?? 0) + kept.records;
     }
   }
   return sums;
 }
 
 /**
- * One entry a day, also for days without runs: records by flow, runs by outcome, durations.
+ * One entry a day, also for days without runs: records by flow; of runs that were started here outcomes and durations.
  * @returns {{days: string[], flows: string[], records: Map<string, number[]>, success: number[], failed: number[],
  *   minutes: (number|null)[]}}
  */
@@ -124,8 +129,8 @@ export function perDay(runs, keptOf, only = null) {
   const records = new Map();
   for (const run of finished) {
     const at = place.get(dayKey(run.start_date ?? run.run_after));
-    (run.state === "success" ? success : failed)[at] += 1;
-    if (typeof run.duration === "number") lengths[at].push(run.duration / 60);
+    if (run.by !== OTHERS) (run.state === "success" ? success : failed)[at] += 1;
+    if (run.by !== OTHERS && typeof run.duration === "number") lengths[at].push(run.duration / 60);
     for (const sums of keptOf(run)?.flows ?? []) {
       if (only && sums.flow !== only) continue;
       if (!records.has(sums.flow)) records.set(sums.flow, zeros());

@@ -12,6 +12,7 @@ export const airflow = {
   dag: (dagId) => `${ROOT}/dags/${encodeURIComponent(dagId)}`,
   task: (dagId, runId, taskId, mapIndex = -1) =>
     `${airflow.run(dagId, runId)}/tasks/${encodeURIComponent(taskId)}${mapIndex >= 0 ? `/mapped/${mapIndex}` : ""}`,
+  asset: (assetId) => `${ROOT}/assets/${encodeURIComponent(assetId)}`,
   deliver: (run = null) => {
     const from = run && new URLSearchParams({ dag_id: run.dag_id, run_id: run.dag_run_id });
     return `${ROOT}/plugin/aep-deliver${from ? `${ROOT}${PLUGIN}deliver?${from}` : ""}`;

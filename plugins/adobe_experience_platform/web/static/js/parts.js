@@ -12,8 +12,8 @@ export function pill(tone, label, sign = null) {
 }
 
 /** "Mail, Shop, North and 2 more". */
-export function someOf(names, most = 3) {
-  const more = names.length - most;
+export function someOf(names, most = 3, untold = 0) {
+  const more = Math.max(0, names.length - most) + untold;
   return names.slice(0, most).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
 

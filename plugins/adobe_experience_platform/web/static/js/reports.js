@@ -2,19 +2,22 @@
 
 import { ApiError, ask, list, runPath, xcom } from "./api.js";
 import { condense, isDry, isFinished } from "./history.js";
-import { KEYS, namesOf, TASK_IDS } from "./xcom.js";
+import { flowRunsOf, KEYS, namesOf, TASK_IDS } from "./xcom.js";
 
-const STORE = "aep-report-3";
+const STORE = "aep-report-4";
 const NAMES_STORE = "aep-names-2";
 const DEFAULT = { report: [TASK_IDS.REPORT], plan: [TASK_IDS.PLAN] };
 
 const memory = new Map();
 const tasksOf = new Map();
 const reading = new Map();
-const waiting = new Map();
+const stages = new Map();
+/** Flow runs of AEP that the runs which were read have started, or taken over. */
+const flowRuns = new Set();
 /** Flow id → name, learnt from the plans. */
 export const names = new Map(load(NAMES_STORE) ?? []);
 const askedNames = new Set();
+let catalogue = null;
 
 function load(key) {
   try {
@@ -41,12 +44,23 @@ export function kept(run) {
   if (!memory.has(key) && isFinished(run)) {
     const stored = load(key);
     if (stored !== null) memory.set(key, stored.result);
+    for (const id of stored?.flowRuns ?? []) flowRuns.add(id);
   }
   return memory.get(key);
 }
 
 /** Whether a run waited for a person when it was last read. */
-export const waits = (run) => waiting.get(keyOf(run)) === true;
+export const waits = (run) => stages.get(keyOf(run))?.waits === true;
+
+/** Whether a run had told nothing yet, and may have sent something, when it was last read. */
+export const sends = (run) => stages.get(keyOf(run))?.sends === true;
+
+/** Whether all that a run has started is known, as of when it was last read. */
+export const isKnown = (run) =>
+  isFinished(run) ? kept(run) !== undefined : Boolean(kept(run)) || stages.get(keyOf(run))?.sends === false;
+
+/** Whether a flow run of AEP is one of a run that was read. */
+export const isOurs = (flowRunId) => flowRuns.has(flowRunId);
 
 /** Read a run's result, or how far it is; finished runs are asked for once. */
 export function read(run, { urgent = false } = {}) {
@@ -60,11 +74,10 @@ export function read(run, { urgent = false } = {}) {
 async function fetchResult(run, urgent) {
   const key = keyOf(run);
   const finished = isFinished(run);
-  if (isDry(run)) return remember(run, null); // it sends nothing, so it reports nothing
+  if (isDry(run)) return remember(run, null, []); // it sends nothing, so it reports nothing
   const values = finished ? await reportsOf(run, urgent) : await progressOf(run);
-  // Before anything is sent, a person may have to agree.
-  if (!finished && !values.length) waiting.set(key, await isAsked(run));
-  else waiting.delete(key);
+  if (!finished && !values.length) stages.set(key, await stageOf(run));
+  else stages.delete(key);
   const result = values.length ? condense(values) : null;
   if (result)
     await learnNames(
@@ -73,7 +86,7 @@ async function fetchResult(run, urgent) {
       (tasksOf.get(run.dag_id) ?? DEFAULT).plan,
       urgent,
     );
-  return remember(run, result);
+  return remember(run, result, values.flatMap(flowRunsOf));
 }
 
 /** What the tasks `report` of a finished run returned. */
@@ -85,9 +98,10 @@ export async function reportsOf(run, urgent = false) {
   return others === DEFAULT ? [] : valuesOf(run, others.report, KEYS.RETURN_VALUE, urgent);
 }
 
-function remember(run, result) {
+function remember(run, result, ids) {
   memory.set(keyOf(run), result);
-  if (isFinished(run)) save(keyOf(run), { result });
+  for (const id of ids) flowRuns.add(id);
+  if (isFinished(run)) save(keyOf(run), { result, flowRuns: [...new Set(ids)] });
   return result;
 }
 
@@ -101,10 +115,15 @@ async function progressOf(run) {
   return found.filter((value) => value !== null);
 }
 
-async function isAsked(run) {
+/** Whether a run that has told nothing yet waits for a person, and whether it may have sent something. */
+async function stageOf(run) {
   const path = `${runPath(run.dag_id, run.dag_run_id)}/taskInstances`;
-  const found = await ask(path, { params: { state: "awaiting_input", limit: 1 } });
-  return found.task_instances.some((task) => task.operator_name === "ApproveDeliveryOperator");
+  const { task_instances: tasks, total_entries: total } = await ask(path, { params: { limit: 100 } });
+  const of = (name) => tasks.filter((task) => task.operator_name === name);
+  return {
+    waits: of("ApproveDeliveryOperator").some((task) => task.state === "awaiting_input"),
+    sends: total > tasks.length || of("AdHocActivationOperator").some((task) => task.start_date),
+  };
 }
 
 async function valuesOf(run, taskIds, key, urgent) {
@@ -128,6 +147,30 @@ async function tasksByOperator(dagId) {
     tasksOf.set(dagId, found);
   }
   return tasksOf.get(dagId);
+}
+
+/** Learn names that no plan has told from the newest catalogue, which is read if they are needed; whether there were any. */
+export async function learnFromCatalogue(deliveries) {
+  const ids = deliveries.flatMap(({ audiences, result }) => [result.flows[0].flow, ...audiences]);
+  const unknown = [...new Set(ids)].filter((id) => !names.has(id));
+  if (!unknown.length) return false;
+  catalogue ??= readCatalogue();
+  const listed = await catalogue;
+  const learnt = unknown.filter((id) => listed.has(id));
+  for (const id of learnt) names.set(id, listed.get(id));
+  if (learnt.length) save(NAMES_STORE, [...names]);
+  return learnt.length > 0;
+}
+
+async function readCatalogue() {
+  try {
+    const { newest } = await import("./catalogue.js"); // it is long, and seldom needed
+    const flows = (await newest())?.flows ?? [];
+    return new Map(flows.flatMap((flow) => [flow, ...flow.audiences]).map(({ id, name }) => [id, name]));
+  } catch (error) {
+    if (!(error instanceof ApiError)) console.error(error);
+    return new Map(); // ids do
+  }
 }
 
 async function learnNames(run, flows, planIds, urgent) {

@@ -4,8 +4,9 @@ import { csv, save } from "./csv.js";
 import { h, icon } from "./dom.js";
 import { writtenText } from "./figures.js";
 import { count, dayKey, duration, full, plural, when } from "./format.js";
-import { askedOf, flowsOf, isDry, isFinished } from "./history.js";
+import { askedOf, flowsOf, HERE, isDry, isFinished, OTHERS } from "./history.js";
 import { airflow, goTo, inside } from "./links.js";
+import { cells, nothing as noOthers } from "./others_view.js";
 import { notice, pill, someOf } from "./parts.js";
 
 /** State of a run → how it is shown. */
@@ -15,21 +16,22 @@ export const STATES = new Map([
   ["running", ["busy", "Running"]],
   ["queued", ["idle", "Waiting to start"]],
 ]);
-const HEADS = ["Campaign", "State", "Started", "Deliveries", "Records", "Duration", ""];
+const HEADS = ["Campaign or destination", "State", "Started", "Deliveries", "Records", "Duration", ""];
 
 let watcher = null;
 const watched = new WeakMap();
 
 /** The list; a row whose result is not known is read when it comes into sight. */
 export function table(view) {
-  const { known, runs, all, actions } = view;
-  if (!known.dags.length || !runs.length) return nothing(view);
+  const { known, runs, waiting, actions } = view;
+  if (!runs.length && !waiting) return nothing(view);
   watcher?.disconnect();
   watcher = new IntersectionObserver((entries) => entries.forEach((entry) => inSight(entry, actions)), {
     rootMargin: "200px",
   });
-  const older = Math.max(0, known.total - all.length);
-  const newest = `These are the newest ${count(all.length)} of ${plural(known.total, "run")} in this period. `;
+  const number = known.runs.size;
+  const older = Math.max(known.total - number, known.toldTotal - known.wanted, 0);
+  const newest = `These are the newest ${count(number)} of ${plural(known.total, "run")} in this period. `;
   const button = (key, act, text) =>
     h("button", { class: `button ${key}`, type: "button", data: { key }, onclick: act }, text);
   const head = (label, index) =>
@@ -49,9 +51,14 @@ export function table(view) {
       ),
     ),
     runs.length > known.shown && button("more", actions.more, `Show more (${count(runs.length - known.shown)} left)`),
+    waiting > 0 && h("p.muted.older", { role: "status" }, waitingText(waiting)),
     older > 0 && h("p.muted.older", {}, newest, button("load-older", actions.older, "Load older ones")),
   );
 }
+
+const waitingText = (number) =>
+  `${plural(number, "more delivery has", "more deliveries have")} ended in AEP. It is not known yet whether one of ` +
+  `these runs started ${number === 1 ? "it" : "them"}.`;
 
 function inSight(entry, actions) {
   if (!entry.isIntersecting) return;
@@ -60,6 +67,8 @@ function inSight(entry, actions) {
 }
 
 function nothing({ known, choice }) {
+  const { by, ...others } = choice;
+  if (by === OTHERS && !Object.values(others).some(Boolean)) return noOthers(known);
   if (!known.dags.length) {
     const tag = h("code", {}, "aep-activation");
     return notice("idle", "skip", "No campaigns yet", [
@@ -81,7 +90,7 @@ function nothing({ known, choice }) {
 /** One run whose data are odd costs one row. */
 function safeRow(run, view) {
   try {
-    return row(run, view);
+    return run.by === OTHERS ? rowOfOthers(run, view) : row(run, view);
   } catch (error) {
     console.error(error);
     return h("tr", {}, h("td", { colspan: HEADS.length }, `The run ${run.dag_run_id} cannot be shown.`));
@@ -114,11 +123,27 @@ function row(run, { kept, names, known }) {
   return element;
 }
 
+function rowOfOthers(delivery, { names }) {
+  const found = cells(delivery, names);
+  const cell = (label, value, kind = "number") => h("td", { class: kind, data: { label } }, value);
+  return h(
+    "tr.others",
+    {},
+    h("th", { scope: "row" }, found.head),
+    cell("State", found.state, null),
+    cell("Started", found.started, null),
+    cell("Deliveries", found.deliveries),
+    cell("Records", found.records),
+    cell("Duration", found.duration),
+    h("td.again"),
+  );
+}
+
 /** The records of a run, and below them its files and bytes, as far as AEP says. */
 function recordsOf(result) {
   const known = result.records === null ? "–" : count(result.records);
   const size = writtenText(result);
-  return [result.isPart && result.records !== null ? `at least ${known}` : known, size && h("p.muted.small", {}, size)];
+  return [result.isPart && result.records !== null ? `≥ ${known}` : known, size && h("p.muted.small", {}, size)];
 }
 
 /** To the page that delivers, filled in from this run. */
@@ -150,7 +175,7 @@ function states(run, result, dry) {
   return [
     pill(tone, label),
     dry && h("span.note", {}, "dry run"),
-    result?.lossy > 0 && h("span.note.warn", {}, `${result.lossy} lost records`),
+    result?.lossy > 0 && h("span.note.warn", {}, `lost records in ${result.lossy}`),
     result?.partly > 0 && h("span.note.warn", {}, `${result.partly} partly`),
   ];
 }
@@ -198,6 +223,7 @@ const RUN_COLUMNS = {
   start_date: "start_date",
   end_date: "end_date",
   duration_seconds: "duration",
+  started_in: "by",
 };
 const FLOW_COLUMNS = [
   "flow_id",
@@ -213,7 +239,7 @@ const FLOW_COLUMNS = [
 /** One line for each destination of each run; a run without a result has one line too. */
 function rowsOf(runs, kept, names) {
   const lines = runs.flatMap((run) => {
-    const own = Object.values(RUN_COLUMNS).map((key) => run[key]);
+    const own = Object.values(RUN_COLUMNS).map((key) => (key === "by" ? (run.by ?? HERE) : run[key]));
     const result = kept(run);
     if (!result?.flows.length)
       return [[...own, null, null, askedOf(run, result), null, null, null, null, result?.verdict]];

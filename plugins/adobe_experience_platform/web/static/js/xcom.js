@@ -129,6 +129,9 @@ export function resultsOf(value) {
   return isObject(value) && Array.isArray(value.results) ? value.results.filter(isObject) : null;
 }
 
+/** The flow runs of AEP in a `Report` or a `ProgressNote`. */
+export const flowRunsOf = (value) => (resultsOf(value) ?? []).map((item) => text(item.run_id)).filter(Boolean);
+
 /** The verdict in a `Report`; null if there is none. @returns {Verdict | null} */
 export function verdictOf(value) {
   const verdict = isObject(value) ? value.verdict : null;
