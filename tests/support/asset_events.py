@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -32,22 +33,25 @@ class InletEvents:
     """``context["inlet_events"]``.
 
     :param events: returns all there are, oldest first.
+    :param asked: told how many are asked for at most.
     """
 
-    def __init__(self, events: Callable[[], Sequence[Told]]) -> None:
+    def __init__(self, events: Callable[[], Sequence[Told]], asked: Callable[[int], object] = int) -> None:
         self._events = events
+        self._asked = asked
 
     def __getitem__(self, asset: Any) -> Listed:
-        return Listed(lambda: [event for event in self._events() if event.asset == asset.name])
+        return Listed(lambda: [event for event in self._events() if event.asset == asset.name], self._asked)
 
 
 class Listed:
     """The events of an asset, read anew whenever they are gone through."""
 
-    def __init__(self, events: Callable[[], Sequence[Told]]) -> None:
+    def __init__(self, events: Callable[[], Sequence[Told]], asked: Callable[[int], object]) -> None:
         self._events = events
+        self._asked = asked
         self._after: dt.datetime | None = None
-        self._most: int | None = None
+        self._most = sys.maxsize
 
     def after(self, moment: str) -> Listed:
         self._after = dt.datetime.fromisoformat(moment)
@@ -58,5 +62,6 @@ class Listed:
         return self
 
     def __iter__(self) -> Iterator[Told]:
+        self._asked(self._most)
         found = [event for event in self._events() if self._after is None or event.timestamp >= self._after]
         return iter(found[: self._most])

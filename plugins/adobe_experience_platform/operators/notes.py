@@ -166,7 +166,7 @@ class NotedStore:
             name = self._name(key, self._pairs)
             if key not in self._listed:
                 pairs = self._pair_names(key) if self._movable or self._exclusive else []
-                self._keep([name, *pairs, *(self._owners.expected if self._owners is not None else ())])
+                self._keep([name, *pairs, *(self._owners.expected() if self._owners is not None else ())])
                 if self._exclusive:
                     self.hold(self._pairs)
                     if self._noted(key) != self._before:  # another place was at work when this one took its pairs

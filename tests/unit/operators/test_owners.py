@@ -49,6 +49,7 @@ class Airflow:
         self.now = BEGAN
         self.notes = Counted()
         self.events: list[Told] = []
+        self.asked: list[int] = []
 
     def context(self, run_id: str, *, try_number: int = 1, clears: int = 0, began: dt.datetime = BEGAN) -> Context:
         ti = TaskInstance(try_number=try_number)
@@ -58,7 +59,7 @@ class Airflow:
             task_state_store=Store(),
             asset_state_store=defaultdict(lambda: self.notes),
             dag_run=SimpleNamespace(conf={}, run_after=began, clear_number=clears),
-            inlet_events=InletEvents(lambda: self.events),
+            inlet_events=InletEvents(lambda: self.events, self.asked.append),
         )
 
     def plan(self, run_id: str, *jobs: list[Pair], began: dt.datetime = BEGAN) -> None:
@@ -142,6 +143,13 @@ def planned_something_else(airflow: Airflow) -> None:
     airflow.plan("first", [B])
 
 
+def told_of_another_flow(airflow: Airflow) -> None:
+    """A person has made an event that names the note, but not where others look for it."""
+    airflow.plan("first", [A])
+    told = airflow.events.pop()
+    airflow.events.append(told._replace(extra={"flows": {"f2": told.extra["flows"]["f1"]}}))
+
+
 def planned_long_ago(airflow: Airflow) -> None:
     airflow.plan("first", [A])
     airflow.now += owners.REGISTERED_FOR + dt.timedelta(seconds=1)
@@ -159,7 +167,8 @@ def planned_behind_many(airflow: Airflow) -> None:
 
 def told_by_a_person(airflow: Airflow) -> None:
     """Whoever may, can make an event of any asset, with whatever in it."""
-    extras: list[Any] = [None, {}, {"flows": "f1"}, {"flows": {"f1": []}}]
+    named: list[Any] = [None, 5, "f1", {}, [], [None, 5, [], "", "../jobs", "f" * 25]]
+    extras: list[Any] = [None, {}, *({"flows": each} for each in named), *({"flows": {"f1": each}} for each in named)]
     airflow.events += [Told(submissions_asset().name, BEGAN, extra) for extra in extras]
 
 
@@ -168,6 +177,7 @@ def told_by_a_person(airflow: Airflow) -> None:
     [
         not_planned,
         planned_something_else,
+        told_of_another_flow,
         planned_long_ago,
         planned_by_a_deleted_run,
         planned_behind_many,
@@ -194,6 +204,51 @@ def test_a_run_that_begins_after_the_plan_finds_what_is_answered_after_it_began(
 
     began = airflow.now + owners.MARGIN
     assert airflow.owned("run-0", began=began) == [True]
+
+
+@pytest.mark.parametrize("apart", [dt.timedelta(0), dt.timedelta(seconds=1)])
+def test_events_are_read_page_by_page_to_the_end(airflow: Airflow, apart: dt.timedelta) -> None:
+    """Airflow's API server has seconds for an answer, and a run that is cleared after a week has thousands to read."""
+    for number in range(2 * owners.PAGE):
+        airflow.plan(f"other-{number}", [B])
+        airflow.now += apart
+    airflow.plan("first", [A])
+    airflow.store("first").claim(runs("f1", 1))
+
+    assert airflow.owned("run-0") == [True]
+    assert max(airflow.asked) <= (4 if not apart else 1) * owners.PAGE
+
+
+def test_a_run_ahead_of_its_time_finds_what_was_answered_to_others(airflow: Airflow) -> None:
+    """``dag.test`` runs a DAG run at once that is due only tomorrow."""
+    airflow.plan("first", [A])
+    airflow.store("first").claim(runs("f1", 1))
+
+    assert airflow.owned("run-0", began=BEGAN + 24 * HOUR) == [True]
+
+
+def test_what_a_person_tells_takes_nothing_from_a_dag_run(airflow: Airflow) -> None:
+    """Whose a note is, the note says."""
+    airflow.plan("first", [A])
+    airflow.store("first").claim(runs("f1", 1))
+    told_by_a_person(airflow)
+    airflow.events += [event._replace(extra={**event.extra, "dag_run": "x"}) for event in airflow.events if event.extra]
+
+    assert airflow.owned("run-0", by="first") == [False]
+    assert airflow.owned("run-0", by="another") == [True]
+
+
+def test_what_a_claim_needs_is_read_before_anything_is_sent(airflow: Airflow) -> None:
+    """Directly after AEP's answer nothing more than the notes themselves can fail."""
+    airflow.plan("first", [A])
+    store = airflow.store("first")
+    store.set("submission", {})
+    airflow.asked.clear()
+
+    store.claim(runs("f1", 1))
+
+    assert airflow.asked == []
+    assert airflow.owned("run-0") == [True]
 
 
 def test_what_is_noted_meanwhile_is_found_at_the_next_look(airflow: Airflow) -> None:
