@@ -97,6 +97,8 @@ MUTANTS = (
     # -- the search
     Mutant(SEARCH, "if any(mark.ids and all(map(mark.is_newer, runs)) for mark in oldest):", "if False:", "a list that lost its runs proves absence"),
     Mutant(SEARCH, "runs = runs or (yield from endpoints.runs_of_flow(flow_id, _has_newest))", "pass", "one empty list is a watermark"),
+    Mutant(SEARCH, "mark = Watermark(newest - SKEW if newest is not None else None, ())", "mark = Watermark(None, ())", "what a cut list of runs lacks passes for ours"),
+    Mutant(SEARCH, "set(silent) - {run.flow_id for run in runs}", "set(silent)", "one list says that a flow never ran"),
     Mutant(SEARCH, "nameless += [] if run.audiences else [run.id]", "pass", "a run that ended without a name is nobody's"),
     Mutant(SEARCH, "since = newest - SKEW if newest is not None else None", "since = newest", "AEP's nodes have one clock"),
     Mutant(SEARCH, "return (pair.audience_id, other) if other else (pair.audience_id,)", "return (pair.audience_id,)", "imported audiences go by one id only"),

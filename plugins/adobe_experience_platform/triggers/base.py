@@ -197,7 +197,7 @@ class SharedPollTrigger(BaseEventTrigger):
             return
         subscription = Subscription(self._wanted(), self.poll_interval, self._ends_at)
         first = min(self.FIRST_LOOK * polling.SHORTEST_PAUSE, self.poll_interval, max(subscription.left, 0.0))
-        subscription.due = subscription.joined + first
+        subscription.due = time.monotonic() + first
         with self._group(self._key(self.aep_conn_id, self.sandbox_name)).joined(subscription):
             async for snapshot in shared_stream:
                 found = None

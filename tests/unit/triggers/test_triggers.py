@@ -22,7 +22,7 @@ from adobe_experience_platform.delivery.record import Intent, Record, Watermark
 from adobe_experience_platform.delivery.rounds import Snapshot
 from adobe_experience_platform.delivery.states import Event, Reply
 from adobe_experience_platform.delivery.usual import Usual
-from adobe_experience_platform.triggers import base, flow_run
+from adobe_experience_platform.triggers import base, flow_run, polling
 from adobe_experience_platform.triggers.base import EVENT_VERSION
 from adobe_experience_platform.triggers.flow_run import FlowRunTrigger
 from adobe_experience_platform.triggers.lost_submission import LostSubmissionTrigger
@@ -289,6 +289,23 @@ def test_a_wait_outlives_a_good_token_that_is_refused_for_a_while(aep: LocalAep,
 
     assert payload(fire(SegmentExportTrigger(**place)))["status"] == "done"
     assert len(aep.tokens()) - before <= polls + 1, "one at a time: Adobe throttles who mints too many"
+
+
+def test_runs_that_aep_has_just_accepted_are_not_looked_at_at_once(place: dict[str, Any]) -> None:
+    trigger = FlowRunTrigger(orders=[["mail", "gold", "run", False]], **{**place, "poll_interval": 30})
+
+    async def nothing() -> Any:
+        await asyncio.sleep(60)
+        yield
+
+    async def scene() -> float:
+        waiting = asyncio.ensure_future(anext(trigger.filter_shared_stream(nothing())))
+        await asyncio.sleep(0)
+        [member] = trigger._group(trigger.shared_stream_key()).subscriptions.values()
+        waiting.cancel()
+        return member.due - member.joined
+
+    assert wait(scene()) >= polling.SHORTEST_PAUSE
 
 
 def test_when_runs_should_end_is_expected_as_far_as_it_is_known(place: dict[str, Any]) -> None:
