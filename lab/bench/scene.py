@@ -39,7 +39,7 @@ def ident(text: str) -> str:
 
 
 def seed_of(pairs: int, *, per_flow: int = AUDIENCES_PER_FLOW, **settings: Any) -> dict[str, Any]:
-    """Return a seed with at least `pairs` mapped audiences, and one finished export."""
+    """Return a seed with at least `pairs` mapped audiences, and one finished export; each flow has delivered before."""
     audiences = [{"id": ident(f"audience {n}"), "name": f"Audience {n}", "size": 1000 + n} for n in range(pairs)]
     flows = [
         {
@@ -49,12 +49,14 @@ def seed_of(pairs: int, *, per_flow: int = AUDIENCES_PER_FLOW, **settings: Any) 
         }
         for number, start in enumerate(range(0, pairs, per_flow))
     ]
+    tuned = {"run_seconds": RUN_SECONDS, "run_variation": RUN_VARIATION, "max_pairs": 80, **settings}
+    usual = {"status": "success", "age": "1d", "seconds": tuned["run_seconds"] / SPEED}
     return {
         "audiences": audiences,
         "flows": flows,
-        "runs": [],
+        "runs": [{"flow_id": flow["id"], **usual} for flow in flows],
         "export_jobs": [{"age": "3h", "duration": "30m"}],
-        "settings": {"run_seconds": RUN_SECONDS, "run_variation": RUN_VARIATION, "max_pairs": 80, **settings},
+        "settings": tuned,
     }
 
 
