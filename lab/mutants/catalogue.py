@@ -124,7 +124,7 @@ MUTANTS = (
     Mutant(ACTIVATE, "self._is_killed or not store.holds(submission.missing)", "self._is_killed", "who has lost its pairs sends what it has begun", ALL),
     Mutant(PLAN, "            if not self._is_alone(context):\n", "            if False:\n", "two pipelines of a run take the same pair", ALL),
     Mutant(PLAN, "        if ruling.faults:\n", "        if False:\n", "the size guard refuses nothing", TASKS),
-    Mutant(PLAN, "        if not kept:\n", "        if True:\n", "a size guard decides again after a part was sent", TASKS),
+    Mutant(PLAN, "        if kept is not None:\n", "        if False:\n", "a size guard decides again after a part was sent", TASKS),
     Mutant(GUARD, "        if size is None:\n", "        if False:\n", "a size that is not known is compared", CORE),
     Mutant(NOTES, "and (holder or name not in known) and", "and", "who was refused takes the pair once the notes are gone", ALL),
     Mutant(OWNERS, 'owner.get("run") != self._dag_run', "False", "no run is another DAG run's", ALL),

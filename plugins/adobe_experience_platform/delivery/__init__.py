@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from . import export_news, exports, next_delivery, preflight, rounds, run_news, task_ids, xcom
-from .findings import Findings, ids_of
+from .findings import Findings, ids_of, labelled
 from .given import given_collection, given_id, given_info, given_list, given_time, given_truth
 from .input import (
     MAX_PAIRS_PER_RUN,
@@ -119,6 +119,7 @@ __all__ = [
     "is_terminal",
     "is_uuid",
     "judge",
+    "labelled",
     "line_of",
     "look",
     "losses_of",

@@ -65,3 +65,9 @@ def ids_of(named: Iterable[Sequence[str]]) -> dict[Pair, Pair]:
 def label_of(what: str, ident: str, name: str) -> str:
     """Return ``flow 'Name' (id)``, or without a name ``flow id``."""
     return f"{what} {name!r} ({ident})" if name else f"{what} {ident}"
+
+
+def labelled(names: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:
+    """Return id → name; where a label differs from AEP's name both show, so that a wrong label cannot hide anything."""
+    both = {ident: f"{label} (AEP: {names[ident]})" for ident, label in labels.items() if ident in names}
+    return {**labels, **names, **{ident: text for ident, text in both.items() if names[ident] != labels[ident]}}

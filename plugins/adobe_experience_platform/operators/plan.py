@@ -18,6 +18,7 @@ from adobe_experience_platform.delivery import (
     Job,
     Outlook,
     ids_of,
+    labelled,
     look,
     preflight,
     read_activation_info,
@@ -345,9 +346,3 @@ class PlanJobsOperator(AepTask):
         for line in folded(f"The plan: {count(len(pairs), 'audience')}", lines):
             self.log.info("%s", line)
         self._warn(findings)
-
-
-def labelled(names: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:
-    """Return id → name; where a label differs from AEP's name both show, so that a wrong label cannot hide anything."""
-    both = {ident: f"{label} (AEP: {names[ident]})" for ident, label in labels.items() if ident in names}
-    return {**labels, **names, **{ident: text for ident, text in both.items() if names[ident] != labels[ident]}}

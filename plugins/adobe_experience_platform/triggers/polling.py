@@ -94,8 +94,7 @@ class Subscription:
 
     def _pause(self, now: float, waited: float) -> float:
         """Return the pause before the next poll: long before anything should end, short while something should."""
-        open_now = [each.closes - each.opens for each in self.expected if each.opens <= now <= each.closes]
-        if open_now:
+        if open_now := [each.closes - each.opens for each in self.expected if each.opens <= now <= each.closes]:
             return min(self.interval, max(SHORTEST_PAUSE, min(open_now) / LOOKS))
         ahead = min((each.opens - now for each in self.expected), default=0.0) if self.is_all_expected else 0.0
         if ahead <= 0:

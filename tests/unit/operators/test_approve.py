@@ -10,9 +10,8 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from adobe_experience_platform.aep import for_markdown
-from adobe_experience_platform.delivery import xcom
+from adobe_experience_platform.delivery import labelled, xcom
 from adobe_experience_platform.operators.approve import Approval, ApproveDeliveryOperator
-from adobe_experience_platform.operators.plan import labelled
 from tests.support.dagtest import captured
 from tests.support.tasks import Context
 

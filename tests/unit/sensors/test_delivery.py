@@ -11,7 +11,6 @@ from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import PokeReturnValue
 from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
 
-from adobe_experience_platform.aep import pace
 from adobe_experience_platform.delivery.run_news import RunMark
 from adobe_experience_platform.errors import (
     AepDeadlineError,
@@ -20,6 +19,7 @@ from adobe_experience_platform.errors import (
     AepInputError,
     AepTransientError,
 )
+from adobe_experience_platform.hooks import throttle
 from adobe_experience_platform.sensors.delivery import NEXT, DeliverySensor
 from adobe_experience_platform.triggers.base import EVENT_VERSION, FAILURES_ALLOWED, resume_pause
 from tests.support.aep import LocalAep
@@ -137,7 +137,7 @@ def test_a_failed_request_does_not_end_the_wait(aep: LocalAep, context: Any, fou
     assert paused.trigger.moment > dt.datetime.now(tz=dt.UTC) + dt.timedelta(seconds=2300)
     assert any("503" in line for line in lines)
 
-    pace.forget_all()
+    throttle.forget_all()
     run_id = run_id or delivered(aep, "gold")
     returned = sensor().resume_execution(paused.method_name, paused.kwargs, context)
     assert returned["run_id"] == run_id, "by our own clock, where AEP could not be asked before"
@@ -277,7 +277,7 @@ def test_another_sandbox_begins_anew(aep: LocalAep, context: Any) -> None:
     deferred(sensor(), context)
     with captured() as lines, pytest.raises(AepInputError, match="flow mail does not exist in this sandbox"):
         sensor(sandbox_name="dev").execute(context.cleared())
-    assert any("begins anew" in line for line in lines)
+    assert any("starts over" in line for line in lines)
 
 
 def test_another_question_begins_anew(aep: LocalAep, context: Any) -> None:
