@@ -19,7 +19,7 @@ from adobe_experience_platform.errors import (
     AepInputError,
     AepTransientError,
 )
-from adobe_experience_platform.hooks import throttle
+from adobe_experience_platform.hooks import throttle, told
 from adobe_experience_platform.sensors.delivery import NEXT, DeliverySensor
 from adobe_experience_platform.triggers.base import EVENT_VERSION, FAILURES_ALLOWED, resume_pause
 from tests.support.aep import LocalAep
@@ -124,7 +124,9 @@ def test_a_begin_without_an_answer_is_not_forgotten(aep: LocalAep, context: Any)
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("found", [False, True])
-def test_a_failed_request_does_not_end_the_wait(aep: LocalAep, context: Any, found: bool) -> None:
+def test_a_failed_request_does_not_end_the_wait(
+    aep: LocalAep, context: Any, monkeypatch: pytest.MonkeyPatch, found: bool
+) -> None:
     """Neither at the first look nor at the last, and without a retry of Airflow's."""
     if found:
         deferred(sensor(), context)
@@ -138,6 +140,7 @@ def test_a_failed_request_does_not_end_the_wait(aep: LocalAep, context: Any, fou
     assert any("503" in line for line in lines)
 
     throttle.forget_all()
+    monkeypatch.setattr(told.ToldPause, "left", lambda _: 0.0)  # AEP's pause is over
     run_id = run_id or delivered(aep, "gold")
     returned = sensor().resume_execution(paused.method_name, paused.kwargs, context)
     assert returned["run_id"] == run_id, "by our own clock, where AEP could not be asked before"
