@@ -414,6 +414,22 @@ def test_deliveries_of_others_are_told_apart(fake: FakeAirflow, tab: Page, tmp_p
     expect(tab.locator(".older")).to_have_count(0)
 
 
+def test_an_event_that_airflow_cannot_list_hides_no_other(fake: FakeAirflow, tab: Page) -> None:
+    fake.deliver("ours", [result("mail", "gold")], start=-600)
+    for number in range(12):
+        fake.tell(aep_run(f"theirs-{number}", "mail", "success", "gold", end=-20 - number), minutes=-20 - number)
+    fake.unlisted = {2}
+    open_list(tab)
+    settle(fake, tab)
+
+    expect(tab.locator("table.runs tr.others")).to_have_count(11)
+    expect(tab.locator(".banner")).to_contain_text("Airflow cannot list 1 delivery at the moment")
+    fake.unlisted.clear()
+    tab.clock.run_for(10500)
+    expect(tab.locator("table.runs tr.others")).to_have_count(12)
+    expect(tab.locator(".banner")).to_have_count(0)
+
+
 def test_without_deliveries_of_others_it_says_how_to_hear_of_them(fake: FakeAirflow, tab: Page) -> None:
     fake.deliver("ours", [result("mail", "gold")], start=-60)
     open_list(tab, "?by=others")

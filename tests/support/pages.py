@@ -115,7 +115,7 @@ class FakeAirflow:
 
     `refuse` maps patterns of "METHOD path" to statuses; `requests` has every one that was made. `started` has what was
     started: (DAG, run, conf); `on_start` is called for each. As many answers to that are lost as `lose` says.
-    `forbidden` has the DAGs that the visitor may not trigger.
+    `forbidden` has the DAGs that the visitor may not trigger, `unlisted` the events (by number) that fail any page.
     """
 
     def __init__(self) -> None:
@@ -126,6 +126,7 @@ class FakeAirflow:
         self.logs: dict[tuple[str, str, str], str] = {}
         self.events: list[dict[str, Any]] = []
         self.watched = 0
+        self.unlisted: set[int] = set()
         self.refuse: dict[str, int] = {}
         self.requests: list[str] = []
         self.started: list[tuple[str, str, dict[str, Any]]] = []
@@ -325,7 +326,9 @@ class FakeAirflow:
             query = {key: values[-1] for key, values in parse_qs(url.query).items()}
             body = json.loads(request.post_data or "null")
             answer = self._ask(path.removeprefix("/api/v2/"), query, body)
-            if answer is None:
+            if {item["id"] for item in (answer or {}).get("asset_events", ())} & self.unlisted:
+                route.fulfill(status=500, json={"detail": "Internal Server Error"})
+            elif answer is None:
                 route.fulfill(status=404, json={"detail": "not found"})
             else:
                 route.fulfill(json=answer)

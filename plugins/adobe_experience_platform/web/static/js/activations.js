@@ -27,6 +27,7 @@ const known = {
   told: new Map(),
   toldTotal: 0,
   toldRefused: null,
+  toldUnread: 0,
   watched: null,
 };
 const choice = { dag: "", by: "", state: "", flow: "", search: "", from: "", to: "" };
@@ -79,14 +80,16 @@ function take(found) {
 async function readTold(mine, most) {
   if (!wantsOthers() || known.toldRefused === 403) return;
   try {
+    let missing = 0;
     for (let offset = 0; offset < most; offset += EVENTS) {
-      const { deliveries, read: number, total } = await toldPage({ offset, ...period() });
+      const { deliveries, total, unread } = await toldPage(period(), offset);
       if (mine !== round) return;
       for (const delivery of deliveries) known.told.set(delivery.event, delivery);
+      missing += unread;
       known.toldTotal = total;
-      known.toldRefused = null;
-      if (number < EVENTS) break;
+      if (offset + EVENTS >= total) break;
     }
+    Object.assign(known, { toldUnread: missing, toldRefused: null });
     if (choice.by && !known.told.size) known.watched = await watched().catch(() => null);
   } catch (error) {
     if (mine === round) known.toldRefused = error.status ?? 0;

@@ -23,6 +23,8 @@ const COLUMNS_SHOWN = 50;
 const SEARCH_PAUSE = 200;
 const STALE = "Airflow does not answer at the moment. What you see may be old; it is tried again.";
 
+const UNREAD = "What others have delivered cannot be read at the moment. It is tried again.";
+
 /** Lay out the page; its parts are filled by `showAll`. */
 export function build(page) {
   const stay = (event) => event.preventDefault();
@@ -59,7 +61,8 @@ export function showAll(page, view) {
   const part = (id) => page.querySelector(`#${id}`);
   const dags = known.dags.map((dag) => [dag.dag_id, dag.dag_display_name]);
   const flows = flowsShown(view);
-  update(part("banner"), [known.stale, [...known.refused]], () => banners(known));
+  const troubles = [known.stale, [...known.refused], known.toldRefused, known.toldUnread];
+  update(part("banner"), troubles, () => banners(known));
   update(part("filters"), [dags, flows, { ...choice, search: "" }], () => filters(dags, flows, choice, actions));
   const sums = totals(runs, kept);
   update(part("figures"), [sums, choice.by], () => figures(sums, choice.by));
@@ -88,11 +91,15 @@ function flowsShown({ all, kept, names }) {
   return named.sort((a, b) => a[1].localeCompare(b[1]));
 }
 
-function banners({ stale, refused }) {
+function banners({ stale, refused, toldRefused, toldUnread }) {
+  const isUnread = ![null, 403].includes(toldRefused);
+  const some = `Airflow cannot list ${plural(toldUnread, "delivery", "deliveries")} at the moment: a DAG run that it started is queued. It is tried again.`;
   const dags = [...refused].join(", ");
   const hidden = `You may not read the results (XComs) of ${dags}: only the states of their runs are shown.`;
   return [
     stale && h("p.banner.warn", {}, icon("warning"), STALE),
+    isUnread && h("p.banner.warn", {}, icon("warning"), UNREAD),
+    !isUnread && toldUnread > 0 && h("p.banner.warn", {}, icon("warning"), some),
     refused.size > 0 && h("p.banner.warn", {}, icon("warning"), hidden),
   ];
 }

@@ -17,13 +17,49 @@ const AUDIENCES = 100;
 const FAR = 31 * 86400000;
 const hourOf = (time) => Math.floor(time / 3600000);
 
-/** A page of what was told, newest first. `period` is in the form that Airflow's API takes. */
-export async function toldPage({ offset = 0, since, until }) {
-  const params = { name_pattern: NAME, order_by: "-timestamp", limit: EVENTS, offset };
-  const found = await ask("assets/events", { params: { ...params, timestamp_gte: since, timestamp_lte: until } });
-  const told = asList(found.asset_events);
-  return { deliveries: told.map(deliveryOf).filter(Boolean), read: told.length, total: found.total_entries };
+/** Events that are looked at one by one, at most, where Airflow fails to list them. */
+const SMALL = 10;
+
+/** A page of what was told, newest first. `unread`: how many events Airflow fails to list. */
+export async function toldPage(period, offset) {
+  try {
+    return pageOf(await listed(period, offset, EVENTS), 0);
+  } catch (error) {
+    if (error.status !== 500) throw error;
+    return readParts(period, offset);
+  }
 }
+
+/** Airflow 3.3.2 fails as long as a run that one of the events has started is queued. The others can be read. */
+async function readParts(period, offset) {
+  const { total_entries: total } = await listed(period, offset, 0); // fails if more is wrong
+  const [found, queue] = [[], []];
+  for (let at = offset; at < Math.min(total, offset + EVENTS); at += SMALL) queue.push([at, SMALL]);
+  let unread = 0;
+  while (queue.length) {
+    const [at, size] = queue.shift();
+    try {
+      found.push(...asList((await listed(period, at, size)).asset_events));
+    } catch (error) {
+      if (error.status !== 500) throw error;
+      const isSplit = size > 1 && unread < SMALL;
+      if (isSplit) queue.unshift(...Array.from({ length: Math.min(size, total - at) }, (_, step) => [at + step, 1]));
+      else unread += Math.min(size, total - at);
+    }
+  }
+  return pageOf({ asset_events: found, total_entries: total }, unread);
+}
+
+function listed({ since, until }, offset, limit) {
+  const params = { name_pattern: NAME, order_by: "-timestamp", limit, offset };
+  return ask("assets/events", { params: { ...params, timestamp_gte: since, timestamp_lte: until } });
+}
+
+const pageOf = ({ asset_events: told, total_entries: total }, unread) => ({
+  deliveries: asList(told).map(deliveryOf).filter(Boolean),
+  total,
+  unread,
+});
 
 /** How many assets there are whose watchers tell of deliveries. */
 export async function watched() {
