@@ -197,10 +197,12 @@ def find(record: Record, aliases: Mapping[str, str]) -> Call[RunSearch]:
                 if len(own) > 1 and found[pair].status is not RunStatus.SUCCESS:
                     unnamed += [run.id for run in own if not run.status.is_terminal]
         open_names = [names_of(pair, aliases) for pair in marks if pair not in found and pair != refused]
+        # What has failed may be somebody else's: ours may be one that names nobody yet.
+        settled = {pair for pair in marks if pair in found and found[pair].status is not RunStatus.FAILED}
         for run in candidates:
             if run.status.is_terminal:
                 nameless += [] if run.audiences else [run.id]
-            elif not run.audiences and marks.keys() - found.keys():
+            elif not run.audiences and marks.keys() - settled:
                 unnamed.append(run.id)
             elif set(run.audiences) <= ours and not all(map(run.names, open_names)):
                 # AEP may name the audiences of one run one after the other.

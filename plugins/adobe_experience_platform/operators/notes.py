@@ -278,8 +278,21 @@ class NotedStore:
             self._owners.read(flow_ids)
 
     def is_anothers(self, flow_id: str, run_id: str) -> bool | None:
-        """Return whether a flow run is another DAG run's; None where nobody could have noted it."""
-        return self._owners.is_anothers(flow_id, run_id) if self._owners is not None else None
+        """Return whether a flow run is another DAG run's; None where nobody could have noted it.
+
+        :raises AepSubmissionError: where this DAG run is so old that the notes of others may be deleted.
+        """
+        if self._owners is None:
+            return None
+        if self._owners.is_anothers(flow_id, run_id):
+            return True
+        if self._note(self._list_name(self._dag_run)) is None:
+            raise AepSubmissionError(
+                f"This run is too old to tell whose AEP's run {run_id} is: {RUNS_KEPT} newer ones have begun since. "
+                f"Look in AEP whether {titles_of(self._pairs, {})} was delivered for this run, and start a new run for "
+                "what was not. Nothing more was sent."
+            )
+        return False
 
     def _note(self, name: str) -> Mapping[str, Any] | None:
         found = self._notes.get(name) if self._notes is not None else None
@@ -307,20 +320,23 @@ class NotedStore:
         if new := set(names) - self._kept:
             self._kept |= new
             known = {*self._names_of(self._dag_run), *new}
-            self._notes.set(name_of("names", self._index, self._dag_run), {"names": sorted(known)})
+            self._notes.set(self._list_name(self._dag_run), {"names": sorted(known)})
 
     def _forget_old_runs(self) -> None:
         kept = self._note(self._index)
         runs = [run for run in kept["runs"] if run != self._dag_run] if kept is not None else []
         for old in runs[: 1 - RUNS_KEPT]:
             # The run's note first: without it a missing copy proves nothing any more.
-            for name in (_run_note(old), *self._names_of(old), name_of("names", self._index, old)):
+            for name in (_run_note(old), *self._names_of(old), self._list_name(old)):
                 self._notes.delete(name)
         self._notes.set(self._index, {"runs": [*runs[1 - RUNS_KEPT :], self._dag_run]})
 
     def _names_of(self, dag_run: str) -> list[str]:
-        kept = self._note(name_of("names", self._index, dag_run))
+        kept = self._note(self._list_name(dag_run))
         return list(kept["names"]) if kept is not None else []
+
+    def _list_name(self, dag_run: str) -> str:
+        return name_of("names", self._index, dag_run)
 
 
 def _run_note(dag_run: str) -> str:

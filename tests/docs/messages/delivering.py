@@ -6,7 +6,7 @@ import datetime as dt
 from types import SimpleNamespace
 from typing import Any
 
-from adobe_experience_platform.aep import endpoints
+from adobe_experience_platform.aep import Pair, endpoints
 from adobe_experience_platform.aep.flow_runs import FlowRun
 from adobe_experience_platform.aep.orders import Activation
 from adobe_experience_platform.delivery import SETTINGS
@@ -14,6 +14,7 @@ from adobe_experience_platform.delivery.results import NOT_SENT, UNKNOWN, result
 from adobe_experience_platform.hooks.http_hook import AdobeExperiencePlatformHook
 from adobe_experience_platform.operators.activate import AdHocActivationOperator
 from adobe_experience_platform.operators.latest_export import LatestSegmentExportOperator
+from adobe_experience_platform.operators.notes import NotedStore
 from adobe_experience_platform.operators.report import DeliveryReportOperator
 from adobe_experience_platform.operators.wait_for_runs import DeliveryOperator
 from adobe_experience_platform.sensors.flow_run import FlowRunSensor
@@ -178,6 +179,12 @@ def a_clear_that_forgets(stage: Stage) -> None:
     stage.context["dag_run"].clear_number = 1
     stage.context.cleared()
     stage.fails(lambda: activation(stage))
+
+
+@produces("This run is too old to tell whose AEP's run")
+def a_lost_answer_of_long_ago(stage: Stage) -> None:
+    stage.context["asset_state_store"] = {submissions_asset(): Notes()}
+    stage.fails(lambda: NotedStore(stage.context, [Pair("mail", "gold")]).is_anothers("mail", "a run"))
 
 
 @produces("One DAG run delivers a pair once, and another task or map index of this run also lists")

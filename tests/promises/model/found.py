@@ -103,6 +103,18 @@ FOUND = (
         ),
     ),
     Found(
+        "somebody else's run fails while a lost answer settles, and ours names nobody yet",
+        {
+            "young": 400.0, "run_seconds": None, "scope": "nothing", "tick": 1.0, "partial_400": False,
+            "shared_runs": True, "one_by_one": 30.0, "skew": 1.0, "clock": -900.0,
+        },
+        (
+            *(("foreign", 0, None, 50.0), ("go", 0, 640, "", 25, 1), ("post", "late"), ("end", 318, "failed")),
+            *(("go", 0, 826, "", 8, 5), ("go", 0, 692, "", 14, 6), ("go", 0, 723, "", 8, 5)),
+            *(("go", 0, 330, "", 17, 6), ("go", 0, 682, "", 17, 2)),
+        ),
+    ),
+    Found(
         "wait_for_flow_runs is marked success before activate has run",
         {},
         (go(), ("mark", 0, 3, "success")),

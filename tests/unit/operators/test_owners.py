@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from adobe_experience_platform.aep import Activation, Pair
-from adobe_experience_platform.operators import owners
+from adobe_experience_platform.errors import AepSubmissionError
+from adobe_experience_platform.operators import notes, owners
 from adobe_experience_platform.operators.notes import NotedStore
 from adobe_experience_platform.triggers import submissions_asset
 from tests.support.asset_events import InletEvents, OutletEvents, Told
@@ -74,6 +75,7 @@ class Airflow:
     def owned(self, *run_ids: str, by: str = "another", flow_id: str = "f1", **how: Any) -> list[bool | None]:
         """Return which flow runs a DAG run finds to be another's."""
         store = self.store(by, **how)
+        store.set("submission", {})
         store.read_others([flow_id])
         return [store.is_anothers(flow_id, run_id) for run_id in run_ids]
 
@@ -219,6 +221,27 @@ def test_events_are_read_page_by_page_to_the_end(airflow: Airflow, apart: dt.tim
     assert max(airflow.asked) <= (4 if not apart else 1) * owners.PAGE
 
 
+def test_a_run_so_old_that_the_notes_of_others_may_be_gone_takes_nothing(airflow: Airflow) -> None:
+    """Its answer was lost, and it is cleared after many newer runs; which of them had this flow run is not known."""
+    old = airflow.context("old")
+    store = NotedStore(old, [A])
+    store.set("submission", {"orders": {}})
+    for number in range(notes.RUNS_KEPT):
+        airflow.plan(f"run-{number}", [A])
+        newer = airflow.store(f"run-{number}")
+        newer.set("submission", {})
+        newer.claim([Activation(*A, f"run-{number}")])
+
+    for again in (1, 2):
+        cleared = NotedStore(Context({**old, "ti": TaskInstance(try_number=again + 1)}), [A])
+        cleared.get("submission")
+        cleared.set("submission", {"orders": {}})
+        cleared.read_others(["f1"])
+        assert cleared.is_anothers("f1", "run-5") is True
+        with pytest.raises(AepSubmissionError, match=r"whose AEP's run unknown is.*audience a → flow f1"):
+            cleared.is_anothers("f1", "unknown")
+
+
 def test_a_run_ahead_of_its_time_finds_what_was_answered_to_others(airflow: Airflow) -> None:
     """``dag.test`` runs a DAG run at once that is due only tomorrow."""
     airflow.plan("first", [A])
@@ -254,6 +277,7 @@ def test_what_a_claim_needs_is_read_before_anything_is_sent(airflow: Airflow) ->
 def test_what_is_noted_meanwhile_is_found_at_the_next_look(airflow: Airflow) -> None:
     airflow.plan("first", [A])
     store = airflow.store("another")
+    store.set("submission", {})
     store.read_others(["f1"])
     airflow.store("first").claim(runs("f1", 1))
 
