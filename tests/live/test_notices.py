@@ -14,11 +14,9 @@ LATE = "aep_told_late"
 
 
 def events_of(run: Run) -> list[dict[str, Any]]:
-    """Return the asset events that a run has emitted."""
-    found: list[dict[str, Any]] = run.client.get(
-        "/api/v2/assets/events", source_dag_id=run.dag_id, source_run_id=run.run_id
-    )["asset_events"]
-    return found
+    """Return the asset events that a run has emitted of its deliveries."""
+    told = run.client.get("/api/v2/assets/events", source_dag_id=run.dag_id, source_run_id=run.run_id)
+    return [event for event in told["asset_events"] if event["source_task_id"] == "report"]
 
 
 @together

@@ -169,7 +169,7 @@ def test_events_can_be_counted_while_one_cannot_be_listed(as_user: Client, told:
     run = DagRun(dag_id=DAG, run_id="queued", run_after=moment, state="queued", **kinds)
     with create_session() as session:
         session.add(run)
-        event = session.scalars(select(AssetEvent)).one()
+        event = session.scalars(select(AssetEvent).where(AssetEvent.asset.has(name=told["name"]))).one()
         event.created_dagruns.append(run)
     path, names = "/api/v2/assets/events", {"name_pattern": "aep_flow_run/"}
     page, number = (as_user("viewer").get(path, params={**names, "limit": limit}) for limit in (100, 0))

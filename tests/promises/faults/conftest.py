@@ -22,7 +22,7 @@ from tests.support.hooks import Async, Sync
 from tests.support.leaks import leaks
 from tests.support.sockets import Wire, tiny_server
 
-SHORT = 0.15
+SHORT = 0.5
 """Seconds of the connection's time-out, in tests that wait for it."""
 
 
