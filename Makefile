@@ -26,9 +26,9 @@ RUN = .venv/bin/python
 SCRIPTS = plugins/adobe_experience_platform/web/static/js
 # The paths that `make test` is about; any of pytest's arguments will do. Without it all is tested.
 TESTS ?=
-# All is tested by five processes for two cores, as most tests wait now and then: one begins with the live tests, one
-# with a cluster, three have all the others (tests/support/order.py). Each says when it was done.
-ALL = -n 5 --dist loadfile --no-loadscope-reorder
+# All is tested by four processes for two cores, as most tests wait now and then: one begins with the live tests, one
+# with a cluster, two have all the others (tests/support/order.py). Each says when it was done.
+ALL = -n 4 --dist loadfile --no-loadscope-reorder
 # For `make chaos`: the same seed draws the same kills.
 SEED ?= 7
 KILLS ?= 25
