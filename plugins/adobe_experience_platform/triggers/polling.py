@@ -2,9 +2,8 @@
 
 Airflow runs one :func:`rounds` per ``shared_stream_key``; each waiting trigger joins the key's
 :class:`Group` with what it wants to know and gets every snapshot. So API calls grow with the work, not
-with the number of waiting tasks. A round serves those that are due: what has waited for long is not asked
-for more often because something young is. A round that fails is a snapshot with an error: the stream never
-ends.
+with the number of waiting tasks. A round serves those that are due: what has waited for long is not asked for more
+often because something young is. A round that fails is a snapshot with an error: the stream never ends.
 """
 
 from __future__ import annotations
@@ -93,9 +92,10 @@ class Subscription:
         return self.deadline.year < dt.MAXYEAR
 
     def _pause(self, now: float, waited: float) -> float:
-        """Return the pause before the next poll: long before anything should end, short while something should."""
-        if open_now := [each.closes - each.opens for each in self.expected if each.opens <= now <= each.closes]:
-            return min(self.interval, max(SHORTEST_PAUSE, min(open_now) / LOOKS))
+        """Return the pause before the next poll: long before anything should end, short while it should or is late."""
+        due = [(max(each.closes, now) - each.opens, now > each.closes) for each in self.expected if each.opens <= now]
+        if steps := [min(size / LOOKS, next_pause(waited, self.interval) if late else size) for size, late in due]:
+            return min(self.interval, max(SHORTEST_PAUSE, min(steps)))
         ahead = min((each.opens - now for each in self.expected), default=0.0) if self.is_all_expected else 0.0
         if ahead <= 0:
             return next_pause(waited, self.interval)

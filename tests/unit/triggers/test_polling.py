@@ -116,6 +116,12 @@ def test_one_that_ends_sooner_or_later_than_the_others_is_noticed_too(clock):
     assert later[-1] - 300 <= 300 * polling.PAUSE_SHARE * 2
 
 
+@pytest.mark.parametrize("ends", [127.0, 128.5, 131.0])
+def test_a_run_that_is_a_little_late_is_noticed_as_soon_as_one_in_time(ends, clock):
+    found = looks(clock, ends, [(114, 126)])
+    assert found[-1] - ends <= 2
+
+
 def test_of_several_runs_the_next_that_should_end_decides(clock):
     found = looks(clock, 500, [(95, 105), (400, 420)])
     assert any(95 <= look <= 97 for look in found)
