@@ -104,9 +104,9 @@ def components_table(rows: Rows, n: int) -> str:
             row = sides[side]
             middle = row["cpu_s"] if name == "all" else row["cpu_by_component"][name]
             least, most = row["spread"][key]
-            cells.append(f"{middle:.1f} ({least:.1f} to {most:.1f})")
+            cells.append(f"{middle:.1f} ({least:.1f} to {most:.1f})" if row["repeats"] > 1 else f"{middle:.1f}")
         body.append([name, *cells])
-    return markdown(["CPU seconds of", *(f"{side}, of {sides[side]['repeats']} repeats" for side in shown)], body)
+    return markdown(["CPU seconds of", *(f"{side} (repeats: {sides[side]['repeats']})" for side in shown)], body)
 
 
 def growth_table(rows: Rows) -> str:

@@ -128,7 +128,7 @@ MUTANTS = (
     Mutant(GUARD, "        if size is None:\n", "        if False:\n", "a size that is not known is compared", CORE),
     Mutant(NOTES, "and (holder or name not in known) and", "and", "who was refused takes the pair once the notes are gone", ALL),
     Mutant(OWNERS, 'owner.get("run") != self._dag_run', "False", "no run is another DAG run's", ALL),
-    Mutant(OWNERS, "            note = self._note(name) or {}", "            note: dict = {}", "what AEP answers to other plans is not read", ALL),
+    Mutant(OWNERS, "            note = note_in(self._notes, name) or {}", "            note: dict = {}", "what AEP answers to other plans is not read", ALL),
     Mutant(OWNERS, "            if all(self._answered in _names_in(flows.get(flow_id)) for flow_id in self._flow_ids):\n", "            if True:\n", "a note that nobody would find", ALL),
     Mutant(OWNERS, "if not self._is_first:\n            return None", "", "two tries write one note", ALL),
     Mutant(OWNERS, "- REGISTERED_FOR - MARGIN", "", "plans of before the DAG run began are not looked at", ALL),

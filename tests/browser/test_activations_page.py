@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from adobe_experience_platform.triggers import flow_run_asset
 from lab import browser as chromium
 from tests.support.pages import DAG, NOW, FakeAirflow, Open, at, audience, open_list, result
 from tests.support.pages import flow as destination
@@ -346,6 +347,15 @@ def test_names_are_text_and_nothing_else(fake: FakeAirflow, tab: Page) -> None:
     expect(tab.locator("table.runs tbody tr").first).to_contain_text(evil)
     assert tab.evaluate("window.hit") is None
     assert tab.locator("main img").count() == 0
+
+
+def test_the_audience_of_an_asset_with_options_is_its_audience(fake: FakeAirflow, tab: Page) -> None:
+    uri = flow_run_asset("partner", "gold", statuses=["failed"], poll_interval=120).uri
+    fake.add_catalogue([destination("partner", "Partner", [audience("gold", "Gold customers")])])
+    fake.tell(aep_run("theirs", "partner", "failed", "gold", end=-60), "gold", minutes=-59, uri=uri)
+    open_list(tab)
+
+    expect(tab.locator("table.runs tr.others")).to_contain_text("Gold customers")
 
 
 def aep_run(ident: str, flow: str, status: str, *audiences: str, end: float, exported: int | None = None) -> Any:

@@ -27,7 +27,7 @@ from adobe_experience_platform.errors import AepCallError
 
 from .findings import Findings
 from .names import Run
-from .run_news import began
+from .run_news import EPOCH, began
 from .search import names_of
 
 T = TypeVar("T")
@@ -40,7 +40,6 @@ FLOWS_AT_ONCE = 100
 """Flows whose runs are asked for in one list."""
 MOST_PAGES = 5
 """Pages of that list: what was delivered longer ago is not looked for."""
-_EPOCH = dt.datetime.fromtimestamp(0, tz=dt.UTC)
 _DELIVERED = (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS)
 _MACRO = re.compile(r"%([A-Z_]+)(?:\([^()%]*\))?%", re.IGNORECASE)
 
@@ -178,7 +177,7 @@ def _runs_of(findings: Findings, run: Run) -> dict[str, _Runs]:
                 enough = _Enough([pair for pair in findings.pairs if pair.flow_id == flow_id], findings.aliases, 1)
             runs = run(endpoints.runs_of_flow(flow_id, enough)) if listed is None else listed[flow_id]
             # Some runs say when they began, but not when they were created.
-            newest_first = sorted(runs, key=lambda run: began(run) or _EPOCH, reverse=True)
+            newest_first = sorted(runs, key=lambda run: began(run) or EPOCH, reverse=True)
             found[flow_id] = _Runs(newest_first, is_whole=not enough.has_ended_it)
     return found
 

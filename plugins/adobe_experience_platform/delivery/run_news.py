@@ -33,7 +33,7 @@ over (ten or more a second) it says to nobody that it is alive."""
 AUDIENCES_SHOWN = 100
 """Audiences that an event names; Airflow logs events whole."""
 
-_EPOCH, _NEVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC)
+EPOCH, _NEVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC)
 Times = Mapping[str, dt.datetime | None]
 """Run → when it began, None where AEP does not say."""
 
@@ -243,14 +243,14 @@ def look(runs: Iterable[FlowRun], mark: RunMark, sought: Sought, now: dt.datetim
     """
     found = _by_id(run for run in runs if run.flow_id in ("", sought.flow_id))
     ended = [run for run in found.values() if run.status.is_terminal and mark.is_news(run)]
-    met = sorted((run for run in ended if sought.is_met(run)), key=lambda run: began(run) or _EPOCH)
+    met = sorted((run for run in ended if sought.is_met(run)), key=lambda run: began(run) or EPOCH)
     news, rest = met[:most], met[len(met[:most]) :]
     others = tuple(
         run
         for run in ended
         if sought.may_concern(run) and (run.status not in sought.statuses or not sought.concerns(run))
     )
-    news.sort(key=lambda run: (run.completed_at or began(run) or _EPOCH, run.id))
+    news.sort(key=lambda run: (run.completed_at or began(run) or EPOCH, run.id))
     over = {run.id for run in found.values() if run.status.is_terminal} - {run.id for run in rest}
     later = RunMark(
         mark.place,
@@ -262,7 +262,7 @@ def look(runs: Iterable[FlowRun], mark: RunMark, sought: Sought, now: dt.datetim
     moves = newest is not None and (mark.since is None or newest - WINDOW > mark.since + STEP)
     if moves or len(later.known) > MOST_IDS:
         upto = min((at for run in rest if (at := began(run)) and run.id not in later.open), default=_NEVER)
-        since = max(mark.since or _EPOCH, min(newest - WINDOW, upto)) if newest and moves else mark.since
+        since = max(mark.since or EPOCH, min(newest - WINDOW, upto)) if newest and moves else mark.since
         later = _moved(later, since, upto)
     return RunNews(tuple(news), later if later != mark else None, others)
 

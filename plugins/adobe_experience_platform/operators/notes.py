@@ -16,7 +16,7 @@ from adobe_experience_platform.errors import AepInputError, AepSubmissionError
 from adobe_experience_platform.triggers import submissions_asset
 
 from .base import TaskStore, clears_of
-from .owners import Owners, dag_run_of, name_of
+from .owners import Owners, dag_run_of, name_of, note_in
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -289,14 +289,13 @@ class NotedStore:
         if self._note(self._list_name(self._dag_run)) is None:
             raise AepSubmissionError(
                 f"This run is too old to tell whose AEP's run {run_id} is: {RUNS_KEPT} newer ones have begun since. "
-                f"Look in AEP whether {titles_of(self._pairs, {})} was delivered for this run, and start a new run for "
-                "what was not. Nothing more was sent."
+                f"Check in AEP whether {titles_of(self._pairs, {})} was delivered for this run, and start a new run "
+                "for what was not. Nothing more was sent."
             )
         return False
 
     def _note(self, name: str) -> Mapping[str, Any] | None:
-        found = self._notes.get(name) if self._notes is not None else None
-        return found if isinstance(found, Mapping) else None
+        return note_in(self._notes, name) if self._notes is not None else None
 
     def _name(self, key: str, pairs: Iterable[Pair]) -> str:
         return name_of("record", self._dag_run, self._task, key, *map(list, pairs))

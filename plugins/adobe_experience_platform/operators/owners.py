@@ -45,6 +45,12 @@ def name_of(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 
+def note_in(notes: Any, name: str) -> Mapping[str, Any] | None:
+    """Return a note of a store, None if there is none."""
+    found = notes.get(name)
+    return found if isinstance(found, Mapping) else None
+
+
 def register(context: Context, jobs: Iterable[Sequence[Pair]]) -> None:
     """Tell all DAG runs, with the event of this task's success, where the flow runs of these jobs will be noted."""
     flows: dict[str, Any] = {}
@@ -88,14 +94,14 @@ class Owners:
         answered = [item.run_id for item in items if not item.adopted]
         if answered and (told := self._registered_at) is not None and now() - told <= REGISTERED_FOR:
             keep([self._answered])
-            known = (self._note(self._answered) or {}).get("runs", ())
+            known = (note_in(self._notes, self._answered) or {}).get("runs", ())
             self._notes.set(self._answered, {"run": self._dag_run, "runs": sorted({*known, *answered})})
             items = [item for item in items if item.adopted]
         claimed = {_flow_run_note(item.flow_id, item.run_id): item for item in items}
         if claimed:
             keep(list(claimed))
         for name, item in claimed.items():
-            if not item.adopted or self._note(name) is None:
+            if not item.adopted or note_in(self._notes, name) is None:
                 self._notes.set(name, {"run": self._dag_run})
 
     def read(self, flow_ids: Iterable[str]) -> None:
@@ -107,7 +113,7 @@ class Owners:
         names = {name for _, flows in registered for flow in wanted & flows.keys() for name in _names_in(flows[flow])}
         self._told = {}
         for name in sorted(names):
-            note = self._note(name) or {}
+            note = note_in(self._notes, name) or {}
             for run_id in note.get("runs", ()):
                 self._told.setdefault(run_id, set()).add(note.get("run"))
 
@@ -115,7 +121,7 @@ class Owners:
         """Return whether a flow run is another DAG run's, as far as was read and is noted by now."""
         if told := self._told.get(run_id):
             return told != {self._dag_run}
-        owner = self._note(_flow_run_note(flow_id, run_id))
+        owner = note_in(self._notes, _flow_run_note(flow_id, run_id))
         return owner is not None and owner.get("run") != self._dag_run
 
     @cached_property
@@ -147,10 +153,6 @@ class Owners:
     def _run_after(self) -> dt.datetime:
         moment = getattr(self._context["dag_run"], "run_after", None)
         return moment if moment is not None else dt.datetime.fromtimestamp(0, tz=dt.UTC)
-
-    def _note(self, name: str) -> Mapping[str, Any] | None:
-        found = self._notes.get(name)
-        return found if isinstance(found, Mapping) else None
 
 
 def _job_note(dag_run: str, pairs: Iterable[Pair]) -> str:

@@ -10,7 +10,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from adobe_experience_platform.aep import for_markdown
-from adobe_experience_platform.delivery import labelled, xcom
+from adobe_experience_platform.delivery import xcom
 from adobe_experience_platform.operators.approve import Approval, ApproveDeliveryOperator
 from tests.support.dagtest import captured
 from tests.support.tasks import Context
@@ -150,8 +150,3 @@ def test_silence_is_a_no(context: Any) -> None:
 def test_only_those_who_are_named_may_answer() -> None:
     assert approve().assigned_users == [{"id": "anna", "name": "anna"}]
     assert approve(approval=None).assigned_users is None
-
-
-def test_a_label_does_not_hide_what_aep_calls_it() -> None:
-    names = labelled({"a": "Silver", "b": "Gold"}, {"a": "Gold", "b": "Gold", "c": "New"})
-    assert names == {"a": "Gold (AEP: Silver)", "b": "Gold", "c": "New"}

@@ -98,9 +98,9 @@ export function deliveryOf({ id: event, extra, uri, name, asset_id, timestamp })
   };
 }
 
-/** The one audience that an asset is about, as the URI's last part says it; "" for all of a flow. */
+/** The one audience that an asset is about, as the last part of the URI's path says it; "" for all of a flow. */
 function audienceOf(uri) {
-  const quoted = uri.slice(URI.length).split("/")[3] ?? "";
+  const quoted = uri.slice(URI.length).split("?")[0].split("/")[3] ?? "";
   try {
     return decodeURIComponent(quoted).slice(0, LONGEST_ID);
   } catch {
