@@ -5,11 +5,13 @@ Every process of Airflow loads plugins, also each task's: nothing here may impor
 
 from __future__ import annotations
 
+import importlib
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
 from airflow.sdk import conf
+from airflow.sdk.execution_time import task_runner
 from airflow.sdk.plugins_manager import AirflowPlugin
 
 from adobe_experience_platform.notifications import DEADLINE_REFERENCES
@@ -21,6 +23,8 @@ LIST_ROUTE = "aep-activations"
 """Last part of the page's address: ``/plugin/aep-activations``."""
 DELIVER_ROUTE = "aep-deliver"
 """The same of the page that starts a delivery."""
+NEEDED_BY_TASKS = ("adobe_experience_platform.pipeline", "adobe_experience_platform.hooks.sync_hook", "jinja2.ext")
+"""Modules that each task of a delivery loads, with all that they import (``requests`` for one)."""
 
 
 class AepPlugin(AirflowPlugin):
@@ -28,6 +32,16 @@ class AepPlugin(AirflowPlugin):
 
     name = "adobe_experience_platform"
     deadline_references = DEADLINE_REFERENCES
+
+    @classmethod
+    def on_load(cls, *args: Any, **kwargs: Any) -> None:
+        """Load once, in the process that the LocalExecutor forks its tasks from, what each of them would load.
+
+        The tasks of other DAGs load plugins too, where another executor starts them: they pay for none of it.
+        """
+        if not hasattr(task_runner, "SUPERVISOR_COMMS"):  # as Airflow tells a task's process
+            for module in NEEDED_BY_TASKS:
+                importlib.import_module(module)
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]

@@ -134,7 +134,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         submission = self._submission(context)
         self._push(context, submission)
         job, known = submission.job, len(submission.activations)
-        self._push_link(context, job.pairs[0].flow_id)
+        self._link_to(job.pairs[0].flow_id)
         self.log.info("Delivering %s, API %s", job.title, self.options.api_version)
         if known:
             self.log.info("%s already submitted by this run: not sent again", count(known, "audience"))

@@ -288,11 +288,10 @@ class AepTask(LongPauses, TypedTemplates):
         if clears := clears_of(context):
             context["ti"].xcom_push(key=xcom.CLEARS, value=clears)
 
-    def _push_link(self, context: Context, flow_id: str) -> None:
+    def _link_to(self, flow_id: str) -> None:
+        """Keep the address of a destination in AEP for the task's button, see :class:`~.links.DestinationLink`."""
         settings = self.connection
-        if url := destination_url(settings.tenant, settings.sandbox_name, flow_id):
-            context["ti"].xcom_push(key=xcom.LINK, value=url)
-            self.pushed_link = url
+        self.destination_url = destination_url(settings.tenant, settings.sandbox_name, flow_id)
 
 
 def _lists_pairs(task: object) -> bool:

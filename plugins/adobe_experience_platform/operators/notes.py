@@ -34,9 +34,8 @@ OTHERS_KEPT = 1000
 
 def note_attempt(context: Context) -> None:
     """Note that the task has begun, before anything that can fail: without this, lost records look like none."""
-    store = TaskStore(context)
-    if store.get(ATTEMPT) is None and not (clears_of(context) and context["ti"].try_number > 1):
-        store.set(ATTEMPT, {"max_tries": context["ti"].max_tries})
+    if not (clears_of(context) and context["ti"].try_number > 1):
+        TaskStore(context).set(ATTEMPT, {"max_tries": context["ti"].max_tries})
 
 
 def resolve_once(

@@ -86,7 +86,7 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         # First of all: a try that dies before this is noted could not be told from a person's clear.
         store.set(ATTEMPT, attempt if seen is None else {"max_tries": seen[0], "clears": seen[1]})
         if jobs:
-            self._push_link(context, jobs[0].pairs[0].flow_id)
+            self._link_to(jobs[0].pairs[0].flow_id)
         if seen is not None and tries > seen[0]:
             self._repair(context, jobs, seen[1])
             store.set(ATTEMPT, attempt)

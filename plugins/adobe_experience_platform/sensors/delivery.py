@@ -303,7 +303,7 @@ class DeliverySensor(AepSensor):
         :raises AepDeliveryError: naming what was not delivered.
         """
         fixed = self._fixed(context)
-        self._push_link(context, fixed["flow_id"])
+        self._link_to(fixed["flow_id"])
         names, results = fixed["names"], next_delivery.results_in(fixed, run)
         for line in losses_of(results, names):
             self.log.warning("%s", line)

@@ -86,7 +86,7 @@ class FlowRunSensor(WatchingTask, AepSensor):
                 ["orders is empty: pass what AdHocActivationOperator returns"], intro="Nothing to watch."
             )
         if flow_id := deliveries[0].pair.flow_id:
-            self._push_link(context, flow_id)
+            self._link_to(flow_id)
         if not self.deferrable:
             self._watch_ends(context)  # it begins now, not with the first answer
             return self._poke_on(context)

@@ -21,6 +21,7 @@ from adobe_experience_platform.errors import (
 )
 from adobe_experience_platform.operators.activate import AdHocActivationOperator
 from adobe_experience_platform.operators.latest_export import LatestSegmentExportOperator
+from adobe_experience_platform.operators.links import DestinationLink
 from adobe_experience_platform.operators.submit import settle_seconds
 from adobe_experience_platform.operators.wait_for_runs import DeliveryOperator
 from adobe_experience_platform.triggers.base import EVENT_VERSION
@@ -77,12 +78,12 @@ def test_an_export_that_is_too_old_or_missing_is_refused(aep: LocalAep, context:
 
 
 def test_it_answers_with_a_run_for_each_pair(aep: LocalAep, context: Any) -> None:
-    orders = activation().execute(context)
+    orders = (task := activation()).execute(context)
 
     runs = {(item["flow_id"], item["audience_id"]): item["run_ids"] for item in aep.deliveries()}
     assert {(item["flow_id"], item["audience_id"]): [item["run_id"]] for item in orders} == runs
     assert {item["adopted"] for item in orders} == {False}
-    assert context.ti.xcom_pull("task", "destination_link") == (
+    assert DestinationLink().get_link(task, ti_key=context.ti) == (
         "https://experience.adobe.com/#/@lunarmarkt/sname:prod/platform/destination/browse/mail"
     )
     submission = context.ti.xcom_pull("task", "submission")

@@ -32,7 +32,7 @@ def test_a_full_job_writes_a_bounded_record(aep: LocalAep, context: Any) -> None
     [looked_up] = set(context["task_state_store"]) - {"attempt", "submission"}
     assert size(context["task_state_store"][looked_up]) < 100, "ids that were asked for need not be kept"
     assert size(context["task_state_store"]) < 80 * BYTES_PER_PAIR
-    assert {key for _, key in context.ti.xcoms} == {"submission", "destination_link"}
+    assert {key for _, key in context.ti.xcoms} == {"submission"}
     assert size(list(context.ti.xcoms.values())) < 80 * BYTES_PER_PAIR
 
 

@@ -54,9 +54,8 @@ def test_the_button_opens_what_the_task_has_pushed(monkeypatch, stored, link):
     assert asked == {"key": xcom.LINK, "ti_key": key}
 
 
-def test_a_task_that_has_just_pushed_it_is_not_asked_by_way_of_the_database(monkeypatch):
+def test_a_task_that_has_just_found_it_is_not_asked_by_way_of_the_database(monkeypatch):
     monkeypatch.setattr(XCom, "get_value", lambda **_: pytest.fail("asked"))
+    url = "https://experience.adobe.com/x"
 
-    assert DestinationLink().get_link(SimpleNamespace(pushed_link="https://experience.adobe.com/x"), ti_key=None) == (
-        "https://experience.adobe.com/x"
-    )
+    assert DestinationLink().get_link(SimpleNamespace(destination_url=url), ti_key=None) == url
