@@ -7,11 +7,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COLUMNS = 2
 PANEL_INCHES = (4.6, 3.4)
@@ -46,6 +45,10 @@ def exponent(points: Points) -> float | None:
 
 def draw(path: Path, title: str, panels: Sequence[Panel]) -> None:
     """Draw panels side by side into an SVG file; the same figures make the same file."""
+    # load time: half a second, which every process of the tests would take that reads the names of all
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     columns = min(COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
     path.parent.mkdir(exist_ok=True)
@@ -58,6 +61,8 @@ def draw(path: Path, title: str, panels: Sequence[Panel]) -> None:
 
 
 def _draw(axes: Axes, panel: Panel) -> None:
+    from matplotlib.ticker import FuncFormatter, NullLocator  # load time: as in `draw`
+
     axes.set_title(panel.title)
     axes.set_xlabel(panel.unit)
     axes.set_xscale("log")

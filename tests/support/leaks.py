@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import html
 import json
 import traceback
@@ -12,7 +13,8 @@ from contextlib import suppress
 from urllib.parse import quote, quote_plus
 
 
-def forms_of(secret: str) -> set[str]:
+@functools.lru_cache(maxsize=64)
+def forms_of(secret: str) -> frozenset[str]:
     """Return what a secret may look like in text, in lower case.
 
     As it is, quoted for a URL or a form, in base64 at three offsets and in base64 of that, as numbers, escaped for
@@ -38,7 +40,7 @@ def forms_of(secret: str) -> set[str]:
     for pattern in ("\\u{:04x}", "%u{:04x}", "&#{};", "&#x{:x};"):
         forms.add("".join(pattern.format(ord(char)) for char in secret))
         forms.add("".join(char if char.isalnum() else pattern.format(ord(char)) for char in secret))
-    return {form.lower() for form in forms}
+    return frozenset(form.lower() for form in forms)
 
 
 def _packed(raw: bytes) -> Iterator[str]:

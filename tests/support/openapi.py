@@ -116,7 +116,7 @@ class Specification:
         return {key: item for key, item in fields.items() if item is not None} or None
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """Reads dates as the texts they are in JSON."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as yaml has it

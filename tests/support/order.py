@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -84,6 +85,7 @@ def acts_of(item: pytest.Item) -> Callable[..., Any] | None:
     return getattr(getattr(item, "function", None), "acts", None)
 
 
+@functools.cache
 def _share(path: Path) -> tuple[int, str]:
     """Return the place in `TOGETHER` of what a file's tests share, and its name; those that share nothing come last."""
     for place, (name, paths) in enumerate(TOGETHER.items()):
@@ -92,6 +94,7 @@ def _share(path: Path) -> tuple[int, str]:
     return len(TOGETHER), ""
 
 
+@functools.cache
 def _on_the_airflow(path: Path) -> bool:
     return path.is_relative_to(LIVE)
 

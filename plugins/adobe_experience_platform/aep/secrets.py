@@ -26,23 +26,21 @@ def blot(text: str, secrets: Iterable[str]) -> str:
     """Return the begin of a text without secrets; one that hides a secret in an encoding is withheld as a whole."""
     text, secrets = text[:_LONGEST], [secret for secret in secrets if secret]
     for secret in secrets:
-        for form in (
-            secret,
-            quote(secret.encode(errors="replace"), safe=""),
-            quote_plus(secret.encode(errors="replace")),
-        ):
-            text = re.sub(re.escape(form), "***", text, flags=re.IGNORECASE)
+        text = _as_sent(secret).sub("***", text)
     versions = set(_decoded(text))
     seen = {*map(_squeezed, versions), *map(_bare, versions)}
-    pieces = frozenset().union(*map(_pieces, secrets))
-    return WITHHELD if any(_holds(version, pieces) for version in seen) else text
+    # A token has thousands of pieces, and the event loop waits meanwhile.
+    parts = {version[at : at + _PIECE] for version in seen for at in range(len(version) - _PIECE + 1)}
+    for pieces, short in map(_pieces, secrets):
+        if not pieces.isdisjoint(parts) or any(piece in version for piece in short for version in seen):
+            return WITHHELD
+    return text
 
 
-def _holds(version: str, pieces: frozenset[str]) -> bool:
-    """Whether any piece stands in a text; a token has thousands, and the event loop waits meanwhile."""
-    if any(version[at : at + _PIECE] in pieces for at in range(len(version) - _PIECE + 1)):
-        return True
-    return any(len(piece) < _PIECE and piece in version for piece in pieces)
+@lru_cache(maxsize=32)
+def _as_sent(secret: str) -> re.Pattern[str]:
+    raw = secret.encode(errors="replace")
+    return re.compile("|".join(map(re.escape, (secret, quote(raw, safe=""), quote_plus(raw)))), re.IGNORECASE)
 
 
 def _decoded(text: str) -> Iterator[str]:
@@ -71,8 +69,11 @@ def _bare(text: str) -> str:
 
 
 @lru_cache(maxsize=32)
-def _pieces(secret: str) -> frozenset[str]:
-    """Return what betrays a secret: itself, or any part of some length, in base64 at any offset, and as numbers."""
+def _pieces(secret: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return what betrays a secret: itself, or any part of some length, in base64 at any offset, and as numbers.
+
+    Those that are shorter come by themselves.
+    """
     raw, wide = secret.encode(errors="replace"), secret.encode("utf-16-le", errors="replace")
     packed = [*_packed(raw), *_packed(wide), *_packed(quote(raw, safe="").encode())]
     packed += [twice for once in packed[:3] for twice in _packed(once.encode())]
@@ -80,7 +81,9 @@ def _pieces(secret: str) -> frozenset[str]:
     numbers = [form.hex() for form in (raw, wide)] + ["".join(map(str, form)) for form in (raw, wide)]
     long = [form for form in (*map(_squeezed, packed), *numbers) if len(form) >= _SHORTEST]
     starts = ((form, range(0, len(form) - _PIECE, _PIECE // 3)) for form in (_squeezed(secret), *long) if form)
-    return frozenset(form[at : at + _PIECE] if at >= 0 else form[at:] for form, ats in starts for at in (*ats, -_PIECE))
+    pieces = {form[at : at + _PIECE] if at >= 0 else form[at:] for form, ats in starts for at in (*ats, -_PIECE)}
+    short = frozenset(piece for piece in pieces if len(piece) < _PIECE)
+    return frozenset(pieces - short), short
 
 
 def _packed(raw: bytes) -> Iterator[str]:
