@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from adobe_experience_platform.aep import one_line, short_repr
 from adobe_experience_platform.delivery import blocks
@@ -13,9 +14,6 @@ from adobe_experience_platform.delivery import blocks
 from . import marked_yaml
 from .file import Campaign
 from .marked_yaml import Document, MarkedYamlError, Path
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 MOST_FAULTS = 50
 """Faults of one file that are told at once."""

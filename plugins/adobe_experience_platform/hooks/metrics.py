@@ -8,14 +8,13 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 # Brings the settings of [metrics] into processes where Airflow itself has not (the triggerer's).
 import airflow.sdk.serde  # noqa: F401
 from airflow.sdk.observability import stats
 
-if TYPE_CHECKING:
-    from adobe_experience_platform.aep import AepConnection
+from adobe_experience_platform.aep import AepConnection
 
 PAIRS = "aep.pairs."
 RECORDS_EXPORTED = "aep.records.exported"

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from airflow.sdk import conf
+from airflow.sdk import Context, conf
 from airflow.sdk.definitions.callback import AsyncCallback
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -27,9 +27,6 @@ from adobe_experience_platform.errors import AepInputError
 from .facts import known_of_late_run, known_of_run, reports_of
 from .message import Notice, On, of_delivery, of_missed_deadline
 from .notifiers import HTML, MAIL, SUBJECT, TEXT, anotify, argument_faults, class_fault, make, notify
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 from adobe_experience_platform.delivery import CampaignDay, DayAction, DayDecision, Holder, xcom
@@ -19,10 +20,6 @@ from adobe_experience_platform.errors import AepCampaignDayError
 from adobe_experience_platform.triggers import campaign_day_asset
 
 from .base import TaskStore, WaitTimeoutError, clears_of, now
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-    from airflow.sdk._shared.logging.types import Logger
 
 STARTED_BY_AIRFLOW = ("asset_triggered", "scheduled", "backfill")
 DAYS_KEPT = dt.timedelta(weeks=9)
@@ -121,7 +118,7 @@ class DayGate:
     :param log: the task's.
     """
 
-    def __init__(self, context: Context, rules: CampaignDay, log: Logger) -> None:
+    def __init__(self, context: Context, rules: CampaignDay, log: Any) -> None:
         self._context = context
         self._rules = rules
         self._log = log

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from airflow.sdk import Context, RetryPolicy
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, DestinationFlow, MappedAudience, count, endpoints
 from adobe_experience_platform.delivery import preflight, unambiguous
@@ -13,9 +15,6 @@ from adobe_experience_platform.delivery import preflight, unambiguous
 from .base import AepTask, Resolvable, now
 from .retry import AEP_RETRY_POLICY
 from .tables import table
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context, RetryPolicy
 
 HEAD = ("Destination", "State", "Last run", "Audience", "Schedule", "Can be delivered", "Audience id", "Flow id")
 PART_BYTES = 250_000

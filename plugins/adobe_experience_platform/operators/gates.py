@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from airflow.sdk import Context
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from adobe_experience_platform.errors import AepSubmissionError
 
 from .base import clears_of
 from .campaign_gate import hold_day
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 NEVER_BEGAN = ("upstream_failed", "skipped")
 UNSENT = "unsent"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from airflow.sdk import Context, RetryPolicy
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID
 from adobe_experience_platform.delivery import exports, xcom
 
 from .base import AepTask, now
 from .retry import AEP_RETRY_POLICY
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context, RetryPolicy
 
 
 class LatestSegmentExportOperator(AepTask):

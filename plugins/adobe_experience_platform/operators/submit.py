@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow.sdk import conf
+from airflow.sdk import Context, conf
+from airflow.sdk.definitions.mappedoperator import OperatorPartial
+from airflow.triggers.base import BaseTrigger
 
 from adobe_experience_platform.aep import LONGEST_PAUSE, Activation, by_flow
 from adobe_experience_platform.delivery import Done, Job, OnConflict, Settle, Submission, WaitFor, check_id
@@ -15,11 +17,6 @@ from adobe_experience_platform.triggers import LostSubmissionTrigger, submission
 
 from .base import BACKSTOP, AepTask, Deadline, TaskStore, WaitTimeoutError, clears_of, now, read_event
 from .notes import NotedStore
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-    from airflow.sdk.definitions.mappedoperator import OperatorPartial
-    from airflow.triggers.base import BaseTrigger
 
 CONFLICT_PAUSE = 30.0
 """Seconds before an activation that AEP has refused because of another run is tried again, at least."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from airflow.sdk import Context
 
 from adobe_experience_platform.aep import Activation, Pair, RunStatus, count
 from adobe_experience_platform.delivery import (
@@ -31,9 +33,6 @@ from adobe_experience_platform.hooks import metrics
 from adobe_experience_platform.triggers import FlowRunTrigger, polling
 
 from .base import AepTask, Deadline, read_event
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 LINES_SHOWN = 50
 

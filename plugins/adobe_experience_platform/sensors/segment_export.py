@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from airflow.sdk import Context, RetryPolicy
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, Pair, by_flow
 from adobe_experience_platform.delivery import Job, is_uuid, parse_activation_info, rounds
@@ -22,9 +24,6 @@ from adobe_experience_platform.operators import (
 from adobe_experience_platform.triggers import ExportWait
 
 from .base import AepSensor
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context, RetryPolicy
 
 
 class SegmentExportSensor(AepSensor):

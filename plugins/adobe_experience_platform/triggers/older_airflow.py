@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from airflow.sdk import RetryPolicy, __version__
-
-if TYPE_CHECKING:
-    from airflow.sdk.definitions.mappedoperator import OperatorPartial
+from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
 Mapped = TypeVar("Mapped", bound="OperatorPartial")
 
