@@ -155,7 +155,7 @@ def runs_of_flow(
     flow_id: str, enough: Callable[[list[FlowRun]], bool], *, limit: int = PAGE_SIZE
 ) -> Call[list[FlowRun]]:
     """List the runs of a flow, newest first, until ``enough``; filter and order are checked here too."""
-    runs = yield from _runs(flow_id, enough, limit)
+    runs = yield from _runs(enough, f"flowId=={flow_id}", limit=limit)
     return _newest_first(item for item in runs if item.flow_id in (flow_id, ""))
 
 
@@ -168,7 +168,7 @@ def runs_of_flows(
     :return: flow id → its runs, newest first; None if AEP does not tell them so: each flow is then to be asked for.
     """
     try:
-        runs = yield from _runs(",".join(flow_ids), enough, PAGE_SIZE, *([_SUCCEEDED] if succeeded else []))
+        runs = yield from _runs(enough, *([_SUCCEEDED] if succeeded else []), f"flowId=={','.join(flow_ids)}")
     except (AepRequestError, AepNotFoundError):
         return None  # a filter that AEP does not take
     if not all(item.flow_id for item in runs):
@@ -176,8 +176,8 @@ def runs_of_flows(
     return {flow_id: _newest_first(item for item in runs if item.flow_id == flow_id) for flow_id in flow_ids}
 
 
-def _runs(flow_ids: str, enough: Callable[[list[FlowRun]], bool], limit: int, *conditions: str) -> Call[list[FlowRun]]:
-    properties = [("property", condition) for condition in (*conditions, f"flowId=={flow_ids}")]
+def _runs(enough: Callable[[list[FlowRun]], bool], *conditions: str, limit: int = PAGE_SIZE) -> Call[list[FlowRun]]:
+    properties = [("property", condition) for condition in conditions]
     params = (*properties, ("orderby", "-createdAt"), ("limit", str(limit)))
     return (yield from read_list(Request("GET /runs", "GET", RUNS, params), "items", FlowRun.from_json, enough))
 
@@ -217,9 +217,8 @@ def all_runs(enough: Callable[[list[FlowRun]], bool] = lambda _: False) -> Call[
         is_cut = not (is_enough := enough(runs)) and len(runs) >= MOST_RUNS
         return is_enough or is_cut
 
-    params = (("orderby", "-createdAt"), ("limit", str(PAGE_SIZE)))
     try:
-        runs = yield from read_list(Request("GET /runs", "GET", RUNS, params), "items", FlowRun.from_json, stop)
+        runs = yield from _runs(stop)
     except (AepRequestError, AepNotFoundError):
         return None
     return None if is_cut or not all(item.flow_id for item in runs) else _newest_first(runs)

@@ -22,15 +22,12 @@ class ExportStatus(enum.StrEnum):
     FAILED = "failed"
 
 
-_EXPORT_STATUS = {
-    "new": ExportStatus.IN_PROGRESS,
-    "queued": ExportStatus.IN_PROGRESS,
-    "processing": ExportStatus.IN_PROGRESS,
-    "cancelling": ExportStatus.IN_PROGRESS,
+_ENDED = {
     "succeeded": ExportStatus.SUCCEEDED,
     "failed": ExportStatus.FAILED,
     "cancelled": ExportStatus.FAILED,
 }
+"""AEP's words for an end; NEW, QUEUED, PROCESSING, CANCELLING and unknown ones mean that it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +59,7 @@ class ExportJob:
         metrics = as_dict(data.get("metrics"))
         total = as_dict(metrics.get("totalTime"))
         raw = as_text(data.get("status"))
-        status = _EXPORT_STATUS.get(raw.lower(), ExportStatus.IN_PROGRESS)
+        status = _ENDED.get(raw.lower(), ExportStatus.IN_PROGRESS)
         ended = status is not ExportStatus.IN_PROGRESS
         return cls(
             id=as_id(data.get("id")),
@@ -84,6 +81,11 @@ class ExportJob:
     def is_snapshot(self) -> bool:
         """Whether an on-demand delivery can be made of it: AEP ignores the data of exports of single audiences."""
         return self.status is ExportStatus.SUCCEEDED and not self.is_filtered
+
+    @property
+    def ended_at(self) -> dt.datetime | None:
+        """When it ended, as precisely as AEP says."""
+        return self.finished_at or self.created_at
 
     @property
     def snapshot_at(self) -> dt.datetime | None:

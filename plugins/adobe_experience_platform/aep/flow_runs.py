@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -36,15 +36,9 @@ class RunStatus(enum.StrEnum):
 
 
 _RUN_STATUS = {
-    "success": RunStatus.SUCCESS,
-    "succeeded": RunStatus.SUCCESS,
-    "completed": RunStatus.SUCCESS,
-    "partialsuccess": RunStatus.PARTIAL_SUCCESS,
-    "partialfailure": RunStatus.PARTIAL_SUCCESS,
-    "failed": RunStatus.FAILED,
-    "cancelled": RunStatus.FAILED,
-    "canceled": RunStatus.FAILED,
-    "aborted": RunStatus.FAILED,
+    **dict.fromkeys(("success", "succeeded", "completed"), RunStatus.SUCCESS),
+    **dict.fromkeys(("partialsuccess", "partialfailure"), RunStatus.PARTIAL_SUCCESS),
+    **dict.fromkeys(("failed", "cancelled", "canceled", "aborted"), RunStatus.FAILED),
 }
 
 
@@ -116,6 +110,7 @@ class FlowRun:
         metrics = as_dict(data.get("metrics"))
         duration = as_dict(metrics.get("durationSummary"))
         records = as_dict(metrics.get("recordSummary"))
+        source, target = _entities(records, "sourceSummaries"), _entities(records, "targetSummaries")
         files = as_dict(metrics.get("fileSummary"))
         sizes = as_dict(metrics.get("sizeSummary"))
         summary = as_dict(metrics.get("statusSummary"))
@@ -131,7 +126,7 @@ class FlowRun:
             created_at=as_time(data.get("createdAt")),
             started_at=as_time(duration.get("startedAtUTC")),
             completed_at=as_time(duration.get("completedAtUTC")) or as_time(duration.get("stoppedAtUTC")),
-            audiences=_audience_counts(records),
+            audiences={name: _counts(target.get(name, {}), source.get(name, {})) for name in [*source, *target]},
             total=_counts(records, records)._replace(failed=_failed(data, records)),
             files=as_count(files.get("outputFileCount")),
             size=as_count(sizes.get("outputBytes")),
@@ -151,7 +146,7 @@ class FlowRun:
             return None
         return round((self.completed_at - self.started_at).total_seconds())
 
-    def names(self, audience_ids: Iterator[str] | list[str] | tuple[str, ...]) -> bool:
+    def names(self, audience_ids: Iterable[str]) -> bool:
         """Whether the run names any of these audience ids."""
         return any(audience in self.audiences for audience in audience_ids)
 
@@ -260,11 +255,6 @@ def _parts(parts: Iterable[Mapping[str, object]]) -> Mapping[str, object]:
     """Return what is certain of an audience that several connections count: they may all count the same records."""
     failed = sum(as_count(part.get("failedRecordCount")) or 0 for part in parts)
     return {"failedRecordCount": failed} if failed else {}
-
-
-def _audience_counts(records: Mapping[str, object]) -> dict[str, Counts]:
-    source, target = _entities(records, "sourceSummaries"), _entities(records, "targetSummaries")
-    return {name: _counts(target.get(name, {}), source.get(name, {})) for name in [*source, *target]}
 
 
 def _said(text: object) -> str:

@@ -68,6 +68,12 @@ class MappedAudience:
         """The id that the activation API takes: Platform's own, never the external one."""
         return self.system_id or self.id
 
+    @property
+    def schedule(self) -> str:
+        """How often it is delivered, and until when; "" if it has no schedule."""
+        until = f" until {self.end_date}" if self.end_date else ""
+        return f"{self.frequency.lower().replace('_', ' ')}{until}".strip()
+
 
 @dataclass(frozen=True, slots=True)
 class DestinationFlow:

@@ -136,11 +136,10 @@ def _audience(flow: DestinationFlow, audience: MappedAudience, moment: dt.dateti
     reasons = [fault.what for fault in faults] or (
         [] if audience.is_file_export else ["does not look like a file export"]
     )
-    until = f" until {audience.end_date}" if audience.end_date else ""
     return {
         "audience_id": audience.platform_id,
         "name": audience.name or "(no name)",
-        "schedule": f"{audience.frequency.lower().replace('_', ' ')}{until}".strip(),
+        "schedule": audience.schedule,
         "ready": not reasons,
         "reason": "no, it " + reasons[0] if reasons else "",
     }

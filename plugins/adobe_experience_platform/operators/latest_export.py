@@ -62,6 +62,6 @@ class LatestSegmentExportOperator(AepTask):
                 latest.id,
             )
         self.log.info("Newest %s", exports.describe(latest, moment))
-        if ended := latest.finished_at or latest.created_at:
+        if ended := latest.ended_at:
             context["ti"].xcom_push(key=xcom.EXPORT, value={"id": latest.id, "ended_at": ended.isoformat()})
         return latest.id
