@@ -123,33 +123,23 @@ def _events(run: Delivered, found: Outcomes, verdict: Verdict | None) -> set[On]
     return about
 
 
-def of_missed_deadline(run: Delivered, promise: str, *, why: str = "") -> Notice:
+def of_missed_deadline(run: Delivered, promise: str) -> Notice:
     """Tell that a delivery is late.
 
     :param promise: what was promised, such as ``delivered by 09:00 (Europe/Berlin)``.
-    :param why: if known; a run that has not begun has a reason of its own.
     """
     found = Outcomes(run.results)
     open_ones = [item for item in found.bad if item["status"] == RunStatus.IN_PROGRESS]
     page = _Page(f"LATE: {run.title}: not {for_mail(promise)}" if promise else f"LATE: {run.title}", run)
-    if why:
-        page.part("Why", [for_mail(why)])
     if run.results:
         done = len(found.good) + len(found.partly)
         page.part("So far", [f"{done} of {deliveries(len(run.results))} delivered"])
         page.part("Not delivered yet", (_line(item, run.names) for item in found.bad))
     elif run.run_id:
         page.part("So far", ["Nothing was delivered yet, as far as this run knows."])
-    steps = []
-    if run.run_id:
-        steps.append(
-            "The run goes on and tells when it has ended. Its task in progress says in its log what it waits for."
-        )
-    if open_ones:
-        steps.append(
-            "AEP cannot cancel what it has begun to deliver: do not start a second run for the same audiences."
-        )
-    page.part("What to do", steps)
+    goes_on = "The run goes on and tells when it has ended. Its task in progress says in its log what it waits for."
+    cannot = "AEP cannot cancel what it has begun to deliver: do not start a second run for the same audiences."
+    page.part("What to do", [goes_on] * bool(run.run_id) + [cannot] * bool(open_ones))
     return page.notice({On.DEADLINE})
 
 

@@ -51,11 +51,6 @@ class Notifier(BaseModel):
         alias="class", description="Import path, such as airflow.providers.slack.notifications.slack.SlackNotifier."
     )
 
-    @property
-    def spec(self) -> dict[str, Any]:
-        """The notifier as it was described: ``{"class": path, argument: value, …}``."""
-        return self.model_dump(by_alias=True)
-
     @model_validator(mode="after")
     def _usable(self) -> Notifier:
         """Check it without importing it: the class is looked up when a notice is sent."""
@@ -160,7 +155,7 @@ class Notices(blocks.Terms):
     def check(self) -> list[str]:
         """Return what is wrong with the notifiers' classes and arguments; this imports them."""
         faults = []
-        for spec in self._specs():
+        for spec in self.specs:
             try:
                 make(spec)
             except Exception as error:  # noqa: BLE001 - a foreign class is imported and made
@@ -190,17 +185,6 @@ class Notices(blocks.Terms):
         kwargs = {"notices": self.to_json(), "promise": promise, "group": group, "zone": zone}
         return AsyncCallback(tell_missed_deadline, kwargs=kwargs)
 
-    async def async_notify(self, context: Mapping[str, Any], *, promise: str, group: str = "", zone: str = "") -> None:
-        """Tell that a run is late, from the triggerer's event loop."""
-        if On.DEADLINE not in self.on:
-            return
-        try:
-            run = await asyncio.to_thread(known_of_late_run, context, group, zone)
-            notice = of_missed_deadline(run, promise)
-            await asyncio.gather(*(anotify(spec, notice, context) for spec in self._specs()))
-        except Exception as error:  # noqa: BLE001 - see above
-            _tell_fault("a missed deadline", error)
-
     def send(self, notice: Notice, context: Mapping[str, Any]) -> None:
         """Send a notice to all that asked for it, at the same time and for a bounded time; never raises."""
         if notice.about.isdisjoint(self.on):
@@ -212,7 +196,7 @@ class Notices(blocks.Terms):
             threading.Thread(
                 target=contextvars.copy_context().run, args=(notify, spec, notice, context), daemon=True
             ): spec["class"]
-            for spec in self._specs()
+            for spec in self.specs
         }
         end = time.monotonic() + limit
         for thread in threads:
@@ -230,21 +214,13 @@ class Notices(blocks.Terms):
         except Exception as error:  # noqa: BLE001 - see above
             _tell_fault("this delivery", error)
 
-    def _specs(self) -> list[dict[str, Any]]:
-        mail: list[dict[str, Any]] = []
-        if self.email:
-            mail = [
-                {
-                    "class": MAIL,
-                    "to": list(self.email),
-                    "from_email": self.from_email,
-                    "smtp_conn_id": self.smtp_conn_id,
-                    "subject": SUBJECT,
-                    "html_content": HTML,
-                    "text_content": TEXT,
-                }
-            ]
-        return [*mail, *(item.spec for item in self.notifiers)]
+    @property
+    def specs(self) -> list[dict[str, Any]]:
+        """The notifiers, as :func:`.notifiers.make` takes them; mail is one of them."""
+        notice = {"subject": SUBJECT, "html_content": HTML, "text_content": TEXT}
+        mail = {"class": MAIL, "to": self.email, "from_email": self.from_email, "smtp_conn_id": self.smtp_conn_id}
+        others = [item.model_dump(by_alias=True) for item in self.notifiers]
+        return [{**mail, **notice}, *others] if self.email else others
 
 
 def _tell_fault(what: str, error: Exception) -> None:
@@ -259,7 +235,13 @@ async def tell_missed_deadline(
     zone: str = "UTC",
     context: Mapping[str, Any] | None = None,
 ) -> None:
-    """Tell that a run is late; Airflow's triggerer calls this for a missed deadline."""
+    """Tell that a run is late; Airflow's triggerer calls this for a missed deadline, on its event loop."""
     settings = Notices.of(notices)
-    if settings is not None:
-        await settings.async_notify(context or {}, promise=promise, group=group, zone=zone)
+    if settings is None or On.DEADLINE not in settings.on:
+        return
+    try:
+        run = await asyncio.to_thread(known_of_late_run, context or {}, group, zone)
+        notice = of_missed_deadline(run, promise)
+        await asyncio.gather(*(anotify(spec, notice, context or {}) for spec in settings.specs))
+    except Exception as error:  # noqa: BLE001 - see above
+        _tell_fault("a missed deadline", error)
