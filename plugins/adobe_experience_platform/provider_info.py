@@ -112,17 +112,10 @@ _FIELDS: dict[str, Any] = {
     "org_id": _field("IMS organization id", "Such as ABC123@AdobeOrg; shown in the Developer Console project."),
     "sandbox_name": _field("Sandbox", "Lower-case name of the sandbox; prod if empty.", default="prod"),
     "scopes": _field(
-        "Scopes",
-        "Comma-separated, as shown in the Developer Console project; if empty, AEP's usual scopes.",
+        "Scopes", "Comma-separated, as shown in the Developer Console project; if empty, AEP's usual scopes."
     ),
-    "tenant": _field(
-        "Tenant",
-        "The word after @ in the address of AEP's web pages; only used for links into AEP.",
-    ),
-    "ims_url": _field(
-        "IMS URL",
-        "Where tokens are minted; leave empty for Adobe's own.",
-    ),
+    "tenant": _field("Tenant", "The word after @ in the address of AEP's web pages; only used for links into AEP."),
+    "ims_url": _field("IMS URL", "Where tokens are minted; leave empty for Adobe's own."),
     "access_token": _field(
         "Access token",
         "Used as is instead of a token minted with the client secret; for short tests only.",
