@@ -57,10 +57,7 @@ def key_of(connection: AepConnection) -> Key:
 
 
 def cached(connection: AepConnection, refused: str | None = None) -> str | None:
-    """Return a usable token, if there is one.
-
-    :param refused: a token that AEP has just refused; it is forgotten.
-    """
+    """Return a usable token, if there is one; ``refused`` is one that AEP has just refused."""
     if connection.access_token:
         return connection.access_token if refused != connection.access_token else None
     token = _tokens.get(key_of(connection))

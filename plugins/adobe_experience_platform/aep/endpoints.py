@@ -59,7 +59,6 @@ def profile_export_jobs(since: dt.datetime, *, newest_succeeded: bool = False) -
 
     AEP documents no status filter for PROCESSING and no filter by schema, so both are done here.
 
-    :param since: how far back to look (aware time).
     :param newest_succeeded: read on until a succeeded job is found that can be delivered.
     """
 
@@ -227,11 +226,9 @@ def all_runs(enough: Callable[[list[FlowRun]], bool] = lambda _: False) -> Call[
 def activate(
     pairs: Iterable[Pair], *, export_id: str | None, before_bytes: Callable[[], None] | None = None
 ) -> Call[list[Activation]]:
-    """Send an ad-hoc activation and read which runs it started.
+    """Send an ad-hoc activation of at most 80 pairs and read which runs it started.
 
-    :param pairs: what to deliver; at most 80.
     :param export_id: version 1: id of the segment export; None: version 2, which needs none.
-    :param before_bytes: see :class:`Request`.
     """
     body: dict[str, object] = {"activationInfo": by_flow(pairs)}
     # Without an Accept header version 1 applies; HTTP clients add one by default, hence "*/*" as curl sends.

@@ -58,10 +58,7 @@ def campaign_dags(folder: Path) -> Iterator[DAG]:
 
 
 def raise_faults(folder: Path) -> None:
-    """Raise one error with the faults of all campaign files, for Airflow's banner of import errors.
-
-    :raises AepInputError: if there is any fault.
-    """
+    """Raise one :class:`AepInputError` with the faults of all files, for Airflow's banner of import errors."""
     if faults := load(folder).faults:
         raise AepInputError(shorten([str(fault) for fault in faults]), intro="Some campaigns are left out.")
 

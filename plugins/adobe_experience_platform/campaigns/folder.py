@@ -21,11 +21,7 @@ MAX_FOLDERS = 20
 
 @dataclass(slots=True)
 class Campaigns:
-    """What a folder holds.
-
-    :param found: the campaigns that are sound, by name, in the order of their names.
-    :param faults: of all other files.
-    """
+    """What a folder holds: the campaigns that are sound by name, in order, and the faults of all other files."""
 
     found: dict[str, Campaign] = field(default_factory=dict)
     faults: list[FileFault] = field(default_factory=list)

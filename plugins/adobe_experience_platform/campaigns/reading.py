@@ -24,12 +24,7 @@ FREE = frozenset({"audiences", "notifiers"})
 
 @dataclass(frozen=True, slots=True, order=True)
 class FileFault:
-    """What is wrong in a campaign file, where, and what to do.
-
-    :param file: path, as people know it.
-    :param line: 1-based.
-    :param key: such as ``deliver[0].audiences``; "" is the whole file.
-    """
+    """What is wrong in a campaign file, where, and what to do; the key "" is the whole file."""
 
     file: str
     line: int
@@ -45,7 +40,6 @@ def read_campaign(content: bytes, name: str, file: str) -> tuple[Campaign | None
     """Return (campaign, faults) of a campaign file; the campaign is None if there are faults.
 
     :param name: of the campaign, unless the file says another.
-    :param file: path for messages.
     """
     try:
         return _read(content, name, file)

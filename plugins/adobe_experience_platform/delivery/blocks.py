@@ -57,9 +57,8 @@ class Terms(Block):
 
 
 class Short:
-    """An annotation: the value may also be written in a short form.
+    """An annotation: the value may also be written in a short form, which has a JSON Schema of its own.
 
-    :param schema: JSON Schema of the short form.
     :param read: turns the short form into the long one, and returns anything else as it is.
     """
 
@@ -104,10 +103,7 @@ def faults_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
 
 
 def describe(fault: ErrorDetails, model: type[BaseModel]) -> str:
-    """Say what is wrong and what to do.
-
-    :param model: the outermost block.
-    """
+    """Say what is wrong and what to do; ``model`` is the outermost block."""
     kind, path, given = fault["type"], tuple(fault["loc"]), short_repr(fault.get("input"), 60)
     if kind == "fault":
         return fault["msg"]

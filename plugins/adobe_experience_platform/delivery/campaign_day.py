@@ -35,11 +35,7 @@ class DayAction(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DayDecision:
-    """What a run does, and why, in words for people.
-
-    :param day: the campaign day that is meant.
-    :param wait_until: with ``WAIT``: until when (UTC).
-    """
+    """What a run does on a campaign day, and why, in words for people; with ``WAIT``, until when (UTC)."""
 
     act: DayAction
     reason: str
@@ -53,7 +49,7 @@ class Holder:
 
     :param export_id: the export that started it, "" if none did.
     :param sent: whether it has begun to send.
-    :param state: the run's state in Airflow, "" if unknown.
+    :param state: in Airflow, "" if unknown.
     :param since: when it took the day, or began to send.
     """
 
@@ -160,7 +156,6 @@ class CampaignDay(Terms):
         """Say what a run does that Airflow started.
 
         :param moment: what it was started for: the end of the export, or the time of its schedule.
-        :param now: the present.
         :param export_id: the export that started it, "" if none did.
         :param holder: the run that its day belongs to, None if to no run.
         :param delivered: the run that this very export has started before, None if none.

@@ -27,7 +27,6 @@ class ExportMark:
 
     :param place: organization and sandbox; another place starts over.
     :param ended_at: when the newest export ended, None if there was none or AEP does not say.
-    :param ids: the finished exports that AEP listed.
     """
 
     place: str
@@ -76,9 +75,7 @@ class ExportMark:
 class ExportNews:
     """What one round of the poll means.
 
-    :param news: exports that finished since the mark, the newest first; empty while one is in progress.
-    :param waiting: exports in progress.
-    :param stuck: exports in progress for so long that they are not waited for.
+    :param news: exports that finished since the mark, the newest first; empty while one is in progress (waiting).
     :param mark: what to remember once the news is reported; None while there is nothing to remember.
     """
 

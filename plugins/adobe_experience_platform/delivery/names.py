@@ -39,7 +39,6 @@ def resolve(asked: Sequence[Pair], run: Run, known: Mapping[Pair, Pair] | None =
     """Look up every flow and audience; what is neither an id nor a name is a fault.
 
     :param asked: (flow, audience), each an id or a name; without an audience the flow alone is looked up.
-    :param run: carries out a call, such as ``hook.call``.
     :param known: what was asked for → its ids, as an earlier try of the run has found them.
     :raises AepCallError: if AEP cannot be reached at all.
     """

@@ -183,10 +183,7 @@ def _runs_of(findings: Findings, run: Run) -> dict[str, _Runs]:
 
 
 def last_delivery(pair: Pair, aliases: Mapping[str, str], runs: Iterable[FlowRun]) -> LastDelivery | None:
-    """Return how AEP last delivered a pair, None if none of these runs did.
-
-    :param runs: newest first, of any flows.
-    """
+    """Return how AEP last delivered a pair, None if none of these runs (of any flows, newest first) did."""
     ids = names_of(pair, aliases)
     for run in runs:
         if run.flow_id not in (pair.flow_id, "") or run.status not in _DELIVERED:

@@ -56,7 +56,6 @@ def blockers(
     """Return (what must end first, job id → what is stuck and not waited for), in words for people.
 
     :param pairs: if given, runs in progress that concern them count too.
-    :param names: id → name, shown beside the ids of flows.
     """
     state = exports.state_of(snapshot.jobs, now)
     waiting = [f"segment export job {job.id} ({job.raw_status})" for job in state.in_progress]

@@ -117,10 +117,7 @@ class RunMark:
 
     @classmethod
     def require(cls, data: object) -> RunMark:
-        """Read what a task has noted.
-
-        :raises AepError: if it cannot be read: it must not be taken for a first look.
-        """
+        """Read what a task has noted; what cannot be read is an error: it must not be taken for a first look."""
         if (mark := cls.from_json(data)) is None:
             raise unreadable()
         return mark
@@ -238,7 +235,6 @@ def first_mark(
 def look(runs: Iterable[FlowRun], mark: RunMark, sought: Sought, now: dt.datetime, most: int | None = None) -> RunNews:
     """Compare what AEP lists with the mark.
 
-    :param now: our own time.
     :param most: how many deliveries are news at most, those that began first; the others are news of the next look.
     """
     found = _by_id(run for run in runs if run.flow_id in ("", sought.flow_id))

@@ -75,10 +75,7 @@ def matched(
 
 
 def watermarks(flow_ids: Iterable[str], room: int = WATERMARK_IDS) -> Call[dict[str, Watermark]]:
-    """Note the newest runs of each flow, to tell later which runs are newer.
-
-    :param room: how many run ids may be kept.
-    """
+    """Note the newest runs of each flow, at most ``room`` ids, to tell later which runs are newer."""
     ids = list(flow_ids)
     together, marks = yield from _newest_together(ids)
     for flow_id in ids:

@@ -60,7 +60,6 @@ Minutes = Annotated[float, Field(ge=0, le=7 * 24 * 60), NoBool]
 def _setting(default: Any, title: str, text: str = "", section: str = "", **shown: str) -> Any:
     """Describe a setting.
 
-    :param title: in the trigger form.
     :param text: a sentence for the form and the campaign files' schema.
     :param section: of the form, "" is the first.
     :param shown: a choice → how the form shows it.
@@ -182,10 +181,7 @@ def read_settings(given: Mapping[str, Any]) -> tuple[DeliverySettings, list[str]
 
 
 def checked_settings(given: Mapping[str, Any]) -> DeliverySettings:
-    """Return checked settings.
-
-    :raises AepInputError: with every fault.
-    """
+    """Return checked settings; an :class:`AepInputError` has every fault."""
     settings, faults = read_settings(given)
     if faults:
         raise AepInputError(faults)

@@ -26,12 +26,7 @@ _RECORDS = Field(ge=0, le=10**12)
 
 
 class Ruling(NamedTuple):
-    """What the guard says of a delivery.
-
-    :param faults: reasons to send nothing, with the numbers.
-    :param warnings: what is sent although it could not be compared, and what a person is asked about.
-    :param asks: what a person has to decide on.
-    """
+    """What the guard says of a delivery: reasons to send nothing, warnings, and what a person has to decide on."""
 
     faults: list[str]
     warnings: list[str]

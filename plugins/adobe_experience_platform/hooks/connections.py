@@ -17,7 +17,6 @@ def read_connection(get: Callable[[str], Any], conn_id: str, sandbox_name: str |
     """Return the checked connection; its secrets are masked in logs from now on.
 
     :param get: how a connection is got; a command line has a way of its own.
-    :raises AepConnectionConfigError: if there is none of this type, or it cannot be used.
     """
     with looked_up(conn_id):
         connection = get(conn_id)

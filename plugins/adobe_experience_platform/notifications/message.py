@@ -44,12 +44,9 @@ class On(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A finished notice.
+    """A finished notice, as plain text and as a small HTML page without scripts, images or styles from elsewhere.
 
     :param about: the events that it tells of; who asked for any of them gets it.
-    :param subject: one line.
-    :param text: plain text.
-    :param html: the same as a small HTML page without scripts, images or styles from elsewhere.
     """
 
     about: frozenset[On]
@@ -60,18 +57,14 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What is known of a run and its delivery.
+    """What is known of a run and its delivery; "" where something is not known.
 
     :param title: of the campaign, as people call it.
-    :param airflow_url: base URL of Airflow's UI, "" if unknown.
-    :param sandbox_name: AEP's sandbox, "" if unknown.
-    :param tenant: for links into AEP; "" gives none.
+    :param tenant: for links into AEP.
     :param names: flow or audience id → name.
     :param results: of every planned pair; empty if there was no plan.
     :param reasons: (task id, why it failed) in the order of the tasks.
-    :param failed: whether the run is red.
     :param verdict: the report's; None where the run has no report (yet).
-    :param zone: time zone for people.
     """
 
     title: str

@@ -133,10 +133,7 @@ class Notices(blocks.Terms):
 
     @classmethod
     def of(cls, value: Notices | Mapping[str, Any] | None) -> Notices | None:
-        """Return notices from what a DAG's author wrote: the class itself, its arguments as a mapping, or None.
-
-        :raises AepInputError: with every fault.
-        """
+        """Return notices from what a DAG's author wrote: the class itself, its arguments as a mapping, or None."""
         if value is None or isinstance(value, Notices):
             return value
         if not isinstance(value, Mapping):

@@ -28,10 +28,7 @@ JUDGED = "campaign_day"
 
 
 class Claims:
-    """Which run each campaign day belongs to.
-
-    :param name: of the pipeline within its DAG: the id of its planning task.
-    """
+    """Which run each campaign day belongs to; ``name`` is the id of the planning task, one of several in a DAG."""
 
     def __init__(self, context: Context, name: str) -> None:
         ti = context["ti"]
@@ -112,11 +109,7 @@ class Claims:
 
 
 class DayGate:
-    """Decides for the planning task whether its run delivers.
-
-    :param rules: of the campaign.
-    :param log: the task's.
-    """
+    """Decides for the planning task whether its run delivers."""
 
     def __init__(self, context: Context, rules: CampaignDay, log: Any) -> None:
         self._context = context

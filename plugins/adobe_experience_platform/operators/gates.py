@@ -47,8 +47,6 @@ def is_unsent(context: Context, task_id: str, notes: object) -> bool:
 
     Its note goes at the start of each try. So a missing one proves nothing once a try has begun; and after a clear it
     proves something only where it did before.
-
-    :param notes: its XComs ``submission``.
     """
     ti: Any = context["ti"]
     store: Any = context["task_state_store"]

@@ -83,10 +83,7 @@ def fill_events(context: Context, outlets: Iterable[Any], results: Iterable[Resu
 
 
 def openlineage_of(results: Iterable[Result], names: Mapping[str, str]) -> Any:
-    """Return OpenLineage's description of a delivery: each flow is a data set, with what was written to it.
-
-    :param names: id → name.
-    """
+    """Return OpenLineage's description of a delivery: each flow is a data set, with what was written to it."""
     # load time: only OpenLineage's provider calls this, and it may be missing
     from airflow.providers.common.compat.openlineage.facet import (
         DocumentationDatasetFacet,

@@ -48,10 +48,7 @@ class SubmittingTask(AepTask):
         self._is_killed = True
 
     def _submission_of(self, context: Context, job: Job, store: NotedStore, **how: Any) -> Submission:
-        """Return the submission of a job, as the settings of the delivery say.
-
-        :param how: what differs from task to task: its gate, when it is stopped, where its record is.
-        """
+        """Return the submission of a job, as the settings say; ``how`` has what differs from task to task."""
         return Submission(
             job=job,
             store=store,
@@ -67,10 +64,7 @@ class SubmittingTask(AepTask):
         )
 
     def _submit(self, context: Context, submissions: Sequence[Submission], event: object = None) -> None:
-        """Bring every submission to its end, deferring where something must be waited for.
-
-        :param event: of the wait that is over, if any.
-        """
+        """Bring every submission to its end, deferring where something must be waited for; a wait ends by an event."""
         for submission in submissions:
             settled = settled_by(submission, event)
             while not isinstance(step := self.hook.call(submission.step(settled=settled)), Done):

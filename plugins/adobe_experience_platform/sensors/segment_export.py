@@ -127,10 +127,7 @@ class SegmentExportSensor(AepSensor):
     _export_wait: ExportWait | None = None
 
     def _wait_of(self, context: Context, before: object = None) -> ExportWait:
-        """Return the wait; its pairs are looked up when it is first needed.
-
-        :param before: what an earlier process has said.
-        """
+        """Return the wait, with what an earlier process has said; its pairs are looked up when it is first needed."""
         if self._export_wait is None:
             self._export_wait = ExportWait(self.log, *self._pairs(context), self.known_names)
             if isinstance(before, dict):

@@ -93,10 +93,7 @@ def _load(name: str) -> Any:
 
 
 def run_inline(trigger: BaseTrigger, task_instance: Any) -> object:
-    """Wait here, by the trigger's own code, where no triggerer shall do it; return its event's payload.
-
-    :param task_instance: of the running task, by which the trigger writes its XComs.
-    """
+    """Wait here, by the trigger's own code, where no triggerer shall do it; return its event's payload."""
 
     async def first() -> object:
         async for found in trigger.run():
