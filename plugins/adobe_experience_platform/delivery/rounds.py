@@ -62,9 +62,7 @@ def blockers(
     stuck = {job.id: exports.describe(job, now) for job in state.stuck}
     for flow_id, runs in snapshot.flow_runs.items():
         own = [pair for pair in pairs if pair.flow_id == flow_id]
-        concerned: dict[str, int] = {}
-        for run in search.concerns(runs, own, aliases).values():
-            concerned[run.id] = concerned.get(run.id, 0) + 1
+        concerned = dict.fromkeys(run.id for run in search.concerns(runs, own, aliases).values())
         name = (names or {}).get(flow_id)
         flow = f"{one_line(name)} ({flow_id})" if name else flow_id
         waiting += [f"flow run {run_id} of flow {flow}" for run_id in concerned]
