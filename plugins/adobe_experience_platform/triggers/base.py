@@ -262,11 +262,3 @@ class SharedPollTrigger(BaseEventTrigger):
         if self._failures:
             self.log.info("AEP responds again after %d failed polls", self._failures)
             self._failures = 0
-
-    async def on_kill(self) -> None:
-        """Say what goes on in AEP: a delivery cannot be cancelled there."""
-        if note := self._kill_note():
-            self.log.warning("%s", note)
-
-    def _kill_note(self) -> str:
-        return ""
