@@ -20,13 +20,13 @@ from airflow.sdk import Context, conf
 from airflow.sdk.definitions.callback import AsyncCallback
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from adobe_experience_platform.aep import names_secret, short_repr, without_secrets
+from adobe_experience_platform.aep import names_secret, short_repr
 from adobe_experience_platform.delivery import blocks, values
 from adobe_experience_platform.errors import AepInputError
 
 from .facts import known_of_late_run, known_of_run, reports_of
 from .message import Notice, On, of_delivery, of_missed_deadline
-from .notifiers import HTML, MAIL, SUBJECT, TEXT, anotify, argument_faults, class_fault, make, notify
+from .notifiers import HTML, MAIL, SUBJECT, TEXT, anotify, argument_faults, class_fault, make, notify, said_by
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +156,7 @@ class Notices(blocks.Terms):
             try:
                 make(spec)
             except Exception as error:  # noqa: BLE001 - a foreign class is imported and made
-                faults.append(f"notifier {spec['class']}: {type(error).__name__}: {without_secrets(str(error))}")
+                faults.append(f"notifier {spec['class']}: {said_by(error)}")
         return faults
 
     def on_success(self, context: Context) -> None:
@@ -221,8 +221,7 @@ class Notices(blocks.Terms):
 
 
 def _tell_fault(what: str, error: Exception) -> None:
-    said = f"{type(error).__name__}: {without_secrets(str(error))}"
-    log.error("The notice about %s could not be made; the delivery is not affected: %s", what, said)
+    log.error("The notice about %s could not be made; the delivery is not affected: %s", what, said_by(error))
 
 
 async def tell_missed_deadline(
