@@ -52,11 +52,6 @@ def count(name: str, tags: Mapping[str, str], number: int = 1) -> None:
         _emit("incr", name, number, tags)
 
 
-def took(name: str, tags: Mapping[str, str], span: dt.timedelta) -> None:
-    """Record a duration; Airflow sends it in milliseconds."""
-    _emit("timing", name, span, tags)
-
-
 def totals(results: Sequence[Mapping[str, Any]], summary: Mapping[str, int], *, failed: bool) -> dict[str, int]:
     """Return what a delivery adds up to, by the words of :data:`AT_THE_END`."""
     found = {key: int(summary.get(key, 0)) for key in AT_THE_END}
@@ -78,7 +73,7 @@ def since_export(results: Sequence[Mapping[str, Any]], export_ended_at: str, tag
     if ends:
         span = max(map(dt.datetime.fromisoformat, ends)) - dt.datetime.fromisoformat(export_ended_at)
         if span >= dt.timedelta(0):
-            took(SINCE_EXPORT, tags, span)
+            _emit("timing", SINCE_EXPORT, span, tags)  # Airflow sends it in milliseconds
 
 
 def _emit(kind: str, name: str, value: Any, tags: Mapping[str, str]) -> None:
