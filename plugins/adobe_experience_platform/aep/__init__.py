@@ -17,9 +17,8 @@ from .connection import (
 from .diagnosis import explain
 from .export_jobs import ExportJob, ExportStatus
 from .flow_runs import Counts, FlowRun, Reason, RunStatus
-from .flows import DestinationFlow, MappedAudience
+from .flows import DestinationFlow, MappedAudience, destination_url
 from .orders import Activation, Pair, by_flow
 from .pace import LONGEST_PAUSE, TOO_MANY, Pace
 from .segment_jobs import SegmentJob
 from .text import count, for_mail, for_markdown, named, names_secret, one_line, quoted, short_repr, without_secrets
-from .ui import destination_url

@@ -34,13 +34,10 @@ _ENDED = {
 class ExportJob:
     """A segment export job (``GET /export/jobs``).
 
+    Times are in UTC; they and the number of exported profiles (``records``) are None where AEP does not say.
+
     :param id: job id as text; the API answers integers, ``exportIds`` takes strings.
-    :param status: folded status; an unknown word counts as in progress until it is too old.
-    :param raw_status: the word AEP used.
-    :param schema_name: ``_xdm.context.profile`` for people.
-    :param created_at: creation time (UTC), None if absent.
-    :param finished_at: end of the job (UTC) if AEP reports it.
-    :param records: number of exported profiles if AEP reports it.
+    :param status: folded from ``raw_status``; an unknown word counts as in progress until it is too old.
     :param is_filtered: whether it exports single audiences, as only jobs that somebody made by API do.
     """
 

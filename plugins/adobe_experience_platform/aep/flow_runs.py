@@ -70,15 +70,12 @@ MOST_LISTED = 10
 class FlowRun:
     """A run of a destination flow (``GET /runs/{id}``): one delivery on its way or done.
 
+    Times are in UTC; they and the numbers of files and bytes (``size``) are None where AEP does not say.
+
     :param audiences: counters by audience id, for the audiences that the run names (none while young).
     :param total: counters of the whole run.
-    :param files: files that the run wrote, None where AEP does not say.
-    :param size: bytes that the run wrote, None where AEP does not say.
     :param file_names: paths of these files, where AEP lists them. No source of Adobe's shows a destination's run that
         does; what is listed as input is no file of a delivery.
-    :param files_failed: files that failed, None where AEP does not say.
-    :param bytes_failed: the same in bytes.
-    :param skipped_for: why records of the run were skipped.
     :param failed_for: why records of the run failed; none for a mere warning.
     :param error_code: AEP's code of the first error, "" if none; a mere warning counts where nothing else explains
         why the run did not succeed.
