@@ -92,11 +92,7 @@ def read_token(data: Mapping[str, object], request_id: str = "") -> Token:
     value = as_text(data.get("access_token"))
     if not fits_a_header(value):
         raise AepTransientError(
-            CALL,
-            status=200,
-            text="the response has no access_token",
-            request_id=request_id,
-            advice=ELSEWHERE,
+            CALL, status=200, text="the response has no access_token", request_id=request_id, advice=ELSEWHERE
         )
     life = _seconds(data.get("expires_in"))
     return Token(value, time.monotonic() + life - min(RENEW_EARLY, life / 2))

@@ -9,12 +9,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from adobe_experience_platform.errors import (
-    AepNotFoundError,
-    AepRequestError,
-    AepTooLargeError,
-    AepTransientError,
-)
+from adobe_experience_platform.errors import AepNotFoundError, AepRequestError, AepTooLargeError, AepTransientError
 
 from .calls import PAGE_SIZE, Call, Request, parsed, path_of, read_list, single, unread
 from .export_jobs import ExportJob

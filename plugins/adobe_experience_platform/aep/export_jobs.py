@@ -22,11 +22,7 @@ class ExportStatus(enum.StrEnum):
     FAILED = "failed"
 
 
-_ENDED = {
-    "succeeded": ExportStatus.SUCCEEDED,
-    "failed": ExportStatus.FAILED,
-    "cancelled": ExportStatus.FAILED,
-}
+_ENDED = {"succeeded": ExportStatus.SUCCEEDED, "failed": ExportStatus.FAILED, "cancelled": ExportStatus.FAILED}
 """AEP's words for an end; NEW, QUEUED, PROCESSING, CANCELLING and unknown ones mean that it goes on."""
 
 

@@ -13,13 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
-from adobe_experience_platform.errors import (
-    AepAuthError,
-    AepCallError,
-    AepError,
-    AepRequestError,
-    AepTransientError,
-)
+from adobe_experience_platform.errors import AepAuthError, AepCallError, AepError, AepRequestError, AepTransientError
 
 from . import auth, failures
 from .answers import AnswerKind, AnswerReading, classify, request_id_of

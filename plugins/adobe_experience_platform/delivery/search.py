@@ -101,9 +101,7 @@ def _has_newest(runs: list[FlowRun]) -> bool:
     return first is not None and last is not None and last < first - SKEW
 
 
-def _newest_together(
-    flow_ids: Sequence[str],
-) -> Call[tuple[Mapping[str, Sequence[FlowRun]], dict[str, Watermark]]]:
+def _newest_together(flow_ids: Sequence[str]) -> Call[tuple[Mapping[str, Sequence[FlowRun]], dict[str, Watermark]]]:
     """Read the newest runs of several flows in one list.
 
     :return: flow id → its runs, of flows that ran lately; flow id → watermark of those that never ran, see

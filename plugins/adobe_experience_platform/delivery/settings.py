@@ -145,10 +145,7 @@ class DeliverySettings(BaseModel):
     @property
     def accepted(self) -> dict[str, bool]:
         """What counts as delivered, as :func:`~.results.is_delivered` takes it."""
-        return {
-            "accept_partial": self.on_partial_success == "accept",
-            "accept_loss": self.on_failed_records == "warn",
-        }
+        return {"accept_partial": self.on_partial_success == "accept", "accept_loss": self.on_failed_records == "warn"}
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as they travel in the XCom ``settings``."""

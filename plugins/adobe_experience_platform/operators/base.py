@@ -259,11 +259,7 @@ class AepTask(LongPauses, TypedTemplates):
             return asyncio.run(ask())
 
     def _export_trigger(
-        self,
-        deadline: dt.datetime,
-        info: Mapping[str, Sequence[str]],
-        aliases: Mapping[str, str],
-        **kwargs: Any,
+        self, deadline: dt.datetime, info: Mapping[str, Sequence[str]], aliases: Mapping[str, str], **kwargs: Any
     ) -> SegmentExportTrigger:
         place = self._trigger_arguments(deadline)
         names = self.known_names
