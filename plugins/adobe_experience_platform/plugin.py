@@ -55,30 +55,14 @@ class AepPlugin(AirflowPlugin):
         """Return where Airflow's UI shows the pages."""
         # Airflow may live below a path of its server; its UI does not put that before the addresses of plugins.
         base = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/") + PREFIX
-        icons = {"icon": f"{base}/icon.svg", "icon_dark_mode": f"{base}/icon-dark.svg"}
+        tab, nav = {"destination": "dag_run"}, {"destination": "nav", "nav_top_level": True}
+        pages = (
+            ("Activation", tab, "activation?dag_id={DAG_ID}&run_id={RUN_ID}", RUN_ROUTE, "icon"),
+            ("Activations", nav, "activations", LIST_ROUTE, "icon"),
+            ("Deliver", nav, "deliver", DELIVER_ROUTE, "deliver"),
+        )
         return [
-            {
-                "name": "Activation",
-                "destination": "dag_run",
-                "href": f"{base}/activation?dag_id={{DAG_ID}}&run_id={{RUN_ID}}",
-                "url_route": RUN_ROUTE,
-                **icons,
-            },
-            {
-                "name": "Activations",
-                "destination": "nav",
-                "nav_top_level": True,
-                "href": f"{base}/activations",
-                "url_route": LIST_ROUTE,
-                **icons,
-            },
-            {
-                "name": "Deliver",
-                "destination": "nav",
-                "nav_top_level": True,
-                "href": f"{base}/deliver",
-                "url_route": DELIVER_ROUTE,
-                "icon": f"{base}/deliver.svg",
-                "icon_dark_mode": f"{base}/deliver-dark.svg",
-            },
+            {"name": name, **where, "href": f"{base}/{page}", "url_route": route}
+            | {"icon": f"{base}/{icon}.svg", "icon_dark_mode": f"{base}/{icon}-dark.svg"}
+            for name, where, page, route, icon in pages
         ]

@@ -112,36 +112,24 @@ _FIELDS: dict[str, Any] = {
     "org_id": _field("IMS organization id", "Such as ABC123@AdobeOrg; shown in the Developer Console project."),
     "sandbox_name": _field("Sandbox", "Lower-case name of the sandbox; prod if empty.", default="prod"),
     "scopes": _field(
-        "Scopes",
-        "Comma-separated, as shown in the Developer Console project; if empty, AEP's usual scopes.",
+        "Scopes", "Comma-separated, as shown in the Developer Console project; if empty, AEP's usual scopes."
     ),
-    "tenant": _field(
-        "Tenant",
-        "The word after @ in the address of AEP's web pages; only used for links into AEP.",
-    ),
-    "ims_url": _field(
-        "IMS URL",
-        "Where tokens are minted; leave empty for Adobe's own.",
-    ),
+    "tenant": _field("Tenant", "The word after @ in the address of AEP's web pages; only used for links into AEP."),
+    "ims_url": _field("IMS URL", "Where tokens are minted; leave empty for Adobe's own."),
     "access_token": _field(
         "Access token",
         "Used as is instead of a token minted with the client secret; for short tests only.",
         format="password",
     ),
-    "timeout": {
-        "label": "Time-out (seconds)",
-        "description": "For one request; 60 if empty.",
-        "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 600},
-    },
+    "timeout": _field(
+        "Time-out (seconds)", "For one request; 60 if empty.", type=["number", "null"], minimum=1, maximum=600
+    ),
     "verify": _field("CA bundle", "Path of a CA bundle, or false to accept any certificate (tests only)."),
-    "proxies": {
-        "label": "Proxies",
-        "description": 'Such as {"https": "http://proxy:3128"}.',
-        "schema": {"type": ["object", "null"]},
-    },
-    "allow_http": {
-        "label": "Allow http",
-        "description": "Accept unencrypted addresses other than this machine's own (tests only).",
-        "schema": {"type": "boolean", "default": False},
-    },
+    "proxies": _field("Proxies", 'Such as {"https": "http://proxy:3128"}.', type=["object", "null"]),
+    "allow_http": _field(
+        "Allow http",
+        "Accept unencrypted addresses other than this machine's own (tests only).",
+        type="boolean",
+        default=False,
+    ),
 }

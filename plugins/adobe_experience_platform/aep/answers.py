@@ -96,11 +96,8 @@ def classify(
     secrets: Iterable[str] = (),
     now: float | None = None,
 ) -> AnswerReading:
-    """Say what may be done after an answer.
+    """Say what may be done after an answer; keys of its headers are in lower case, its body is of any shape.
 
-    :param status: HTTP status.
-    :param headers: response headers, keys in lower case.
-    :param body: raw body, of any shape.
     :param activation: whether the request was ``POST /adhocrun``, which must never be sent blindly twice.
     :param secrets: what the answer may echo, and nobody must read.
     :param now: epoch seconds, to read a ``Retry-After`` given as a date.

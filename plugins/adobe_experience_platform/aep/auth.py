@@ -32,8 +32,6 @@ _ADVICE = {
 ELSEWHERE = "check that extra 'ims_url' names Adobe's IMS; redirects are not followed"
 _OAUTH_CODE = re.compile(r"[a-z]+(_[a-z]+)*")
 
-Key = tuple[str, str, str, str]
-
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -42,31 +40,22 @@ class Token:
     value: str = field(repr=False)
     renew_at: float
 
-    def is_fresh(self) -> bool:
-        """Whether the token may still be used."""
-        return time.monotonic() < self.renew_at
 
-
-_tokens: dict[Key, Token] = {}
+_tokens: dict[tuple[str, ...], Token] = {}
 """Tokens of this process: one mint serves all hooks and triggers in it."""
 
 
-def key_of(connection: AepConnection) -> Key:
+def key_of(connection: AepConnection) -> tuple[str, ...]:
     """Return what a token belongs to; a rotated secret gets a token of its own."""
     return connection.ims_url, connection.client_id, connection.scopes, connection.client_secret
 
 
 def cached(connection: AepConnection, refused: str | None = None) -> str | None:
-    """Return a usable token, if there is one.
-
-    :param refused: a token that AEP has just refused; it is forgotten.
-    """
+    """Return a usable token, if there is one; ``refused`` is one that AEP has just refused."""
     if connection.access_token:
         return connection.access_token if refused != connection.access_token else None
     token = _tokens.get(key_of(connection))
-    if token is None or token.value == refused or not token.is_fresh():
-        return None
-    return token.value
+    return token.value if token and token.value != refused and time.monotonic() < token.renew_at else None
 
 
 def keep(connection: AepConnection, token: Token) -> None:
@@ -103,11 +92,7 @@ def read_token(data: Mapping[str, object], request_id: str = "") -> Token:
     value = as_text(data.get("access_token"))
     if not fits_a_header(value):
         raise AepTransientError(
-            CALL,
-            status=200,
-            text="the response has no access_token",
-            request_id=request_id,
-            advice=ELSEWHERE,
+            CALL, status=200, text="the response has no access_token", request_id=request_id, advice=ELSEWHERE
         )
     life = _seconds(data.get("expires_in"))
     return Token(value, time.monotonic() + life - min(RENEW_EARLY, life / 2))

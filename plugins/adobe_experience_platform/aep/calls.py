@@ -125,10 +125,7 @@ def _with(request: Request, **params: str) -> Request:
 
 
 def read_list(
-    request: Request,
-    key: str,
-    parse: Callable[[Mapping[str, object]], Item],
-    enough: Callable[[list[Item]], bool],
+    request: Request, key: str, parse: Callable[[Mapping[str, object]], Item], enough: Callable[[list[Item]], bool]
 ) -> Call[list[Item]]:
     """Read a paged list until ``enough`` says so or it ends; one with a rest that cannot be read is an error.
 

@@ -73,8 +73,7 @@ class AepConnection:
     def parse(cls, connection: AirflowConnection, sandbox_name: str | None = None) -> AepConnection:
         """Read an Airflow connection: null, an empty string, blanks and absent mean the default of every option.
 
-        :param connection: the connection.
-        :param sandbox_name: overrides the connection's sandbox.
+        :param sandbox_name: overrides the connection's.
         :raises AepConnectionConfigError: naming every fault at once.
         """
         conn_id = connection.conn_id

@@ -14,7 +14,6 @@ CONSOLE = "the project's credential in the Adobe Developer Console"
 def explain(error: AepError, settings: AepConnection | None) -> str:
     """Say in one plain sentence what to do, followed by the original error in parentheses.
 
-    :param error: what a call with this connection raised.
     :param settings: the connection, None if it could not even be read: then the error says all.
     """
     if settings is None or not isinstance(error, AepCallError):

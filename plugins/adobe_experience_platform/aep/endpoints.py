@@ -9,12 +9,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from adobe_experience_platform.errors import (
-    AepNotFoundError,
-    AepRequestError,
-    AepTooLargeError,
-    AepTransientError,
-)
+from adobe_experience_platform.errors import AepNotFoundError, AepRequestError, AepTooLargeError, AepTransientError
 
 from .calls import PAGE_SIZE, Call, Request, parsed, path_of, read_list, single, unread
 from .export_jobs import ExportJob
@@ -59,7 +54,6 @@ def profile_export_jobs(since: dt.datetime, *, newest_succeeded: bool = False) -
 
     AEP documents no status filter for PROCESSING and no filter by schema, so both are done here.
 
-    :param since: how far back to look (aware time).
     :param newest_succeeded: read on until a succeeded job is found that can be delivered.
     """
 
@@ -155,7 +149,7 @@ def runs_of_flow(
     flow_id: str, enough: Callable[[list[FlowRun]], bool], *, limit: int = PAGE_SIZE
 ) -> Call[list[FlowRun]]:
     """List the runs of a flow, newest first, until ``enough``; filter and order are checked here too."""
-    runs = yield from _runs(flow_id, enough, limit)
+    runs = yield from _runs(enough, f"flowId=={flow_id}", limit=limit)
     return _newest_first(item for item in runs if item.flow_id in (flow_id, ""))
 
 
@@ -168,7 +162,7 @@ def runs_of_flows(
     :return: flow id → its runs, newest first; None if AEP does not tell them so: each flow is then to be asked for.
     """
     try:
-        runs = yield from _runs(",".join(flow_ids), enough, PAGE_SIZE, *([_SUCCEEDED] if succeeded else []))
+        runs = yield from _runs(enough, *([_SUCCEEDED] if succeeded else []), f"flowId=={','.join(flow_ids)}")
     except (AepRequestError, AepNotFoundError):
         return None  # a filter that AEP does not take
     if not all(item.flow_id for item in runs):
@@ -176,8 +170,8 @@ def runs_of_flows(
     return {flow_id: _newest_first(item for item in runs if item.flow_id == flow_id) for flow_id in flow_ids}
 
 
-def _runs(flow_ids: str, enough: Callable[[list[FlowRun]], bool], limit: int, *conditions: str) -> Call[list[FlowRun]]:
-    properties = [("property", condition) for condition in (*conditions, f"flowId=={flow_ids}")]
+def _runs(enough: Callable[[list[FlowRun]], bool], *conditions: str, limit: int = PAGE_SIZE) -> Call[list[FlowRun]]:
+    properties = [("property", condition) for condition in conditions]
     params = (*properties, ("orderby", "-createdAt"), ("limit", str(limit)))
     return (yield from read_list(Request("GET /runs", "GET", RUNS, params), "items", FlowRun.from_json, enough))
 
@@ -217,9 +211,8 @@ def all_runs(enough: Callable[[list[FlowRun]], bool] = lambda _: False) -> Call[
         is_cut = not (is_enough := enough(runs)) and len(runs) >= MOST_RUNS
         return is_enough or is_cut
 
-    params = (("orderby", "-createdAt"), ("limit", str(PAGE_SIZE)))
     try:
-        runs = yield from read_list(Request("GET /runs", "GET", RUNS, params), "items", FlowRun.from_json, stop)
+        runs = yield from _runs(stop)
     except (AepRequestError, AepNotFoundError):
         return None
     return None if is_cut or not all(item.flow_id for item in runs) else _newest_first(runs)
@@ -228,11 +221,9 @@ def all_runs(enough: Callable[[list[FlowRun]], bool] = lambda _: False) -> Call[
 def activate(
     pairs: Iterable[Pair], *, export_id: str | None, before_bytes: Callable[[], None] | None = None
 ) -> Call[list[Activation]]:
-    """Send an ad-hoc activation and read which runs it started.
+    """Send an ad-hoc activation of at most 80 pairs and read which runs it started.
 
-    :param pairs: what to deliver; at most 80.
     :param export_id: version 1: id of the segment export; None: version 2, which needs none.
-    :param before_bytes: see :class:`Request`.
     """
     body: dict[str, object] = {"activationInfo": by_flow(pairs)}
     # Without an Accept header version 1 applies; HTTP clients add one by default, hence "*/*" as curl sends.

@@ -22,28 +22,18 @@ class ExportStatus(enum.StrEnum):
     FAILED = "failed"
 
 
-_EXPORT_STATUS = {
-    "new": ExportStatus.IN_PROGRESS,
-    "queued": ExportStatus.IN_PROGRESS,
-    "processing": ExportStatus.IN_PROGRESS,
-    "cancelling": ExportStatus.IN_PROGRESS,
-    "succeeded": ExportStatus.SUCCEEDED,
-    "failed": ExportStatus.FAILED,
-    "cancelled": ExportStatus.FAILED,
-}
+_ENDED = {"succeeded": ExportStatus.SUCCEEDED, "failed": ExportStatus.FAILED, "cancelled": ExportStatus.FAILED}
+"""AEP's words for an end; NEW, QUEUED, PROCESSING, CANCELLING and unknown ones mean that it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportJob:
     """A segment export job (``GET /export/jobs``).
 
+    Times are in UTC; they and the number of exported profiles (``records``) are None where AEP does not say.
+
     :param id: job id as text; the API answers integers, ``exportIds`` takes strings.
-    :param status: folded status; an unknown word counts as in progress until it is too old.
-    :param raw_status: the word AEP used.
-    :param schema_name: ``_xdm.context.profile`` for people.
-    :param created_at: creation time (UTC), None if absent.
-    :param finished_at: end of the job (UTC) if AEP reports it.
-    :param records: number of exported profiles if AEP reports it.
+    :param status: folded from ``raw_status``; an unknown word counts as in progress until it is too old.
     :param is_filtered: whether it exports single audiences, as only jobs that somebody made by API do.
     """
 
@@ -62,7 +52,7 @@ class ExportJob:
         metrics = as_dict(data.get("metrics"))
         total = as_dict(metrics.get("totalTime"))
         raw = as_text(data.get("status"))
-        status = _EXPORT_STATUS.get(raw.lower(), ExportStatus.IN_PROGRESS)
+        status = _ENDED.get(raw.lower(), ExportStatus.IN_PROGRESS)
         ended = status is not ExportStatus.IN_PROGRESS
         return cls(
             id=as_id(data.get("id")),
@@ -84,6 +74,11 @@ class ExportJob:
     def is_snapshot(self) -> bool:
         """Whether an on-demand delivery can be made of it: AEP ignores the data of exports of single audiences."""
         return self.status is ExportStatus.SUCCEEDED and not self.is_filtered
+
+    @property
+    def ended_at(self) -> dt.datetime | None:
+        """When it ended, as precisely as AEP says."""
+        return self.finished_at or self.created_at
 
     @property
     def snapshot_at(self) -> dt.datetime | None:

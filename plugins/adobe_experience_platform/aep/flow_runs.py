@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -36,15 +36,9 @@ class RunStatus(enum.StrEnum):
 
 
 _RUN_STATUS = {
-    "success": RunStatus.SUCCESS,
-    "succeeded": RunStatus.SUCCESS,
-    "completed": RunStatus.SUCCESS,
-    "partialsuccess": RunStatus.PARTIAL_SUCCESS,
-    "partialfailure": RunStatus.PARTIAL_SUCCESS,
-    "failed": RunStatus.FAILED,
-    "cancelled": RunStatus.FAILED,
-    "canceled": RunStatus.FAILED,
-    "aborted": RunStatus.FAILED,
+    **dict.fromkeys(("success", "succeeded", "completed"), RunStatus.SUCCESS),
+    **dict.fromkeys(("partialsuccess", "partialfailure"), RunStatus.PARTIAL_SUCCESS),
+    **dict.fromkeys(("failed", "cancelled", "canceled", "aborted"), RunStatus.FAILED),
 }
 
 
@@ -76,15 +70,12 @@ MOST_LISTED = 10
 class FlowRun:
     """A run of a destination flow (``GET /runs/{id}``): one delivery on its way or done.
 
+    Times are in UTC; they and the numbers of files and bytes (``size``) are None where AEP does not say.
+
     :param audiences: counters by audience id, for the audiences that the run names (none while young).
     :param total: counters of the whole run.
-    :param files: files that the run wrote, None where AEP does not say.
-    :param size: bytes that the run wrote, None where AEP does not say.
     :param file_names: paths of these files, where AEP lists them. No source of Adobe's shows a destination's run that
         does; what is listed as input is no file of a delivery.
-    :param files_failed: files that failed, None where AEP does not say.
-    :param bytes_failed: the same in bytes.
-    :param skipped_for: why records of the run were skipped.
     :param failed_for: why records of the run failed; none for a mere warning.
     :param error_code: AEP's code of the first error, "" if none; a mere warning counts where nothing else explains
         why the run did not succeed.
@@ -116,6 +107,7 @@ class FlowRun:
         metrics = as_dict(data.get("metrics"))
         duration = as_dict(metrics.get("durationSummary"))
         records = as_dict(metrics.get("recordSummary"))
+        source, target = _entities(records, "sourceSummaries"), _entities(records, "targetSummaries")
         files = as_dict(metrics.get("fileSummary"))
         sizes = as_dict(metrics.get("sizeSummary"))
         summary = as_dict(metrics.get("statusSummary"))
@@ -131,7 +123,7 @@ class FlowRun:
             created_at=as_time(data.get("createdAt")),
             started_at=as_time(duration.get("startedAtUTC")),
             completed_at=as_time(duration.get("completedAtUTC")) or as_time(duration.get("stoppedAtUTC")),
-            audiences=_audience_counts(records),
+            audiences={name: _counts(target.get(name, {}), source.get(name, {})) for name in [*source, *target]},
             total=_counts(records, records)._replace(failed=_failed(data, records)),
             files=as_count(files.get("outputFileCount")),
             size=as_count(sizes.get("outputBytes")),
@@ -151,7 +143,7 @@ class FlowRun:
             return None
         return round((self.completed_at - self.started_at).total_seconds())
 
-    def names(self, audience_ids: Iterator[str] | list[str] | tuple[str, ...]) -> bool:
+    def names(self, audience_ids: Iterable[str]) -> bool:
         """Whether the run names any of these audience ids."""
         return any(audience in self.audiences for audience in audience_ids)
 
@@ -260,11 +252,6 @@ def _parts(parts: Iterable[Mapping[str, object]]) -> Mapping[str, object]:
     """Return what is certain of an audience that several connections count: they may all count the same records."""
     failed = sum(as_count(part.get("failedRecordCount")) or 0 for part in parts)
     return {"failedRecordCount": failed} if failed else {}
-
-
-def _audience_counts(records: Mapping[str, object]) -> dict[str, Counts]:
-    source, target = _entities(records, "sourceSummaries"), _entities(records, "targetSummaries")
-    return {name: _counts(target.get(name, {}), source.get(name, {})) for name in [*source, *target]}
 
 
 def _said(text: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from .flow_runs import RunStatus
 from .json_values import as_date, as_dict, as_dicts, as_id, as_text, as_time
@@ -21,11 +22,10 @@ def _exact(name: object) -> str:
 class MappedAudience:
     """An audience mapped to a destination flow: one selector of ``segmentSelectors``.
 
+    Times and days are in UTC, None if unknown; a schedule without ``end_date`` is open-ended.
+
     :param id: the selector's ``id``; for imported audiences this is the *external* id.
     :param system_id: ``systemSegmentId`` of an imported audience, else "".
-    :param start_date: first day of its schedule (UTC), None if unknown.
-    :param end_date: last day of its schedule (UTC), None if open-ended.
-    :param mapped_at: time of mapping (UTC), None if unknown.
     :param is_file_export: whether the selector has what only file exports have.
     :param exact_name: ``name`` before it was made fit for one line.
     :param export_mode: ``DAILY_FULL_EXPORT`` or ``FIRST_FULL_THEN_INCREMENTAL``, "" if unknown.
@@ -68,12 +68,17 @@ class MappedAudience:
         """The id that the activation API takes: Platform's own, never the external one."""
         return self.system_id or self.id
 
+    @property
+    def schedule(self) -> str:
+        """How often it is delivered, and until when; "" if it has no schedule."""
+        until = f" until {self.end_date}" if self.end_date else ""
+        return f"{self.frequency.lower().replace('_', ' ')}{until}".strip()
+
 
 @dataclass(frozen=True, slots=True)
 class DestinationFlow:
     """A destination dataflow (``GET /flows/{id}``) and the audiences mapped to it.
 
-    :param is_destination: ``isDestinationFlow``; None where the flow does not say.
     :param tells_audiences: whether the flow has a list of audiences at all (it may be empty).
     :param takes_none: why it takes no audiences (it exports datasets, or is no destination's), "" if it may.
     :param last_run_state: ``lastRunDetails.state`` as words (``partial success``), "" if it never ran.
@@ -129,3 +134,12 @@ class DestinationFlow:
     def audience(self, audience_id: str) -> MappedAudience | None:
         """Return the mapped audience with this Platform id, None if it is not mapped."""
         return next((item for item in self.audiences if item.platform_id == audience_id), None)
+
+
+def destination_url(tenant: str, sandbox_name: str, flow_id: str) -> str:
+    """Return the address of a flow's page in AEP, "" without the *tenant* in it, which no API used here returns."""
+    if not tenant or not flow_id:
+        return ""
+    tenant, sandbox_name, flow_id = (quote(part, safe="") for part in (tenant, sandbox_name, flow_id))
+    place = f"@{tenant}/sname:{sandbox_name}"
+    return f"https://experience.adobe.com/#/{place}/platform/destination/browse/{flow_id}"

@@ -44,9 +44,7 @@ class Activation(NamedTuple):
         Only the run id is taken out of ``statusURL``: its host is never called.
         """
         activation = cls(
-            as_id(data.get("order")),
-            as_id(data.get("segment")),
-            run_id_of(as_text(data.get("statusURL"))),
+            as_id(data.get("order")), as_id(data.get("segment")), run_id_of(as_text(data.get("statusURL")))
         )
         return activation if all(activation[:3]) else None
 

@@ -14,7 +14,6 @@ class SegmentJob:
     """An evaluation of audiences (``GET /segment/jobs``).
 
     :param is_done: whether it has succeeded: only then its counters are those of whole audiences.
-    :param created_at: creation time (UTC), None if absent.
     :param finished_at: end of the evaluation (UTC), or when it began where AEP does not say; None if neither.
     :param sizes: audience id → profiles in it, ``segmentedProfileCounter``.
     """

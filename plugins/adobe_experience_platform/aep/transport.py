@@ -13,13 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
-from adobe_experience_platform.errors import (
-    AepAuthError,
-    AepCallError,
-    AepError,
-    AepRequestError,
-    AepTransientError,
-)
+from adobe_experience_platform.errors import AepAuthError, AepCallError, AepError, AepRequestError, AepTransientError
 
 from . import auth, failures
 from .answers import AnswerKind, AnswerReading, classify, request_id_of
@@ -115,11 +109,7 @@ class TransportError(Exception):
 
 
 def require_open(pause: float, patience: float = LONGEST_SLEEP) -> None:
-    """Refuse to send while AEP has asked for a pause that no call waits for.
-
-    :param pause: seconds that are left of it.
-    :param patience: seconds that are waited for.
-    """
+    """Refuse to send while AEP has asked for a pause, in seconds, that no call waits for."""
     if pause > patience:
         raise TransportError("AEP has asked not to be asked for a while", sent=False, closed_for=pause)
 

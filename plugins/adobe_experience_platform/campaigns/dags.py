@@ -58,10 +58,7 @@ def campaign_dags(folder: Path) -> Iterator[DAG]:
 
 
 def raise_faults(folder: Path) -> None:
-    """Raise one error with the faults of all campaign files, for Airflow's banner of import errors.
-
-    :raises AepInputError: if there is any fault.
-    """
+    """Raise one :class:`AepInputError` with the faults of all files, for Airflow's banner of import errors."""
     if faults := load(folder).faults:
         raise AepInputError(shorten([str(fault) for fault in faults]), intro="Some campaigns are left out.")
 
@@ -132,17 +129,10 @@ def _deadline(campaign: Campaign) -> Any:
     if terms is None:
         return None
     if terms.by:
-        promise = f"delivered by {terms.by:%H:%M} ({zone})"
-        return delivered_by(terms.by, zone, _late(campaign, promise), name=promise)
+        return delivered_by(terms.by, zone, _late(campaign, f"delivered by {terms.by:%H:%M} ({zone})"))
     limit = terms.within or dt.timedelta()
-    promise = f"delivered within {limit}"
-    return delivered_within(
-        limit,
-        _late(campaign, promise),
-        not_before=campaign.when.not_before,
-        timezone=zone,
-        name=promise,
-    )
+    late = _late(campaign, f"delivered within {limit}")
+    return delivered_within(limit, late, not_before=campaign.when.not_before, timezone=zone)
 
 
 def _late(campaign: Campaign, promise: str) -> AsyncCallback:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,11 +22,7 @@ MAX_FOLDERS = 20
 
 @dataclass(slots=True)
 class Campaigns:
-    """What a folder holds.
-
-    :param found: the campaigns that are sound, by name, in the order of their names.
-    :param faults: of all other files.
-    """
+    """What a folder holds: the campaigns that are sound by name, in order, and the faults of all other files."""
 
     found: dict[str, Campaign] = field(default_factory=dict)
     faults: list[FileFault] = field(default_factory=list)
@@ -61,11 +58,11 @@ def load(folder: Path) -> Campaigns:
 def load_one(folder: Path, name: str) -> Campaign | None:
     """Return one campaign; reads the file of that name only, unless the name stands in another file."""
     for file in sorted(files(folder), key=lambda file: file.stem != name):
-        if file.stem != name and name.encode() not in _bytes_of(file, or_else=b""):
-            continue
-        campaign, _ = read_file(file, folder)
-        if campaign is not None and campaign.name == name:
-            return campaign
+        with suppress(OSError, ValueError):
+            if file.stem == name or name.encode() in _bytes_of(file):
+                campaign, _ = read_file(file, folder)
+                if campaign is not None and campaign.name == name:
+                    return campaign
     return None
 
 
@@ -100,23 +97,18 @@ def read_file(file: Path, folder: Path) -> tuple[Campaign | None, list[FileFault
     return read_campaign(content, file.stem, shown)
 
 
-def _bytes_of(file: Path, *, or_else: bytes | None = None) -> bytes:
+def _bytes_of(file: Path) -> bytes:
     """Return the first bytes of a regular file: opening another kind may wait for ever, or do something."""
-    try:
-        mode = file.stat().st_mode
-        if stat.S_ISDIR(mode) and not file.name.endswith(SUFFIXES):
-            raise ValueError(f"a folder without rights to list it, or within more than {MAX_FOLDERS} others")
-        if not stat.S_ISREG(mode):
+    mode = file.stat().st_mode
+    if stat.S_ISDIR(mode) and not file.name.endswith(SUFFIXES):
+        raise ValueError(f"a folder without rights to list it, or within more than {MAX_FOLDERS} others")
+    if not stat.S_ISREG(mode):
+        raise ValueError("not a regular file")
+    # It may have become another kind meanwhile.
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
             raise ValueError("not a regular file")
-        # It may have become another kind meanwhile.
-        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
-            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-                raise ValueError("not a regular file")
-            return opened.read(MAX_BYTES + 1)
-    except (OSError, ValueError):
-        if or_else is None:
-            raise
-        return or_else
+        return opened.read(MAX_BYTES + 1)
 
 
 def shown_path(file: Path, folder: Path) -> str:

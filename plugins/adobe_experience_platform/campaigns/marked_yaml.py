@@ -64,10 +64,7 @@ class Document:
 
 
 def read(content: bytes) -> Document:
-    """Read one YAML document.
-
-    :raises MarkedYamlError: saying where and what.
-    """
+    """Read one YAML document; a :class:`MarkedYamlError` says where and what is wrong."""
     if len(content) > MAX_BYTES:
         raise MarkedYamlError(1, f"the file is too large: at most {MAX_BYTES:,} bytes are read")
     try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from adobe_experience_platform.aep import one_line, short_repr
 from adobe_experience_platform.delivery import blocks
@@ -13,9 +14,6 @@ from adobe_experience_platform.delivery import blocks
 from . import marked_yaml
 from .file import Campaign
 from .marked_yaml import Document, MarkedYamlError, Path
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 MOST_FAULTS = 50
 """Faults of one file that are told at once."""
@@ -26,12 +24,7 @@ FREE = frozenset({"audiences", "notifiers"})
 
 @dataclass(frozen=True, slots=True, order=True)
 class FileFault:
-    """What is wrong in a campaign file, where, and what to do.
-
-    :param file: path, as people know it.
-    :param line: 1-based.
-    :param key: such as ``deliver[0].audiences``; "" is the whole file.
-    """
+    """What is wrong in a campaign file, where, and what to do; the key "" is the whole file."""
 
     file: str
     line: int
@@ -47,7 +40,6 @@ def read_campaign(content: bytes, name: str, file: str) -> tuple[Campaign | None
     """Return (campaign, faults) of a campaign file; the campaign is None if there are faults.
 
     :param name: of the campaign, unless the file says another.
-    :param file: path for messages.
     """
     try:
         return _read(content, name, file)

@@ -28,10 +28,8 @@ _MAX_BYTES = 2**22
 class Asked:
     """A delivery as a command line asks for it; checked, but not against AEP.
 
-    :param info: the ``activation_info``.
-    :param pairs: its pairs, each by id or name.
-    :param settings: all settings, with defaults for what was not given.
-    :param given: those that were given, as a run's conf has them.
+    :param info: the ``activation_info``, whose pairs are by id or name.
+    :param given: the settings that were given, as a run's conf has them.
     """
 
     info: dict[str, Any]
@@ -55,10 +53,7 @@ def hook_of(args: Namespace) -> TerminalHook:
 
 
 def delivery_of(args: Namespace) -> Asked:
-    """Return what a command line asks for.
-
-    :raises AepInputError: with every fault.
-    """
+    """Return what a command line asks for; an :class:`AepInputError` has every fault."""
     info, faults = _info(args)
     given = {"aep_conn_id": args.conn_id, "sandbox_name": args.sandbox}
     for option in args.option:

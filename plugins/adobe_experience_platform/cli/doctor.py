@@ -36,10 +36,7 @@ class Check:
 
 
 def examine(hook: WorkerHook, now: dt.datetime) -> Iterator[Check]:
-    """Check a connection step by step, reading only; what a failed step leaves open is said to be not checked.
-
-    :param now: the present (aware time).
-    """
+    """Check a connection step by step, reading only; what a failed step leaves open is said to be not checked."""
     steps = ("connection", "token", "destinations", "audiences", "segment exports", "flow runs")
     hook.attempts = 1  # somebody waits
     done = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,11 +42,6 @@ class RunView:
     notes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
-    def is_over(self) -> bool:
-        """Whether the run has ended."""
-        return self.state in ("success", "failed")
-
-    @property
     def progress(self) -> tuple[int, int] | None:
         """(Deliveries that have ended, all of them), None while none is watched."""
         note = self.note(task_ids.WAIT_RUNS, xcom.PROGRESS)
@@ -58,10 +53,7 @@ class RunView:
 
 
 def start(dag_id: str, run_id: str, conf: Mapping[str, Any]) -> None:
-    """Start a run of a DAG that is there, and not paused.
-
-    :raises RunError: if it was not started; a run of that id is never started a second time.
-    """
+    """Start a run of a DAG that is there and not paused; a run of that id is never started a second time."""
     with create_session() as session:
         dag = session.get(DagModel, dag_id)
         if dag is None or dag.is_stale:
@@ -78,24 +70,18 @@ def start(dag_id: str, run_id: str, conf: Mapping[str, Any]) -> None:
         raise RunError(f"Airflow does not start the run: {one_line(str(error))}") from None
 
 
-def views(dag_id: str, run_id: str, sleep: Callable[[float], None] = time.sleep) -> Iterator[RunView]:
-    """Look at a run again and again, until it has ended.
-
-    :raises RunError: if there is no such run.
-    """
+def views(dag_id: str, run_id: str) -> Iterator[RunView]:
+    """Look at a run again and again, until it has ended."""
     while True:
         found = view(dag_id, run_id)
         yield found
-        if found.is_over:
+        if found.state in ("success", "failed"):
             return
-        sleep(PAUSE)
+        time.sleep(PAUSE)
 
 
 def view(dag_id: str, run_id: str) -> RunView:
-    """Look at a run once.
-
-    :raises RunError: if there is no such run.
-    """
+    """Look at a run once."""
     with create_session() as session:
         run = DagRun.find_duplicate(dag_id=dag_id, run_id=run_id, session=session)
         if run is None:

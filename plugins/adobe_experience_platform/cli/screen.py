@@ -20,7 +20,6 @@ Row = Mapping[str, Any]
 def show(rows: Sequence[Row], output: str, right: Sequence[str] = ()) -> None:
     """Print rows in one of the forms of Airflow's own commands; lines are never cut, so that ids can be copied.
 
-    :param output: ``table``, ``json``, ``yaml`` or ``plain``.
     :param right: columns that hold numbers.
     """
     if output == "json":
@@ -30,10 +29,8 @@ def show(rows: Sequence[Row], output: str, right: Sequence[str] = ()) -> None:
     else:
         head = list(rows[0]) if rows else []
         cells = [[_cell(value) for value in row.values()] for row in rows]
-        lines = (
-            (table(head, cells, right) if output == "table" else _plain([head, *cells])) if rows else ["No data found"]
-        )
-    for line in lines:
+        lines = table(head, cells, right) if output == "table" else _plain([head, *cells])
+    for line in lines if rows or output in ("json", "yaml") else ["No data found"]:
         sys.stdout.write(f"{line}\n")
 
 

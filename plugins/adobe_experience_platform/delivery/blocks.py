@@ -7,6 +7,7 @@ In a file their faults carry line and key (:mod:`.campaigns.reading`), in Python
 from __future__ import annotations
 
 import difflib
+import re
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
@@ -57,9 +58,8 @@ class Terms(Block):
 
 
 class Short:
-    """An annotation: the value may also be written in a short form.
+    """An annotation: the value may also be written in a short form, which has a JSON Schema of its own.
 
-    :param schema: JSON Schema of the short form.
     :param read: turns the short form into the long one, and returns anything else as it is.
     """
 
@@ -104,10 +104,7 @@ def faults_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
 
 
 def describe(fault: ErrorDetails, model: type[BaseModel]) -> str:
-    """Say what is wrong and what to do.
-
-    :param model: the outermost block.
-    """
+    """Say what is wrong and what to do; ``model`` is the outermost block."""
     kind, path, given = fault["type"], tuple(fault["loc"]), short_repr(fault.get("input"), 60)
     if kind == "fault":
         return fault["msg"]
@@ -120,8 +117,8 @@ def describe(fault: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "missing":
         return "this key is missing: add it"
     if kind == "literal_error":
-        choices = typing.get_args(_field_type(path, model))
-        return f"{given} is not possible: choose {' or '.join(map(str, choices)) or fault['msg']}"
+        choices = re.findall(r"'(.*?)'", fault["msg"])
+        return f"{given} is not possible: choose {' or '.join(choices) or fault['msg']}"
     if kind.endswith("_type") and (wanted := _KINDS.get(kind.removesuffix("_type"))):
         return f"{given} is not what belongs here: write {wanted}"
     return f"{given} is not possible: {fault['msg'].replace('Input should', 'it should')}"
@@ -147,14 +144,6 @@ def _unknown(path: Path, model: type[BaseModel]) -> str:
     if key in model.model_fields and len(path) > 1:
         return f"the key {short_repr(key, 60)} does not belong here: put it at the beginning of a line of its own"
     return f"the key {short_repr(key, 60)} is unknown: correct or remove it (keys here: {', '.join(allowed)})"
-
-
-def _field_type(path: Path, model: type[BaseModel]) -> Any:
-    """Return the annotation of the field at a path, without list items and optional parts."""
-    block = _block_at(path[:-1] if isinstance(path[-1], str) else path[:-2], model)
-    name = path[-1] if isinstance(path[-1], str) else path[-2]
-    annotation = block.model_fields[str(name)].annotation if block and name in block.model_fields else None
-    return typing.get_args(annotation)[0] if typing.get_origin(annotation) is list else annotation
 
 
 def _block_at(path: Path, model: type[BaseModel]) -> type[BaseModel] | None:

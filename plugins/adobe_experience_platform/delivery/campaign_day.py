@@ -35,11 +35,7 @@ class DayAction(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DayDecision:
-    """What a run does, and why, in words for people.
-
-    :param day: the campaign day that is meant.
-    :param wait_until: with ``WAIT``: until when (UTC).
-    """
+    """What a run does on a campaign day, and why, in words for people; with ``WAIT``, until when (UTC)."""
 
     act: DayAction
     reason: str
@@ -53,7 +49,7 @@ class Holder:
 
     :param export_id: the export that started it, "" if none did.
     :param sent: whether it has begun to send.
-    :param state: the run's state in Airflow, "" if unknown.
+    :param state: in Airflow, "" if unknown.
     :param since: when it took the day, or began to send.
     """
 
@@ -160,7 +156,6 @@ class CampaignDay(Terms):
         """Say what a run does that Airflow started.
 
         :param moment: what it was started for: the end of the export, or the time of its schedule.
-        :param now: the present.
         :param export_id: the export that started it, "" if none did.
         :param holder: the run that its day belongs to, None if to no run.
         :param delivered: the run that this very export has started before, None if none.
@@ -173,15 +168,11 @@ class CampaignDay(Terms):
         if own:
             return DayDecision(DayAction.DELIVER, f"{day} belongs to this run", day)
         if delivered is not None and delivered.run_id != run_id and _keeps(delivered):
-            return DayDecision(
-                DayAction.SKIP, f"segment export {export_id} has already started the run {_named(delivered)}", day
-            )
+            why = f"segment export {export_id} has already started the run {_named(delivered)}"
+            return DayDecision(DayAction.SKIP, why, day)
         if holder is not None and _keeps(holder):
-            return DayDecision(
-                DayAction.SKIP,
-                f"one delivery per day: {day} ({self.timezone}) belongs to the run {_named(holder)}",
-                day,
-            )
+            why = f"one delivery per day: {day} ({self.timezone}) belongs to the run {_named(holder)}"
+            return DayDecision(DayAction.SKIP, why, day)
         if self.day_of(now) > day and now - moment > LATE:
             hours = f"{(now - moment).total_seconds() / 3600:.0f} h"
             return DayDecision(DayAction.TOO_LATE, f"{day} is over, and what started this run is {hours} old", day)
@@ -189,9 +180,8 @@ class CampaignDay(Terms):
         if closes and now > closes:
             return DayDecision(DayAction.TOO_LATE, f"it is later than {self.not_after:%H:%M} (not_after) of {day}", day)
         if opens and now < opens:
-            return DayDecision(
-                DayAction.WAIT, f"nothing is sent before {self.not_before:%H:%M} (not_before) of {day}", day, opens
-            )
+            why = f"nothing is sent before {self.not_before:%H:%M} (not_before) of {day}"
+            return DayDecision(DayAction.WAIT, why, day, opens)
         return DayDecision(DayAction.DELIVER, f"the delivery of {day}", day)
 
     def judge_overdue(self, moment: dt.datetime, holder: Holder | None) -> DayDecision:
@@ -200,16 +190,12 @@ class CampaignDay(Terms):
         if why := self.starts_or_ends(day):
             return DayDecision(DayAction.SKIP, f"{day} is not a day of this campaign: {why}", day)
         if holder is None:
-            return DayDecision(
-                DayAction.TOO_LATE,
-                f"no run has begun to deliver for {day}: no segment export has started one by {self.due:%H:%M}",
-                day,
-            )
+            why = f"no run has begun to deliver for {day}: no segment export has started one by {self.due:%H:%M}"
+            return DayDecision(DayAction.TOO_LATE, why, day)
         if holder.state not in ("failed", ""):
             return DayDecision(DayAction.SKIP, f"nothing is overdue: {day} belongs to the run {_named(holder)}", day)
-        return DayDecision(
-            DayAction.TOO_LATE, f"the delivery of {day} is not complete: see the run {_named(holder)}", day
-        )
+        why = f"the delivery of {day} is not complete: see the run {_named(holder)}"
+        return DayDecision(DayAction.TOO_LATE, why, day)
 
 
 def _keeps(holder: Holder) -> bool:

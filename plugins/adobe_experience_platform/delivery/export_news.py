@@ -27,7 +27,6 @@ class ExportMark:
 
     :param place: organization and sandbox; another place starts over.
     :param ended_at: when the newest export ended, None if there was none or AEP does not say.
-    :param ids: the finished exports that AEP listed.
     """
 
     place: str
@@ -37,14 +36,13 @@ class ExportMark:
     @classmethod
     def of(cls, place: str, jobs: Sequence[ExportJob]) -> ExportMark:
         """Remember these finished exports, given newest first."""
-        times = [ended for job in jobs if (ended := ended_at(job))]
+        times = [job.ended_at for job in jobs if job.ended_at]
         return cls(place, max(times, default=None), frozenset(job.id for job in jobs[:MOST_IDS]))
 
     def knows(self, job: ExportJob) -> bool:
         """Whether this export had finished at the last look."""
-        ended = ended_at(job)
-        older = ended is not None and self.ended_at is not None and ended < self.ended_at
-        return older or job.id in self.ids
+        is_older = job.ended_at is not None and self.ended_at is not None and job.ended_at < self.ended_at
+        return is_older or job.id in self.ids
 
     def merged(self, other: ExportMark) -> ExportMark:
         """Return the mark of all that either knows."""
@@ -77,9 +75,7 @@ class ExportMark:
 class ExportNews:
     """What one round of the poll means.
 
-    :param news: exports that finished since the mark, the newest first; empty while one is in progress.
-    :param waiting: exports in progress.
-    :param stuck: exports in progress for so long that they are not waited for.
+    :param news: exports that finished since the mark, the newest first; empty while one is in progress (waiting).
     :param mark: what to remember once the news is reported; None while there is nothing to remember.
     """
 
@@ -102,25 +98,19 @@ def look(snapshot: Snapshot, mark: ExportMark | None, now: dt.datetime) -> Expor
     if not news:
         return ExportNews(stuck=state.stuck)
     epoch = dt.datetime.fromtimestamp(0, tz=dt.UTC)
-    news.sort(key=lambda job: ended_at(job) or epoch, reverse=True)
+    news.sort(key=lambda job: job.ended_at or epoch, reverse=True)
     later = ExportMark.of(snapshot.place, finished)
     if mark.ended_at and (later.ended_at is None or later.ended_at < mark.ended_at):
         later = ExportMark(later.place, mark.ended_at, later.ids)
     return ExportNews(news=tuple(news), stuck=state.stuck, mark=later)
 
 
-def ended_at(job: ExportJob) -> dt.datetime | None:
-    """Return when an export ended, as precisely as AEP says."""
-    return job.finished_at or job.created_at
-
-
 def event_payload(news: Sequence[ExportJob]) -> dict[str, Any]:
     """Return what the event says of the newest export, and how many finished since the last event."""
     newest = news[0]
-    ended = ended_at(newest)
     return {
         "export_id": newest.id,
-        "ended_at": ended.isoformat() if ended else None,
+        "ended_at": newest.ended_at.isoformat() if newest.ended_at else None,
         "created_at": newest.created_at.isoformat() if newest.created_at else None,
         "profiles": newest.records,
         "exports": len(news),

@@ -21,10 +21,8 @@ LOOK_BACK = dt.timedelta(hours=24)
 class ExportState:
     """What the list of profile exports says at one moment.
 
-    :param in_progress: jobs to wait for.
-    :param stuck: jobs in progress for longer than the look-back window.
-    :param latest: newest succeeded job of all audiences, None if there is none.
-    :param failed_since: such jobs that failed after ``latest``.
+    :param in_progress: jobs to wait for; those in progress for longer than the look-back window are ``stuck``.
+    :param latest: newest succeeded job of all audiences, None if there is none; those ``failed_since`` are newer.
     """
 
     in_progress: tuple[ExportJob, ...]
@@ -103,11 +101,7 @@ def newest(
 
 
 def require_fresh(state: ExportState, now: dt.datetime, max_age_hours: float | None) -> ExportJob:
-    """Return the export that would be delivered.
-
-    :param max_age_hours: refuse an older snapshot; None accepts any age.
-    :raises AepExportError: if there is none or it is too old.
-    """
+    """Return the export that would be delivered; an :class:`AepExportError` if there is none or it is too old."""
     latest = state.latest
     if latest is None:
         raise AepNoExportError(

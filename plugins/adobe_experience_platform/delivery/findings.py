@@ -27,8 +27,6 @@ class Findings:
     :param pairs: what is to be delivered, by ids.
     :param given: pair → the ids or names that stand for it in the input.
     :param flows: flow id → flow, for the flows that exist.
-    :param faults: reasons not to send.
-    :param warnings: what could not be checked.
     :param aliases: audience id → external id, for imported audiences.
     """
 

@@ -68,11 +68,7 @@ def given_list(value: Any) -> list[Any] | None:
 
 
 def given_id(value: object, what: str, *, names: bool = False) -> str | None:
-    """Return an id as text, None if not given.
-
-    :param names: whether it may be a name, too.
-    :raises AepInputError: for what is neither.
-    """
+    """Return an id, or with ``names`` also a name, as text; None if not given, an AepInputError for what is neither."""
     if _is_empty(value):
         return None
     # AEP's own samples have ids that are integers.
@@ -83,10 +79,7 @@ def given_id(value: object, what: str, *, names: bool = False) -> str | None:
 
 
 def given_time(value: object, what: str) -> dt.datetime | None:
-    """Return a time, also from ISO 8601; UTC if it names no time zone; None if not given.
-
-    :raises AepInputError: for anything else.
-    """
+    """Return a time, also from ISO 8601; UTC if it names no time zone; None if not given, else an AepInputError."""
     if _is_empty(value):
         return None
     try:
@@ -99,10 +92,7 @@ def given_time(value: object, what: str) -> dt.datetime | None:
 
 
 def given_truth(value: object, what: str, default: bool) -> bool:
-    """Return true or false, also from their text.
-
-    :raises AepInputError: for anything else.
-    """
+    """Return true or false, also from their text; an :class:`AepInputError` for anything else."""
     if _is_empty(value):
         return default
     if isinstance(value, bool):

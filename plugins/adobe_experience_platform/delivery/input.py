@@ -103,11 +103,7 @@ def shown(text: str) -> str:
 
 
 def parse_activation_info(value: object, *, names: bool = False) -> tuple[Pair, ...]:
-    """Return the pairs of an ``activation_info``.
-
-    :param names: see :func:`read_activation_info`.
-    :raises AepInputError: naming every fault at once.
-    """
+    """Do as :func:`read_activation_info`; an :class:`AepInputError` has every fault."""
     pairs, faults = read_activation_info(value, names=names)
     if faults:
         raise AepInputError(shorten(faults))

@@ -20,11 +20,8 @@ MAX_PAIRS_PER_JOB = 80
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What one ``POST /adhocrun`` delivers.
+    """What one ``POST /adhocrun`` delivers: job ``number`` (from 1) of so many of the run.
 
-    :param number: 1-based number of the job.
-    :param of: number of jobs of the run.
-    :param pairs: the (flow, audience) pairs.
     :param aliases: for imported audiences: audience id → the external id that AEP may answer with.
     """
 
@@ -74,10 +71,7 @@ def titles_of(pairs: Iterable[Pair], names: Mapping[str, str], limit: int = 20) 
 
 
 def split(pairs: Iterable[Pair], limit: int) -> list[tuple[Pair, ...]]:
-    """Split pairs into jobs of at most ``limit``, all pairs of one audience in one job.
-
-    :raises AepInputError: if one audience alone has more pairs than a job takes.
-    """
+    """Split pairs into jobs of at most ``limit``, all pairs of one audience in one job, else an AepInputError."""
     by_audience: dict[str, list[Pair]] = {}
     for pair in pairs:
         by_audience.setdefault(pair.audience_id, []).append(pair)

@@ -39,7 +39,6 @@ def resolve(asked: Sequence[Pair], run: Run, known: Mapping[Pair, Pair] | None =
     """Look up every flow and audience; what is neither an id nor a name is a fault.
 
     :param asked: (flow, audience), each an id or a name; without an audience the flow alone is looked up.
-    :param run: carries out a call, such as ``hook.call``.
     :param known: what was asked for → its ids, as an earlier try of the run has found them.
     :raises AepCallError: if AEP cannot be reached at all.
     """
@@ -155,7 +154,7 @@ class _LookUp:
         elif len(same) == 1:
             [found] = same.values()
         elif same:
-            among = [f"{item.platform_id} ({_schedule(item)})" for item in same.values()]
+            among = [f"{item.platform_id} ({item.schedule or 'no schedule'})" for item in same.values()]
             self._fault(where, f"is the name of {len(same)} audiences of this flow", _choose(among))
         elif external := next((item for item in flow.audiences if item.system_id and item.id == text), None):
             what = f"is the external id of the imported audience {external.name!r}"
@@ -247,11 +246,6 @@ def _sound(items: Iterable[Named]) -> list[Named]:
 
 def _choose(among: Sequence[str]) -> str:
     return f"write the id of the one that you mean: {listed(among, LISTED)}"
-
-
-def _schedule(audience: MappedAudience) -> str:
-    until = f" until {audience.end_date}" if audience.end_date else ""
-    return f"{audience.frequency.lower().replace('_', ' ')}{until}".strip() or "no schedule"
 
 
 def _plain(text: str) -> str:

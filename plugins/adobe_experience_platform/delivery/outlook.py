@@ -36,8 +36,6 @@ NOT_TOLD = "-"
 """Shown where AEP gives no figure."""
 IS_ASKED = ": a person is asked"
 """Ends the warning about what the size guard lets a person decide."""
-FLOWS_AT_ONCE = 100
-"""Flows whose runs are asked for in one list."""
 MOST_PAGES = 5
 """Pages of that list: what was delivered longer ago is not looked for."""
 _DELIVERED = (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS)
@@ -168,8 +166,8 @@ def _runs_of(findings: Findings, run: Run) -> dict[str, _Runs]:
     """Return the newest runs of each flow: as many as tell of every pair, or as is worth asking for."""
     flows = list(dict.fromkeys(pair.flow_id for pair in findings.pairs))
     found: dict[str, _Runs] = {}
-    for start in range(0, len(flows), FLOWS_AT_ONCE):
-        some = flows[start : start + FLOWS_AT_ONCE]
+    for start in range(0, len(flows), PAGE_SIZE):
+        some = flows[start : start + PAGE_SIZE]
         enough = _Enough([pair for pair in findings.pairs if pair.flow_id in set(some)], findings.aliases, len(some))
         listed = run(endpoints.runs_of_flows(some, enough)) if len(some) > 1 else None
         for flow_id in some:
@@ -183,10 +181,7 @@ def _runs_of(findings: Findings, run: Run) -> dict[str, _Runs]:
 
 
 def last_delivery(pair: Pair, aliases: Mapping[str, str], runs: Iterable[FlowRun]) -> LastDelivery | None:
-    """Return how AEP last delivered a pair, None if none of these runs did.
-
-    :param runs: newest first, of any flows.
-    """
+    """Return how AEP last delivered a pair, None if none of these runs (of any flows, newest first) did."""
     ids = names_of(pair, aliases)
     for run in runs:
         if run.flow_id not in (pair.flow_id, "") or run.status not in _DELIVERED:

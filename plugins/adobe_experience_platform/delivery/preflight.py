@@ -26,14 +26,7 @@ _EXTEND = "change the audience's schedule in this destination in AEP"
 def inspect(
     asked: Sequence[Pair], run: names.Run, now: dt.datetime, known: Mapping[Pair, Pair] | None = None
 ) -> Findings:
-    """Look up every flow and audience once, and check every pair.
-
-    :param asked: what is to be delivered: (flow, audience), each an id or a name.
-    :param run: carries out a call, such as ``hook.call``.
-    :param now: the present (aware time).
-    :param known: see :func:`~.names.resolve`.
-    :raises AepCallError: if AEP cannot be reached at all.
-    """
+    """Look up every flow and audience once, as :func:`~.names.resolve` does, and check every pair."""
     findings = names.resolve(asked, run, known)
     chosen = by_flow(findings.pairs)
     for flow in findings.flows.values():

@@ -260,14 +260,14 @@ def _marks_to_json(marks: Mapping[Pair, Watermark]) -> list[object]:
     alike: dict[Watermark, list[Pair]] = {}
     for pair, mark in marks.items():
         alike.setdefault(mark, []).append(pair)
-    return [[by_flow(pairs), _millis(mark.since), *mark.ids] for mark, pairs in alike.items()]
+    return [[by_flow(pairs), millis(mark.since), *mark.ids] for mark, pairs in alike.items()]
 
 
 def _marks_from_json(data: object) -> dict[Pair, Watermark]:
     marks = {}
     for entry in _list(data):
         pairs, since, *ids = _list(entry)
-        mark = Watermark(_moment(since), tuple(map(_text, ids)))
+        mark = Watermark(moment_of(since), tuple(map(_text, ids)))
         for flow_id, audiences in _dict(pairs).items():
             marks.update({Pair(flow_id, _text(audience_id)): mark for audience_id in _list(audiences)})
     return marks
@@ -288,9 +288,11 @@ def _number(value: object) -> float:
     return value
 
 
-def _millis(moment: dt.datetime | None) -> int | None:
+def millis(moment: dt.datetime | None) -> int | None:
+    """Return a time as it is stored; :func:`moment_of` reads it."""
     return round(moment.timestamp() * 1000) if moment else None
 
 
-def _moment(value: object) -> dt.datetime | None:
+def moment_of(value: object) -> dt.datetime | None:
+    """Read a stored time; TypeError, ValueError or OverflowError for what is none."""
     return None if value is None else dt.datetime.fromtimestamp(_number(value) / 1000, tz=dt.UTC)

@@ -44,9 +44,8 @@ class Result(TypedDict):
 def result_of(
     delivery: Activation, run: FlowRun | AepError | None, aliases: Mapping[str, str], *, alone: bool
 ) -> Result:
-    """Describe one pair's outcome.
+    """Describe one pair's outcome: of its run, of the error of reading it, or None when it was not read yet.
 
-    :param run: the run, the error of reading it, or None when it was not read yet.
     :param alone: whether the run delivers this pair only.
     """
     if not isinstance(run, FlowRun):
@@ -128,11 +127,7 @@ def is_sent(result: Result) -> bool:
 
 
 def is_delivered(result: Result, *, accept_partial: bool, accept_loss: bool = True) -> bool:
-    """Whether the pair was delivered, as far as the run's policies say so.
-
-    :param accept_partial: whether what AEP calls a partial success counts.
-    :param accept_loss: whether a success that lost records counts.
-    """
+    """Whether the pair was delivered, as far as a partial success, or one that lost records, is accepted as such."""
     if result["status"] == RunStatus.PARTIAL_SUCCESS:
         return accept_partial
     return result["status"] == RunStatus.SUCCESS and (accept_loss or not is_lossy(result))

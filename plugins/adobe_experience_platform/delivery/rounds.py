@@ -56,16 +56,13 @@ def blockers(
     """Return (what must end first, job id → what is stuck and not waited for), in words for people.
 
     :param pairs: if given, runs in progress that concern them count too.
-    :param names: id → name, shown beside the ids of flows.
     """
     state = exports.state_of(snapshot.jobs, now)
     waiting = [f"segment export job {job.id} ({job.raw_status})" for job in state.in_progress]
     stuck = {job.id: exports.describe(job, now) for job in state.stuck}
     for flow_id, runs in snapshot.flow_runs.items():
         own = [pair for pair in pairs if pair.flow_id == flow_id]
-        concerned: dict[str, int] = {}
-        for run in search.concerns(runs, own, aliases).values():
-            concerned[run.id] = concerned.get(run.id, 0) + 1
+        concerned = dict.fromkeys(run.id for run in search.concerns(runs, own, aliases).values())
         name = (names or {}).get(flow_id)
         flow = f"{one_line(name)} ({flow_id})" if name else flow_id
         waiting += [f"flow run {run_id} of flow {flow}" for run_id in concerned]

@@ -7,7 +7,7 @@ run, and nothing divides them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypedDict
+from typing import TypedDict, cast
 
 from adobe_experience_platform.aep import FlowRun, Reason, count
 
@@ -41,20 +41,10 @@ class RunFigures(TypedDict, total=False):
 
 def figures_of(run: FlowRun, audiences: int) -> RunFigures:
     """Return the figures of a run that has ended."""
-    figures = RunFigures(audiences=audiences)
-    if run.seconds is not None:
-        figures["seconds"] = run.seconds
-    if run.files is not None:
-        figures["files"] = run.files
-    if run.size is not None:
-        figures["bytes"] = run.size
-    if run.file_names:
-        figures["file_names"] = list(run.file_names)
-    if run.skipped_for:
-        figures["skipped"] = _notes(run.skipped_for)
-    if run.failed_for:
-        figures["failed"] = _notes(run.failed_for)
-    return figures
+    numbers = {"audiences": audiences, "seconds": run.seconds, "files": run.files, "bytes": run.size}
+    lists = {"file_names": list(run.file_names), "skipped": _notes(run.skipped_for), "failed": _notes(run.failed_for)}
+    told = {name: number for name, number in numbers.items() if number is not None}
+    return cast("RunFigures", told | {name: items for name, items in lists.items() if items})
 
 
 def _notes(reasons: Iterable[Reason]) -> list[ReasonNote]:

@@ -16,6 +16,8 @@ from typing import NamedTuple
 from adobe_experience_platform.aep import Call, FlowRun, RunStatus, endpoints
 from adobe_experience_platform.errors import AepError, AepNotFoundError
 
+from .record import millis, moment_of
+
 DELIVERIES_VERSION = 1
 WINDOW = dt.timedelta(hours=24)
 """How far a look goes back behind the newest run: a run may be listed late, or end long after later ones."""
@@ -111,16 +113,13 @@ class RunMark:
 
     def to_json(self) -> dict[str, object]:
         """Return the mark as it is stored."""
-        since = _millis(self.since)
-        known, still = ({key: _millis(at) for key, at in times.items()} for times in (self.known, self.open))
+        since = millis(self.since)
+        known, still = ({key: millis(at) for key, at in times.items()} for times in (self.known, self.open))
         return {"v": DELIVERIES_VERSION, "place": self.place, "since": since, "known": known, "open": still}
 
     @classmethod
     def require(cls, data: object) -> RunMark:
-        """Read what a task has noted.
-
-        :raises AepError: if it cannot be read: it must not be taken for a first look.
-        """
+        """Read what a task has noted; what cannot be read is an error: it must not be taken for a first look."""
         if (mark := cls.from_json(data)) is None:
             raise unreadable()
         return mark
@@ -134,8 +133,8 @@ class RunMark:
         if not isinstance(known, Mapping) or not isinstance(still, Mapping):
             return None
         try:
-            times = [{str(key): _time(at) for key, at in found.items()} for found in (known, still)]
-            return cls(str(data.get("place", "")), _time(data.get("since")), *times)
+            times = [{str(key): moment_of(at) for key, at in found.items()} for found in (known, still)]
+            return cls(str(data.get("place", "")), moment_of(data.get("since")), *times)
         except (TypeError, ValueError, OverflowError):
             return None
 
@@ -238,7 +237,6 @@ def first_mark(
 def look(runs: Iterable[FlowRun], mark: RunMark, sought: Sought, now: dt.datetime, most: int | None = None) -> RunNews:
     """Compare what AEP lists with the mark.
 
-    :param now: our own time.
     :param most: how many deliveries are news at most, those that began first; the others are news of the next look.
     """
     found = _by_id(run for run in runs if run.flow_id in ("", sought.flow_id))
@@ -326,15 +324,3 @@ def describe(run: FlowRun, sought: Sought) -> dict[str, object]:
 
 def _iso(at: dt.datetime | None) -> str | None:
     return at.isoformat() if at else None
-
-
-def _millis(at: dt.datetime | None) -> int | None:
-    return None if at is None else round(at.timestamp() * 1000)
-
-
-def _time(value: object) -> dt.datetime | None:
-    if value is None:
-        return None
-    if not isinstance(value, int):
-        raise TypeError(f"{type(value).__name__} is no time")
-    return dt.datetime.fromtimestamp(value / 1000, tz=dt.UTC)

@@ -75,10 +75,7 @@ def matched(
 
 
 def watermarks(flow_ids: Iterable[str], room: int = WATERMARK_IDS) -> Call[dict[str, Watermark]]:
-    """Note the newest runs of each flow, to tell later which runs are newer.
-
-    :param room: how many run ids may be kept.
-    """
+    """Note the newest runs of each flow, at most ``room`` ids, to tell later which runs are newer."""
     ids = list(flow_ids)
     together, marks = yield from _newest_together(ids)
     for flow_id in ids:
@@ -104,9 +101,7 @@ def _has_newest(runs: list[FlowRun]) -> bool:
     return first is not None and last is not None and last < first - SKEW
 
 
-def _newest_together(
-    flow_ids: Sequence[str],
-) -> Call[tuple[Mapping[str, Sequence[FlowRun]], dict[str, Watermark]]]:
+def _newest_together(flow_ids: Sequence[str]) -> Call[tuple[Mapping[str, Sequence[FlowRun]], dict[str, Watermark]]]:
     """Read the newest runs of several flows in one list.
 
     :return: flow id → its runs, of flows that ran lately; flow id → watermark of those that never ran, see

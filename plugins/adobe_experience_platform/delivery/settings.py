@@ -60,7 +60,6 @@ Minutes = Annotated[float, Field(ge=0, le=7 * 24 * 60), NoBool]
 def _setting(default: Any, title: str, text: str = "", section: str = "", **shown: str) -> Any:
     """Describe a setting.
 
-    :param title: in the trigger form.
     :param text: a sentence for the form and the campaign files' schema.
     :param section: of the form, "" is the first.
     :param shown: a choice → how the form shows it.
@@ -146,10 +145,7 @@ class DeliverySettings(BaseModel):
     @property
     def accepted(self) -> dict[str, bool]:
         """What counts as delivered, as :func:`~.results.is_delivered` takes it."""
-        return {
-            "accept_partial": self.on_partial_success == "accept",
-            "accept_loss": self.on_failed_records == "warn",
-        }
+        return {"accept_partial": self.on_partial_success == "accept", "accept_loss": self.on_failed_records == "warn"}
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as they travel in the XCom ``settings``."""
@@ -182,10 +178,7 @@ def read_settings(given: Mapping[str, Any]) -> tuple[DeliverySettings, list[str]
 
 
 def checked_settings(given: Mapping[str, Any]) -> DeliverySettings:
-    """Return checked settings.
-
-    :raises AepInputError: with every fault.
-    """
+    """Return checked settings; an :class:`AepInputError` has every fault."""
     settings, faults = read_settings(given)
     if faults:
         raise AepInputError(faults)

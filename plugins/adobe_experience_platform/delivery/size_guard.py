@@ -26,21 +26,11 @@ _RECORDS = Field(ge=0, le=10**12)
 
 
 class Ruling(NamedTuple):
-    """What the guard says of a delivery.
-
-    :param faults: reasons to send nothing, with the numbers.
-    :param warnings: what is sent although it could not be compared, and what a person is asked about.
-    :param asks: what a person has to decide on.
-    """
+    """What the guard says of a delivery: reasons to send nothing, warnings, and what a person has to decide on."""
 
     faults: list[str]
     warnings: list[str]
     asks: list[str]
-
-
-class _Compared(NamedTuple):
-    breaches: list[str]
-    unknown: list[str]
 
 
 class SizeGuard(Block):
@@ -85,7 +75,13 @@ class SizeGuard(Block):
 
     def judge(self, findings: Findings, outlooks: Mapping[Pair, Outlook]) -> Ruling:
         """Compare every pair, and say what follows."""
-        breaches, unknown = self._compare(findings, outlooks)
+        breaches: list[str] = []
+        unknown: list[str] = []
+        for pair in findings.pairs:
+            flow = findings.flows[pair.flow_id]
+            audience = flow.audience(pair.audience_id)
+            what, where = _label(pair.audience_id, audience.name if audience else ""), _label(flow.id, flow.name)
+            self._compare(f"audience {what} of flow {where}", outlooks[pair], breaches, unknown)
         faults, warnings = [], []
         if self.on_unknown == "refuse":
             remedy = "clear this task to look again, or set size_guard's on_unknown to send"
@@ -99,39 +95,30 @@ class SizeGuard(Block):
         remedy = "see in AEP why, and change size_guard if this is right"
         return Ruling([*(f"{each}: {remedy}" for each in breaches), *faults], warnings, [])
 
-    def _compare(self, findings: Findings, outlooks: Mapping[Pair, Outlook]) -> _Compared:
-        ruling = _Compared([], [])
-        for pair in findings.pairs:
-            flow = findings.flows[pair.flow_id]
-            audience = flow.audience(pair.audience_id)
-            what, where = _label(pair.audience_id, audience.name if audience else ""), _label(flow.id, flow.name)
-            self._judge(f"audience {what} of flow {where}", outlooks[pair], ruling)
-        return ruling
-
-    def _judge(self, label: str, outlook: Outlook, ruling: _Compared) -> None:
+    def _compare(self, label: str, outlook: Outlook, breaches: list[str], unknown: list[str]) -> None:
         size = outlook.size
         if size is None:
-            ruling.unknown.append(f"{label}: its size is not known ({outlook.without_size})")
+            unknown.append(f"{label}: its size is not known ({outlook.without_size})")
             return
         what = f"{label} has {_size(size)}"
         if self.min_records is not None and size.profiles < self.min_records:
-            ruling.breaches.append(f"{what}, less than min_records, {self.min_records:,}")
+            breaches.append(f"{what}, less than min_records, {self.min_records:,}")
         if self.max_records is not None and size.profiles > self.max_records:
-            ruling.breaches.append(f"{what}, more than max_records, {self.max_records:,}")
+            breaches.append(f"{what}, more than max_records, {self.max_records:,}")
         if self.max_change_percent is None:
             return
         last = outlook.last
         if outlook.may_be_incremental:
             why = "its scheduled exports hold changes only, so its last delivery may not have held all of it"
-            ruling.unknown.append(f"{label}: how much its size has changed is not known ({why})")
+            unknown.append(f"{label}: how much its size has changed is not known ({why})")
         elif last is None or last.read is None:
             why = f"last delivery: {last or outlook.without_last}"
-            ruling.unknown.append(f"{label}: how much its size has changed is not known ({why})")
+            unknown.append(f"{label}: how much its size has changed is not known ({why})")
         elif abs(size.profiles - last.read) * 100 > Decimal(str(self.max_change_percent)) * last.read:
             way = "more" if size.profiles > last.read else "less"
             limit = f"max_change_percent is {self.max_change_percent:g}"
             share = _share(size.profiles, last.read, self.max_change_percent)
-            ruling.breaches.append(f"{what}, {share}{way} than {_base(last, last.read)}; {limit}")
+            breaches.append(f"{what}, {share}{way} than {_base(last, last.read)}; {limit}")
 
 
 def _label(ident: str, name: str) -> str:

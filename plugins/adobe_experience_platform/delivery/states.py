@@ -93,10 +93,7 @@ TRANSITIONS: Mapping[SubmissionState, Mapping[Reply | Event, SubmissionState]] =
 
 
 def after(state: SubmissionState, event: Reply | Event) -> SubmissionState:
-    """Return the next state.
-
-    :raises ValueError: for what cannot happen in this state: the code, not AEP, is wrong.
-    """
+    """Return the next state; ValueError for what cannot happen in this one: the code, not AEP, is wrong."""
     following = TRANSITIONS[state].get(event)
     if following is None:
         raise ValueError(f"{event.value!r} cannot happen while a submission is {state.value!r}")
@@ -107,8 +104,6 @@ def reply_of(error: AepCallError, pairs: int) -> Reply:
     """Say what an error of a POST means.
 
     Adobe does not document whether a 400 or 404 concerns the whole POST, so it is certain for a pair alone only.
-
-    :param pairs: how many the POST held.
     """
     alone = pairs == 1
     if isinstance(error, AepConflictError):

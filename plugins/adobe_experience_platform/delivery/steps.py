@@ -38,10 +38,7 @@ class Lease:
         self.begun = self.clocks()
 
     def require(self) -> None:
-        """Refuse what must not leave any more.
-
-        :raises AepNotSentError: the record still says that the POST may be under way, so AEP is asked before the next.
-        """
+        """Refuse what must not leave any more: the record says that it may be under way, so AEP is asked next."""
         late = max(now - then for now, then in zip(self.clocks(), self.begun, strict=True))
         if self.stopped() or late > LEASE:
             why = "was told to end" if self.stopped() else f"stood still for {late:.0f} s"

@@ -26,10 +26,7 @@ class Usual(NamedTuple):
 
 
 def usual_lengths(runs: Mapping[str, Iterable[FlowRun]]) -> dict[str, Usual]:
-    """Return flow id → how long its last successful runs took, for flows that have any.
-
-    :param runs: flow id → its runs, newest first.
-    """
+    """Return flow id → how long the last successful ones of its runs (newest first) took, for flows that have any."""
     lengths: dict[str, list[float]] = defaultdict(list)
     for flow_id, listed in runs.items():
         for run in listed:

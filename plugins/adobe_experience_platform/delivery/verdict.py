@@ -175,10 +175,7 @@ _ADVICE: Sequence[tuple[set[str], str]] = (
         {RunStatus.PARTIAL_SUCCESS.value},
         "Partly delivered audiences are not sent again by this run: start a new run with only these if they should be.",
     ),
-    (
-        {RunStatus.IN_PROGRESS.value},
-        "What is in progress goes on in AEP: clear the failed tasks to keep watching it.",
-    ),
+    ({RunStatus.IN_PROGRESS.value}, "What is in progress goes on in AEP: clear the failed tasks to keep watching it."),
 )
 LOST_ADVICE = (
     "Check in AEP, in the destination's dataflow runs, why records failed or are missing although the run is called a "

@@ -143,10 +143,7 @@ def outlook_note(outlooks: Mapping[Pair, Outlook], asks: Sequence[str] | None, w
 
 
 def submission_note(submission: Submission, *, is_sending: bool = False) -> SubmissionNote:
-    """Return what later tasks are told of a submission.
-
-    :param is_sending: whether it may send at any moment from now on.
-    """
+    """Return what later tasks are told of a submission; while it ``is_sending``, nothing is called not sent."""
     return SubmissionNote(
         v=SUBMISSION_VERSION,
         job=submission.job.number,

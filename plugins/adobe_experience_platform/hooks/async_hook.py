@@ -11,21 +11,13 @@ from typing import Any, TypeVar
 
 import aiohttp
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSecretsBackendAccessDenied
 from airflow.sdk.log import amask_secret
 
-from adobe_experience_platform.aep import (
-    DEFAULT_CONN_ID,
-    AepConnection,
-    Call,
-    auth,
-    conn_id_fault,
-    no_connection,
-    transport,
-)
-from adobe_experience_platform.errors import AepConnectionConfigError, AepError
+from adobe_experience_platform.aep import DEFAULT_CONN_ID, AepConnection, Call, auth, transport
+from adobe_experience_platform.errors import AepError
 
 from . import metrics
+from .connections import looked_up
 from .metrics import connection_tags
 from .throttle import CONCURRENCY, account_of, throttle
 from .wire import CONNECT_TIMEOUT, Departure, begun_answer, check_size, failure, proxy_for, tls
@@ -78,12 +70,8 @@ class AdobeExperiencePlatformAsyncHook:
         """
         async with self._reading:
             if self._settings is None or again:
-                if fault := conn_id_fault(self.aep_conn_id):
-                    raise AepConnectionConfigError(f"aep_conn_id {fault}")
-                try:
+                with looked_up(self.aep_conn_id):
                     connection = await BaseHook.aget_connection(self.aep_conn_id)
-                except (AirflowNotFoundException, AirflowSecretsBackendAccessDenied):
-                    raise no_connection(self.aep_conn_id) from None
                 fresh = AepConnection.parse(connection, self.sandbox_name)
                 for secret in fresh.secrets:
                     await amask_secret(secret)

@@ -8,14 +8,13 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 # Brings the settings of [metrics] into processes where Airflow itself has not (the triggerer's).
 import airflow.sdk.serde  # noqa: F401
 from airflow.sdk.observability import stats
 
-if TYPE_CHECKING:
-    from adobe_experience_platform.aep import AepConnection
+from adobe_experience_platform.aep import AepConnection
 
 PAIRS = "aep.pairs."
 RECORDS_EXPORTED = "aep.records.exported"
@@ -53,11 +52,6 @@ def count(name: str, tags: Mapping[str, str], number: int = 1) -> None:
         _emit("incr", name, number, tags)
 
 
-def took(name: str, tags: Mapping[str, str], span: dt.timedelta) -> None:
-    """Record a duration; Airflow sends it in milliseconds."""
-    _emit("timing", name, span, tags)
-
-
 def totals(results: Sequence[Mapping[str, Any]], summary: Mapping[str, int], *, failed: bool) -> dict[str, int]:
     """Return what a delivery adds up to, by the words of :data:`AT_THE_END`."""
     found = {key: int(summary.get(key, 0)) for key in AT_THE_END}
@@ -79,7 +73,7 @@ def since_export(results: Sequence[Mapping[str, Any]], export_ended_at: str, tag
     if ends:
         span = max(map(dt.datetime.fromisoformat, ends)) - dt.datetime.fromisoformat(export_ended_at)
         if span >= dt.timedelta(0):
-            took(SINCE_EXPORT, tags, span)
+            _emit("timing", SINCE_EXPORT, span, tags)  # Airflow sends it in milliseconds
 
 
 def _emit(kind: str, name: str, value: Any, tags: Mapping[str, str]) -> None:

@@ -167,10 +167,7 @@ class WorkerHook(BaseHook):
         return received
 
     def _wait_for_turn(self, gate: Pace) -> None:
-        """Wait for as long as AEP asks, or until it lets more through.
-
-        :raises transport.TransportError: if that is longer than a call waits.
-        """
+        """Wait for as long as AEP asks, or until it lets more through; TransportError if no call waits so long."""
         while (pause := gate.pause(time.monotonic())) > 0:
             transport.require_open(pause, self.patience)
             self._unsaid += pause

@@ -115,10 +115,7 @@ class Throttle:
                     free.set_result(None)
 
     def record_response(self, began: float, received: transport.Received) -> None:
-        """Adapt to a response.
-
-        :param began: when its request began: of many that were under way together only the first counts.
-        """
+        """Adapt to a response; of many whose requests were under way together only the first counts."""
         if record(self.pace, began, received):
             self.allowed = max(1, self.allowed // 2)
             self._good = 0

@@ -3,10 +3,4 @@
 from .deadlines import DEADLINE_REFERENCES, delivered_by, delivered_within, export_or_due
 from .notices import Notices
 
-__all__ = [
-    "DEADLINE_REFERENCES",
-    "Notices",
-    "delivered_by",
-    "delivered_within",
-    "export_or_due",
-]
+__all__ = ["DEADLINE_REFERENCES", "Notices", "delivered_by", "delivered_within", "export_or_due"]

@@ -86,9 +86,7 @@ DEADLINE_REFERENCES: list[type[BaseDeadlineReference]] = [DeliveredBy, CampaignS
 """For the plugin."""
 
 
-def delivered_by(
-    clock: str | dt.time, timezone: str, callback: AsyncCallback | SyncCallback, *, name: str | None = None
-) -> DeadlineAlert:
+def delivered_by(clock: str | dt.time, timezone: str, callback: AsyncCallback | SyncCallback) -> DeadlineAlert:
     """Return what ``DAG(deadline=…)`` takes: a run that began before that time must have succeeded by then.
 
     Days on which no run begins in time are found by :func:`export_or_due`.
@@ -96,7 +94,6 @@ def delivered_by(
     :param clock: time of day, such as ``"09:00"``.
     :param timezone: name of a time zone.
     :param callback: what is called when the deadline is missed.
-    :param name: shown in Airflow's UI.
     :raises AepInputError: for an invalid time or time zone.
     """
     due = f"{_time_of_day(clock, timezone):%H:%M}"
@@ -104,7 +101,7 @@ def delivered_by(
         reference=DeliveredBy(due, timezone),
         interval=dt.timedelta(0),
         callback=callback,
-        name=name or f"delivered by {due} ({timezone})",
+        name=f"delivered by {due} ({timezone})",
     )
 
 
@@ -114,7 +111,6 @@ def delivered_within(
     *,
     not_before: str | dt.time | None = None,
     timezone: str = "UTC",
-    name: str | None = None,
 ) -> DeadlineAlert:
     """Return what ``DAG(deadline=…)`` takes: a run must have succeeded so long after it began.
 
@@ -122,7 +118,6 @@ def delivered_within(
     :param callback: what is called when the deadline is missed.
     :param not_before: the campaign's, such as ``"07:00"``: a run that waits for it begins then.
     :param timezone: of ``not_before``.
-    :param name: shown in Airflow's UI.
     :raises AepInputError: for an invalid limit, time or time zone.
     """
     if limit <= dt.timedelta(0):
@@ -132,7 +127,7 @@ def delivered_within(
         reference=CampaignStart(f"{opens:%H:%M}" if opens else "", timezone),
         interval=limit,
         callback=callback,
-        name=name or f"delivered within {limit}",
+        name=f"delivered within {limit}",
     )
 
 

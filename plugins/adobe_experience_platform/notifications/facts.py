@@ -6,10 +6,10 @@ import datetime as dt
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import conf
+from airflow.sdk import Context, conf
 from airflow.sdk.execution_time.xcom import XCom
 
 from adobe_experience_platform.aep import one_line
@@ -17,9 +17,6 @@ from adobe_experience_platform.delivery import task_ids, xcom
 from adobe_experience_platform.operators import DeliveryReportOperator
 
 from .message import Delivered
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 log = logging.getLogger(__name__)
 

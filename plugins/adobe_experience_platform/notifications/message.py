@@ -44,12 +44,9 @@ class On(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A finished notice.
+    """A finished notice, as plain text and as a small HTML page without scripts, images or styles from elsewhere.
 
     :param about: the events that it tells of; who asked for any of them gets it.
-    :param subject: one line.
-    :param text: plain text.
-    :param html: the same as a small HTML page without scripts, images or styles from elsewhere.
     """
 
     about: frozenset[On]
@@ -60,18 +57,14 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What is known of a run and its delivery.
+    """What is known of a run and its delivery; "" where something is not known.
 
     :param title: of the campaign, as people call it.
-    :param airflow_url: base URL of Airflow's UI, "" if unknown.
-    :param sandbox_name: AEP's sandbox, "" if unknown.
-    :param tenant: for links into AEP; "" gives none.
+    :param tenant: for links into AEP.
     :param names: flow or audience id → name.
     :param results: of every planned pair; empty if there was no plan.
     :param reasons: (task id, why it failed) in the order of the tasks.
-    :param failed: whether the run is red.
     :param verdict: the report's; None where the run has no report (yet).
-    :param zone: time zone for people.
     """
 
     title: str
@@ -123,33 +116,23 @@ def _events(run: Delivered, found: Outcomes, verdict: Verdict | None) -> set[On]
     return about
 
 
-def of_missed_deadline(run: Delivered, promise: str, *, why: str = "") -> Notice:
+def of_missed_deadline(run: Delivered, promise: str) -> Notice:
     """Tell that a delivery is late.
 
     :param promise: what was promised, such as ``delivered by 09:00 (Europe/Berlin)``.
-    :param why: if known; a run that has not begun has a reason of its own.
     """
     found = Outcomes(run.results)
     open_ones = [item for item in found.bad if item["status"] == RunStatus.IN_PROGRESS]
     page = _Page(f"LATE: {run.title}: not {for_mail(promise)}" if promise else f"LATE: {run.title}", run)
-    if why:
-        page.part("Why", [for_mail(why)])
     if run.results:
         done = len(found.good) + len(found.partly)
         page.part("So far", [f"{done} of {deliveries(len(run.results))} delivered"])
         page.part("Not delivered yet", (_line(item, run.names) for item in found.bad))
     elif run.run_id:
         page.part("So far", ["Nothing was delivered yet, as far as this run knows."])
-    steps = []
-    if run.run_id:
-        steps.append(
-            "The run goes on and tells when it has ended. Its task in progress says in its log what it waits for."
-        )
-    if open_ones:
-        steps.append(
-            "AEP cannot cancel what it has begun to deliver: do not start a second run for the same audiences."
-        )
-    page.part("What to do", steps)
+    goes_on = "The run goes on and tells when it has ended. Its task in progress says in its log what it waits for."
+    cannot = "AEP cannot cancel what it has begun to deliver: do not start a second run for the same audiences."
+    page.part("What to do", [goes_on] * bool(run.run_id) + [cannot] * bool(open_ones))
     return page.notice({On.DEADLINE})
 
 

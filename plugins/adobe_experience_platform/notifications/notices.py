@@ -16,20 +16,17 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from airflow.sdk import conf
+from airflow.sdk import Context, conf
 from airflow.sdk.definitions.callback import AsyncCallback
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from adobe_experience_platform.aep import names_secret, short_repr, without_secrets
+from adobe_experience_platform.aep import names_secret, short_repr
 from adobe_experience_platform.delivery import blocks, values
 from adobe_experience_platform.errors import AepInputError
 
 from .facts import known_of_late_run, known_of_run, reports_of
 from .message import Notice, On, of_delivery, of_missed_deadline
-from .notifiers import HTML, MAIL, SUBJECT, TEXT, anotify, argument_faults, class_fault, make, notify
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
+from .notifiers import HTML, MAIL, SUBJECT, TEXT, anotify, argument_faults, class_fault, make, notify, said_by
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +50,6 @@ class Notifier(BaseModel):
     path: values.ImportPath = Field(
         alias="class", description="Import path, such as airflow.providers.slack.notifications.slack.SlackNotifier."
     )
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        """The notifier as it was described: ``{"class": path, argument: value, …}``."""
-        return self.model_dump(by_alias=True)
 
     @model_validator(mode="after")
     def _usable(self) -> Notifier:
@@ -141,10 +133,7 @@ class Notices(blocks.Terms):
 
     @classmethod
     def of(cls, value: Notices | Mapping[str, Any] | None) -> Notices | None:
-        """Return notices from what a DAG's author wrote: the class itself, its arguments as a mapping, or None.
-
-        :raises AepInputError: with every fault.
-        """
+        """Return notices from what a DAG's author wrote: the class itself, its arguments as a mapping, or None."""
         if value is None or isinstance(value, Notices):
             return value
         if not isinstance(value, Mapping):
@@ -163,11 +152,11 @@ class Notices(blocks.Terms):
     def check(self) -> list[str]:
         """Return what is wrong with the notifiers' classes and arguments; this imports them."""
         faults = []
-        for spec in self._specs():
+        for spec in self.specs:
             try:
                 make(spec)
             except Exception as error:  # noqa: BLE001 - a foreign class is imported and made
-                faults.append(f"notifier {spec['class']}: {type(error).__name__}: {without_secrets(str(error))}")
+                faults.append(f"notifier {spec['class']}: {said_by(error)}")
         return faults
 
     def on_success(self, context: Context) -> None:
@@ -193,17 +182,6 @@ class Notices(blocks.Terms):
         kwargs = {"notices": self.to_json(), "promise": promise, "group": group, "zone": zone}
         return AsyncCallback(tell_missed_deadline, kwargs=kwargs)
 
-    async def async_notify(self, context: Mapping[str, Any], *, promise: str, group: str = "", zone: str = "") -> None:
-        """Tell that a run is late, from the triggerer's event loop."""
-        if On.DEADLINE not in self.on:
-            return
-        try:
-            run = await asyncio.to_thread(known_of_late_run, context, group, zone)
-            notice = of_missed_deadline(run, promise)
-            await asyncio.gather(*(anotify(spec, notice, context) for spec in self._specs()))
-        except Exception as error:  # noqa: BLE001 - see above
-            _tell_fault("a missed deadline", error)
-
     def send(self, notice: Notice, context: Mapping[str, Any]) -> None:
         """Send a notice to all that asked for it, at the same time and for a bounded time; never raises."""
         if notice.about.isdisjoint(self.on):
@@ -215,7 +193,7 @@ class Notices(blocks.Terms):
             threading.Thread(
                 target=contextvars.copy_context().run, args=(notify, spec, notice, context), daemon=True
             ): spec["class"]
-            for spec in self._specs()
+            for spec in self.specs
         }
         end = time.monotonic() + limit
         for thread in threads:
@@ -233,26 +211,17 @@ class Notices(blocks.Terms):
         except Exception as error:  # noqa: BLE001 - see above
             _tell_fault("this delivery", error)
 
-    def _specs(self) -> list[dict[str, Any]]:
-        mail: list[dict[str, Any]] = []
-        if self.email:
-            mail = [
-                {
-                    "class": MAIL,
-                    "to": list(self.email),
-                    "from_email": self.from_email,
-                    "smtp_conn_id": self.smtp_conn_id,
-                    "subject": SUBJECT,
-                    "html_content": HTML,
-                    "text_content": TEXT,
-                }
-            ]
-        return [*mail, *(item.spec for item in self.notifiers)]
+    @property
+    def specs(self) -> list[dict[str, Any]]:
+        """The notifiers, as :func:`.notifiers.make` takes them; mail is one of them."""
+        notice = {"subject": SUBJECT, "html_content": HTML, "text_content": TEXT}
+        mail = {"class": MAIL, "to": self.email, "from_email": self.from_email, "smtp_conn_id": self.smtp_conn_id}
+        others = [item.model_dump(by_alias=True) for item in self.notifiers]
+        return [{**mail, **notice}, *others] if self.email else others
 
 
 def _tell_fault(what: str, error: Exception) -> None:
-    said = f"{type(error).__name__}: {without_secrets(str(error))}"
-    log.error("The notice about %s could not be made; the delivery is not affected: %s", what, said)
+    log.error("The notice about %s could not be made; the delivery is not affected: %s", what, said_by(error))
 
 
 async def tell_missed_deadline(
@@ -262,7 +231,13 @@ async def tell_missed_deadline(
     zone: str = "UTC",
     context: Mapping[str, Any] | None = None,
 ) -> None:
-    """Tell that a run is late; Airflow's triggerer calls this for a missed deadline."""
+    """Tell that a run is late; Airflow's triggerer calls this for a missed deadline, on its event loop."""
     settings = Notices.of(notices)
-    if settings is not None:
-        await settings.async_notify(context or {}, promise=promise, group=group, zone=zone)
+    if settings is None or On.DEADLINE not in settings.on:
+        return
+    try:
+        run = await asyncio.to_thread(known_of_late_run, context or {}, group, zone)
+        notice = of_missed_deadline(run, promise)
+        await asyncio.gather(*(anotify(spec, notice, context or {}) for spec in settings.specs))
+    except Exception as error:  # noqa: BLE001 - see above
+        _tell_fault("a missed deadline", error)

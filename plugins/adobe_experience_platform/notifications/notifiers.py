@@ -137,10 +137,10 @@ async def anotify(spec: Mapping[str, Any], notice: Notice, context: Mapping[str,
         log.info("Notice sent with %s: %s", spec["class"], notice.subject)
 
 
+def said_by(error: Exception) -> str:
+    """Return what an error says, without what looks like a secret."""
+    return f"{type(error).__name__}: {without_secrets(str(error))}"
+
+
 def _tell_failure(spec: Mapping[str, Any], error: Exception) -> None:
-    log.warning(
-        "Sending the notice with %s failed; the delivery is not affected: %s: %s",
-        spec["class"],
-        type(error).__name__,
-        without_secrets(str(error)),
-    )
+    log.warning("Sending the notice with %s failed; the delivery is not affected: %s", spec["class"], said_by(error))

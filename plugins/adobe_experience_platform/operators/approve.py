@@ -67,9 +67,8 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
             **kwargs,
         )
         # While a task waits for an answer Airflow does not look at this limit.
-        self._cut = self.execution_timeout is not None and self.execution_timeout < terms.within
-        if self._cut:
-            self.response_timeout = self.execution_timeout
+        self._within = min(terms.within, self.execution_timeout or terms.within)
+        self.response_timeout = self._within
         self.only_on_breach = terms.only_on_breach
         self.jobs = jobs
         self.plan_task_id = plan_task_id
@@ -92,8 +91,8 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Take the answer."""
         if event.get("error_type") == "timeout":
-            limit = " (the task's execution_timeout)" if self._cut else ""
-            why = f"nobody approved this delivery within {_span(self.response_timeout)}{limit}"
+            limit = " (the task's execution_timeout)" if self._within == self.execution_timeout else ""
+            why = f"nobody approved this delivery within {_span(self._within)}{limit}"
             self._refuse(context, "nobody", why)
         answer: HITLTriggerEventSuccessPayload = super().execute_complete(context, event)
         user: Mapping[str, Any] = answer["responded_by_user"] or {}
@@ -135,9 +134,9 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
         first = f"Will deliver {what}, from sandbox"
         asks = [str(item) for item in outlook.get("asks") or ()]
         why = "The size guard lets a person decide, because this is outside of its limits:"
-        warnings = [str(item) for item in outlook.get("warnings") or ()]
+        warnings, until = [str(item) for item in outlook.get("warnings") or ()], now() + self._within
         last = [
-            f"Nothing is sent unless somebody approves within {_span(self.response_timeout)}{self._until()}.",
+            f"Nothing is sent unless somebody approves within {_span(self._within)}, until {until:%Y-%m-%d %H:%M} UTC.",
             "A no, or no answer, ends this run without a delivery; the run is then shown as failed.",
         ]
         # The log shows text as it is: without the signs that Markdown needs.
@@ -146,12 +145,6 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
         breaches, others = _listed(why, asks), _listed("Warnings:", warnings)
         parts = [f"{first} {for_markdown(sandbox)}.", "", *breaches, *markdown(HEAD, rows), "", *others, *last]
         return "\n".join(parts)
-
-    def _until(self) -> str:
-        """Say by when an answer has to come, if there is such a time."""
-        if self.response_timeout is None:
-            return ""
-        return f", until {now() + self.response_timeout:%Y-%m-%d %H:%M} UTC"
 
     def _names(self, idents: Iterable[str]) -> dict[str, str]:
         """Return id → what people are shown: its name, with the id where that alone tells two apart."""
@@ -169,8 +162,7 @@ def _listed(head: str, items: Sequence[str]) -> list[str]:
     return [f"**{head}**", "", *(f"* {for_markdown(item)}" for item in items), ""] if items else []
 
 
-def _span(length: dt.timedelta | None) -> str:
-    minutes = int((length or dt.timedelta(0)).total_seconds()) // 60
-    hours, minutes = divmod(minutes, 60)
+def _span(length: dt.timedelta) -> str:
+    hours, minutes = divmod(int(length.total_seconds()) // 60, 60)
     parts = [count(hours, "hour")] * bool(hours) + [count(minutes, "minute")] * bool(minutes)
-    return " ".join(parts) or f"{(length or dt.timedelta(0)).total_seconds():.0f} s"
+    return " ".join(parts) or f"{length.total_seconds():.0f} s"

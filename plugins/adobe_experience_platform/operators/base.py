@@ -63,10 +63,7 @@ class WaitTimeoutError(AepDeadlineError, AirflowSensorTimeout):
 
 
 class TaskStore:
-    """A task's own durable store (``task_state_store``); it survives crashes, retries and clears.
-
-    :param after_set: called with every value that was stored.
-    """
+    """A task's own durable store (``task_state_store``); it survives crashes, retries and clears."""
 
     def __init__(self, context: Context, after_set: Callable[[str, dict[str, object]], None] | None = None) -> None:
         if conf.getboolean("state_store", "clear_on_success", fallback=False):
@@ -97,10 +94,7 @@ class Deadline(NamedTuple):
     limit: dt.timedelta | None = None
 
     def require(self, what: str) -> None:
-        """Fail, so that Airflow may retry, if it is ``execution_timeout`` that has ended the wait.
-
-        :raises AepExecutionTimeoutError: naming what still had to end.
-        """
+        """Fail, so that Airflow may retry, if it is ``execution_timeout`` that has ended the wait."""
         if self.limit is not None:
             raise AepExecutionTimeoutError(
                 f"Airflow's execution_timeout ({self.limit}) of this try is over, and this was still to end: "
@@ -137,10 +131,7 @@ class AepTask(LongPauses, TypedTemplates):
 
     @classmethod
     def lists_pairs(cls, given: Mapping[str, Any]) -> bool:
-        """Whether a task of this kind names pairs to deliver itself, instead of taking those of a plan.
-
-        :param given: its arguments.
-        """
+        """Whether a task of this kind, with these arguments, names pairs to deliver itself, without a plan."""
         return False
 
     def _is_alone(self, context: Context) -> bool:
@@ -231,10 +222,7 @@ class AepTask(LongPauses, TypedTemplates):
     def _deadline(self, context: Context, name: str, minutes: float) -> Deadline:
         """Return when a wait ends: by its setting, or with this try, if ``execution_timeout`` comes first.
 
-        A retry keeps the setting's deadline; a task that a person clears gets a new one.
-
-        :param name: of the wait; one task may have several.
-        :param minutes: length of the wait.
+        A retry keeps the setting's deadline; a task that a person clears gets a new one. A task may have several waits.
         """
         store, tries = TaskStore(context), context["ti"].max_tries
         kept = store.get(f"deadline_{name}")
@@ -271,11 +259,7 @@ class AepTask(LongPauses, TypedTemplates):
             return asyncio.run(ask())
 
     def _export_trigger(
-        self,
-        deadline: dt.datetime,
-        info: Mapping[str, Sequence[str]],
-        aliases: Mapping[str, str],
-        **kwargs: Any,
+        self, deadline: dt.datetime, info: Mapping[str, Sequence[str]], aliases: Mapping[str, str], **kwargs: Any
     ) -> SegmentExportTrigger:
         place = self._trigger_arguments(deadline)
         names = self.known_names
@@ -318,10 +302,7 @@ def now() -> dt.datetime:
 
 
 def read_event(event: object) -> tuple[str, str]:
-    """Return (status, message) of a trigger's event; an unknown or empty event is a failure.
-
-    :raises AepError: for an error event or one that this version does not know.
-    """
+    """Return (status, message) of a trigger's event; raise what it tells of, also if this version does not know it."""
     if event == TaskInstanceState.SUCCESS:
         return "done", ""  # the trigger ended the task; only ``dag.test`` resumes it all the same
     if not isinstance(event, dict) or event.get("v") != EVENT_VERSION:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 from adobe_experience_platform.delivery import CampaignDay, DayAction, DayDecision, Holder, xcom
@@ -20,10 +21,6 @@ from adobe_experience_platform.triggers import campaign_day_asset
 
 from .base import TaskStore, WaitTimeoutError, clears_of, now
 
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-    from airflow.sdk._shared.logging.types import Logger
-
 STARTED_BY_AIRFLOW = ("asset_triggered", "scheduled", "backfill")
 DAYS_KEPT = dt.timedelta(weeks=9)
 JUDGED = "campaign_day"
@@ -31,10 +28,7 @@ JUDGED = "campaign_day"
 
 
 class Claims:
-    """Which run each campaign day belongs to.
-
-    :param name: of the pipeline within its DAG: the id of its planning task.
-    """
+    """Which run each campaign day belongs to; ``name`` is the id of the planning task, one of several in a DAG."""
 
     def __init__(self, context: Context, name: str) -> None:
         ti = context["ti"]
@@ -115,13 +109,9 @@ class Claims:
 
 
 class DayGate:
-    """Decides for the planning task whether its run delivers.
+    """Decides for the planning task whether its run delivers."""
 
-    :param rules: of the campaign.
-    :param log: the task's.
-    """
-
-    def __init__(self, context: Context, rules: CampaignDay, log: Logger) -> None:
+    def __init__(self, context: Context, rules: CampaignDay, log: Any) -> None:
         self._context = context
         self._rules = rules
         self._log = log

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from airflow.sdk import Context, RetryPolicy
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, DestinationFlow, MappedAudience, count, endpoints
 from adobe_experience_platform.delivery import preflight, unambiguous
@@ -13,9 +15,6 @@ from adobe_experience_platform.delivery import preflight, unambiguous
 from .base import AepTask, Resolvable, now
 from .retry import AEP_RETRY_POLICY
 from .tables import table
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context, RetryPolicy
 
 HEAD = ("Destination", "State", "Last run", "Audience", "Schedule", "Can be delivered", "Audience id", "Flow id")
 PART_BYTES = 250_000
@@ -137,11 +136,10 @@ def _audience(flow: DestinationFlow, audience: MappedAudience, moment: dt.dateti
     reasons = [fault.what for fault in faults] or (
         [] if audience.is_file_export else ["does not look like a file export"]
     )
-    until = f" until {audience.end_date}" if audience.end_date else ""
     return {
         "audience_id": audience.platform_id,
         "name": audience.name or "(no name)",
-        "schedule": f"{audience.frequency.lower().replace('_', ' ')}{until}".strip(),
+        "schedule": audience.schedule,
         "ready": not reasons,
         "reason": "no, it " + reasons[0] if reasons else "",
     }

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from airflow.sdk import Context
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from adobe_experience_platform.errors import AepSubmissionError
 
 from .base import clears_of
 from .campaign_gate import hold_day
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 NEVER_BEGAN = ("upstream_failed", "skipped")
 UNSENT = "unsent"
@@ -49,8 +47,6 @@ def is_unsent(context: Context, task_id: str, notes: object) -> bool:
 
     Its note goes at the start of each try. So a missing one proves nothing once a try has begun; and after a clear it
     proves something only where it did before.
-
-    :param notes: its XComs ``submission``.
     """
     ti: Any = context["ti"]
     store: Any = context["task_state_store"]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from airflow.sdk import Context, RetryPolicy
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID
 from adobe_experience_platform.delivery import exports, xcom
 
 from .base import AepTask, now
 from .retry import AEP_RETRY_POLICY
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context, RetryPolicy
 
 
 class LatestSegmentExportOperator(AepTask):
@@ -63,6 +62,6 @@ class LatestSegmentExportOperator(AepTask):
                 latest.id,
             )
         self.log.info("Newest %s", exports.describe(latest, moment))
-        if ended := latest.finished_at or latest.created_at:
+        if ended := latest.ended_at:
             context["ti"].xcom_push(key=xcom.EXPORT, value={"id": latest.id, "ended_at": ended.isoformat()})
         return latest.id

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow.sdk import Asset
+from airflow.sdk import Asset, Context
 
 from adobe_experience_platform.aep import RunStatus
 from adobe_experience_platform.delivery import Result, RunFigures, failed_records, is_sent
 from adobe_experience_platform.triggers import DELIVERED_URIS, delivered_flow_asset, delivery_asset
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 RUN_IDS_SHOWN = 100
 FLOWS_SHOWN = 500
@@ -86,10 +83,7 @@ def fill_events(context: Context, outlets: Iterable[Any], results: Iterable[Resu
 
 
 def openlineage_of(results: Iterable[Result], names: Mapping[str, str]) -> Any:
-    """Return OpenLineage's description of a delivery: each flow is a data set, with what was written to it.
-
-    :param names: id → name.
-    """
+    """Return OpenLineage's description of a delivery: each flow is a data set, with what was written to it."""
     # load time: only OpenLineage's provider calls this, and it may be missing
     from airflow.providers.common.compat.openlineage.facet import (
         DocumentationDatasetFacet,

@@ -44,9 +44,6 @@ def resolve_once(
     """Return the pairs that ids and names stand for, and their audiences' other ids, for a task without a plan.
 
     They are looked up once in this DAG run: a name that AEP has given to something else meanwhile changes nothing.
-
-    :param resumed: see :class:`NotedStore`.
-    :raises AepInputError: naming everything that is neither.
     """
     movable = context["ti"].map_index != -1
     store = NotedStore(context, asked, movable=movable, resumed=resumed)
@@ -71,7 +68,6 @@ class NotedStore:
     """Keeps records in the task's own store, and a copy for these pairs of this task and DAG run.
 
     :param pairs: what the task delivers; none where its records are not about pairs.
-    :param after_set: called with every value that was stored.
     :param movable: whether the pairs of a map index may change while the DAG run exists, as those of a user's list do.
     :param exclusive: whether no other task or map index of this DAG run may deliver one of these pairs.
     :param resumed: whether the task goes on after a wait, so that it has run before even in its first try.
@@ -225,10 +221,7 @@ class NotedStore:
         return not self._lost(pairs)
 
     def require_held(self, pairs: Iterable[Pair]) -> None:
-        """Refuse to send what this place no longer holds.
-
-        :raises AepSubmissionError: naming the pairs.
-        """
+        """Refuse to send what this place no longer holds."""
         self._refuse(self._lost(pairs))
 
     def _lost(self, pairs: Iterable[Pair]) -> list[Pair]:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
-from airflow.sdk import RetryDecision, RetryPolicy
+from airflow.sdk import Context, RetryDecision, RetryPolicy
 
 from adobe_experience_platform.aep import LONGEST_PAUSE
 from adobe_experience_platform.errors import AepError
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 class AepRetryPolicy(RetryPolicy):

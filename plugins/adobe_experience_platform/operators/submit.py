@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow.sdk import conf
+from airflow.sdk import Context, conf
+from airflow.sdk.definitions.mappedoperator import OperatorPartial
+from airflow.triggers.base import BaseTrigger
 
 from adobe_experience_platform.aep import LONGEST_PAUSE, Activation, by_flow
 from adobe_experience_platform.delivery import Done, Job, OnConflict, Settle, Submission, WaitFor, check_id
@@ -15,11 +17,6 @@ from adobe_experience_platform.triggers import LostSubmissionTrigger, submission
 
 from .base import BACKSTOP, AepTask, Deadline, TaskStore, WaitTimeoutError, clears_of, now, read_event
 from .notes import NotedStore
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-    from airflow.sdk.definitions.mappedoperator import OperatorPartial
-    from airflow.triggers.base import BaseTrigger
 
 CONFLICT_PAUSE = 30.0
 """Seconds before an activation that AEP has refused because of another run is tried again, at least."""
@@ -51,10 +48,7 @@ class SubmittingTask(AepTask):
         self._is_killed = True
 
     def _submission_of(self, context: Context, job: Job, store: NotedStore, **how: Any) -> Submission:
-        """Return the submission of a job, as the settings of the delivery say.
-
-        :param how: what differs from task to task: its gate, when it is stopped, where its record is.
-        """
+        """Return the submission of a job, as the settings say; ``how`` has what differs from task to task."""
         return Submission(
             job=job,
             store=store,
@@ -70,10 +64,7 @@ class SubmittingTask(AepTask):
         )
 
     def _submit(self, context: Context, submissions: Sequence[Submission], event: object = None) -> None:
-        """Bring every submission to its end, deferring where something must be waited for.
-
-        :param event: of the wait that is over, if any.
-        """
+        """Bring every submission to its end, deferring where something must be waited for; a wait ends by an event."""
         for submission in submissions:
             settled = settled_by(submission, event)
             while not isinstance(step := self.hook.call(submission.step(settled=settled)), Done):

@@ -85,10 +85,7 @@ class TypedTemplates(BaseOperator):
         return env  # type: ignore[no-any-return]
 
     def given(self, name: str) -> Any:
-        """Return what an argument says, read by its declared type; None if it is not given.
-
-        :raises AepInputError: for what cannot be meant.
-        """
+        """Return what an argument says, read by its declared type; None if not given, an AepInputError if unusable."""
         return READINGS[name](getattr(self, name), name)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from airflow.sdk import Context, RetryPolicy
 
 from adobe_experience_platform.aep import Activation, Pair, RunStatus, count
 from adobe_experience_platform.delivery import NOT_SENT, UNKNOWN, Job, Record, Result, Submission, without_run, xcom
@@ -17,9 +19,6 @@ from .notes import ATTEMPT, NotedStore
 from .retry import AEP_RETRY_POLICY
 from .submit import PHASE, WATCHING, SubmittingTask, phase_of
 from .watch import WatchingTask
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context, RetryPolicy
 
 REPAIR = "repair_{}"
 FAILED = "failed_{}"

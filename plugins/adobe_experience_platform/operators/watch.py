@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from airflow.sdk import Context
 
 from adobe_experience_platform.aep import Activation, Pair, RunStatus, count
 from adobe_experience_platform.delivery import (
@@ -31,9 +33,6 @@ from adobe_experience_platform.hooks import metrics
 from adobe_experience_platform.triggers import FlowRunTrigger, polling
 
 from .base import AepTask, Deadline, read_event
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 LINES_SHOWN = 50
 
@@ -83,10 +82,7 @@ class WatchingTask(AepTask):
         return self._watched(context, deliveries, aliases, self._wait(context, trigger, deadline))
 
     def _read_results(self, deliveries: Sequence[Activation], aliases: Mapping[str, str]) -> list[Result]:
-        """Ask AEP once.
-
-        :raises AepError: if any run could not be read: a verdict or a repair must not go by a part of the truth.
-        """
+        """Ask AEP once; where any run could not be read, fail: no verdict or repair may go by a part of the truth."""
         run_ids = list(dict.fromkeys(item.run_id for item in deliveries))
         metrics.count(metrics.POLLS, {"poll": "runs", **self._tags()})
         try:
@@ -113,10 +109,7 @@ class WatchingTask(AepTask):
         return self._read_results(deliveries, aliases)
 
     def _verdict(self, context: Context, results: Sequence[Result]) -> dict[str, Any]:
-        """Keep the results where later tasks find them, then fail if any pair was not delivered.
-
-        :raises AepDeliveryError: naming every such pair.
-        """
+        """Keep the results where later tasks find them, then fail naming every pair that was not delivered."""
         summary = summarize(results)
         context["ti"].xcom_push(key=xcom.PROGRESS, value=xcom.progress_note(results))
         bad = [item for item in results if not is_delivered(item, **self.options.accepted)]
@@ -141,10 +134,7 @@ DEEPEST = 5
 
 
 def deliveries_of(orders: Any, *, deepest: int = DEEPEST) -> list[Activation]:
-    """Read orders as operators return them: dicts, lists, or run ids alone; nested lists are joined.
-
-    :raises AepInputError: for anything else.
-    """
+    """Read orders as operators return them: dicts, lists, or run ids alone; nested lists are joined."""
     if isinstance(orders, str) and orders:
         return [_delivery({"run_id": orders})]
     if isinstance(orders, Mapping) and orders.get("run_id"):

@@ -4,8 +4,4 @@ from .delivery import DeliverySensor
 from .flow_run import FlowRunSensor
 from .segment_export import SegmentExportSensor
 
-__all__ = [
-    "DeliverySensor",
-    "FlowRunSensor",
-    "SegmentExportSensor",
-]
+__all__ = ["DeliverySensor", "FlowRunSensor", "SegmentExportSensor"]

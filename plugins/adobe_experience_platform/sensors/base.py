@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from airflow.sdk import BaseSensorOperator
+from airflow.sdk import BaseSensorOperator, Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from adobe_experience_platform.delivery import DeliverySettings, checked_settings, form_field
 from adobe_experience_platform.errors import AepConnectionConfigError, AepError, AepInputError, AepTransientError
 from adobe_experience_platform.operators import AepTask
-
-if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Iterator
-
-    from airflow.sdk import Context
 
 
 class AepSensor(AepTask, BaseSensorOperator):

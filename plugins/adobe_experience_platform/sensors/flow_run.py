@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow.sdk import PokeReturnValue
+from airflow.sdk import Context, PokeReturnValue, RetryPolicy
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, Activation
 from adobe_experience_platform.delivery import is_terminal
@@ -13,9 +13,6 @@ from adobe_experience_platform.errors import AepInputError, AepTransientError
 from adobe_experience_platform.operators import AEP_RETRY_POLICY, DestinationLink, WatchingTask, deliveries_of, now
 
 from .base import AepSensor
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context, RetryPolicy
 
 
 class FlowRunSensor(WatchingTask, AepSensor):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from airflow.sdk import Context, RetryPolicy
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, Pair, by_flow
 from adobe_experience_platform.delivery import Job, is_uuid, parse_activation_info, rounds
@@ -22,9 +24,6 @@ from adobe_experience_platform.operators import (
 from adobe_experience_platform.triggers import ExportWait
 
 from .base import AepSensor
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context, RetryPolicy
 
 
 class SegmentExportSensor(AepSensor):
@@ -128,10 +127,7 @@ class SegmentExportSensor(AepSensor):
     _export_wait: ExportWait | None = None
 
     def _wait_of(self, context: Context, before: object = None) -> ExportWait:
-        """Return the wait; its pairs are looked up when it is first needed.
-
-        :param before: what an earlier process has said.
-        """
+        """Return the wait, with what an earlier process has said; its pairs are looked up when it is first needed."""
         if self._export_wait is None:
             self._export_wait = ExportWait(self.log, *self._pairs(context), self.known_names)
             if isinstance(before, dict):

@@ -93,10 +93,7 @@ def _load(name: str) -> Any:
 
 
 def run_inline(trigger: BaseTrigger, task_instance: Any) -> object:
-    """Wait here, by the trigger's own code, where no triggerer shall do it; return its event's payload.
-
-    :param task_instance: of the running task, by which the trigger writes its XComs.
-    """
+    """Wait here, by the trigger's own code, where no triggerer shall do it; return its event's payload."""
 
     async def first() -> object:
         async for found in trigger.run():
@@ -265,11 +262,3 @@ class SharedPollTrigger(BaseEventTrigger):
         if self._failures:
             self.log.info("AEP responds again after %d failed polls", self._failures)
             self._failures = 0
-
-    async def on_kill(self) -> None:
-        """Say what goes on in AEP: a delivery cannot be cancelled there."""
-        if note := self._kill_note():
-            self.log.warning("%s", note)
-
-    def _kill_note(self) -> str:
-        return ""

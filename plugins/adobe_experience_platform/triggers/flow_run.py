@@ -165,15 +165,16 @@ class FlowRunTrigger(SharedPollTrigger):
         return time.monotonic() - self._missing.setdefault(run_id, time.monotonic()) > NOT_FOUND_GRACE
 
     def _unfinished(self) -> str:
-        open_runs = [r for r in results_of(self._deliveries, self._runs, self.aliases) if not is_terminal(r)]
-        return "; ".join(line_of(result, self.names) for result in open_runs[:LINES_PER_ROUND])
+        return "; ".join(line_of(result, self.names) for result in self._going_on()[:LINES_PER_ROUND])
 
-    def _kill_note(self) -> str:
-        going_on = [r for r in results_of(self._deliveries, self._runs, self.aliases) if not is_terminal(r)]
-        if not going_on:
-            return ""
-        runs = ", ".join(str(result["run_id"]) for result in going_on[:LINES_PER_ROUND])
-        return (
-            f"This task no longer watches {count(len(going_on), 'flow run')}, but AEP cannot cancel them: they go on "
-            f"and deliver. Run ids: {runs}"
-        )
+    def _going_on(self) -> list[Result]:
+        return [item for item in results_of(self._deliveries, self._runs, self.aliases) if not is_terminal(item)]
+
+    async def on_kill(self) -> None:
+        """Say what goes on in AEP: a delivery cannot be cancelled there."""
+        if going_on := self._going_on():
+            self.log.warning(
+                "This task no longer watches %s, but AEP cannot cancel them: they go on and deliver. Run ids: %s",
+                count(len(going_on), "flow run"),
+                ", ".join(str(result["run_id"]) for result in going_on[:LINES_PER_ROUND]),
+            )

@@ -77,7 +77,6 @@ class _Note(NamedTuple, Generic[M]):
 class WatcherMemory(Generic[M]):
     """What a watcher has told, kept in the asset's state store.
 
-    :param read: reads a stored mark, None if it is none.
     :param what: whose ends are told, for the log.
     """
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from airflow.sdk import RetryPolicy, __version__
-
-if TYPE_CHECKING:
-    from airflow.sdk.definitions.mappedoperator import OperatorPartial
+from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
 Mapped = TypeVar("Mapped", bound="OperatorPartial")
 
@@ -28,11 +26,7 @@ async def set_state(store: Any, key: str, value: Any) -> None:
 
 
 def keep_policy(mapped: Mapped, kwargs: dict[str, Any], policy: RetryPolicy) -> Mapped:
-    """Give a mapped task (what ``partial`` has returned) its class's own policy, unless the user has chosen one.
-
-    :param mapped: an ``OperatorPartial``.
-    :param kwargs: what ``partial`` was called with.
-    """
+    """Give what ``partial`` returned for these arguments its class's own policy, unless the user has chosen one."""
     if LOSES_POLICIES and "retry_policy" not in kwargs and mapped.kwargs.get("retry_policy") is None:
         mapped.kwargs["retry_policy"] = policy
     return mapped

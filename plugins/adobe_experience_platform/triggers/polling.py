@@ -59,7 +59,6 @@ class Subscription:
     :param wanted: ids of flow runs, ids of flows whose runs matter, or which runs of them.
     :param is_all_expected: whether it is known of all that is wanted when it should end.
     :param interval: longest pause between two polls, seconds.
-    :param deadline: when the wait ends (aware time).
     """
 
     wanted: set[Any]
@@ -75,7 +74,6 @@ class Subscription:
     def next_due(self, since: float, at_least: float = 0.0) -> float:
         """Return when to poll after now: on a grid, so that waits of the same age share their polls.
 
-        :param since: when the wait began, on the monotonic clock.
         :param at_least: seconds; what the whole poll costs may ask for longer pauses than a young wait does.
         """
         now = time.monotonic()
@@ -223,11 +221,7 @@ def turn() -> asyncio.Lock:
 
 
 async def rounds(here: Group, read: Callable[[list[Any]], Awaitable[Snapshot]]) -> AsyncIterator[Snapshot]:
-    """Poll for as long as anybody waits, yielding a snapshot of what is due each round.
-
-    :param here: who waits.
-    :param read: asks AEP once for these ids.
-    """
+    """Poll for as long as anybody waits, yielding a snapshot of what is due each round."""
     while True:
         wanted = await here.due()
         asked_to_wait = 0.0

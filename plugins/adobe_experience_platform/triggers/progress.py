@@ -17,11 +17,7 @@ SHORTEST_PAUSE = 2.0
 
 
 class Progress:
-    """Tells and writes what has become of the runs, each change once.
-
-    :param names: id → name, for the log.
-    :param log: the trigger's logger.
-    """
+    """Tells and writes what has become of the runs, each change once."""
 
     def __init__(self, names: Mapping[str, str], log: Any) -> None:
         self._names = names
@@ -34,11 +30,7 @@ class Progress:
         return self._written[1] == results
 
     def note(self, news: Sequence[str], results: Sequence[Result], *, first: bool) -> None:
-        """Keep in mind what there is to tell.
-
-        :param news: ids of the runs whose status has changed.
-        :param first: whether nothing has been told yet.
-        """
+        """Keep in mind what there is to tell of the runs whose status has changed, or the ``first`` time of all."""
         changed = [result for result in results if result["run_id"] in news]
         for result in changed if len(changed) <= LINES_PER_ROUND else [r for r in changed if r["status"] == "failed"]:
             self._lines.append(line_of(result, self._names))
@@ -60,7 +52,6 @@ class Progress:
     async def write(self, task_instance: Any, results: Sequence[Result], *, last: bool) -> None:
         """Keep the XCom up to date; it decorates the UI, so failing to write it is no failure.
 
-        :param task_instance: the task that waits; None where it has none.
         :param last: write now, however short ago it was written.
         """
         if self.holds(results):

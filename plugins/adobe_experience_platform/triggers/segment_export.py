@@ -40,13 +40,17 @@ class ExportWait:
     def is_over(self, snapshot: Snapshot, now: dt.datetime) -> bool:
         """Return whether nothing is in progress that counts."""
         waiting, stuck = rounds.blockers(snapshot, self.pairs, self.aliases, now, self.names)
-        for line in [line for job_id, line in stuck.items() if job_id not in self.stuck]:
-            self.log.warning("Not waiting for %s: it has been in progress for over 24 h and looks stuck", line)
-        self.stuck |= stuck.keys()
+        self.warn_of(stuck)
         if waiting and waiting[:LINES_PER_ROUND] != self.waiting:
             self.waiting = waiting[:LINES_PER_ROUND]
             self.log.info("Waiting for %s", self)
         return not waiting
+
+    def warn_of(self, stuck: Mapping[str, str]) -> None:
+        """Warn once of exports that are not waited for: id → its description."""
+        for line in [line for job_id, line in stuck.items() if job_id not in self.stuck]:
+            self.log.warning("Not waiting for %s: it has been in progress for over 24 h and looks stuck", line)
+        self.stuck |= stuck.keys()
 
     def __str__(self) -> str:
         return "; ".join(self.waiting)
@@ -129,11 +133,7 @@ class SegmentExportTrigger(WatcherTrigger):
         if waiting and waiting != self._in_progress:
             self.log.info("In progress: segment exports %s", ", ".join(waiting[:LINES_PER_ROUND]))
         self._in_progress = waiting
-        for job in [job for job in found.stuck if job.id not in self._wait.stuck]:
-            self._wait.stuck.add(job.id)
-            self.log.warning(
-                "Not waiting for segment export job %s: it has been in progress for over 24 h and looks stuck", job.id
-            )
+        self._wait.warn_of({job.id: f"segment export job {job.id}" for job in found.stuck})
 
     async def _consider(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
         self._recovered()

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pytest
 
 from adobe_experience_platform.aep import endpoints
-from adobe_experience_platform.aep.ui import destination_url
+from adobe_experience_platform.aep.flows import destination_url
 from adobe_experience_platform.errors import AepInputError, AepNotFoundError
 from tests.promises.hostile.material import NASTY_TEXTS
 from tests.support.hooks import Async, Sync

@@ -46,9 +46,10 @@ def clock(monkeypatch):
 def test_a_token_is_renewed_before_its_end(clock, expires_in, life):
     token = auth.read_token({"access_token": "tok", "expires_in": expires_in})
     assert token.renew_at == pytest.approx(clock.now + life)
-    assert token.is_fresh() is (life > 0)
+    auth.keep(settings(), token)
+    assert (auth.cached(settings()) == "tok") is (life > 0)
     clock.now += life + 0.001
-    assert not token.is_fresh()
+    assert auth.cached(settings()) is None
 
 
 @pytest.mark.parametrize("value", [None, "", "  ", "a b", "a\r\nX-Evil: 1", "tök", {}, []])

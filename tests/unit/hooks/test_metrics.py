@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import socket
 from collections.abc import Callable, Iterator
 
@@ -69,7 +68,7 @@ def test_a_broken_client_is_told_once_and_breaks_nothing(
     monkeypatch.setattr(stats, "timing", broken)
 
     metrics.count(metrics.POLLS, {})
-    metrics.took(metrics.SINCE_EXPORT, {}, dt.timedelta(seconds=1))
+    metrics.since_export([{"status": "success", "completed_at": "2026-03-10T09:00:01"}], "2026-03-10T09:00:00", {})
 
     assert [record.getMessage() for record in caplog.records if record.name == metrics.__name__] == [
         "Sending metrics failed; the delivery is not affected: OSError: no route"

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk.execution_time.xcom import XCom
 
-from adobe_experience_platform.aep.ui import destination_url
+from adobe_experience_platform.aep.flows import destination_url
 from adobe_experience_platform.delivery import xcom
 from adobe_experience_platform.operators.links import DestinationLink
 

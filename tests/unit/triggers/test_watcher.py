@@ -206,17 +206,19 @@ def test_a_watcher_goes_on_by_itself_when_the_shared_poll_breaks(aep: LocalAep, 
 
 
 def test_a_sandbox_that_is_not_named_is_the_connections(aep: LocalAep, store: MarkStore, quick: None) -> None:
+    def sandboxes() -> set[str]:
+        return {request["headers"]["x-sandbox-name"] for request in aep.requests(path=JOBS)}
+
     async def play() -> None:
         async with Watcher(store) as watcher:
             await watcher.until(lambda: "watermark" in store.kept)
         async with Watcher(MarkStore(), sandbox_name="elsewhere") as other:
-            await other.rounds(aep, 0)
+            await other.until(lambda: "elsewhere" in sandboxes())
 
     asyncio.run(play())
 
     assert json.loads(store.kept["watermark"])["place"].endswith("/prod")
-    sandboxes = {request["headers"]["x-sandbox-name"] for request in aep.requests(path=JOBS)}
-    assert sandboxes == {"prod", "elsewhere"}
+    assert sandboxes() == {"prod", "elsewhere"}
 
 
 def test_campaigns_and_waiting_tasks_share_one_poll_per_connection_and_sandbox() -> None:
