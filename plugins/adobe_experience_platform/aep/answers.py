@@ -6,11 +6,11 @@ Each service of AEP has error bodies of its own, some have two: the documented f
 
 from __future__ import annotations
 
-import datetime as dt
 import email.utils
 import enum
 import json
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -103,7 +103,7 @@ def classify(
     :param body: raw body, of any shape.
     :param activation: whether the request was ``POST /adhocrun``, which must never be sent blindly twice.
     :param secrets: what the answer may echo, and nobody must read.
-    :param now: epoch seconds, to read a ``Retry-After`` given as a date.
+    :param now: epoch seconds, to read a ``Retry-After`` given as a date where the answer has none of its own.
     """
     request_id = request_id_of(headers, secrets)
     if 200 <= status < 300:
@@ -238,12 +238,10 @@ def _retry_after(headers: Mapping[str, str], data: object, now: float | None) ->
             return max(0.0, float(value)) if float(value) < float("inf") else None
         except ValueError:
             pass
-        try:
-            moment = email.utils.parsedate_to_datetime(value).timestamp()
-            start = dt.datetime.now(tz=dt.UTC).timestamp() if now is None else now
+        if (moment := _moment(value)) is not None:
+            said = _moment(headers.get("date", ""))  # by AEP's own clock, which ours need not agree with
+            start = next((each for each in (said, now) if each is not None), time.time())
             return max(0.0, moment - start)
-        except (ValueError, TypeError, IndexError, OverflowError, OSError):
-            pass  # the body may say it
     if isinstance(data, dict):
         try:
             pause = float(data["retryAfterMs"]) / 1000
@@ -251,3 +249,11 @@ def _retry_after(headers: Mapping[str, str], data: object, now: float | None) ->
             return None
         return max(0.0, pause) if pause < float("inf") else None
     return None
+
+
+def _moment(text: str) -> float | None:
+    """Read a date of HTTP as epoch seconds."""
+    try:
+        return email.utils.parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError, OSError):
+        return None
