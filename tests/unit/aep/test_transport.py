@@ -34,6 +34,7 @@ from adobe_experience_platform.errors import (
     AepRequestError,
     AepTooLargeError,
     AepTransientError,
+    AepTurnedAwayError,
 )
 from tests.support.parts import BASE_URL, play, received, settings
 
@@ -376,6 +377,8 @@ def test_redirects_end_somewhere():
         (BROKEN, AepLostAnswerError),
         (received(408), AepLostAnswerError),
         (received(429, {}, retry_after="1"), AepLostAnswerError),
+        (received(429, {"title": "RequestRateTooLarge", "status": 429}), AepLostAnswerError),
+        (received(429, {"error_code": "429050", "message": "Too many requests"}), AepTurnedAwayError),
         (received(500, {"message": "x"}), AepLostAnswerError),
         (received(502, b"<html>"), AepLostAnswerError),
         (received(504), AepLostAnswerError),
