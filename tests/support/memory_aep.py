@@ -25,9 +25,8 @@ from .parts import flow_json, play, selector, settings
 T = TypeVar("T")
 
 START = dt.datetime(2026, 3, 10, 6, 0, tzinfo=dt.UTC)
-EFFECTIVE = {
-    *("ok", "repeated", "broken_after", "500_after", "html_after", "cut_after", "full_after", "empty_order", "omit_order")
-}
+EFFECTIVE = {"ok", "repeated", "broken_after", "500_after", "html_after", "cut_after", "full_after"}
+EFFECTIVE |= {"empty_order", "omit_order"}
 """What a POST may meet and still start its runs; ``repeated``: a gateway sends it twice; ``full_after``: it lies."""
 FULL = {"error_code": "429050", "message": "Too many requests"}
 LOOKS = ("empty", "stale", "cut", "503")
