@@ -299,6 +299,7 @@ def test_where_nothing_may_be_asked_for_long_nothing_is_sent_and_the_error_says_
     closed = TransportError("AEP has asked not to be asked for a while", sent=False, closed_for=2399.0)
     error = Wire(*([given] if given else []), closed).fail(AepTransientError)
     assert (error.status, error.retry_after, error.retriable) == (429, 2399.0, True)
+    assert given or str(error).endswith("it is asked in 2399 s")
     assert error.text == ("slow" if given else "AEP has asked not to be asked for a while")
 
 
@@ -314,6 +315,7 @@ def test_a_pause_that_is_too_long_is_left_to_the_tasks_retry():
     error = wire.fail(AepTransientError)
     assert error.retry_after == 600
     assert error.retriable
+    assert str(error).endswith("the call is retried in 600 s")
     assert not wire.slept
 
 
