@@ -25,8 +25,10 @@ from .parts import flow_json, play, selector, settings
 T = TypeVar("T")
 
 START = dt.datetime(2026, 3, 10, 6, 0, tzinfo=dt.UTC)
-EFFECTIVE = {"ok", "repeated", "broken_after", "500_after", "html_after", "cut_after", "empty_order", "omit_order"}
-"""What a POST may meet and still start its runs; ``repeated``: a gateway sends it twice."""
+EFFECTIVE = {"ok", "repeated", "broken_after", "500_after", "html_after", "cut_after", "full_after"}
+EFFECTIVE |= {"empty_order", "omit_order"}
+"""What a POST may meet and still start its runs; ``repeated``: a gateway sends it twice; ``full_after``: it lies."""
+FULL = {"error_code": "429050", "message": "Too many requests"}
 LOOKS = ("empty", "stale", "cut", "503")
 """What a list of runs may meet: it is empty, shows what was so a minute ago, has a rest that cannot be read, fails."""
 STALE = 60.0
@@ -309,6 +311,8 @@ class MemoryAep:
             return self._take(body, meets)
         if meets == "broken_before":
             raise TransportError("the connection was closed", sent=True)
+        if meets == "full":
+            return _json(429, FULL)
         if meets == "not_ready":
             return _json(400, {"message": "Following order ID(s) are not ready, please wait for 10 minutes and retry."})
         return _json(int(meets), {"message": f"answer {meets}"})
@@ -330,6 +334,7 @@ class MemoryAep:
             raise TransportError("the connection was closed", sent=True)
         return {
             "500_after": _json(500, {"message": "unexpected"}),
+            "full_after": _json(429, FULL),
             "html_after": Received(200, {}, b"<html>"),
             "cut_after": Received(200, {}, answer.body[: len(answer.body) // 2]),
             "empty_order": _json(200, {"order": []}) if answer.status == 200 else answer,

@@ -6,11 +6,11 @@ Each service of AEP has error bodies of its own, some have two: the documented f
 
 from __future__ import annotations
 
-import datetime as dt
 import email.utils
 import enum
 import json
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +63,7 @@ class AnswerKind(enum.Enum):
     CONFLICT = "conflict"
     NOT_READY = "not ready"
     NOT_SENT = "not sent"
+    TURNED_AWAY = "turned away"
     UNKNOWN = "unknown"
     FINAL = "final"
 
@@ -100,7 +101,7 @@ def classify(
 
     :param activation: whether the request was ``POST /adhocrun``, which must never be sent blindly twice.
     :param secrets: what the answer may echo, and nobody must read.
-    :param now: epoch seconds, to read a ``Retry-After`` given as a date.
+    :param now: epoch seconds, to read a ``Retry-After`` given as a date where the answer has none of its own.
     """
     request_id = request_id_of(headers, secrets)
     if 200 <= status < 300:
@@ -117,6 +118,8 @@ def classify(
         kind = AnswerKind.CONFLICT if found else AnswerKind.NOT_READY if _NOT_READY.search(whole) else AnswerKind.FINAL
     elif activation and status in (403, 404):
         kind = AnswerKind.NOT_SENT
+    elif activation and status == 429 and _GATEWAY_CODE.fullmatch(code):
+        kind = AnswerKind.TURNED_AWAY
     elif activation:
         kind = AnswerKind.UNKNOWN
     elif status in (408, 425, 429) or status >= 500:
@@ -235,12 +238,10 @@ def _retry_after(headers: Mapping[str, str], data: object, now: float | None) ->
             return max(0.0, float(value)) if float(value) < float("inf") else None
         except ValueError:
             pass
-        try:
-            moment = email.utils.parsedate_to_datetime(value).timestamp()
-            start = dt.datetime.now(tz=dt.UTC).timestamp() if now is None else now
+        if (moment := _moment(value)) is not None:
+            said = _moment(headers.get("date", ""))  # by AEP's own clock, which ours need not agree with
+            start = next((each for each in (said, now) if each is not None), time.time())
             return max(0.0, moment - start)
-        except (ValueError, TypeError, IndexError, OverflowError, OSError):
-            pass  # the body may say it
     if isinstance(data, dict):
         try:
             pause = float(data["retryAfterMs"]) / 1000
@@ -248,3 +249,11 @@ def _retry_after(headers: Mapping[str, str], data: object, now: float | None) ->
             return None
         return max(0.0, pause) if pause < float("inf") else None
     return None
+
+
+def _moment(text: str) -> float | None:
+    """Read a date of HTTP as epoch seconds."""
+    try:
+        return email.utils.parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError, OSError):
+        return None

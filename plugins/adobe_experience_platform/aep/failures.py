@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from adobe_experience_platform.errors import (
@@ -14,6 +15,7 @@ from adobe_experience_platform.errors import (
     AepRequestError,
     AepTooLargeError,
     AepTransientError,
+    AepTurnedAwayError,
 )
 
 from .answers import NO_SANDBOX, AnswerKind, AnswerReading, advice_of, number_of, request_id_of
@@ -47,7 +49,7 @@ def closed(call: str, error: TransportError, refused: AepCallError | None = None
 
     :param refused: AEP's last refusal of this request, if there was one: its words are the better ones.
     """
-    advice = "it is asked when the time is over"
+    advice = f"it is asked in {ceil(error.closed_for or 0.0)} s"
     failure = refused or AepTransientError(call, status=TOO_MANY, text=str(error), advice=advice)
     failure.retry_after = error.closed_for
     return failure
@@ -70,7 +72,8 @@ def transient(call: str, verdict: AnswerReading, not_json: str = "") -> AepTrans
     :param not_json: advice where it is a success that cannot be read.
     """
     unreadable = verdict.kind is AnswerKind.OK
-    advice = not_json or BETWEEN if unreadable else "AEP is busy or has a problem; the call is retried"
+    when = f" in {ceil(verdict.retry_after)} s" if verdict.retry_after else ""
+    advice = not_json or BETWEEN if unreadable else f"AEP is busy or has a problem; the call is retried{when}"
     return AepTransientError(call, advice=advice, **verdict.fields)
 
 
@@ -81,6 +84,8 @@ def refusal(request: Request, verdict: AnswerReading) -> AepCallError:
         return AepConflictError(request.name, verdict.conflict, **fields, advice="wait for that run to end")
     if verdict.kind is AnswerKind.NOT_READY:
         return AepNotReadyError(request.name, **fields, advice="this is retried later")
+    if verdict.kind is AnswerKind.TURNED_AWAY:
+        return AepTurnedAwayError(request.name, **fields, advice="it is sent when AEP takes requests again")
     if request.is_activation and verdict.kind in (AnswerKind.UNKNOWN, AnswerKind.OK):
         fields["advice"] = _LOOK
         return AepLostAnswerError(request.name, **fields)

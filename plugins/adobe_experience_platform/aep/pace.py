@@ -19,12 +19,12 @@ FIRST_PAUSE = 0.5
 """Seconds after the first refusal of all, where AEP does not say."""
 GROWTH = 1.25
 """How much longer each further refusal makes the time since the first: so much later than possible we go on at most."""
-SHORTER = 0.8
-"""Of the pause that was enough last time, what is tried next time."""
-FEW = 3
+SHORTER = 0.6
+"""Of the pause that was enough last time, what is tried next time, if as many requests have passed as then."""
+FEW = 1
 """So few requests between two refusals are no burst: they are spaced."""
-FASTER = 0.97
-"""What becomes of the space between two requests with each that passes."""
+FASTER = 0.75
+"""What becomes of the space between two requests with each that passes: other processes may have taken their turns."""
 REMEMBERED = 20
 
 
@@ -38,6 +38,7 @@ class Pace:
         self._space = 0.0
         self._last = -math.inf
         self._since_refusal = 0
+        self._burst = 0
         self._passed: deque[float] = deque(maxlen=REMEMBERED)
 
     def pause(self, now: float) -> float:
@@ -71,11 +72,13 @@ class Pace:
         elif self._refused_since is not None:
             self._close(self._refused_since + max((now - self._refused_since) * GROWTH, FIRST_PAUSE))
         else:
-            self._close(now + (self._enough * SHORTER or FIRST_PAUSE))
+            # Few may have passed because a limit that slides had just begun to let some through.
+            share = min(1.0, self._since_refusal / self._burst) if self._burst else 1.0
+            self._close(now + (self._enough * SHORTER * share or FIRST_PAUSE))
         if is_news:
             if self._refused_since is None:
                 self._space_out()
-                self._refused_since = now
+                self._refused_since, self._burst = now, self._since_refusal
             self._since_refusal = 0
         return is_news
 

@@ -39,10 +39,6 @@ from .wire import CONNECT_TIMEOUT, Departure, authorities, begun_answer, check_s
 T = TypeVar("T")
 
 _mint_lock = threading.Lock()
-SAID = 5.0
-"""Seconds of a pause from which on the log tells of it."""
-SILENT = 30.0
-"""Seconds of shorter ones together after which it does."""
 
 
 class WorkerHook(BaseHook):
@@ -75,8 +71,7 @@ class WorkerHook(BaseHook):
         self._settings = settings
         self._session: requests.Session | None = None
         self._token_needed_before = False
-        self._answers = 0
-        self._unsaid = 0.0
+        self._pauses = throttle.PauseLog(self.log)
 
     @property
     def settings(self) -> AepConnection:
@@ -163,19 +158,14 @@ class WorkerHook(BaseHook):
                 self._session = self.get_conn()
             received = self._send_with(self._session, send)
         throttle.record(gate, began, received)
-        self._answers += received.status < 400
+        self._pauses.answered += received.status < 400
         return received
 
     def _wait_for_turn(self, gate: Pace) -> None:
         """Wait for as long as AEP asks, or until it lets more through; TransportError if no call waits so long."""
         while (pause := gate.pause(time.monotonic())) > 0:
             transport.require_open(pause, self.patience)
-            self._unsaid += pause
-            if pause >= SAID or self._unsaid >= SILENT:
-                self._unsaid = 0.0
-                self.log.info(
-                    "AEP takes no more requests for now (%d answered so far): going on in %d s", self._answers, pause
-                )
+            self._pauses.tell(pause)
             metrics.count(metrics.RETRIES, connection_tags(self.aep_conn_id, self._settings))
             time.sleep(pause)
 

@@ -7,10 +7,13 @@ account, so that a thousand are as polite as one. A worker's requests follow one
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import time
 import weakref
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from adobe_experience_platform.aep import TOO_MANY, AepConnection, Pace, transport
 
@@ -18,6 +21,12 @@ from .told import ToldPause
 
 CONCURRENCY = 8
 """Requests to one account of AEP that a triggerer has under way at the same time, at most."""
+SAID = 5.0
+"""Seconds of a pause from which on the log tells of it."""
+SILENT = 30.0
+"""Seconds of shorter ones together after which it does."""
+
+log = logging.getLogger(__name__)
 
 
 def account_of(settings: AepConnection) -> Hashable:
@@ -69,6 +78,31 @@ def record(pace: Pace, began: float, received: transport.Received) -> bool:
     return pace.record(began, time.monotonic(), refused=refused, told=told)
 
 
+class PauseLog:
+    """Tells of pauses, once of those that many wait for together.
+
+    :param log: where.
+    """
+
+    def __init__(self, log: Any) -> None:
+        self.answered = 0
+        self._log = log
+        self._unsaid = 0.0
+        self._until = -math.inf
+
+    def tell(self, pause: float) -> None:
+        """Say how long nothing is asked, where that or what was not said yet is long."""
+        now = time.monotonic()
+        more = now + pause - max(now, self._until)
+        self._until = max(self._until, now + pause)
+        self._unsaid += max(more, 0.0)
+        if more >= SAID or self._unsaid >= SILENT:
+            self._unsaid = 0.0
+            self._log.info(
+                "AEP takes no more requests for now (%d answered so far): going on in %d s", self.answered, pause
+            )
+
+
 class Throttle:
     """Lets requests through: a few at a time, none while AEP has asked for a pause.
 
@@ -83,6 +117,7 @@ class Throttle:
         self.limit = limit
         self.allowed = limit
         self.active = 0
+        self.pauses = PauseLog(log)
         self._good = 0
         self._waiting: set[asyncio.Future[None]] = set()
 
@@ -95,6 +130,7 @@ class Throttle:
         while (pause := self.pace.pause(time.monotonic())) > 0 or self.active >= self.allowed:
             if pause > 0:
                 transport.require_open(pause)
+                self.pauses.tell(pause)
                 await asyncio.sleep(pause)
                 continue
             free: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -116,6 +152,7 @@ class Throttle:
 
     def record_response(self, began: float, received: transport.Received) -> None:
         """Adapt to a response; of many whose requests were under way together only the first counts."""
+        self.pauses.answered += received.status < 400
         if record(self.pace, began, received):
             self.allowed = max(1, self.allowed // 2)
             self._good = 0

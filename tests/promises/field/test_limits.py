@@ -144,7 +144,7 @@ def test_a_long_pause_is_told_of_in_the_log(gateway: Gateway, many: dict[str, li
         for flow_id in many:
             hook.call(endpoints.flow(flow_id))
     told = [line for line in lines if "AEP takes no more requests for now" in line]
-    assert len(told) == len([pause for pause in gateway.slept if pause >= sync_hook.SAID]) == 4
+    assert len(told) == len([pause for pause in gateway.slept if pause >= throttle.SAID]) == 4
     assert "(25 answered so far): going on in" in told[0]
 
 
@@ -154,9 +154,9 @@ def test_many_short_pauses_are_told_of_too(gateway: Gateway, many: dict[str, lis
     with captured() as lines:
         for flow_id in many:
             hook.call(endpoints.flow(flow_id))
-    assert max(gateway.slept) < sync_hook.SAID
+    assert max(gateway.slept) < throttle.SAID
     told = [line for line in lines if "AEP takes no more requests for now" in line]
-    assert 1 <= len(told) <= sum(gateway.slept) / sync_hook.SILENT
+    assert 1 <= len(told) <= sum(gateway.slept) / throttle.SILENT
 
 
 def pauses(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:

@@ -17,7 +17,7 @@ from .surroundings import SURROUNDED, Fault
 SETTLE = 120.0
 """Seconds: the settling time of the connection that the worlds use."""
 POSTS = (
-    *("broken_before", "broken_after", "500", "500_after", "429", "html_after", "cut_after", "late", "refused"),
+    *("broken_before", "broken_after", "500", "500_after", "429", "full", "html_after", "cut_after", "late", "refused"),
     *("401", "403", "404", "not_ready", "omit_order", "empty_order", "repeated"),
 )
 LOOKS = ("empty", "stale", "cut", "503")

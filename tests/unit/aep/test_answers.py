@@ -142,6 +142,9 @@ NOW = 1_700_000_000.0
         ({"retry-after": "-5"}, {}, 0),
         ({"retry-after": "Tue, 14 Nov 2023 22:15:20 GMT"}, {}, 120),
         ({"retry-after": "Tue, 14 Nov 2023 22:13:00 GMT"}, {}, 0),
+        # By the clock that wrote it, wrong as it may be, not by ours.
+        ({"retry-after": "Tue, 14 Nov 2023 21:00:09 GMT", "date": "Tue, 14 Nov 2023 21:00:00 GMT"}, {}, 9),
+        ({"retry-after": "Tue, 14 Nov 2023 22:15:20 GMT", "date": "this morning"}, {}, 120),
         ({"retry-after": "soon"}, {}, None),
         ({"retry-after": "inf"}, {}, None),
         ({"retry-after": "nan"}, {}, None),

@@ -5,6 +5,7 @@ The limiters know nothing of the pace: what they allow is told by themselves, as
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import deque
 from collections.abc import Callable
@@ -110,6 +111,27 @@ def taken(limiter: Limiter, requests: int, *, tells: bool, pace: Pace | None = N
     return now, refused
 
 
+def taken_together(limiter: Limiter, processes: int, each: int, *, tells: bool, late: float = 0.0) -> float:
+    """Return how long processes take together that begin at once; of a pause that is told all of them know."""
+    paces, told_until = [Pace() for _ in range(processes)], 0.0
+    left, turns, end = [each] * processes, [(late, number) for number in range(processes)], 0.0
+    while turns:
+        now, number = heapq.heappop(turns)
+        if (pause := max(paces[number].pause(now), told_until - now)) > 0:
+            heapq.heappush(turns, (now + pause + 1e-6, number))
+            continue
+        paces[number].begin(now)
+        wait, answered = limiter(now), now + ANSWER * (1 + number / 10)
+        told = float(math.ceil(wait)) if tells and wait is not None else None
+        paces[number].record(now, answered, refused=wait is not None, told=told)
+        told_until = max(told_until, answered + (told or 0.0)) if told else told_until
+        left[number] -= wait is None
+        end = max(end, answered)
+        if left[number]:
+            heapq.heappush(turns, (answered, number))
+    return end - late
+
+
 @pytest.mark.parametrize("requests", [30, 61, 100, 400])
 @pytest.mark.parametrize("tells", [True, False], ids=["tells", "is silent"])
 @pytest.mark.parametrize("limit", LIMITS, ids=str)
@@ -119,6 +141,27 @@ def test_what_a_limit_allows_comes_through_hardly_later(kind, limit, tells, requ
 
     assert seconds <= SLOWER * allowed(KINDS[kind](*limit), requests)
     assert refused <= requests, "asking in vain costs AEP as much"
+
+
+def test_a_sliding_limit_that_has_just_let_some_through_is_not_taken_for_closed():
+    pace = Pace()
+    for number in range(60):
+        pace.record(number / 10, number / 10, refused=False)
+    pace.record(6.0, 6.0, refused=True)
+    for number in range(5):
+        pace.record(60.0, 60.0 + number / 10, refused=False)
+    pace.record(60.5, 60.5, refused=True)
+    assert pace.pause(60.5) <= 54.0 * 5 / 60
+
+
+@pytest.mark.parametrize("tells", [True, False], ids=["tells", "is silent"])
+@pytest.mark.parametrize("limit", LIMITS, ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_processes_that_begin_together_do_not_slow_each_other_down_for_long(kind, limit, tells):
+    """What a silent gateway lets through they find out each for itself, which takes them a while."""
+    times = [taken_together(KINDS[kind](*limit), 5, 20, tells=tells, late=late) for late in (0.0, 0.1, 0.2)]
+    least = allowed(KINDS[kind](*limit), 100)
+    assert sorted(times)[1] <= (SLOWER if tells else 1.8) * least
 
 
 def test_a_pause_of_forty_minutes_is_kept():

@@ -34,6 +34,7 @@ from adobe_experience_platform.errors import (
     AepRequestError,
     AepTooLargeError,
     AepTransientError,
+    AepTurnedAwayError,
 )
 from tests.support.parts import BASE_URL, play, received, settings
 
@@ -298,6 +299,7 @@ def test_where_nothing_may_be_asked_for_long_nothing_is_sent_and_the_error_says_
     closed = TransportError("AEP has asked not to be asked for a while", sent=False, closed_for=2399.0)
     error = Wire(*([given] if given else []), closed).fail(AepTransientError)
     assert (error.status, error.retry_after, error.retriable) == (429, 2399.0, True)
+    assert given or str(error).endswith("it is asked in 2399 s")
     assert error.text == ("slow" if given else "AEP has asked not to be asked for a while")
 
 
@@ -313,6 +315,7 @@ def test_a_pause_that_is_too_long_is_left_to_the_tasks_retry():
     error = wire.fail(AepTransientError)
     assert error.retry_after == 600
     assert error.retriable
+    assert str(error).endswith("the call is retried in 600 s")
     assert not wire.slept
 
 
@@ -376,6 +379,8 @@ def test_redirects_end_somewhere():
         (BROKEN, AepLostAnswerError),
         (received(408), AepLostAnswerError),
         (received(429, {}, retry_after="1"), AepLostAnswerError),
+        (received(429, {"title": "RequestRateTooLarge", "status": 429}), AepLostAnswerError),
+        (received(429, {"error_code": "429050", "message": "Too many requests"}), AepTurnedAwayError),
         (received(500, {"message": "x"}), AepLostAnswerError),
         (received(502, b"<html>"), AepLostAnswerError),
         (received(504), AepLostAnswerError),

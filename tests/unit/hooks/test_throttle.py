@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from types import SimpleNamespace
 
@@ -10,7 +11,8 @@ import pytest
 
 from adobe_experience_platform.aep import Pace, transport
 from adobe_experience_platform.hooks import throttle
-from adobe_experience_platform.hooks.throttle import Throttle, forget_all, pace_of
+from adobe_experience_platform.hooks.throttle import PauseLog, Throttle, forget_all, pace_of
+from tests.support.dagtest import captured
 from tests.support.parts import received, settings
 
 OK, SLOW = received(200, {}), received(429, {})
@@ -104,6 +106,30 @@ def test_nobody_asks_before_the_time_that_aep_told(answer, clock):
     in_loop(ask(gate, answer))
     in_loop(ask(gate, OK))
     assert clock.slept == [45.0]
+
+
+def test_a_pause_is_told_of_in_the_triggerers_log(clock):
+    gate = Throttle(Pace())
+    in_loop(ask(gate, OK))
+    in_loop(ask(gate, received(429, {}, retry_after="20")))
+    with captured() as lines:
+        in_loop(ask(gate, OK))
+    assert lines == ["AEP takes no more requests for now (1 answered so far): going on in 20 s"]
+
+
+def test_a_pause_that_many_wait_for_is_told_of_once_and_short_ones_when_they_add_up(clock):
+    pauses = PauseLog(logging.getLogger("test"))
+    with captured() as lines:
+        for _ in range(8):
+            pauses.tell(20.0)
+        assert len(lines) == 1
+        clock.now += 20
+        for _ in range(7):
+            pauses.tell(4.0)
+            clock.now += 4
+        assert len(lines) == 1
+        pauses.tell(4.0)
+        assert len(lines) == 2
 
 
 @pytest.mark.parametrize("seconds", [2400, 10**9])
