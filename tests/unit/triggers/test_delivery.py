@@ -19,7 +19,7 @@ from airflow.sdk import Asset
 from airflow.sdk.serde import deserialize, serialize
 
 from adobe_experience_platform.aep.flow_runs import FlowRun
-from adobe_experience_platform.delivery import run_news
+from adobe_experience_platform.delivery import run_lists
 from adobe_experience_platform.delivery.rounds import Snapshot
 from adobe_experience_platform.delivery.run_news import RunMark
 from adobe_experience_platform.errors import AepInputError, AepRequestError
@@ -100,10 +100,10 @@ def test_an_audiences_watcher_tells_of_its_deliveries_alone(aep: LocalAep) -> No
 def refused(flow_id: str, runs_call: Any) -> Any:
     """Have AEP refuse the runs of one flow."""
 
-    def call(asked_for: str, asked: Any, now: dt.datetime) -> Any:
+    def call(asked_for: str, *others: Any) -> Any:
         if asked_for == flow_id:
             raise AepRequestError("GET /runs", status=400, text="no")
-        return (yield from runs_call(asked_for, asked, now))
+        return (yield from runs_call(asked_for, *others))
 
     return call
 
@@ -113,7 +113,7 @@ def test_watchers_and_waiting_tasks_share_one_poll_and_a_flow_that_is_refused_st
     aep: LocalAep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stores = [MarkStore(), MarkStore()]
-    monkeypatch.setattr(run_news, "runs_call", refused("shop", run_news.runs_call))
+    monkeypatch.setattr(run_lists, "runs_call", refused("shop", run_lists.runs_call))
 
     async def play() -> None:
         one, two = (flow_run_asset(flow, poll_interval=1) for flow in ("mail", "shop"))
