@@ -36,7 +36,7 @@ def wanted(sought: Sought, mark: RunMark | None) -> RunsWanted:
     if mark is None:
         return RunsWanted(sought.whose, sought.ended_since and sought.ended_since - WINDOW)
     old = [key for key, at in mark.open.items() if at and mark.since and at < mark.since]
-    return RunsWanted(sought.whose, mark.since, tuple(old), mark.flows)
+    return RunsWanted(sought.whose, mark.since, tuple(old), tuple(mark.flows))
 
 
 @dataclass(slots=True)

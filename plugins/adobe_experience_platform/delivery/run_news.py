@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from adobe_experience_platform.aep import PAGE_SIZE, FlowRun, RunStatus
@@ -89,23 +89,31 @@ class RunMark:
     :param since: runs that began earlier are no news, but for those in ``open``; None: there were none at all.
     :param known: runs that began since, and had ended at the first look or were told.
     :param open: runs that were in progress at the last look, however early they began.
-    :param flows: of an audience to any flow: the flows that were looked at, also those that have lost it since.
-    :param seen: the latest time that AEP said at the first look: what ended by then is no news of later flows either.
+    :param flows: of an audience to any flow: the flows that had it at a look; of one that had it not at the first, when
+        it got it. What ended by then there is no news.
+    :param seen: the latest time that AEP said at the first look: nothing that ended by then is news of later flows.
     """
 
     place: str
     since: dt.datetime | None
     known: Times
     open: Times
-    flows: tuple[str, ...] = ()
+    flows: Carriers = field(default_factory=dict)
     seen: dt.datetime | None = None
 
     def is_news(self, run: FlowRun) -> bool:
         """Whether a run that has ended was neither told nor over at the first look."""
         return run.id not in self.known and (run.id in self.open or not self._is_old(run))
 
+    def with_flows(self, carriers: Carriers) -> RunMark:
+        """Return the mark with flows that have got the audience since."""
+        new = {key: max(filter(None, (self.seen, at)), default=EPOCH) for key, at in carriers.items()}
+        return replace(self, flows=_flows({**new, **self.flows}))
+
     def _is_old(self, run: FlowRun) -> bool:
-        at = began(run)
+        at, got = began(run), self.flows.get(run.flow_id)
+        if got is not None and run.completed_at is not None and run.completed_at <= got:
+            return True
         return self.since is not None and at is not None and at < self.since
 
     def with_told(self, run_id: str) -> RunMark:
@@ -124,28 +132,16 @@ class RunMark:
         }
         since = max(filter(None, (self.since, other.since)), default=None)
         seen = min(filter(None, (self.seen, other.seen)), default=None)
-        return RunMark(self.place, since, known, still, _flows(self.flows, other.flows), seen)
-
-    def with_flows(self, carriers: Carriers, runs: Iterable[FlowRun]) -> RunMark:
-        """Return the mark after the first look at flows that have got the audience since.
-
-        What ended before they got it, or before the first look of all, is no news.
-        """
-        new = {key: max(filter(None, (self.seen, at)), default=EPOCH) for key, at in carriers.items()}
-        over = {
-            run.id: began(run)
-            for run in runs
-            if run.flow_id in new.keys() - {*self.flows} and run.status.is_terminal and run.id not in self.open
-            if run.completed_at and run.completed_at <= new[run.flow_id]
-        }
-        return replace(self, known={**self.known, **over}, flows=_flows(self.flows, carriers))
+        got = [{key: at or EPOCH for key, at in mark.flows.items()} for mark in (self, other)]
+        flows = {key: min(at, got[0].get(key, at)) for key, at in {**got[0], **got[1]}.items()}
+        return RunMark(self.place, since, known, still, _flows(flows), seen)
 
     def to_json(self) -> dict[str, object]:
         """Return the mark as it is stored."""
         since, seen = _millis(self.since), _millis(self.seen)
-        known, still = ({key: _millis(at) for key, at in times.items()} for times in (self.known, self.open))
-        data = {"v": DELIVERIES_VERSION, "place": self.place, "since": since, "known": known, "open": still}
-        return {**data, "flows": list(self.flows), "seen": seen}
+        times = {"known": self.known, "open": self.open, "flows": self.flows}
+        stored = {name: {key: _millis(at) for key, at in found.items()} for name, found in times.items()}
+        return {"v": DELIVERIES_VERSION, "place": self.place, "since": since, "seen": seen, **stored}
 
     @classmethod
     def require(cls, data: object) -> RunMark:
@@ -162,15 +158,12 @@ class RunMark:
         """Read a stored mark; what cannot be read counts as none, so the next look only records."""
         if not isinstance(data, Mapping) or data.get("v") != DELIVERIES_VERSION:
             return None
-        known, still = data.get("known"), data.get("open")
-        if not isinstance(known, Mapping) or not isinstance(still, Mapping):
-            return None
         try:
-            known, still = ({str(key): _time(at) for key, at in found.items()} for found in (known, still))
             since, seen = _time(data.get("since")), _time(data.get("seen"))
-            flows = tuple(map(str, data.get("flows", ())))
+            names = "known", "open", "flows"
+            known, still, flows = ({str(key): _time(at) for key, at in data[name].items()} for name in names)
             return cls(str(data.get("place", "")), since, known, still, flows, seen)
-        except (TypeError, ValueError, OverflowError):
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             return None
 
 
@@ -224,11 +217,11 @@ def first_mark(
     found = _by_id(runs)
     if ended_since is not None:
         timeless = {run.id: None for run in found.values() if run.status.is_terminal and began(run) is None}
-        return RunMark(place, ended_since - WINDOW, timeless, {}, _flows(carriers))
+        return RunMark(place, ended_since - WINDOW, timeless, {}, _flows(dict.fromkeys(carriers, EPOCH)))
     newest = newest_of(found.values(), now) or now
     ended = {run.id: began(run) for run in found.values() if run.status.is_terminal}
     said = (at for run in found.values() for at in (began(run), run.completed_at) if at and at <= now + WINDOW)
-    mark = RunMark(place, None, ended, {}, _flows(carriers), max(said, default=None))
+    mark = RunMark(place, None, ended, {}, _flows(dict.fromkeys(carriers, EPOCH)), max(said, default=None))
     return _moved(replace(mark, open=_open({}, found.values(), mark)), newest - WINDOW)
 
 
@@ -247,7 +240,7 @@ def look(
     :param carriers: of an audience to any flow: the flows that it is mapped to.
     """
     found = _by_id(filter(sought.is_here, runs))
-    mark = before.with_flows(carriers, found.values()) if carriers else before
+    mark = before.with_flows(carriers) if carriers else before
     ended = [run for run in found.values() if run.status.is_terminal and mark.is_news(run)]
     met = sorted((run for run in ended if sought.is_met(run)), key=lambda run: began(run) or EPOCH)
     news, rest = met[:most], met[len(met[:most]) :]
@@ -272,9 +265,9 @@ def look(
     return RunNews(tuple(news), later if later != before else None, others)
 
 
-def _flows(*groups: Iterable[str]) -> tuple[str, ...]:
+def _flows(known: Carriers) -> Carriers:
     """Return what a mark holds: by Adobe's guardrails a sandbox has no more destinations."""
-    return tuple(sorted({flow_id for group in groups for flow_id in group}))[:PAGE_SIZE]
+    return dict(sorted(known.items())[:PAGE_SIZE])
 
 
 def _open(known: Times, runs: Iterable[FlowRun], mark: RunMark) -> Times:

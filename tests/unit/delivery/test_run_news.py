@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -211,6 +212,43 @@ def test_a_run_of_another_flow_is_no_news() -> None:
     assert news(marked(OLD), other) == []
 
 
+ANY = Sought("", ("gold",))
+
+
+def test_of_a_flow_that_gets_the_audience_later_what_ended_before_is_no_news_however_late_it_is_listed() -> None:
+    def of(flow_id: str, found: FlowRun) -> FlowRun:
+        return replace(found, flow_id=flow_id)
+
+    listed = of("first", run("a", "success", "gold", began=3, ended=2))
+    mark = stored(first_mark(PLACE, [listed], NOW, carriers=["first"]))
+    carriers = {"first": hours(90), "later": hours(90), "new": hours(1)}
+    runs = [
+        of("first", run("late", "success", "gold", began=3, ended=2.5)),
+        of("later", run("old", "success", "gold", began=4, ended=2.1)),
+        of("later", run("today", "success", "gold", began=4, ended=1.9)),
+        of("new", run("unmapped", "success", "gold", began=4, ended=1.1)),
+        of("new", run("mapped", "success", "gold", began=4, ended=0.9)),
+    ]
+    found = look([listed], mark, ANY, carriers=carriers)
+    joined = stored(found.mark)
+    assert (found.news, set(joined.flows)) == ((), {"first", "later", "new"})
+    assert [item.id for item in look(runs, joined, ANY, carriers=carriers).news] == ["late", "today", "mapped"]
+    assert wanted(ANY, joined).flows == ("first", "later", "new"), "also those that lose it"
+    for merged in (joined.merged(mark), mark.merged(joined)):
+        assert stored(merged) == joined
+
+    assert [item.id for item in look(runs[:2], mark, ANY, carriers=carriers).news] == ["late"], "in one look too"
+
+
+def test_the_runs_of_a_hundred_flows_keep_to_the_size_of_a_stored_value() -> None:
+    ids = [f"{number:08d}-0000-4000-8000-000000000000" for number in range(1200)]
+    going_on = [run(ident, "inProgress", began=20) for ident in ids[:300]]
+    runs = [*going_on, *(run(ident, began=19 - number / 200) for number, ident in enumerate(ids[300:]))]
+    mark = stored(first_mark(PLACE, runs, NOW, carriers=ids[:150]))
+    many = stored(look(runs, mark, ANY, carriers=dict.fromkeys(ids[:200], NOW)).mark or mark)
+    assert len(json.dumps(many.to_json())) < 62_000, "what is being told is stored beside it"
+
+
 def test_a_failed_run_may_be_passed_over_and_counts_if_it_succeeds_after_all() -> None:
     good = Sought("flow-1", statuses=frozenset({"success"}))
     mark = marked(OLD)
@@ -241,8 +279,9 @@ def test_a_run_that_pages_show_twice_is_one() -> None:
         {},
         {"v": 2},
         {"v": 1},
-        {"v": 1, "known": [], "open": {}},
-        {"v": 1, "known": {"a": "x"}, "open": {}},
+        {"v": 1, "known": [], "open": {}, "flows": {}},
+        {"v": 1, "known": {}, "open": {}},
+        {"v": 1, "known": {"a": "x"}, "open": {}, "flows": {}},
     ],
 )
 def test_a_mark_that_cannot_be_read_is_none_to_a_watcher_and_an_error_to_a_task(damaged: object) -> None:

@@ -353,7 +353,7 @@ def test_an_audience_is_waited_for_on_every_flow_that_has_it(aep: LocalAep, cont
     mark = RunMark.from_json(kwargs["mark"])
     assert mark is not None
     assert (kwargs["flow_id"], kwargs["audience_ids"]) == ("", ["gold"])
-    assert mark.flows == ("mail", "off", "shop")
+    assert set(mark.flows) == {"mail", "off", "shop"}
     assert (before in mark.known, going_on in mark.open) == (True, True)
 
     delivered(aep, "silver", flow="shop")
@@ -444,7 +444,7 @@ def test_a_run_that_names_no_audience_does_not_count_for_one_to_any_flow(aep: Lo
 
 def test_an_imported_audience_counts_by_either_id(aep: LocalAep, context: Any) -> None:
     kwargs = deferred(to_any(audience="partner"), context)
-    assert (kwargs["audience_ids"], kwargs["mark"]["flows"]) == (["partner", "partner-77"], ["mail"])
+    assert (kwargs["audience_ids"], [*kwargs["mark"]["flows"]]) == (["partner", "partner-77"], ["mail"])
     aep.change_settings(entity_id="external")
     run_id = delivered(aep, "partner")
     assert to_any(audience="partner").execute(context.retried())["run_id"] == run_id
