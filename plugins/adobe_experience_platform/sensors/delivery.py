@@ -235,9 +235,10 @@ class DeliverySensor(AepSensor):
     def _asked(self) -> Pair:
         """The flow and the audience as they were given, checked; no audience is empty text."""
         flow, audience = self.given("flow"), self.given("audience") or ""
-        if is_any := self.flow is None and bool(audience):  # not what a template renders to nothing
-            flow = ""
-        faults = [fault] if not is_any and (fault := check_name(flow, "flow")) else []
+        if self.flow is None:  # not a template that renders to nothing
+            flow, faults = "", [] if audience else ["flow and audience are missing: enter either, or both"]
+        else:
+            faults = [fault] if (fault := check_name(flow, "flow")) else []
         if audience and (fault := check_name(audience, "audience")):
             faults.append(fault)
         if self.on_failed_run not in ("fail", "wait"):
