@@ -28,7 +28,7 @@ class Snapshot:
     :param error: why the whole round failed.
     :param asked: what the round asked for; a round serves those subscribers that are due. None: of all.
     :param usual: flow id → how long its runs usually take.
-    :param is_pause: nothing was asked, because AEP has asked for a pause; waits may end meanwhile.
+    :param is_pause: nothing is known, mostly because AEP has asked for a pause; waits may end meanwhile.
     """
 
     runs: Mapping[str, FlowRun | AepError] = field(default_factory=dict)

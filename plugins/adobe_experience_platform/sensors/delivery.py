@@ -229,7 +229,7 @@ class DeliverySensor(AepSensor):
 
     @property
     def _place(self) -> str:
-        return f"{self.connection.org_id}/{self.connection.sandbox_name}"
+        return self.connection.place
 
     @cached_property
     def _asked(self) -> Pair:

@@ -4,26 +4,51 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import TriggerEvent
 
-from adobe_experience_platform.aep import RunStatus
+from adobe_experience_platform.aep import FlowRun, RunStatus
 from adobe_experience_platform.delivery import Snapshot, run_lists, run_news
 from adobe_experience_platform.delivery.next_delivery import lines_of
 from adobe_experience_platform.delivery.run_lists import RunsWanted
 from adobe_experience_platform.delivery.run_news import RunMark, Sought
+from adobe_experience_platform.errors import AepError
 
 from . import polling
 from .base import event
 from .memory import News, WatcherMemory
-from .polling import Bulk, Group, Subscription
+from .polling import Bulk, Group, Subscription, is_throttled, outcomes
 from .watcher import WatcherTrigger
+
+if TYPE_CHECKING:
+    from adobe_experience_platform.hooks import AdobeExperiencePlatformAsyncHook
 
 MOST_REMEMBERED = 1000
 """Runs that were logged as not counting; with more, they may be logged again."""
 TOLD = (RunStatus.SUCCESS.value, RunStatus.PARTIAL_SUCCESS.value)
 """How a delivery has ended of which a watcher tells unless it is told otherwise."""
+
+
+async def read_flows(hook: AdobeExperiencePlatformAsyncHook, asked: Sequence[RunsWanted], bulk: Bulk) -> Snapshot:
+    """Read the runs of flows, each as far back as anybody asks; a flow that cannot be read is no trouble of others."""
+    runs: dict[Hashable, list[FlowRun]] = {}
+    errors: dict[Hashable, AepError] = {}
+    place, now = (await hook.settings()).place, dt.datetime.now(tz=dt.UTC)
+    mappings = bulk.mappings[place]
+    calls = ((whose, run_lists.runs_call(whose, asked, mappings, now)) for whose in {each.whose for each in asked})
+    async for whose, result in outcomes(hook, calls):
+        if not isinstance(result, AepError):
+            runs[whose] = result
+            continue
+        errors[whose] = result
+        if is_throttled(result):
+            raise result  # asking for the others now would be as impolite
+    if errors and not runs:
+        raise next(iter(errors.values()))
+    if place != (await hook.settings()).place:
+        return Snapshot(is_pause=True)  # the connection was changed meanwhile: whose runs these are is not known
+    return Snapshot(flow_runs=runs, flow_errors=errors, carriers=dict(mappings.known), place=place)
 
 
 class DeliveryTrigger(WatcherTrigger):
@@ -84,7 +109,7 @@ class DeliveryTrigger(WatcherTrigger):
 
     @classmethod
     async def _read(cls, hook: Any, wanted: Sequence[RunsWanted], bulk: Bulk) -> Snapshot:
-        return await polling.read_flows(hook, wanted, bulk)
+        return await read_flows(hook, wanted, bulk)
 
     def _error_in(self, snapshot: Snapshot) -> Exception | None:
         return snapshot.error or snapshot.flow_errors.get(self._sought.whose)

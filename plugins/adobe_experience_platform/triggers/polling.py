@@ -14,6 +14,7 @@ import itertools
 import math
 import time
 import weakref
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -21,8 +22,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from adobe_experience_platform.aep import LONGEST_PAUSE, PAGE_SIZE, Call, FlowRun, endpoints
 from adobe_experience_platform.delivery import Snapshot, Usual, run_lists, usual_lengths
-from adobe_experience_platform.delivery.run_lists import RunsWanted
-from adobe_experience_platform.errors import AepCallError, AepError, AepNotFoundError, AepRequestError
+from adobe_experience_platform.errors import (
+    AepCallError,
+    AepError,
+    AepNotFoundError,
+    AepRequestError,
+)
 from adobe_experience_platform.hooks import CONCURRENCY
 
 if TYPE_CHECKING:
@@ -247,7 +252,7 @@ class Bulk:
 
     def __init__(self) -> None:
         self.refused = False
-        self.mappings = run_lists.Mappings()
+        self.mappings: dict[str, run_lists.Mappings] = defaultdict(run_lists.Mappings)
         self.usual: dict[str, Usual | None] = {}
 
 
@@ -275,7 +280,7 @@ async def read_runs(hook: AdobeExperiencePlatformAsyncHook, run_ids: Sequence[st
     listed = len(run_ids) > 1 and not bulk.refused
     if listed:
         chunks = [run_ids[start : start + PAGE_SIZE] for start in range(0, len(run_ids), PAGE_SIZE)]
-        async for _, result in _outcomes(hook, ((chunk[0], endpoints.runs_by_id(chunk)) for chunk in chunks)):
+        async for _, result in outcomes(hook, ((chunk[0], endpoints.runs_by_id(chunk)) for chunk in chunks)):
             if not isinstance(result, AepError):
                 found.update(result)
             elif isinstance(result, AepRequestError | AepNotFoundError):
@@ -285,11 +290,11 @@ async def read_runs(hook: AdobeExperiencePlatformAsyncHook, run_ids: Sequence[st
                 raise result
     rest = [run_id for run_id in run_ids if run_id not in found]
     failed: list[AepError] = []
-    async for run_id, one in _outcomes(hook, ((run_id, endpoints.run(run_id)) for run_id in rest)):
+    async for run_id, one in outcomes(hook, ((run_id, endpoints.run(run_id)) for run_id in rest)):
         found[run_id] = one
         if isinstance(one, AepError) and not isinstance(one, AepNotFoundError):
             failed.append(one)
-            if _is_throttled(one):
+            if is_throttled(one):
                 raise one  # asking for the others now would be as impolite
     if failed and len(failed) == len(run_ids):
         raise failed[0]
@@ -298,31 +303,12 @@ async def read_runs(hook: AdobeExperiencePlatformAsyncHook, run_ids: Sequence[st
     return Snapshot(runs=found)
 
 
-async def read_flows(hook: AdobeExperiencePlatformAsyncHook, asked: Sequence[RunsWanted], bulk: Bulk) -> Snapshot:
-    """Read the runs of flows, each as far back as anybody asks; a flow that cannot be read is no trouble of others."""
-    runs: dict[Hashable, list[FlowRun]] = {}
-    errors: dict[Hashable, AepError] = {}
-    now = dt.datetime.now(tz=dt.UTC)
-    calls = ((whose, run_lists.runs_call(whose, asked, bulk.mappings, now)) for whose in {each.whose for each in asked})
-    async for whose, result in _outcomes(hook, calls):
-        if not isinstance(result, AepError):
-            runs[whose] = result
-            continue
-        errors[whose] = result
-        if _is_throttled(result):
-            raise result  # asking for the others now would be as impolite
-    if errors and not runs:
-        raise next(iter(errors.values()))
-    settings = await hook.settings()
-    place = f"{settings.org_id}/{settings.sandbox_name}"
-    return Snapshot(flow_runs=runs, flow_errors=errors, carriers=dict(bulk.mappings.known), place=place)
-
-
-def _is_throttled(error: AepError) -> bool:
+def is_throttled(error: AepError) -> bool:
+    """Whether AEP asks for fewer requests."""
     return error.retry_after is not None or getattr(error, "status", None) == 429
 
 
-async def _outcomes(
+async def outcomes(
     hook: AdobeExperiencePlatformAsyncHook, calls: Iterable[tuple[K, Call[T]]]
 ) -> AsyncIterator[tuple[K, T | AepError]]:
     """Carry out calls, a few at a time; the first that the reader breaks off for is the last that is sent."""

@@ -22,11 +22,13 @@ from airflow.sdk.serde import deserialize, serialize
 from adobe_experience_platform.aep.flow_runs import UNKNOWN_COUNTS, FlowRun
 from adobe_experience_platform.delivery import run_lists
 from adobe_experience_platform.delivery.rounds import Snapshot
+from adobe_experience_platform.delivery.run_lists import RunsWanted
 from adobe_experience_platform.delivery.run_news import RunMark
 from adobe_experience_platform.errors import AepInputError, AepRequestError
 from adobe_experience_platform.triggers import memory
 from adobe_experience_platform.triggers.assets import flow_run_asset, segment_export_asset
-from adobe_experience_platform.triggers.delivery import DeliveryTrigger
+from adobe_experience_platform.triggers.delivery import DeliveryTrigger, read_flows
+from adobe_experience_platform.triggers.polling import Bulk
 from tests.support.aep import LocalAep
 from tests.support.dagtest import captured
 from tests.support.parts import run_json
@@ -152,6 +154,29 @@ def test_an_audience_that_no_flow_has_is_watched_with_a_warning(aep: LocalAep, m
     with captured() as lines:
         asyncio.run(play())
     assert sum("loose is not mapped to any destination flow of" in line for line in lines) == 1
+
+
+class MovedHook:
+    """Reads runs while the connection is changed to lead to another sandbox."""
+
+    def __init__(self) -> None:
+        self.place = "ORG/prod"
+
+    async def settings(self) -> Any:
+        return SimpleNamespace(place=self.place)
+
+    async def call(self, call: Any) -> Any:
+        call.close()
+        self.place = "ORG/dev"
+        return []
+
+
+def test_what_is_read_while_the_connection_changes_is_nobodys() -> None:
+    asked, bulk = [RunsWanted("mail", None)], Bulk()
+    hook: Any = MovedHook()
+    first, second = (asyncio.run(read_flows(hook, asked, bulk)) for _ in range(2))
+    assert (first.is_pause, second.is_pause, second.place) == (True, False, "ORG/dev")
+    assert set(bulk.mappings) == {"ORG/prod", "ORG/dev"}, "which flows have an audience is another question there"
 
 
 def refused(flow_id: str, runs_call: Any) -> Any:
