@@ -1,4 +1,4 @@
-"""Go on when AEP has delivered to a destination, whoever started it: its schedule, its UI, another tool."""
+"""Go on when AEP has delivered, whoever started it: its schedule, its UI, another tool."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from adobe_experience_platform import DeliverySensor
 DOC = """
 ### Do something when the partner's file is there
 
-`DeliverySensor` waits for the next delivery of a destination, or of one audience to it. What it waits for is fixed
-when the task first begins: a retry, a clear or a restart of Airflow neither misses it nor takes another one. Nothing
-is sent.
+`DeliverySensor` waits for the next delivery of a destination, of one audience to it, or of one audience to any
+destination. What it waits for is fixed when the task first begins: a retry, a clear or a restart of Airflow neither
+misses it nor takes another one. Nothing is sent.
 """
 
 with DAG(
@@ -26,7 +26,11 @@ with DAG(
     default_args={"owner": "marketing-operations", "retries": 2},
     tags=["aep-example"],
     params={
-        "flow": Param("69245ed8-a016-5548-8762-dca344a9e201", type="string", title="Destination flow, by id or name"),
+        "flow": Param(
+            "69245ed8-a016-5548-8762-dca344a9e201",
+            type=["null", "string"],
+            title="Destination flow, by id or name; empty: any that has the audience",
+        ),
         "audience": Param(
             "439a96de-1866-5d4d-873b-c43eec1b5478", type=["null", "string"], title="Audience; empty: any of the flow"
         ),

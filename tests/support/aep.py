@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
+from include.aep_simulator.documents import flow_body
 from include.aep_simulator.server import running
 from include.aep_simulator.simulator import Simulator
 from tools.simulator_client import SimulatorClient
@@ -83,6 +85,16 @@ class LocalAep(SimulatorClient, Startable):
     def posts(self) -> list[dict[str, Any]]:
         """Return the activations it received."""
         return self.requests(method="POST", path=ADHOC)
+
+    def map_audience(self, flow_id: str, audience_id: str, *, is_mapped: bool = True) -> None:
+        """Have somebody map an audience to a flow now, or take it from the flow."""
+        world = self._simulator.world
+        flow = world.flows[flow_id]
+        mapping = flow.mappings.pop(audience_id, next(iter(flow.mappings.values())))
+        if is_mapped:
+            audience = world.audiences[flow.sandbox, audience_id]
+            flow.mappings[audience_id] = replace(mapping, audience=audience, mapped_ms=world.clock.ms())
+        flow.body = flow_body(flow, world.sandboxes[flow.sandbox], world.org_id)
 
     def end_runs(self) -> None:
         """Let all runs of our deliveries end well."""

@@ -124,6 +124,11 @@ class AepConnection:
         return found
 
     @property
+    def place(self) -> str:
+        """Organization and sandbox: what is known of one is nothing of another."""
+        return f"{self.org_id}/{self.sandbox_name}"
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """What must be shown nowhere."""
         passwords = [urlsplit(proxy).password or "" for proxy in self.proxies.values()]

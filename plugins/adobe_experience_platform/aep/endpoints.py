@@ -14,7 +14,7 @@ from adobe_experience_platform.errors import AepNotFoundError, AepRequestError, 
 from .calls import PAGE_SIZE, Call, Request, parsed, path_of, read_list, single, unread
 from .export_jobs import ExportJob
 from .flow_runs import FlowRun
-from .flows import DestinationFlow
+from .flows import DestinationFlow, MappedAudience
 from .json_values import as_dicts
 from .orders import Activation, Pair, by_flow
 from .segment_jobs import SegmentJob
@@ -111,6 +111,32 @@ def catalog_flows(*, datasets: bool = False) -> Call[list[DestinationFlow]]:
     return (yield from destination_flows(datasets=datasets)) or (yield from destination_flows(datasets=datasets))
 
 
+def flows_with(audience_ids: Sequence[str]) -> Call[dict[str, MappedAudience]]:
+    """List the destination flows that an audience is mapped to: flow id → the audience there.
+
+    AEP documents a filter for this; where it is refused or finds none, all destination flows are read.
+
+    :param audience_ids: the audience's own id, and its external one.
+    """
+    ids = ",".join(ident for ident in audience_ids if "," not in ident)
+    params = (("property", f"{_OF_AUDIENCES}=={ids}"), ("limit", str(PAGE_SIZE)))
+    flows: list[DestinationFlow] = []
+    try:
+        request = Request("GET /flows", "GET", FLOWS, params)
+        flows = yield from read_list(request, "items", DestinationFlow.from_json, lambda _: False)
+    except (AepRequestError, AepNotFoundError):
+        pass  # a filter that AEP does not take
+    return _mapped(flows, audience_ids) or _mapped((yield from catalog_flows()), audience_ids)
+
+
+_OF_AUDIENCES = "transformations[].params.segmentSelectors.selectors[].value.id"
+
+
+def _mapped(flows: Iterable[DestinationFlow], audience_ids: Sequence[str]) -> dict[str, MappedAudience]:
+    found = ((flow.id, flow.audience(ident)) for flow in flows for ident in audience_ids)
+    return {flow_id: audience for flow_id, audience in found if audience is not None}
+
+
 def flows_named(names: Sequence[str]) -> Call[list[DestinationFlow]]:
     """List the flows of any kind, also sources, that have one of up to 100 names.
 
@@ -181,10 +207,12 @@ _SUCCEEDED = "metrics.statusSummary.status==success"
 
 def recent_runs(flow_ids: Iterable[str], since: dt.datetime) -> Call[dict[str, list[FlowRun]]]:
     """List the runs of flows that were created after ``since`` (aware time): flow id → its runs, newest first."""
+    found = yield from runs_of_each(flow_ids, lambda runs: _is_older(runs[-1], since))
+    return {flow_id: [item for item in runs if not _is_older(item, since)] for flow_id, runs in found.items()}
 
-    def enough(runs: list[FlowRun]) -> bool:
-        return _is_older(runs[-1], since)
 
+def runs_of_each(flow_ids: Iterable[str], enough: Callable[[list[FlowRun]], bool]) -> Call[dict[str, list[FlowRun]]]:
+    """List the runs of flows, until ``enough``, with as few requests as AEP lets: flow id → its runs, newest first."""
     found: dict[str, list[FlowRun]] = {}
     ids = list(dict.fromkeys(flow_ids))
     for start in range(0, len(ids), PAGE_SIZE):
@@ -197,8 +225,7 @@ def recent_runs(flow_ids: Iterable[str], since: dt.datetime) -> Call[dict[str, l
                 None if listed is None else {each: [run for run in listed if run.flow_id == each] for each in chunk}
             )
         for flow_id in chunk:
-            runs = together[flow_id] if together is not None else (yield from runs_of_flow(flow_id, enough))
-            found[flow_id] = [item for item in runs if not _is_older(item, since)]
+            found[flow_id] = together[flow_id] if together is not None else (yield from runs_of_flow(flow_id, enough))
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from . import export_news, exports, next_delivery, preflight, rounds, run_news, task_ids, xcom
+from . import export_news, exports, next_delivery, preflight, rounds, run_lists, run_news, task_ids, xcom
 from .findings import Findings, ids_of, labelled
 from .given import given_collection, given_id, given_info, given_list, given_time, given_truth
 from .input import (

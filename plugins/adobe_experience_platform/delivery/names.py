@@ -11,6 +11,7 @@ import difflib
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -38,7 +39,8 @@ _MAP = "map it under Destinations > Browse > Activate audiences, or correct the 
 def resolve(asked: Sequence[Pair], run: Run, known: Mapping[Pair, Pair] | None = None) -> Findings:
     """Look up every flow and audience; what is neither an id nor a name is a fault.
 
-    :param asked: (flow, audience), each an id or a name; without an audience the flow alone is looked up.
+    :param asked: (flow, audience), each an id or a name; without an audience the flow alone is looked up, without a
+        flow the audience of any.
     :param known: what was asked for → its ids, as an earlier try of the run has found them.
     :raises AepCallError: if AEP cannot be reached at all.
     """
@@ -46,7 +48,7 @@ def resolve(asked: Sequence[Pair], run: Run, known: Mapping[Pair, Pair] | None =
     given = dict(zip([(known or {}).get(pair, pair) for pair in asked], asked, strict=True))
     look = _LookUp(run, list(dict.fromkeys(pair.flow_id for pair in given)), findings)
     for flow_text, audiences in by_flow(given).items():
-        if (flow := look.flow(flow_text)) is None:
+        if (flow := look.flow(flow_text) if flow_text else look.any_flow(audiences)) is None:
             continue
         findings.flows[flow.id] = flow
         if flow.takes_none:
@@ -142,10 +144,22 @@ class _LookUp:
             self._fault(label, what, lambda: self._meant(text, flows))
         return flow
 
+    def any_flow(self, audiences: Iterable[str]) -> DestinationFlow:
+        """Return what stands for all destination flows: it has the audiences of each."""
+        for _ in range(2):
+            listed = [item for flow in self._list() if not flow.takes_none for item in flow.audiences]
+            if all(
+                any(text in (item.platform_id, item.exact_name, item.name) for item in listed) for text in audiences
+            ):
+                break
+            self._all = None  # a list without an audience may be a slip, and it would be unknown
+        return replace(DestinationFlow.from_json({}), audiences=tuple(listed), tells_audiences=True)
+
     def audience(self, flow: DestinationFlow, text: str) -> str | None:
         """Return the id of the flow's audience of this id or name, None after a fault."""
         label = label_of("flow", flow.id, flow.name)
-        where = f"{label}: audience {shown(text)}"
+        where = f"{label}: audience {shown(text)}" if flow.id else f"audience {shown(text)}"
+        here = "this flow" if flow.id else "any destination flow of this sandbox"
         sound = self._audiences.get(flow.id) or self._audiences.setdefault(flow.id, _sound(flow.audiences))
         same = {item.platform_id: item for item in _of_name(text, sound)}
         found = flow.audience(text) if check_id(text, "") is None else None
@@ -155,12 +169,12 @@ class _LookUp:
             [found] = same.values()
         elif same:
             among = [f"{item.platform_id} ({item.schedule or 'no schedule'})" for item in same.values()]
-            self._fault(where, f"is the name of {len(same)} audiences of this flow", _choose(among))
+            self._fault(where, f"is the name of {len(same)} audiences of {here}", _choose(among))
         elif external := next((item for item in flow.audiences if item.system_id and item.id == text), None):
             what = f"is the external id of the imported audience {external.name!r}"
             self._fault(where, what, f"use its system-generated id {external.system_id}")
         elif flow.tells_audiences:
-            self._fault(where, "is not mapped to this flow", lambda: _nearest(text, flow.audiences) or _MAP)
+            self._fault(where, f"is not mapped to {here}", lambda: _nearest(text, flow.audiences) or _MAP)
         elif check_id(text, "") is None:
             self._findings.warnings.append(f"{label} does not list the audiences mapped to it")
             return text

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from adobe_experience_platform.aep import Activation, Call, FlowRun, Pair, RunStatus, endpoints, named
-from adobe_experience_platform.errors import AepNotFoundError, AepTransientError
+from adobe_experience_platform.errors import AepCallError, AepNotFoundError, AepTransientError
 
 from .results import Result, results_of
 from .run_news import RunMark, Sought, unreadable
@@ -70,16 +70,31 @@ def ended_run(run_id: str) -> Call[FlowRun]:
 def results_in(note: Note, run: FlowRun) -> list[Result]:
     """Return what became of the audience in a run, or of each that the run names."""
     own = tuple(note["audience_ids"])
-    pairs = [Pair(note["flow_id"], ident) for ident in (own[:1] or sorted(run.audiences))] or [Pair("", "")]
+    pairs = [Pair(note["flow_id"] or run.flow_id, ident) for ident in (own[:1] or sorted(run.audiences))] or [
+        Pair("", "")
+    ]
     aliases = dict([own]) if len(own) == 2 else {}
     return results_of([Activation(*pair, run.id) for pair in pairs], {run.id: run}, aliases)
+
+
+def names_in(note: Note, run: FlowRun) -> Call[dict[str, str]]:
+    """Return id → name, also of the flow that has delivered, where any might have."""
+    names: dict[str, str] = note["names"]
+    if note["flow_id"] or not run.flow_id:
+        return names
+    try:
+        flow = yield from endpoints.flow(run.flow_id)
+    except AepCallError:  # a name is not worth a delivery
+        return names
+    return {**names, flow.id: flow.name} if flow.name else names
 
 
 def title_of(note: Mapping[str, Any]) -> str:
     """Return what is waited for, for the log."""
     names, ids = note["names"], note["audience_ids"]
     audience = f"audience {named(ids[0], names)} to " if ids else ""
-    return f"the next delivery of {audience}flow {named(note['flow_id'], names)}"
+    flow = f"flow {named(note['flow_id'], names)}" if note["flow_id"] else "any destination flow"
+    return f"the next delivery of {audience}{flow}"
 
 
 def lines_of(others: Iterable[FlowRun], sought: Sought) -> Iterator[str]:
@@ -87,4 +102,4 @@ def lines_of(others: Iterable[FlowRun], sought: Sought) -> Iterator[str]:
     for run in others:
         unnamed = sought.audience_ids and not run.audiences
         why = "does not say which audience it delivers" if unnamed else "does not count"
-        yield f"Flow run {run.id} of flow {sought.flow_id} has ended ({run.raw_status}) and {why}"
+        yield f"Flow run {run.id} of flow {run.flow_id or sought.flow_id} has ended ({run.raw_status}) and {why}"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from adobe_experience_platform.aep import Call, ExportJob, FlowRun, Pair, endpoints, one_line
 from adobe_experience_platform.errors import AepError
 
 from . import exports, search
+from .run_news import Audience, Carriers
 from .usual import Usual
 
 
@@ -19,19 +21,21 @@ class Snapshot:
 
     :param runs: run id → run, or the error of reading it.
     :param jobs: profile export jobs, newest first.
-    :param flow_runs: flow id → its recent runs.
-    :param flow_errors: flow id → why its runs could not be read, where those of others could.
+    :param flow_runs: flow id, or an audience's ids → its recent runs.
+    :param flow_errors: the same → why its runs could not be read, where those of others could.
+    :param carriers: an audience's ids → the flows that it is mapped to.
     :param place: organization and sandbox that were asked, where it matters.
     :param error: why the whole round failed.
     :param asked: what the round asked for; a round serves those subscribers that are due. None: of all.
     :param usual: flow id → how long its runs usually take.
-    :param is_pause: nothing was asked, because AEP has asked for a pause; waits may end meanwhile.
+    :param is_pause: nothing is known, mostly because AEP has asked for a pause; waits may end meanwhile.
     """
 
     runs: Mapping[str, FlowRun | AepError] = field(default_factory=dict)
     jobs: Sequence[ExportJob] = ()
-    flow_runs: Mapping[str, Sequence[FlowRun]] = field(default_factory=dict)
-    flow_errors: Mapping[str, AepError] = field(default_factory=dict)
+    flow_runs: Mapping[Any, Sequence[FlowRun]] = field(default_factory=dict)
+    flow_errors: Mapping[Any, AepError] = field(default_factory=dict)
+    carriers: Mapping[Audience, Carriers] = field(default_factory=dict)
     place: str = ""
     error: Exception | None = None
     asked: frozenset[Hashable] | None = None

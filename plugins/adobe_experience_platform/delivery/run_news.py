@@ -1,4 +1,4 @@
-"""Which deliveries of a flow have ended since the last look, whoever started them: AEP's schedule, its UI, a tool.
+"""Which deliveries of a flow, or of an audience to any flow, have ended since the last look, whoever started them.
 
 AEP calls a delivery a flow run. The mark keeps the runs that are no news by their ids and times, so a run that began
 early and ends late is news when it ends, and a list that lacks a run for a moment neither loses nor repeats it. Only
@@ -8,13 +8,12 @@ times of AEP are compared with each other. No I/O.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from adobe_experience_platform.aep import Call, FlowRun, RunStatus, endpoints
-from adobe_experience_platform.errors import AepError, AepNotFoundError
+from adobe_experience_platform.aep import PAGE_SIZE, FlowRun, RunStatus
+from adobe_experience_platform.errors import AepError
 
 from .record import millis, moment_of
 
@@ -38,30 +37,43 @@ AUDIENCES_SHOWN = 100
 EPOCH, _NEVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC)
 Times = Mapping[str, dt.datetime | None]
 """Run → when it began, None where AEP does not say."""
+Audience = tuple[str, ...]
+"""The ids by which AEP may name an audience: its own, its external one."""
+Carriers = Mapping[str, dt.datetime | None]
+"""The flows that an audience is mapped to → since when, None where AEP does not say."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sought:
     """Which deliveries are waited for.
 
-    :param flow_id: of which destination flow.
-    :param audience_ids: ids by which AEP may name the audience (its own, its external one); none: any audience.
+    :param flow_id: of which destination flow; "": of any that the audience is mapped to.
+    :param audience_ids: ids by which AEP may name the audience; none: any audience.
     :param statuses: in which of these the run must have ended.
     :param ended_since: when it must have ended at the earliest, by AEP's clock; None: after the mark was made.
     """
 
     flow_id: str
-    audience_ids: tuple[str, ...] = ()
+    audience_ids: Audience = ()
     statuses: frozenset[str] = frozenset(status for status in RunStatus if status.is_terminal)
     ended_since: dt.datetime | None = None
 
+    @property
+    def whose(self) -> str | Audience:
+        """Of what the runs are read: of one flow, or of all that an audience is mapped to."""
+        return self.flow_id or self.audience_ids
+
+    def is_here(self, run: FlowRun) -> bool:
+        """Whether a run is of this flow."""
+        return not self.flow_id or run.flow_id in ("", self.flow_id)
+
     def concerns(self, run: FlowRun) -> bool:
         """Whether a run is of this flow and says that it delivers the audience."""
-        return run.flow_id in ("", self.flow_id) and (not self.audience_ids or run.names(self.audience_ids))
+        return self.is_here(run) and (not self.audience_ids or run.names(self.audience_ids))
 
     def may_concern(self, run: FlowRun) -> bool:
         """Whether a run is of this flow and may deliver the audience, as it names it or none."""
-        return run.flow_id in ("", self.flow_id) and (not run.audiences or self.concerns(run))
+        return self.is_here(run) and (not run.audiences or self.concerns(run))
 
     def is_met(self, run: FlowRun) -> bool:
         """Whether a run is a delivery that is waited for, and has ended."""
@@ -79,19 +91,31 @@ class RunMark:
     :param since: runs that began earlier are no news, but for those in ``open``; None: there were none at all.
     :param known: runs that began since, and had ended at the first look or were told.
     :param open: runs that were in progress at the last look, however early they began.
+    :param flows: of an audience to any flow: the flows that had it at a look; of one that had it not at the first, when
+        it got it. What ended by then there is no news.
+    :param seen: the latest time that AEP said at the first look: nothing that ended by then is news of later flows.
     """
 
     place: str
     since: dt.datetime | None
     known: Times
     open: Times
+    flows: Carriers = field(default_factory=dict)
+    seen: dt.datetime | None = None
 
     def is_news(self, run: FlowRun) -> bool:
         """Whether a run that has ended was neither told nor over at the first look."""
         return run.id not in self.known and (run.id in self.open or not self._is_old(run))
 
+    def with_flows(self, carriers: Carriers) -> RunMark:
+        """Return the mark with flows that have got the audience since."""
+        new = {key: max(filter(None, (self.seen, at)), default=EPOCH) for key, at in carriers.items()}
+        return replace(self, flows=_flows({**new, **self.flows}))
+
     def _is_old(self, run: FlowRun) -> bool:
-        at = began(run)
+        at, got = began(run), self.flows.get(run.flow_id)
+        if got is not None and run.completed_at is not None and run.completed_at <= got:
+            return True
         return self.since is not None and at is not None and at < self.since
 
     def with_told(self, run_id: str) -> RunMark:
@@ -109,13 +133,17 @@ class RunMark:
             if key not in known and (key in two.open or not (two.since and at and at < two.since))
         }
         since = max(filter(None, (self.since, other.since)), default=None)
-        return RunMark(self.place, since, known, still)
+        seen = min(filter(None, (self.seen, other.seen)), default=None)
+        got = [{key: at or EPOCH for key, at in mark.flows.items()} for mark in (self, other)]
+        flows = {key: min(at, got[0].get(key, at)) for key, at in {**got[0], **got[1]}.items()}
+        return RunMark(self.place, since, known, still, _flows(flows), seen)
 
     def to_json(self) -> dict[str, object]:
         """Return the mark as it is stored."""
-        since = millis(self.since)
-        known, still = ({key: millis(at) for key, at in times.items()} for times in (self.known, self.open))
-        return {"v": DELIVERIES_VERSION, "place": self.place, "since": since, "known": known, "open": still}
+        since, seen = millis(self.since), millis(self.seen)
+        times = {"known": self.known, "open": self.open, "flows": self.flows}
+        stored = {name: {key: millis(at) for key, at in found.items()} for name, found in times.items()}
+        return {"v": DELIVERIES_VERSION, "place": self.place, "since": since, "seen": seen, **stored}
 
     @classmethod
     def require(cls, data: object) -> RunMark:
@@ -129,13 +157,12 @@ class RunMark:
         """Read a stored mark; what cannot be read counts as none, so the next look only records."""
         if not isinstance(data, Mapping) or data.get("v") != DELIVERIES_VERSION:
             return None
-        known, still = data.get("known"), data.get("open")
-        if not isinstance(known, Mapping) or not isinstance(still, Mapping):
-            return None
         try:
-            times = [{str(key): moment_of(at) for key, at in found.items()} for found in (known, still)]
-            return cls(str(data.get("place", "")), moment_of(data.get("since")), *times)
-        except (TypeError, ValueError, OverflowError):
+            since, seen = moment_of(data.get("since")), moment_of(data.get("seen"))
+            names = "known", "open", "flows"
+            known, still, flows = ({str(key): moment_of(at) for key, at in data[name].items()} for name in names)
+            return cls(str(data.get("place", "")), since, known, still, flows, seen)
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             return None
 
 
@@ -152,18 +179,6 @@ class RunNews(NamedTuple):
     others: tuple[FlowRun, ...]
 
 
-class RunsWanted(NamedTuple):
-    """What a look needs to know of a flow.
-
-    :param since: read the runs that began since; None: those of a window behind the newest.
-    :param open: ids of older runs that are asked for too.
-    """
-
-    flow_id: str
-    since: dt.datetime | None
-    open: tuple[str, ...] = ()
-
-
 def unreadable() -> AepError:
     """Return the error that what a task has noted is damaged, or of another version."""
     return AepError(
@@ -172,20 +187,12 @@ def unreadable() -> AepError:
     )
 
 
-def wanted(sought: Sought, mark: RunMark | None) -> RunsWanted:
-    """Return what a look with this mark needs to know."""
-    if mark is None:
-        return RunsWanted(sought.flow_id, sought.ended_since and sought.ended_since - WINDOW)
-    old = [key for key, at in mark.open.items() if at and mark.since and at < mark.since]
-    return RunsWanted(sought.flow_id, mark.since, tuple(old))
-
-
 def began(run: FlowRun) -> dt.datetime | None:
     """Return when a run began, as well as AEP says: some runs have no ``createdAt``."""
     return run.created_at or run.started_at or run.completed_at
 
 
-def _newest(runs: Iterable[FlowRun], now: dt.datetime) -> dt.datetime | None:
+def newest_of(runs: Iterable[FlowRun], now: dt.datetime) -> dt.datetime | None:
     """Return when the newest run began, None if AEP does not say.
 
     A time that is ahead of ours by more than clocks may differ is an error of AEP's, and would hide all that begins
@@ -194,30 +201,12 @@ def _newest(runs: Iterable[FlowRun], now: dt.datetime) -> dt.datetime | None:
     return max((at for run in runs if (at := began(run)) and at <= now + WINDOW), default=None)
 
 
-def runs_call(flow_id: str, asked: Iterable[RunsWanted], now: dt.datetime) -> Call[list[FlowRun]]:
-    """Read the runs of a flow as far back as any of these looks needs; older open ones are read one by one."""
-    looks = [each for each in asked if each.flow_id == flow_id]
-    enough = partial(_reached, {each.since for each in looks}, now)
-    runs = yield from endpoints.runs_of_flow(flow_id, enough)
-    # An empty list may be a slip of AEP's; as a first look it would make every old run news.
-    if not runs and any(each.since is None for each in looks):
-        runs = yield from endpoints.runs_of_flow(flow_id, enough)
-    listed = {run.id for run in runs}
-    for run_id in dict.fromkeys(run_id for each in looks for run_id in each.open if run_id not in listed):
-        try:
-            runs.append((yield from endpoints.run(run_id)))
-        except AepNotFoundError:
-            continue
-    return runs
-
-
-def _reached(ends: Iterable[dt.datetime | None], now: dt.datetime, runs: Sequence[FlowRun]) -> bool:
-    last, newest = began(runs[-1]), _newest(runs, now)
-    return last is not None and newest is not None and all(last < (end or newest - WINDOW) for end in ends)
-
-
 def first_mark(
-    place: str, runs: Iterable[FlowRun], now: dt.datetime, ended_since: dt.datetime | None = None
+    place: str,
+    runs: Iterable[FlowRun],
+    now: dt.datetime,
+    ended_since: dt.datetime | None = None,
+    carriers: Iterable[str] = (),
 ) -> RunMark:
     """Return the mark of a first look: what has ended so far is no news.
 
@@ -227,19 +216,29 @@ def first_mark(
     found = _by_id(runs)
     if ended_since is not None:
         timeless = {run.id: None for run in found.values() if run.status.is_terminal and began(run) is None}
-        return RunMark(place, ended_since - WINDOW, timeless, {})
-    newest = _newest(found.values(), now) or now
+        return RunMark(place, ended_since - WINDOW, timeless, {}, _flows(dict.fromkeys(carriers, EPOCH)))
+    newest = newest_of(found.values(), now) or now
     ended = {run.id: began(run) for run in found.values() if run.status.is_terminal}
-    mark = RunMark(place, None, ended, {})
+    said = (at for run in found.values() for at in (began(run), run.completed_at) if at and at <= now + WINDOW)
+    mark = RunMark(place, None, ended, {}, _flows(dict.fromkeys(carriers, EPOCH)), max(said, default=None))
     return _moved(replace(mark, open=_open({}, found.values(), mark)), newest - WINDOW)
 
 
-def look(runs: Iterable[FlowRun], mark: RunMark, sought: Sought, now: dt.datetime, most: int | None = None) -> RunNews:
+def look(
+    runs: Iterable[FlowRun],
+    before: RunMark,
+    sought: Sought,
+    now: dt.datetime,
+    most: int | None = None,
+    carriers: Carriers | None = None,
+) -> RunNews:
     """Compare what AEP lists with the mark.
 
     :param most: how many deliveries are news at most, those that began first; the others are news of the next look.
+    :param carriers: of an audience to any flow: the flows that it is mapped to.
     """
-    found = _by_id(run for run in runs if run.flow_id in ("", sought.flow_id))
+    found = _by_id(filter(sought.is_here, runs))
+    mark = before.with_flows(carriers) if carriers else before
     ended = [run for run in found.values() if run.status.is_terminal and mark.is_news(run)]
     met = sorted((run for run in ended if sought.is_met(run)), key=lambda run: began(run) or EPOCH)
     news, rest = met[:most], met[len(met[:most]) :]
@@ -250,19 +249,23 @@ def look(runs: Iterable[FlowRun], mark: RunMark, sought: Sought, now: dt.datetim
     )
     news.sort(key=lambda run: (run.completed_at or began(run) or EPOCH, run.id))
     over = {run.id for run in found.values() if run.status.is_terminal} - {run.id for run in rest}
-    later = RunMark(
-        mark.place,
-        mark.since,
-        {**mark.known, **{run.id: began(run) for run in news}},
-        _open({key: at for key, at in mark.open.items() if key not in over}, found.values(), mark),
+    later = replace(
+        mark,
+        known={**mark.known, **{run.id: began(run) for run in news}},
+        open=_open({key: at for key, at in mark.open.items() if key not in over}, found.values(), mark),
     )
-    newest = _newest(found.values(), now)
+    newest = newest_of(found.values(), now)
     moves = newest is not None and (mark.since is None or newest - WINDOW > mark.since + STEP)
     if moves or len(later.known) > MOST_IDS:
         upto = min((at for run in rest if (at := began(run)) and run.id not in later.open), default=_NEVER)
         since = max(mark.since or EPOCH, min(newest - WINDOW, upto)) if newest and moves else mark.since
         later = _moved(later, since, upto)
-    return RunNews(tuple(news), later if later != mark else None, others)
+    return RunNews(tuple(news), later if later != before else None, others)
+
+
+def _flows(known: Carriers) -> Carriers:
+    """Return what a mark holds: by Adobe's guardrails a sandbox has no more destinations."""
+    return dict(sorted(known.items())[:PAGE_SIZE])
 
 
 def _open(known: Times, runs: Iterable[FlowRun], mark: RunMark) -> Times:
@@ -282,7 +285,7 @@ def _moved(mark: RunMark, since: dt.datetime | None, upto: dt.datetime = _NEVER)
         since = last + dt.timedelta(milliseconds=1)
         known = [(at, key) for at, key in known if at >= since]
     still = {key: at for key, at in mark.open.items() if not (since and at and at < since - FORGOTTEN)}
-    return RunMark(mark.place, since, {key: mark.known[key] for _, key in known}, still)
+    return replace(mark, since=since, known={key: mark.known[key] for _, key in known}, open=still)
 
 
 def _by_id(runs: Iterable[FlowRun]) -> dict[str, FlowRun]:

@@ -1,4 +1,4 @@
-"""Waits for the next delivery of a destination flow, whoever started it."""
+"""Waits for the next delivery of a destination flow or an audience, whoever started it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from adobe_experience_platform.delivery import (
     losses_of,
     next_delivery,
     resolve,
+    run_lists,
     run_news,
     shorten,
 )
@@ -48,13 +49,14 @@ NEXT = "next"
 
 
 class DeliverySensor(AepSensor):
-    """Wait for the next delivery of a destination flow, whoever starts it: AEP's schedule, its UI, another tool.
+    """Wait for the next delivery of a flow or an audience, whoever starts it: AEP's schedule, its UI, another tool.
 
     The next delivery is the first one that **ends** after this task first began in its DAG run, or after ``since``. One
     that was in progress then counts. What had ended by then is noted: a retry, a clear or a restart goes on waiting for
     the same delivery, and once it is found the task always returns that one.
 
-    :param flow: destination flow, by id or by name. (templated)
+    :param flow: destination flow, by id or by name; None: any that the audience is mapped to, also one that gets it
+        while the task waits. (templated)
     :param audience: audience, by id or by name; None: the next delivery of any audience of the flow. (templated)
     :param since: a delivery that has ended since this time counts too, by AEP's clock; a datetime or ISO 8601 (UTC if
         it names no time zone), such as ``{{ data_interval_end }}``; None: since the task first began. (templated)
@@ -90,7 +92,7 @@ class DeliverySensor(AepSensor):
     def __init__(
         self,
         *,
-        flow: Any,
+        flow: Any = None,
         audience: Any = None,
         since: Any = None,
         on_failed_run: str = "fail",
@@ -116,6 +118,7 @@ class DeliverySensor(AepSensor):
         self.activation_timeout_minutes = activation_timeout_minutes
         self.poll_interval = poll_interval
         self.deferrable = deferrable
+        self._mappings = run_lists.Mappings()
 
     def _begin(self, context: Context) -> Any:
         """Fix which delivery is the next one, look once, and wait."""
@@ -211,10 +214,13 @@ class DeliverySensor(AepSensor):
         fixed = {"asked": asked, "since": since, "run_id": None, "failed": False, **self._looked_up()}
         sought = self._sought(fixed)
         self._just_read = runs = self._runs(sought, None)
-        return {**fixed, "mark": run_news.first_mark(self._place, runs, now(), sought.ended_since).to_json()}
+        carriers = self._mappings.of(sought.whose)
+        return {**fixed, "mark": run_news.first_mark(self._place, runs, now(), sought.ended_since, carriers).to_json()}
 
     def _runs(self, sought: Sought, mark: RunMark | None) -> list[FlowRun]:
-        return self.hook.call(run_news.runs_call(sought.flow_id, [run_news.wanted(sought, mark)], now()))
+        return self.hook.call(
+            run_lists.runs_call(sought.whose, [run_lists.wanted(sought, mark)], self._mappings, now())
+        )
 
     def _note(self, context: Context, fixed: Note) -> Note:
         fixed = {**fixed, "max_tries": context["ti"].max_tries}
@@ -223,13 +229,16 @@ class DeliverySensor(AepSensor):
 
     @property
     def _place(self) -> str:
-        return f"{self.connection.org_id}/{self.connection.sandbox_name}"
+        return self.connection.place
 
     @cached_property
     def _asked(self) -> Pair:
         """The flow and the audience as they were given, checked; no audience is empty text."""
         flow, audience = self.given("flow"), self.given("audience") or ""
-        faults = [fault] if (fault := check_name(flow, "flow")) else []
+        if self.flow is None:  # not a template that renders to nothing
+            flow, faults = "", [] if audience else ["flow and audience are missing: enter either, or both"]
+        else:
+            faults = [fault] if (fault := check_name(flow, "flow")) else []
         if audience and (fault := check_name(audience, "audience")):
             faults.append(fault)
         if self.on_failed_run not in ("fail", "wait"):
@@ -273,7 +282,8 @@ class DeliverySensor(AepSensor):
             fixed = self._note(context, next_delivery.passed(fixed, run.id))
         sought, mark = self._sought(fixed), next_delivery.mark_of(fixed)
         runs, self._just_read = self._just_read, None
-        found = run_news.look(self._runs(sought, mark) if runs is None else runs, mark, sought, now())
+        runs = self._runs(sought, mark) if runs is None else runs
+        found = run_news.look(runs, mark, sought, now(), carriers=self._mappings.of(sought.whose))
         if not self.deferrable:
             fixed = self._say(context, fixed, found.others)
         for run in found.news:
@@ -303,8 +313,8 @@ class DeliverySensor(AepSensor):
         :raises AepDeliveryError: naming what was not delivered.
         """
         fixed = self._fixed(context)
-        self._link_to(fixed["flow_id"])
-        names, results = fixed["names"], next_delivery.results_in(fixed, run)
+        self._link_to(fixed["flow_id"] or run.flow_id)
+        names, results = self.hook.call(next_delivery.names_in(fixed, run)), next_delivery.results_in(fixed, run)
         for line in losses_of(results, names):
             self.log.warning("%s", line)
         if bad := self._bad(results):
@@ -329,6 +339,6 @@ class DeliverySensor(AepSensor):
         minutes = self.options.activation_timeout_minutes
         return WaitTimeoutError(
             f"Waited {dt.timedelta(minutes=minutes)} (activation_timeout_minutes = {minutes:g}) for {title}. Look "
-            "under Destinations > Browse in AEP whether the flow is enabled and when it delivers, then clear this task "
-            "to wait again."
+            "in AEP under Destinations > Browse what is enabled and when it delivers, then clear this task to wait "
+            "again."
         )

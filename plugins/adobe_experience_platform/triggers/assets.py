@@ -6,6 +6,9 @@
 >>> with DAG("after_any_delivery", schedule=flow_run_asset("<flow id>")):
 ...     ...
 
+>>> with DAG("after_gold_went_anywhere", schedule=flow_run_asset(audience_id="<audience id>")):
+...     ...
+
 >>> with DAG("after_the_delivery", schedule=delivered_flow_asset("<flow id>")):
 ...     ...
 """
@@ -29,8 +32,8 @@ from .segment_export import SegmentExportTrigger
 
 WATCH_INTERVAL = 60.0
 """Longest pause between two looks at AEP, seconds; a watcher looks all day long."""
-CONNECTIONS_OWN = "-"
-"""In a URI: the sandbox of the connection; no sandbox has this name."""
+UNNAMED = "-"
+"""In a URI: the sandbox of the connection, or any flow; no sandbox has this name, and no flow this id."""
 DELIVERED_URIS = (uri_of("flows", ""), uri_of("deliveries", ""))
 
 
@@ -58,7 +61,7 @@ def segment_export_asset(
 
 
 def flow_run_asset(
-    flow_id: str,
+    flow_id: str | None = None,
     audience_id: str | None = None,
     *,
     external_audience_id: str | None = None,
@@ -67,13 +70,13 @@ def flow_run_asset(
     sandbox_name: str | None = None,
     poll_interval: float = WATCH_INTERVAL,
 ) -> Asset:
-    """Return the asset that is updated when AEP has delivered to a destination flow, whoever started it.
+    """Return the asset that is updated when AEP has delivered to a flow, or an audience to any, whoever started it.
 
     One event for each delivery (flow run): of AEP's schedule, of its UI, of another tool, of a DAG of yours. All such
     assets of a connection and sandbox share one poll of AEP. The event's extra is
     ``{"from_trigger": true, "payload": {…}}``, see :class:`~.triggers.DeliveryTrigger`.
 
-    :param flow_id: id of the destination flow.
+    :param flow_id: id of the destination flow; None: any that the audience is mapped to, also one that gets it later.
     :param audience_id: id of the audience; None: any audience of the flow.
     :param external_audience_id: for an imported audience: its external id, by which AEP may name it in runs.
     :param statuses: how the delivery must have ended: ``success`` and ``partial_success`` (default), ``failed``;
@@ -85,7 +88,7 @@ def flow_run_asset(
     """
     faults = _place_faults(aep_conn_id, sandbox_name, poll_interval)
     given = {"flow_id": flow_id, "audience_id": audience_id, "external_audience_id": external_audience_id}
-    checked = [name for name, value in given.items() if name == "flow_id" or value is not None]
+    checked = [name for name, value in given.items() if value is not None] or ["flow_id"]
     faults += [fault for name in checked if (fault := check_id(given[name], name))]
     if external_audience_id is not None and audience_id is None:
         faults.append("external_audience_id needs audience_id")
@@ -96,7 +99,7 @@ def flow_run_asset(
         raise AepInputError(faults, intro="Invalid asset.")
     audiences = [ident for ident in (audience_id, external_audience_id) if ident is not None]
     trigger = DeliveryTrigger(
-        flow_id=flow_id,
+        flow_id=flow_id or "",
         audience_ids=audiences,
         statuses=sorted({*statuses}),
         aep_conn_id=aep_conn_id,
@@ -104,7 +107,7 @@ def flow_run_asset(
         deadline=None,
         poll_interval=poll_interval,
     )
-    place = [aep_conn_id, sandbox_name or CONNECTIONS_OWN, flow_id, *audiences[:1]]
+    place = [aep_conn_id, sandbox_name or UNNAMED, flow_id or UNNAMED, *audiences[:1]]
     options = _interval(poll_interval)
     if trigger.statuses != sorted(TOLD):
         options["statuses"] = ",".join(trigger.statuses)

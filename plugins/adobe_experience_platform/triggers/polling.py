@@ -14,20 +14,26 @@ import itertools
 import math
 import time
 import weakref
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from adobe_experience_platform.aep import LONGEST_PAUSE, PAGE_SIZE, Call, FlowRun, endpoints
-from adobe_experience_platform.delivery import Snapshot, Usual, run_news, usual_lengths
-from adobe_experience_platform.delivery.run_news import RunsWanted
-from adobe_experience_platform.errors import AepCallError, AepError, AepNotFoundError, AepRequestError
+from adobe_experience_platform.delivery import Snapshot, Usual, run_lists, usual_lengths
+from adobe_experience_platform.errors import (
+    AepCallError,
+    AepError,
+    AepNotFoundError,
+    AepRequestError,
+)
 from adobe_experience_platform.hooks import CONCURRENCY
 
 if TYPE_CHECKING:
     from adobe_experience_platform.hooks import AdobeExperiencePlatformAsyncHook
 
+K = TypeVar("K")
 T = TypeVar("T")
 SHORTEST_PAUSE = 2.0
 """Seconds between two polls at the beginning of a wait."""
@@ -206,9 +212,7 @@ _turns: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = wea
 def group(key: Hashable, **kind: Any) -> Group:
     """Return the group of a key in this triggerer; ``kind`` is what a new one is made with."""
     groups = _groups.setdefault(asyncio.get_running_loop(), {})
-    if key not in groups:
-        groups[key] = Group(**kind)
-    return groups[key]
+    return groups.get(key) or groups.setdefault(key, Group(**kind))
 
 
 def turn() -> asyncio.Lock:
@@ -238,10 +242,11 @@ async def rounds(here: Group, read: Callable[[list[Any]], Awaitable[Snapshot]]) 
 
 
 class Bulk:
-    """What a poll has found out: whether AEP lets runs be read in bulk, and how long those of a flow usually take."""
+    """What a poll has found out: may runs be read in bulk, how long do they usually take, which flows have what."""
 
     def __init__(self) -> None:
         self.refused = False
+        self.mappings: dict[str, run_lists.Mappings] = defaultdict(run_lists.Mappings)
         self.usual: dict[str, Usual | None] = {}
 
 
@@ -269,22 +274,21 @@ async def read_runs(hook: AdobeExperiencePlatformAsyncHook, run_ids: Sequence[st
     listed = len(run_ids) > 1 and not bulk.refused
     if listed:
         chunks = [run_ids[start : start + PAGE_SIZE] for start in range(0, len(run_ids), PAGE_SIZE)]
-        refusals = AepRequestError, AepNotFoundError
-        async for _, result in _outcomes(hook, ((chunk[0], endpoints.runs_by_id(chunk)) for chunk in chunks)):
+        async for _, result in outcomes(hook, ((chunk[0], endpoints.runs_by_id(chunk)) for chunk in chunks)):
             if not isinstance(result, AepError):
                 found.update(result)
-            elif isinstance(result, refusals):
+            elif isinstance(result, AepRequestError | AepNotFoundError):
                 bulk.refused = True
                 break
             else:
                 raise result
     rest = [run_id for run_id in run_ids if run_id not in found]
     failed: list[AepError] = []
-    async for run_id, one in _outcomes(hook, ((run_id, endpoints.run(run_id)) for run_id in rest)):
+    async for run_id, one in outcomes(hook, ((run_id, endpoints.run(run_id)) for run_id in rest)):
         found[run_id] = one
         if isinstance(one, AepError) and not isinstance(one, AepNotFoundError):
             failed.append(one)
-            if _is_throttled(one):
+            if is_throttled(one):
                 raise one  # asking for the others now would be as impolite
     if failed and len(failed) == len(run_ids):
         raise failed[0]
@@ -293,36 +297,17 @@ async def read_runs(hook: AdobeExperiencePlatformAsyncHook, run_ids: Sequence[st
     return Snapshot(runs=found)
 
 
-async def read_flows(hook: AdobeExperiencePlatformAsyncHook, asked: Sequence[RunsWanted]) -> Snapshot:
-    """Read the runs of flows, each as far back as anybody asks; a flow that cannot be read is no trouble of others."""
-    flow_ids = dict.fromkeys(each.flow_id for each in asked)
-    runs: dict[str, list[FlowRun]] = {}
-    errors: dict[str, AepError] = {}
-    now = dt.datetime.now(tz=dt.UTC)
-    calls = ((flow_id, run_news.runs_call(flow_id, asked, now)) for flow_id in flow_ids)
-    async for flow_id, result in _outcomes(hook, calls):
-        if not isinstance(result, AepError):
-            runs[flow_id] = result
-            continue
-        errors[flow_id] = result
-        if _is_throttled(result):
-            raise result  # asking for the others now would be as impolite
-    if len(errors) == len(flow_ids):
-        raise next(iter(errors.values()))
-    settings = await hook.settings()
-    return Snapshot(flow_runs=runs, flow_errors=errors, place=f"{settings.org_id}/{settings.sandbox_name}")
-
-
-def _is_throttled(error: AepError) -> bool:
+def is_throttled(error: AepError) -> bool:
+    """Whether AEP asks for fewer requests."""
     return error.retry_after is not None or getattr(error, "status", None) == 429
 
 
-async def _outcomes(
-    hook: AdobeExperiencePlatformAsyncHook, calls: Iterable[tuple[str, Call[T]]]
-) -> AsyncIterator[tuple[str, T | AepError]]:
+async def outcomes(
+    hook: AdobeExperiencePlatformAsyncHook, calls: Iterable[tuple[K, Call[T]]]
+) -> AsyncIterator[tuple[K, T | AepError]]:
     """Carry out calls, a few at a time; the first that the reader breaks off for is the last that is sent."""
     waiting = iter(calls)
-    running: dict[asyncio.Task[T | AepError], str] = {}
+    running: dict[asyncio.Task[T | AepError], K] = {}
     try:
         while True:
             for name, call in itertools.islice(waiting, CONCURRENCY - len(running)):

@@ -115,7 +115,7 @@ class SegmentExportTrigger(WatcherTrigger):
     async def _read(cls, hook: Any, wanted: Sequence[str], bulk: Bulk) -> Snapshot:
         snapshot: Snapshot = await hook.call(rounds.export_call(wanted, dt.datetime.now(tz=dt.UTC)))
         settings = await hook.settings()
-        return dataclasses.replace(snapshot, place=f"{settings.org_id}/{settings.sandbox_name}")
+        return dataclasses.replace(snapshot, place=settings.place)
 
     def _news(self, snapshot: Snapshot, mark: ExportMark | None) -> News[ExportMark]:
         found = export_news.look(snapshot, mark, dt.datetime.now(tz=dt.UTC))

@@ -82,8 +82,9 @@ def test_tasks_of_ones_own_go_on_after_the_sensors(example: Run, simulator: Simu
     assert simulator.deliveries() == []
 
 
+@pytest.mark.parametrize("conf", [{}, {"flow": None}], ids=["to the flow", "to any"])
 def test_a_sensor_waits_for_a_delivery_that_somebody_else_starts(
-    examples: DagBag, simulator: SimulatorProcess, run: Run
+    examples: DagBag, simulator: SimulatorProcess, run: Run, conf: dict[str, Any]
 ) -> None:
     simulator.change_settings(young_seconds=0)
     dag = examples.dags["example_aep_wait_for_a_delivery"]
@@ -95,7 +96,7 @@ def test_a_sensor_waits_for_a_delivery_that_somebody_else_starts(
         simulator.change_run(begun, status="success")
 
     with after_a_look(simulator, "*/flowservice/runs", end):
-        finished = run(dag)
+        finished = run(dag, **conf)
 
     assert finished.states() == {"wait_for_delivery": "success", "go_on": "success"}
     delivery = finished.xcom("wait_for_delivery")

@@ -8,6 +8,7 @@ from adobe_experience_platform.operators.activate import AdHocActivationOperator
 from adobe_experience_platform.sensors.delivery import NEXT, DeliverySensor
 from adobe_experience_platform.sensors.flow_run import FlowRunSensor
 from adobe_experience_platform.triggers.assets import flow_run_asset
+from adobe_experience_platform.triggers.delivery import DeliveryTrigger
 from tests.support.parts import run_json
 
 from .delivering import activation, watcher
@@ -65,7 +66,7 @@ def a_delivery_that_failed(stage: Stage) -> None:
     stage.fails(lambda: next_delivery(stage))
 
 
-@produces("in AEP whether the flow is enabled and when it delivers")
+@produces("what is enabled and when it delivers")
 def no_delivery_in_time(stage: Stage) -> None:
     stage.fails(lambda: next_delivery(stage, TIMEOUT))
 
@@ -84,6 +85,19 @@ def a_delivery_that_aep_knows_no_more(stage: Stage) -> None:
     store[NEXT]["run_id"] = "run-1"
     store["deadline_delivery"]["at"] = datetime.now(tz=UTC).isoformat()
     stage.fails(lambda: next_delivery(stage))
+
+
+@produces("flow and audience are missing", "is not mapped to any destination flow of this sandbox")
+def an_audience_that_nothing_delivers(stage: Stage) -> None:
+    stage.fails(lambda: next_delivery(stage, flow=None))
+    stage.fails(lambda: next_delivery(stage, flow=None, audience="loose"))
+
+
+@produces("so nothing delivers it. It is watched all the same")
+def a_watcher_of_an_audience_that_no_flow_has(stage: Stage) -> None:
+    watching = flow_run_asset(audience_id="loose").watchers[0].trigger
+    assert isinstance(watching, DeliveryTrigger)
+    stage.waits(DeliveryTrigger(**{**watching.serialize()[1], **stage.place(1)}))
 
 
 @produces("on_failed_run is", "enter a time such as 2026-03-10T06:00:00+00:00", "statuses is")

@@ -390,6 +390,7 @@ REQUESTS = {
     "evaluations": (EXPORTS, endpoints.evaluations()),
     "flow": (FLOWS, endpoints.flow("ca5c6e9a-8559-4a08-97a5-f15b756da600")),
     "flows": (FLOWS, endpoints.destination_flows()),
+    "flows with an audience": (FLOWS, endpoints.flows_with(["eda67d3d-89a4-4947-9d02-2f8c0a5a8223"])),
     "run": (FLOWS, endpoints.run("e80e24c1-82de-48de-8352-b2d0fca1c392")),
     "runs by id": (FLOWS, endpoints.runs_by_id(["e80e24c1", "850a3a02"])),
     "runs of a flow": (FLOWS, endpoints.runs_of_flow("df8d079d", lambda _: False)),

@@ -167,6 +167,7 @@ READERS: dict[str, tuple[Any, Any]] = {
     "evaluations": (endpoints.evaluations, {"children": [EVALUATION], "_page": {"totalCount": 1}}),
     "flow": (lambda: endpoints.flow("flow-1"), {"items": [FLOW]}),
     "flows": (endpoints.destination_flows, {"items": [FLOW], "_links": {"next": {"href": "?continuationToken=a"}}}),
+    "flows with an audience": (lambda: endpoints.flows_with(["gold"]), {"items": [FLOW]}),
     "run": (lambda: endpoints.run("run-1"), {"items": [RUN]}),
     "runs by id": (lambda: endpoints.runs_by_id(["run-1", "run-2"]), {"items": [RUN]}),
     "runs of a flow": (

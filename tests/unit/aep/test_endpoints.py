@@ -8,9 +8,10 @@ from collections import Counter
 import pytest
 
 from adobe_experience_platform.aep import calls, endpoints
+from adobe_experience_platform.aep.calls import Response
 from adobe_experience_platform.aep.orders import Activation, Pair
-from adobe_experience_platform.errors import AepNotFoundError, AepTooLargeError, AepTransientError
-from tests.support.parts import NOW, answer, flow_json, job_json, millis, play, run_json
+from adobe_experience_platform.errors import AepNotFoundError, AepRequestError, AepTooLargeError, AepTransientError
+from tests.support.parts import NOW, answer, flow_json, job_json, millis, play, run_json, selector
 
 HOUR = dt.timedelta(hours=1)
 
@@ -138,6 +139,29 @@ def test_where_that_is_too_long_each_is_asked_for():
     runs, requests = answer(endpoints.recent_runs(["a", "b"], NOW - HOUR), {"items": []}, crowd, own, {"items": []})
     assert {flow_id: ids(listed) for flow_id, listed in runs.items()} == {"a": ["r1"], "b": []}
     assert len(requests) == 4
+
+
+@pytest.mark.parametrize("filtered", [[], AepRequestError("GET /flows", status=400, text="1450-400")])
+def test_where_the_filter_by_audience_finds_nothing_all_flows_are_read(filtered):
+    mine, other = flow_json("a", selector("gold"), selector("silver")), flow_json("b", selector("silver"))
+
+    def react(request):
+        properties.append(dict(request.params)["property"])
+        if "isDestinationFlow" in properties[-1]:
+            return Response({"items": [mine, other]})
+        if filtered:
+            raise filtered
+        return Response({"items": filtered})
+
+    properties = []
+    found = play(endpoints.flows_with(["gold"]), react)
+    assert {flow_id: audience.id for flow_id, audience in found.items()} == {"a": "gold"}
+    assert len(properties) == 2
+
+
+def test_a_filter_by_audience_that_aep_ignores_is_checked_here():
+    body = {"items": [flow_json("a", selector("gold")), flow_json("b", selector("silver"))]}
+    assert list(answer(endpoints.flows_with(["gold", "x,y"]), body)[0]) == ["a"]
 
 
 def test_evaluations_are_one_page_of_those_that_succeeded_newest_first():

@@ -10,7 +10,7 @@ from adobe_experience_platform.aep.flow_runs import FlowRun
 from adobe_experience_platform.delivery import next_delivery
 from adobe_experience_platform.delivery.run_news import RunMark, Sought
 from adobe_experience_platform.errors import AepError
-from tests.support.parts import run_json
+from tests.support.parts import answer, flow_json, run_json, selector
 
 BEGUN: Any = {"asked": ["mail", "", None, "ORG/prod"], "begun": "2026-03-10T06:00:00+00:00", "max_tries": 0}
 MARK = RunMark("ORG/prod", None, {}, {}).to_json()
@@ -63,11 +63,22 @@ def test_what_counts_is_what_the_policies_say(accept_partial: bool, wait_for_goo
     assert (sought.statuses, sought.flow_id, sought.audience_ids) == (statuses, "mail", ("gold",))
 
 
+def test_an_audience_may_go_to_any_flow() -> None:
+    note = {**NOTE, "flow_id": "", "names": {"gold": "Gold"}}
+    assert next_delivery.title_of(note) == "the next delivery of audience 'Gold' (gold) to any destination flow"
+    run = FlowRun.from_json(run_json("a", "shop", "failed", ["gold"]))
+    [result] = next_delivery.results_in(note, run)
+    assert (result["flow_id"], result["audience_id"]) == ("shop", "gold")
+    assert answer(next_delivery.names_in(NOTE, run))[0] is NOTE["names"]
+    found, _ = answer(next_delivery.names_in(note, run), {"items": [flow_json("shop", selector(), name="Shop")]})
+    assert found == {"gold": "Gold", "shop": "Shop"}
+
+
 def test_the_log_names_what_is_waited_for_and_what_does_not_count() -> None:
     assert next_delivery.title_of(NOTE) == "the next delivery of audience 'Gold' (gold) to flow 'Mail' (mail)"
     runs = [FlowRun.from_json(run_json("a", status="failed")), FlowRun.from_json(run_json("b", audiences=["gold"]))]
-    lines = list(next_delivery.lines_of(runs, Sought("mail", ("gold",))))
+    lines = list(next_delivery.lines_of(runs, Sought("flow-1", ("gold",))))
     assert lines == [
-        "Flow run a of flow mail has ended (failed) and does not say which audience it delivers",
-        "Flow run b of flow mail has ended (success) and does not count",
+        "Flow run a of flow flow-1 has ended (failed) and does not say which audience it delivers",
+        "Flow run b of flow flow-1 has ended (success) and does not count",
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,15 +12,15 @@ import pytest
 
 from adobe_experience_platform.aep.flow_runs import FlowRun
 from adobe_experience_platform.delivery import run_news
-from adobe_experience_platform.delivery.run_news import RunMark, Sought, first_mark, wanted
+from adobe_experience_platform.delivery.run_lists import wanted
+from adobe_experience_platform.delivery.run_news import RunMark, Sought, first_mark
 from adobe_experience_platform.errors import AepError
-from tests.support.parts import NOW, answer, millis, run_json
+from tests.support.parts import NOW, millis, run_json
 
 PLACE = "ORG@AdobeOrg/prod"
 FLOW = Sought("flow-1")
 GOLD = Sought("flow-1", ("gold", "gold-external"))
 look = partial(run_news.look, now=NOW + dt.timedelta(days=3))
-runs_call = partial(run_news.runs_call, now=NOW)
 
 
 def hours(number: float) -> dt.datetime:
@@ -178,12 +179,6 @@ def test_a_run_with_a_time_far_ahead_of_ours_hides_no_other() -> None:
     assert news(marked(wild, run("a", began=26)), run("b", began=25, ended=2)) == ["b"], "nor at the first look"
 
 
-def test_a_first_look_reads_as_far_back_beside_a_run_with_a_time_far_ahead() -> None:
-    pages = [listed(run_json(f"r{number}", created=hours(number)), more=True) for number in (-9000, 1, 20, 26)]
-    runs, _ = answer(runs_call("flow-1", [wanted(FLOW, None)]), *pages)
-    assert len(runs) == 4
-
-
 def test_what_one_of_two_marks_has_told_and_forgotten_is_not_told_again() -> None:
     stale = marked(run("slow", "inProgress", began=5), run("lives", "inProgress", began=5))
     told = stored(look([run("slow", began=5), run("lives", "inProgress", began=5)], stale, FLOW).mark)
@@ -217,6 +212,43 @@ def test_a_run_of_another_flow_is_no_news() -> None:
     assert news(marked(OLD), other) == []
 
 
+ANY = Sought("", ("gold",))
+
+
+def test_of_a_flow_that_gets_the_audience_later_what_ended_before_is_no_news_however_late_it_is_listed() -> None:
+    def of(flow_id: str, found: FlowRun) -> FlowRun:
+        return replace(found, flow_id=flow_id)
+
+    listed = of("first", run("a", "success", "gold", began=3, ended=2))
+    mark = stored(first_mark(PLACE, [listed], NOW, carriers=["first"]))
+    carriers = {"first": hours(90), "later": hours(90), "new": hours(1)}
+    runs = [
+        of("first", run("late", "success", "gold", began=3, ended=2.5)),
+        of("later", run("old", "success", "gold", began=4, ended=2.1)),
+        of("later", run("today", "success", "gold", began=4, ended=1.9)),
+        of("new", run("unmapped", "success", "gold", began=4, ended=1.1)),
+        of("new", run("mapped", "success", "gold", began=4, ended=0.9)),
+    ]
+    found = look([listed], mark, ANY, carriers=carriers)
+    joined = stored(found.mark)
+    assert (found.news, set(joined.flows)) == ((), {"first", "later", "new"})
+    assert [item.id for item in look(runs, joined, ANY, carriers=carriers).news] == ["late", "today", "mapped"]
+    assert wanted(ANY, joined).flows == ("first", "later", "new"), "also those that lose it"
+    for merged in (joined.merged(mark), mark.merged(joined)):
+        assert stored(merged) == joined
+
+    assert [item.id for item in look(runs[:2], mark, ANY, carriers=carriers).news] == ["late"], "in one look too"
+
+
+def test_the_runs_of_a_hundred_flows_keep_to_the_size_of_a_stored_value() -> None:
+    ids = [f"{number:08d}-0000-4000-8000-000000000000" for number in range(1200)]
+    going_on = [run(ident, "inProgress", began=20) for ident in ids[:300]]
+    runs = [*going_on, *(run(ident, began=19 - number / 200) for number, ident in enumerate(ids[300:]))]
+    mark = stored(first_mark(PLACE, runs, NOW, carriers=ids[:150]))
+    many = stored(look(runs, mark, ANY, carriers=dict.fromkeys(ids[:200], NOW)).mark or mark)
+    assert len(json.dumps(many.to_json())) < 62_000, "what is being told is stored beside it"
+
+
 def test_a_failed_run_may_be_passed_over_and_counts_if_it_succeeds_after_all() -> None:
     good = Sought("flow-1", statuses=frozenset({"success"}))
     mark = marked(OLD)
@@ -247,56 +279,15 @@ def test_a_run_that_pages_show_twice_is_one() -> None:
         {},
         {"v": 2},
         {"v": 1},
-        {"v": 1, "known": [], "open": {}},
-        {"v": 1, "known": {"a": "x"}, "open": {}},
+        {"v": 1, "known": [], "open": {}, "flows": {}},
+        {"v": 1, "known": {}, "open": {}},
+        {"v": 1, "known": {"a": "x"}, "open": {}, "flows": {}},
     ],
 )
 def test_a_mark_that_cannot_be_read_is_none_to_a_watcher_and_an_error_to_a_task(damaged: object) -> None:
     assert RunMark.from_json(damaged) is None
     with pytest.raises(AepError, match="Start a new run"):
         RunMark.require(damaged)
-
-
-# ---------------------------------------------------------------------------------------- what is asked
-
-
-def listed(*runs: dict[str, object], more: bool = False) -> dict[str, object]:
-    links = {"next": {"href": f"/runs?continuationToken={runs[0]['createdAt']}"}} if more else {}
-    return {"items": list(runs), "_links": links}
-
-
-def test_the_list_is_read_as_far_back_as_the_oldest_look_needs() -> None:
-    asked = [run_news.RunsWanted("flow-1", hours(10)), run_news.RunsWanted("flow-1", hours(40))]
-    asked.append(run_news.RunsWanted("flow-2", hours(400)))
-    pages = [listed(run_json("a", created=hours(number)), more=True) for number in (5, 30)]
-
-    runs, requests = answer(runs_call("flow-1", asked), *pages, listed(run_json("b", created=hours(41)), more=True))
-
-    assert (len(runs), len(requests)) == (3, 3)
-
-
-def test_a_first_look_reads_a_window_behind_the_newest_run() -> None:
-    pages = [listed(run_json(f"r{number}", created=hours(number)), more=True) for number in (100, 110, 125)]
-    runs, _ = answer(runs_call("flow-1", [wanted(FLOW, None)]), *pages)
-    assert len(runs) == 3
-
-
-def test_an_empty_list_is_read_twice_before_it_is_a_first_look() -> None:
-    runs, _ = answer(runs_call("flow-1", [wanted(FLOW, None)]), listed(), listed(run_json("a", created=hours(1))))
-    assert [item.id for item in runs] == ["a"]
-    mark = marked()
-    assert mark.since == NOW - run_news.WINDOW
-    assert answer(runs_call("flow-1", [wanted(FLOW, mark)]), listed())[0] == []
-
-
-def test_old_runs_in_progress_are_asked_for_one_by_one() -> None:
-    look_wanted = run_news.RunsWanted("flow-1", hours(10), ("a", "old"))
-    answers = [listed(run_json("a", created=hours(1))), {"items": [run_json("old", created=hours(50))]}]
-    runs, requests = answer(runs_call("flow-1", [look_wanted]), *answers)
-    assert [item.id for item in runs] == ["a", "old"]
-    assert requests[1].path.endswith("/runs/old")
-    gone, _ = answer(runs_call("flow-1", [look_wanted]), answers[0], {"items": []})
-    assert [item.id for item in gone] == ["a"]
 
 
 # ---------------------------------------------------------------------------------------- what is told

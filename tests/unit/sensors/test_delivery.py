@@ -11,6 +11,7 @@ from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import PokeReturnValue
 from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
 
+from adobe_experience_platform.delivery import run_lists
 from adobe_experience_platform.delivery.run_news import RunMark
 from adobe_experience_platform.errors import (
     AepDeadlineError,
@@ -42,12 +43,12 @@ def named_at_once(aep: LocalAep) -> None:
 def delivered(aep: LocalAep, *audience_ids: str, **run: Any) -> str:
     """Have somebody else deliver; return the run's id."""
     run = {"status": "success", "seconds": 0, **run}
-    run_id: str = aep.start_run("mail", audience_ids=list(audience_ids), **run)["id"]
+    run_id: str = aep.start_run(run.pop("flow", "mail"), audience_ids=list(audience_ids), **run)["id"]
     return run_id
 
 
-def begun(aep: LocalAep, *audience_ids: str) -> str:
-    return delivered(aep, *audience_ids, status="inProgress", seconds=None)
+def begun(aep: LocalAep, *audience_ids: str, flow: str = "mail") -> str:
+    return delivered(aep, *audience_ids, status="inProgress", seconds=None, flow=flow)
 
 
 def sensor(**arguments: Any) -> DeliverySensor:
@@ -315,6 +316,9 @@ def test_a_note_that_cannot_be_read_is_not_taken_for_a_first_look(aep: LocalAep,
     [
         {"flow": ""},
         {"flow": None},
+        {"flow": "", "audience": "gold"},
+        {"flow": None, "audience": "nobody knows it"},
+        {"flow": None, "audience": "a\nb"},
         {"flow": "a\nb"},
         {"flow": "nobody knows it"},
         {"audience": "nobody knows it"},
@@ -326,3 +330,121 @@ def test_a_note_that_cannot_be_read_is_not_taken_for_a_first_look(aep: LocalAep,
 def test_what_cannot_be_meant_is_refused(aep: LocalAep, context: Any, wrong: dict[str, Any]) -> None:
     with pytest.raises(AepInputError):
         sensor(**wrong).execute(context)
+
+
+# ------------------------------------------------------------------------------- an audience, to any destination
+
+
+def to_any(**arguments: Any) -> DeliverySensor:
+    return sensor(flow=None, **{"audience": "gold", **arguments})
+
+
+@pytest.fixture
+def looked_up_at_each_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_lists, "LOOKED_UP_FOR", dt.timedelta(0))
+
+
+def test_an_audience_is_waited_for_on_every_flow_that_has_it(aep: LocalAep, context: Any) -> None:
+    before = delivered(aep, "gold", flow="shop")
+    going_on = begun(aep, "gold", flow="shop")
+
+    kwargs = deferred(to_any(audience="Gold customers"), context)
+
+    mark = RunMark.from_json(kwargs["mark"])
+    assert mark is not None
+    assert (kwargs["flow_id"], kwargs["audience_ids"]) == ("", ["gold"])
+    assert set(mark.flows) == {"mail", "off", "shop"}
+    assert (before in mark.known, going_on in mark.open) == (True, True)
+
+    delivered(aep, "silver", flow="shop")
+    run_id = delivered(aep, "silver", "gold", flow="shop")
+    found = to_any(audience="Gold customers").execute(context.retried())
+    assert (found["run_id"], found["flow_id"]) == (run_id, "shop")
+
+
+def test_of_deliveries_to_several_flows_the_first_that_ended_is_the_next(aep: LocalAep, context: Any) -> None:
+    deferred(to_any(), context)
+    first = delivered(aep, "gold", flow="shop")
+    second = delivered(aep, "gold", flow="mail")
+    assert to_any().execute(context.retried())["run_id"] == first
+    assert to_any().execute(context.cleared())["run_id"] == first != second
+
+
+def test_a_failure_names_the_flow_that_failed(aep: LocalAep, context: Any) -> None:
+    deferred(to_any(), context)
+    delivered(aep, "gold", flow="shop", status="failed")
+    with pytest.raises(AepDeliveryError, match=r"'Shop' \(shop\)"):
+        to_any().execute(context)
+
+
+def test_a_name_that_cannot_be_read_stops_no_delivery(aep: LocalAep, context: Any) -> None:
+    deferred(to_any(), context)
+    run_id = delivered(aep, "gold", flow="shop")
+    aep.add_faults({"kind": "status", "status": 403, "path": f"{FLOWS[:-1]}/shop", "times": None})
+    assert to_any().execute(context)["run_id"] == run_id
+
+
+@pytest.mark.parametrize(
+    ("audience", "remedy"),
+    [
+        ("loose", "map it under Destinations > Browse > Activate audiences, or correct the id"),
+        ("gold customers", "did you mean 'Gold customers'"),
+        ("partner-77", "use its system-generated id partner"),
+    ],
+)
+def test_an_audience_that_no_flow_has_is_refused_before_the_wait(
+    aep: LocalAep, context: Any, audience: str, remedy: str
+) -> None:
+    with pytest.raises(AepInputError) as caught:
+        to_any(audience=audience).execute(context)
+    assert remedy in str(caught.value)
+    assert not aep.requests(path=RUNS)
+
+
+def test_an_audience_that_a_list_of_flows_lacked_once_is_not_refused(aep: LocalAep, context: Any) -> None:
+    aep.add_faults({"kind": "status", "status": 200, "body": {"items": []}, "path": FLOWS, "times": 2})
+    assert deferred(to_any(), context)["audience_ids"] == ["gold"]
+
+
+@pytest.mark.usefixtures("looked_up_at_each_look")
+def test_a_flow_that_gets_the_audience_while_the_task_waits_counts_from_then_on(aep: LocalAep, context: Any) -> None:
+    old = delivered(aep, "gold", flow="north")
+    delivered(aep, "silver", flow="shop")
+    task = to_any(deferrable=False)
+    assert task.poke(context) is False
+
+    aep.map_audience("north", "gold")
+    assert task.poke(context) is False, f"{old} ended before the wait began"
+    run_id = delivered(aep, "gold", flow="north")
+    found = task.poke(context)
+
+    assert isinstance(found, PokeReturnValue)
+    assert (found.xcom_value["run_id"], found.xcom_value["flow_id"]) == (run_id, "north")
+
+
+@pytest.mark.usefixtures("looked_up_at_each_look")
+def test_a_flow_that_loses_the_audience_may_still_deliver_it(aep: LocalAep, context: Any) -> None:
+    deferred(to_any(), context)
+    run_id = begun(aep, "gold", flow="shop")
+    aep.map_audience("shop", "gold", is_mapped=False)
+    assert "shop" in deferred(to_any(), context.retried())["mark"]["flows"]
+    aep.change_run(run_id, status="success")
+    assert to_any().execute(context.retried())["run_id"] == run_id, "in a process that knows only what was noted"
+
+
+def test_a_run_that_names_no_audience_does_not_count_for_one_to_any_flow(aep: LocalAep, context: Any) -> None:
+    task = to_any(deferrable=False)
+    assert task.poke(context) is False
+    unnamed = delivered(aep, flow="shop")
+    with captured() as lines:
+        assert task.poke(context) is False
+    expected = f"Flow run {unnamed} of flow shop has ended (success) and does not say which audience it delivers"
+    assert [line for line in lines if expected in line]
+
+
+def test_an_imported_audience_counts_by_either_id(aep: LocalAep, context: Any) -> None:
+    kwargs = deferred(to_any(audience="partner"), context)
+    assert (kwargs["audience_ids"], [*kwargs["mark"]["flows"]]) == (["partner", "partner-77"], ["mail"])
+    aep.change_settings(entity_id="external")
+    run_id = delivered(aep, "partner")
+    assert to_any(audience="partner").execute(context.retried())["run_id"] == run_id

@@ -9,7 +9,8 @@ import itertools
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -18,14 +19,16 @@ import pytest
 from airflow.sdk import Asset
 from airflow.sdk.serde import deserialize, serialize
 
-from adobe_experience_platform.aep.flow_runs import FlowRun
-from adobe_experience_platform.delivery import run_news
+from adobe_experience_platform.aep.flow_runs import UNKNOWN_COUNTS, FlowRun
+from adobe_experience_platform.delivery import run_lists
 from adobe_experience_platform.delivery.rounds import Snapshot
+from adobe_experience_platform.delivery.run_lists import RunsWanted
 from adobe_experience_platform.delivery.run_news import RunMark
 from adobe_experience_platform.errors import AepInputError, AepRequestError
 from adobe_experience_platform.triggers import memory
 from adobe_experience_platform.triggers.assets import flow_run_asset, segment_export_asset
-from adobe_experience_platform.triggers.delivery import DeliveryTrigger
+from adobe_experience_platform.triggers.delivery import DeliveryTrigger, read_flows
+from adobe_experience_platform.triggers.polling import Bulk
 from tests.support.aep import LocalAep
 from tests.support.dagtest import captured
 from tests.support.parts import run_json
@@ -97,13 +100,92 @@ def test_an_audiences_watcher_tells_of_its_deliveries_alone(aep: LocalAep) -> No
     assert (event["run_id"], event["status"]) == (failed, "failed")
 
 
+@pytest.mark.usefixtures("quick")
+def test_an_audience_is_watched_on_every_flow_and_over_restarts(aep: LocalAep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_lists, "LOOKED_UP_FOR", dt.timedelta(0))
+    store = MarkStore()
+    aep.change_settings(young_seconds=0)
+    asset = flow_run_asset(audience_id="gold", poll_interval=1)
+
+    async def play() -> tuple[list[str], list[dict[str, Any]]]:
+        before = ended(aep, "gold", flow_id="north")
+        ended(aep, "silver", flow_id="shop")
+        runs = []
+        async with Watcher(store, asset) as first:
+            await first.until(lambda: "watermark" in store.kept)
+            runs += [ended(aep, "gold", flow_id=flow) for flow in ("mail", "shop")]
+            ended(aep, "silver", flow_id="mail")
+            await first.until(lambda: len(first.events) == 2)
+            await first.rounds(aep, path=LISTS)
+        leaving = aep.start_run("shop", audience_ids=["gold"], status="inProgress")["id"]
+        async with Watcher(store, asset) as second:
+            await second.until(lambda: leaving in store.kept["watermark"])
+        aep.map_audience("shop", "gold", is_mapped=False)
+        aep.map_audience("north", "gold")
+        runs.append(ended(aep, "gold", flow_id="north"))
+        aep.change_run(leaving, status="success")
+        async with Watcher(store, asset) as third:
+            await third.until(lambda: len(third.events) == 2)
+            await third.rounds(aep, path=LISTS)
+        assert before not in runs
+        return [*runs, leaving], [*first.events, *second.events, *third.events]
+
+    runs, events = asyncio.run(play())
+
+    assert sorted(event["run_id"] for event in events) == sorted(runs)
+    assert {event["flow_id"] for event in events} == {"mail", "shop", "north"}
+    assert not any(event["possible_repeat"] for event in events)
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_audience_that_no_flow_has_is_watched_with_a_warning(aep: LocalAep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_lists, "LOOKED_UP_FOR", dt.timedelta(0))
+    aep.change_settings(young_seconds=0)
+    store = MarkStore()
+
+    async def play() -> None:
+        async with Watcher(store, flow_run_asset(audience_id="loose", poll_interval=1)) as watching:
+            await watching.until(lambda: "watermark" in store.kept)
+            aep.map_audience("shop", "loose")
+            run_id = ended(aep, "loose", flow_id="shop")
+            await watching.until(lambda: watching.events)
+            assert watching.events[0]["run_id"] == run_id
+
+    with captured() as lines:
+        asyncio.run(play())
+    assert sum("loose is not mapped to any destination flow of" in line for line in lines) == 1
+
+
+class MovedHook:
+    """Reads runs while the connection is changed to lead to another sandbox."""
+
+    def __init__(self) -> None:
+        self.place = "ORG/prod"
+
+    async def settings(self) -> Any:
+        return SimpleNamespace(place=self.place)
+
+    async def call(self, call: Any) -> Any:
+        call.close()
+        self.place = "ORG/dev"
+        return []
+
+
+def test_what_is_read_while_the_connection_changes_is_nobodys() -> None:
+    asked, bulk = [RunsWanted("mail", None)], Bulk()
+    hook: Any = MovedHook()
+    first, second = (asyncio.run(read_flows(hook, asked, bulk)) for _ in range(2))
+    assert (first.is_pause, second.is_pause, second.place) == (True, False, "ORG/dev")
+    assert set(bulk.mappings) == {"ORG/prod", "ORG/dev"}, "which flows have an audience is another question there"
+
+
 def refused(flow_id: str, runs_call: Any) -> Any:
     """Have AEP refuse the runs of one flow."""
 
-    def call(asked_for: str, asked: Any, now: dt.datetime) -> Any:
+    def call(asked_for: str, *others: Any) -> Any:
         if asked_for == flow_id:
             raise AepRequestError("GET /runs", status=400, text="no")
-        return (yield from runs_call(asked_for, asked, now))
+        return (yield from runs_call(asked_for, *others))
 
     return call
 
@@ -113,7 +195,7 @@ def test_watchers_and_waiting_tasks_share_one_poll_and_a_flow_that_is_refused_st
     aep: LocalAep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stores = [MarkStore(), MarkStore()]
-    monkeypatch.setattr(run_news, "runs_call", refused("shop", run_news.runs_call))
+    monkeypatch.setattr(run_lists, "runs_call", refused("shop", run_lists.runs_call))
 
     async def play() -> None:
         one, two = (flow_run_asset(flow, poll_interval=1) for flow in ("mail", "shop"))
@@ -168,6 +250,8 @@ def test_an_asset_is_named_by_ids_and_refused_when_it_cannot_be() -> None:
     asset = flow_run_asset("f1", "a1", external_audience_id="x:1")
     assert asset.uri == "aep://flow-runs/aep_default/-/f1/a1?external=x%3A1"
     assert asset.watchers[0].trigger.serialize()[1]["audience_ids"] == ["a1", "x:1"]
+    asset = flow_run_asset(audience_id="a1")
+    assert (asset.uri, asset.name) == ("aep://flow-runs/aep_default/-/-/a1", "aep_flow_run/aep_default/-/-/a1")
 
 
 def test_all_that_a_watcher_is_made_of_is_in_its_asset_s_name() -> None:
@@ -183,7 +267,7 @@ def test_all_that_a_watcher_is_made_of_is_in_its_asset_s_name() -> None:
         {"aep_conn_id": "aep_us"},
     ]
     assets = [flow_run_asset("f", **each) for each in ({}, *given)]
-    assets += [segment_export_asset(), segment_export_asset(poll_interval=2)]
+    assets += [flow_run_asset(audience_id="a"), segment_export_asset(), segment_export_asset(poll_interval=2)]
     watchers = {json.dumps(asset.watchers[0].trigger.serialize()) for asset in assets}
     assert len(watchers) == len({asset.name for asset in assets}) == len({asset.uri for asset in assets}) == len(assets)
     assert all(Asset(name="again", uri=asset.uri).uri == asset.uri for asset in assets)
@@ -195,6 +279,9 @@ def test_all_that_a_watcher_is_made_of_is_in_its_asset_s_name() -> None:
     "wrong",
     [
         {"flow_id": ""},
+        {"flow_id": None},
+        {"flow_id": "", "audience_id": "a"},
+        {"flow_id": None, "audience_id": "a b"},
         {"flow_id": "a b"},
         {"audience_id": ""},
         {"external_audience_id": "x"},
@@ -229,6 +316,8 @@ class Pause:
 
 class World:
     """An AEP, a store, an Airflow that stores events, and triggerers that die and freeze; time is a number."""
+
+    WATCHED: Mapping[str, Any] = {"flow_id": "flow-1"}
 
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
@@ -268,13 +357,19 @@ class World:
         found = [] if self.dice.random() < 0.1 else [run for run in self.runs if self.dice.random() < 0.8]
         if not self.kept:  # what the first look lacks is known only if it is listed while the window holds it
             found = self.runs
-        shown = [self.show(run) for run in found if run["listed"] <= self.now]
-        return Snapshot(flow_runs={"flow-1": shown}, place="ORG/prod")
+        return self.answer([run for run in found if run["listed"] <= self.now])
+
+    def answer(self, listed: Sequence[dict[str, Any]]) -> Snapshot:
+        return Snapshot(flow_runs={"flow-1": [self.show(run) for run in listed]}, place="ORG/prod")
 
     def show(self, run: dict[str, Any]) -> FlowRun:
         created = None if run["timeless"] else START + dt.timedelta(seconds=run["began"])
         status = "success" if run["ended"] <= self.now else self.dice.choice(["inProgress", None])
         return FlowRun.from_json(run_json(run["id"], status=status, created=created))
+
+    def due(self, run: dict[str, Any]) -> bool:
+        """Whether a run is to be told: one that ended in sight."""
+        return bool(run["ended"] > self.first)
 
     # -- the asset's store
 
@@ -311,7 +406,7 @@ class Triggerer:
         world.at(0, self._step)
 
     async def _watch(self) -> None:
-        trigger = DeliveryTrigger(flow_id="flow-1", sandbox_name=None, deadline=None)
+        trigger = DeliveryTrigger(**self.world.WATCHED, sandbox_name=None, deadline=None)
         kept = trigger._memory
         while not self.is_stopped:
             look = partial(trigger._news, self.world.look())
@@ -357,12 +452,46 @@ class Triggerer:
         Triggerer(self.world, dies_at=dies_at, heirs=[step for step in heirs if step])
 
 
+class AnyFlowWorld(World):
+    """The same of an audience to any flow: one flow has it, one loses it, one gets it."""
+
+    WATCHED: Mapping[str, Any] = {"audience_ids": ["gold"]}
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.gets, self.loses = (self.dice.uniform(30, 250) for _ in range(2))
+        for run in self.runs:
+            run["flow"] = self.dice.choice(["has", "loses", "gets"])
+            if run["flow"] == "loses":  # a flow that an audience has left begins no run of it
+                run["listed"] = run["began"] = min(run["began"], self.loses - 100)
+            if run["flow"] == "gets":
+                run["began"] = max(run["began"], -3600.0)
+                run["listed"] = max(run["listed"], run["began"])
+
+    def answer(self, listed: Sequence[dict[str, Any]]) -> Snapshot:
+        mapped = {"has": -9e4, "loses": -9e4, "gets": self.gets}
+        left = {"gets"} if self.now < self.gets else {"loses"} if self.now > self.loses else set()
+        carriers = {flow: START + dt.timedelta(seconds=at) for flow, at in mapped.items() if flow not in left}
+        noted = json.loads(self.kept.get("watermark", "{}")).get("flows", [])
+        shown = [self.show(run) for run in listed if run["flow"] in {*carriers, *noted}]
+        return Snapshot(flow_runs={("gold",): shown}, carriers={("gold",): carriers}, place="ORG/prod")
+
+    def show(self, run: dict[str, Any]) -> FlowRun:
+        shown = super().show(run)
+        completed = START + dt.timedelta(seconds=run["ended"]) if shown.status.is_terminal else None
+        return replace(shown, flow_id=run["flow"], completed_at=completed, audiences={"gold": UNKNOWN_COUNTS})
+
+    def due(self, run: dict[str, Any]) -> bool:
+        """Whether a run is to be told: one that ended in sight, as a delivery of the audience that its flow has."""
+        return run["ended"] > self.first and (run["flow"] != "gets" or run["ended"] > self.gets)
+
+
 @pytest.fixture
-def world_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], World]]:
+def world_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., World]]:
     """Return a maker of worlds whose clock is the watcher's."""
 
-    def made(seed: int) -> World:
-        world = World(seed)
+    def made(seed: int, kind: type[World] = World) -> World:
+        world = kind(seed)
         monkeypatch.setattr(memory, "asyncio", SimpleNamespace(sleep=Pause))
         monkeypatch.setattr(memory, "time", SimpleNamespace(monotonic=lambda: world.now))
         return world
@@ -376,7 +505,7 @@ END = 500.0
 def judge(world: World, *, trouble: bool) -> None:
     """Every delivery that ended in sight is told, and at most once without being called a possible repeat."""
     counted = Counter(run_id for run_id, _ in world.told)
-    assert {run["id"] for run in world.runs if run["ended"] > world.first} <= counted.keys(), "a delivery was lost"
+    assert {run["id"] for run in world.runs if world.due(run)} <= counted.keys(), "a delivery was lost"
     first = Counter(run_id for run_id, repeat in world.told if not repeat)
     assert max(first.values(), default=0) <= 1, "a delivery was told twice as if it were new"
     if not trouble:
@@ -413,6 +542,23 @@ def test_triggerers_that_die_one_after_the_other_neither_lose_nor_double(world_o
         Triggerer(world, dies_at=first, heirs=heirs)
         world.play(2 * END)
         judge(world, trouble=True)
+
+
+@pytest.mark.parametrize("crash", [None, "dies_at", "freezes_at"])
+def test_flows_that_get_and_lose_an_audience_neither_lose_nor_double(
+    world_of: Callable[..., World], crash: str | None
+) -> None:
+    old = set()
+    for seed in range(12):
+        world = world_of(seed, AnyFlowWorld)
+        Triggerer(world, **({crash: world.dice.randint(1, 60)} if crash else {}))
+        if crash is None:
+            Triggerer(world)
+        world.play(END)
+        judge(world, trouble=crash is not None)
+        told = {run_id for run_id, _ in world.told}
+        old |= {run["id"] for run in world.runs if run["id"] in told and run["flow"] == "gets" and not world.due(run)}
+    assert not old, "what ended before the flow got the audience is no news"
 
 
 def test_two_triggerers_at_once_tell_each_delivery_once(world_of: Callable[[int], World]) -> None:
