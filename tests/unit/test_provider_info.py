@@ -48,7 +48,7 @@ def test_what_the_provider_names_exists() -> None:
     for room in ("hooks", "operators", "sensors", "triggers"):
         [modules] = info[room]
         assert modules["integration-name"] == info["integrations"][0]["integration-name"]
-        assert [import_string(f"{module}.__doc__") for module in modules["python-modules"]]
+        assert [import_string(f"{module}.__all__") for module in modules["python-modules"]]
 
 
 def test_airflow_registers_the_connection_type_from_the_installed_package() -> None:

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from .http_hook import AdobeExperiencePlatformHook
     from .sync_hook import WorkerHook
 
+__all__ = [
+    "CONCURRENCY",
+    "AdobeExperiencePlatformAsyncHook",
+    "AdobeExperiencePlatformHook",
+    "WorkerHook",
+    "asset_uris",
+    "metrics",
+    "read_connection",
+]
+
 _HOMES = {
     "AdobeExperiencePlatformAsyncHook": "async_hook",
     "AdobeExperiencePlatformHook": "http_hook",

@@ -13,3 +13,32 @@ from .retry import AEP_RETRY_POLICY
 from .tables import markdown, table
 from .wait_for_runs import DeliveryOperator
 from .watch import WatchingTask, deliveries_of
+
+__all__ = [
+    "AEP_RETRY_POLICY",
+    "HEAD",
+    "NUMBERS",
+    "AdHocActivationOperator",
+    "AepTask",
+    "ApproveDeliveryOperator",
+    "CatalogOperator",
+    "Deadline",
+    "DeliveryOperator",
+    "DeliveryReportOperator",
+    "DestinationLink",
+    "LatestSegmentExportOperator",
+    "PlanJobsOperator",
+    "Resolvable",
+    "TaskStore",
+    "WaitTimeoutError",
+    "WatchingTask",
+    "deliveries_of",
+    "describe",
+    "keep_reason",
+    "markdown",
+    "now",
+    "read_event",
+    "resolve_once",
+    "row_of",
+    "table",
+]

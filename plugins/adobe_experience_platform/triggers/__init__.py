@@ -17,3 +17,27 @@ from .flow_run import FlowRunTrigger
 from .lost_submission import LostSubmissionTrigger
 from .older_airflow import keep_policy
 from .segment_export import ExportWait, SegmentExportTrigger
+
+__all__ = [
+    "ARGUMENTS_VERSION",
+    "DELIVERED_URIS",
+    "EVENT_VERSION",
+    "FAILURES_ALLOWED",
+    "DeliveryTrigger",
+    "ExportWait",
+    "FlowRunTrigger",
+    "LostSubmissionTrigger",
+    "SegmentExportTrigger",
+    "async_hook",
+    "campaign_day_asset",
+    "delivered_flow_asset",
+    "delivery_asset",
+    "delivery_outlets",
+    "flow_run_asset",
+    "keep_policy",
+    "polling",
+    "resume_pause",
+    "run_inline",
+    "segment_export_asset",
+    "submissions_asset",
+]

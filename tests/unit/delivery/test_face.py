@@ -9,7 +9,7 @@ PROBE = """
 import sys
 from adobe_experience_platform import delivery
 assert not {"airflow", "pydantic", "requests", "aiohttp"} & set(sys.modules), "loaded too early"
-assert all(getattr(delivery, name) is not None for name in delivery._LAZY)
+assert all(getattr(delivery, name) is not None for name in delivery.__all__)
 assert "airflow" not in sys.modules, "a model loads Airflow"
 """
 
