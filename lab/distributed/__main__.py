@@ -66,8 +66,9 @@ def _play(cluster: Cluster, options: argparse.Namespace) -> paper.DistributedFin
     whole = time.monotonic()
     simulator = SimulatorClient(cluster.simulator_url)
     everything = deliveries.draw(options.deliveries)
-    pairs = sum(len(one.pairs) for one in everything)
+    pairs = len(deliveries.expected(everything))
     simulator.reset(deliveries.seed(everything, options.run_seconds))
+    simulator.add_faults(*deliveries.faults(everything))
     connection = simulator.connection()
     cluster.client.create_connection("aep_default", {**connection, "extra": {**connection["extra"], "timeout": 5}})
     cluster.client.wait_dags(deliveries.DAG, timeout=120)
@@ -94,7 +95,7 @@ def _play(cluster: Cluster, options: argparse.Namespace) -> paper.DistributedFin
     if not storm.is_over:
         problems.append("CALM: the deliveries ended before every disruption had happened; use more of them")
     problems += [f"UNHEALTHY: the health check of {name} failed" for name, good in checks.items() if not good]
-    problems += _strangers(deliveries.counts(simulator), {pair for one in everything for pair in one.pairs})
+    problems += _strangers(deliveries.counts(simulator), set(deliveries.expected(everything)))
     return paper.DistributedFindings(
         ended=ended,
         felt=storm.felt,
