@@ -13,6 +13,7 @@ from importlib.metadata import version
 from lab.distributed.cluster import Cluster
 from lab.distributed.deliveries import Ended
 from lab.distributed.storm import Felt
+from lab.distributed.watchers import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class DistributedFindings:
 
     ended: Sequence[Ended]
     felt: Sequence[Felt]
+    told: Told
     checks: Mapping[str, bool]
     peaks: Mapping[str, int]
     restarts: Mapping[str, int]
@@ -75,6 +77,12 @@ for it.
 whose answer was lost and whose flow run was then found in AEP instead of being sent again.
 
 {_table(("delivery", "pairs", "delivered", "DAG run", "ended", "retries", "adopted"), map(_ended, ended))}
+
+## Watchers
+
+Each destination has an asset watcher, in either triggerer. AEP has made {len(findings.told.ended)} flow runs; \
+{len(findings.told.sure)} were told as new,
+and {len(findings.told.repeats)} as what may have been told before, as where a triggerer died on its way.
 
 ## Services
 
