@@ -91,10 +91,10 @@ def _play(cluster: Cluster, options: argparse.Namespace) -> paper.DistributedFin
         ended = []
         for one in deliveries.wait_all(cluster, simulator, everything, began, options.minutes * 60, look):
             ended.append(one)
-            _say("\n".join([paper.ended_line(one), *one.outcome.problems()]))
+            _say("\n".join([paper.ended_line(one), *one.problems]))
         told = watchers.wait_told(cluster, simulator)
     problems = told.problems()
-    problems += [problem for one in ended for problem in one.outcome.problems()]
+    problems += [problem for one in ended for problem in one.problems]
     if not storm.is_over:
         problems.append("CALM: the deliveries ended before every disruption had happened; use more of them")
     problems += [f"UNHEALTHY: the health check of {name} failed" for name, good in checks.items() if not good]

@@ -52,6 +52,12 @@ class Ended:
     seconds: float
     retries: int
 
+    @property
+    def problems(self) -> list[str]:
+        """What went wrong, in sentences; nothing that happens here needs a person."""
+        red = [f"{self.delivery.run_id}: RED: the run is {self.outcome.state}"] * (self.outcome.state == "failed")
+        return [*self.outcome.problems(), *red]
+
 
 def draw(count: int) -> list[DrawnDelivery]:
     """Return so many deliveries; no audience is in two of them, but for those of twins."""

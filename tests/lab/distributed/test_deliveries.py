@@ -52,6 +52,19 @@ def test_a_line_says_how_often_each_pair_was_delivered() -> None:
     assert line == "| delivery-07 | 3 | 1 never, 1 once, 1 twice | success | 2:05 | 2 | 0 |"
 
 
+def test_a_red_run_is_a_problem_although_it_tells_the_truth() -> None:
+    delivery = deliveries.DrawnDelivery("delivery-07", {"mail": ["a"]})
+    outcome = DeliveryOutcome(
+        run_id="delivery-07",
+        state="failed",
+        expected=dict.fromkeys(delivery.pairs, 1),
+        counted={("mail", "a"): 1},
+        reported={("mail", "a"): "unknown"},
+    )
+
+    assert deliveries.Ended(delivery, outcome, 60.0, 0).problems == ["delivery-07: RED: the run is failed"]
+
+
 def test_a_line_says_what_befell() -> None:
     assert paper.felt_line(Felt("Redis restarted", 61.0, 40, 123)) == "| 1:01 | Redis restarted | 40 | 123 |"
 

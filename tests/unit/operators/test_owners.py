@@ -83,7 +83,8 @@ class Airflow:
 @pytest.fixture
 def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
     here = Airflow()
-    monkeypatch.setattr(owners, "now", lambda: here.now)
+    for module in (notes, owners):
+        monkeypatch.setattr(module, "now", lambda: here.now)
     return here
 
 
@@ -221,8 +222,56 @@ def test_events_are_read_page_by_page_to_the_end(airflow: Airflow, apart: dt.tim
     assert max(airflow.asked) <= (4 if not apart else 1) * owners.PAGE
 
 
-def test_a_run_so_old_that_the_notes_of_others_may_be_gone_takes_nothing(airflow: Airflow) -> None:
+def crowd(airflow: Airflow, number: int) -> None:
+    """Let so many DAG runs begin, of which each has a flow run of its own."""
+    for each in range(number):
+        store = NotedStore(airflow.context(f"run-{each}", try_number=2), [A])
+        store.set("submission", {})
+        store.claim([Activation(*A, f"run-{each}")])
+
+
+def test_of_many_runs_that_begin_at_once_each_knows_the_flow_runs_of_all(airflow: Airflow) -> None:
+    """More of them than are kept for good: the answer of one was lost meanwhile."""
+    early = airflow.context("early")
+    NotedStore(early, [A]).set("submission", {"orders": {}})
+    crowd(airflow, 2 * notes.RUNS_KEPT)
+
+    store = NotedStore(early, [A])
+    store.read_others(["f1"])
+
+    assert all(store.is_anothers("f1", f"run-{each}") for each in range(2 * notes.RUNS_KEPT))
+    assert store.is_anothers("f1", "unknown") is False
+
+
+def test_notes_of_old_runs_are_deleted_a_few_at_a_time_and_those_of_the_last_ones_stay(airflow: Airflow) -> None:
+    crowd(airflow, 2 * notes.RUNS_KEPT)
+    before = len(airflow.notes)
+    airflow.now += notes.KEPT_FOR
+    airflow.notes.calls.clear()
+
+    for each in range(notes.RUNS_KEPT + 5):
+        airflow.store(f"later-{each}").set("submission", {})
+        assert airflow.notes.calls.count("delete") <= 4 * (each + 1) * notes.FORGOTTEN_AT_ONCE
+
+    assert len(airflow.notes) < before
+    assert not any(airflow.owned(*(f"run-{each}" for each in range(2 * notes.RUNS_KEPT))))
+
+
+def test_however_many_runs_begin_in_a_day_their_list_has_a_limit(
+    airflow: Airflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notes, "MOST_KEPT", notes.RUNS_KEPT + 1)
+    crowd(airflow, notes.RUNS_KEPT + 3)
+
+    [index] = [value for value in airflow.notes.values() if "runs" in value and "run" not in value]
+    assert len(index["runs"]) == notes.RUNS_KEPT + 1
+
+
+def test_a_run_so_old_that_the_notes_of_others_may_be_gone_takes_nothing(
+    airflow: Airflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its answer was lost, and it is cleared after many newer runs; which of them had this flow run is not known."""
+    monkeypatch.setattr(notes, "KEPT_FOR", dt.timedelta(0))
     old = airflow.context("old")
     store = NotedStore(old, [A])
     store.set("submission", {"orders": {}})
