@@ -29,9 +29,11 @@ class Counted(dict[str, Any]):
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[str] = []
+        self.read: set[str] = set()
 
     def get(self, key: str, default: Any = None) -> Any:
         self.calls.append("get")
+        self.read.add(key)
         return super().get(key, default)
 
     def set(self, key: str, value: Any) -> None:
@@ -196,6 +198,27 @@ def test_what_nobody_would_find_is_noted_one_by_one(airflow: Airflow, before: Ca
     assert airflow.owned("run-0", "run-1", "run-2") == [True, True, False]
 
 
+def test_what_is_answered_long_after_the_plan_is_noted_one_by_one(airflow: Airflow) -> None:
+    """An export or another run for the audience was in the way for hours."""
+    airflow.plan("first", [A])
+    store = airflow.store("first")
+    store.set("submission", {})
+    airflow.now += owners.REGISTERED_FOR + dt.timedelta(seconds=1)
+
+    store.claim(runs("f1", 1))
+
+    airflow.events.clear()
+    assert airflow.owned("run-0") == [True]
+
+
+def test_a_flow_run_that_aep_has_answered_to_two_dag_runs_is_none_that_either_may_find(airflow: Airflow) -> None:
+    for run_id in ("first", "second"):
+        airflow.plan(run_id, [A])
+        airflow.store(run_id).claim(runs("f1", 1))
+
+    assert airflow.owned("run-0", by="first") == [True]
+
+
 @pytest.mark.parametrize("waited", [dt.timedelta(0), owners.REGISTERED_FOR])
 def test_a_run_that_begins_after_the_plan_finds_what_is_answered_after_it_began(
     airflow: Airflow, waited: dt.timedelta
@@ -212,11 +235,13 @@ def test_a_run_that_begins_after_the_plan_finds_what_is_answered_after_it_began(
 @pytest.mark.parametrize("apart", [dt.timedelta(0), dt.timedelta(seconds=1)])
 def test_events_are_read_page_by_page_to_the_end(airflow: Airflow, apart: dt.timedelta) -> None:
     """Airflow's API server has seconds for an answer, and a run that is cleared after a week has thousands to read."""
+    airflow.plan("first", [A])
+    airflow.store("first").claim(runs("f1", 1))
+    [first], airflow.events = airflow.events, []
     for number in range(2 * owners.PAGE):
         airflow.plan(f"other-{number}", [B])
         airflow.now += apart
-    airflow.plan("first", [A])
-    airflow.store("first").claim(runs("f1", 1))
+    airflow.events.append(first._replace(timestamp=airflow.now))
 
     assert airflow.owned("run-0") == [True]
     assert max(airflow.asked) <= (4 if not apart else 1) * owners.PAGE
@@ -308,6 +333,7 @@ def test_what_a_person_tells_takes_nothing_from_a_dag_run(airflow: Airflow) -> N
 
     assert airflow.owned("run-0", by="first") == [False]
     assert airflow.owned("run-0", by="another") == [True]
+    assert all(map(owners.NAME.fullmatch, airflow.notes.read))
 
 
 def test_what_a_claim_needs_is_read_before_anything_is_sent(airflow: Airflow) -> None:
