@@ -32,8 +32,8 @@ ALL = -n 4 --dist loadfile --no-loadscope-reorder
 # For `make chaos`: the same seed draws the same kills.
 SEED ?= 7
 KILLS ?= 25
-STRIKES ?= 64
-RACES ?= 20
+STRIKES ?= 72
+RACES ?= 10
 EXAMPLES ?= 20000
 EXAMPLES_PER_CALL ?= 50
 # For `make release`: where the project lives; the package names it.
@@ -71,7 +71,7 @@ test: env-dev ## Run the tests (some of them: make test TESTS="tests/unit -k pla
 coverage: env-dev ## Say which lines no test reaches, and fail if they are too many
 	@$(RUN) -m pytest -n 2 -m "not live" --cov --cov-report=term --cov-fail-under=90
 
-chaos: env-dev ## Kill, clear, mark and freeze parts of a real Airflow, and count what arrives (SEED=7 KILLS=25 STRIKES=64 RACES=20 EXAMPLES=20000 POSTGRES=1)
+chaos: env-dev ## Kill, clear, mark and freeze parts of a real Airflow, and count what arrives (SEED=7 KILLS=25 STRIKES=72 RACES=10 EXAMPLES=20000 POSTGRES=1)
 	@$(RUN) -m lab.chaos --seed $(SEED) --kills $(KILLS) --strikes $(STRIKES) $(if $(POSTGRES),--postgres) --races $(RACES) --examples $(EXAMPLES)
 	@AEP_ALL_BUTTONS=1 $(RUN) -m pytest -q -n 0 tests/live/test_buttons.py
 

@@ -259,6 +259,10 @@ class AirflowClient:
 
     # -- connections
 
+    def asset_events(self, name_pattern: str) -> list[dict[str, Any]]:
+        """Return the events of all assets whose name has this in it."""
+        return self._list("/api/v2/assets/events", "asset_events", name_pattern=name_pattern, order_by="timestamp")
+
     def delete_connection(self, conn_id: str) -> None:
         """Remove a connection from the metadata database."""
         self._call("DELETE", f"/api/v2/connections/{conn_id}")

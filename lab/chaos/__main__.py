@@ -84,10 +84,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=7, help="draws the kills; the same seed draws the same ones")
     parser.add_argument("--kills", type=int, default=25, help="number of kills")
     parser.add_argument(
-        "--strikes", type=int, default=64, help="number of strikes by people, stores and frozen machines"
+        "--strikes", type=int, default=72, help="number of strikes by people, stores and frozen machines"
     )
     parser.add_argument("--postgres", action="store_true", help="Airflow's database is a PostgreSQL, not SQLite")
-    parser.add_argument("--races", type=int, default=20, help="number of races of each kind")
+    parser.add_argument("--races", type=int, default=10, help="number of races of each kind")
     parser.add_argument("--examples", type=int, default=20_000, help="histories that the model explores")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "docs" / "chaos.md", help="file to write")
     return parser.parse_args()

@@ -12,6 +12,8 @@ from lab.chaos.arena import ASKED_DAG, DAG, DAILY_DAG, FLOWS
 class Moment(StrEnum):
     """Where the delivery is when it is struck."""
 
+    PLANNED = "the plan's event is told, nothing is sent"
+    PAUSED = "AEP has asked for a pause of over a minute"
     STORED = "intent stored, nothing sent"
     HELD = "POST has taken effect, no answer yet"
     SETTLING = "a lost answer settles"
@@ -39,6 +41,10 @@ class Blow(StrEnum):
 
 
 KINDS: tuple[tuple[Moment, Blow], ...] = (
+    (Moment.PLANNED, Blow.FREEZE),
+    (Moment.PLANNED, Blow.CLEAR_ALL),
+    (Moment.PAUSED, Blow.CLEAR_ALL),
+    (Moment.PAUSED, Blow.MARK_FAILED),
     (Moment.STORED, Blow.KILL),
     (Moment.STORED, Blow.FREEZE),
     (Moment.STORED, Blow.CLEAR_ALL),
@@ -112,8 +118,9 @@ def _detailed(chance: random.Random, number: int, moment: Moment, blow: Blow) ->
     chosen = sorted(chance.sample(sorted(FLOWS), chance.randint(1, len(FLOWS))))
     lags = (3.0,) if moment in (Moment.SETTLING, Moment.RESUMED) else (0.0, 0.5, 3.0)
     info = {flow: sorted(chance.sample(FLOWS[flow], chance.randint(1, len(FLOWS[flow])))) for flow in chosen}
-    # Of several jobs nobody knows which one meets what is prepared for the second POST, or for a resumption.
-    jobs = chance.random() < 0.4 and moment not in (Moment.SECOND, Moment.RESUMED)
+    # Of several jobs nobody knows which one meets what is prepared for the second POST, or for a resumption; a pause is
+    # everybody's.
+    jobs = chance.random() < 0.4 and moment not in (Moment.SECOND, Moment.RESUMED, Moment.PAUSED)
     if jobs:  # an audience must not be in two jobs at once, so it goes to one flow here
         taken: set[str] = set()
         for flow, audiences in list(info.items()):

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from lab.chaos.arena import ADHOC, SPEED, Arena, Lane, MissedError, StartedDelivery, until
+from lab.chaos.arena import ADHOC, PAUSED, SPEED, Arena, Lane, MissedError, StartedDelivery, until
 from lab.chaos.plan import Kill, Moment, Victim
 from lab.chaos.traps import Spot, Traps
 from lab.chaos.verdict import DeliveryOutcome
@@ -23,7 +23,12 @@ _FAULTS: dict[Moment, dict[str, object]] = {
     Moment.POST_LATE: {**_HELD, "effect": False, "if_gone": "carry_out"},
     Moment.POST_DONE: {**_HELD, "effect": True, "if_gone": "carry_out"},
 }
-_SPOTS = {Moment.BEFORE_POST: Spot.POST, Moment.ANSWERED: Spot.ANSWER}
+_SPOTS = {
+    Moment.PLANNED: Spot.START,
+    Moment.BEFORE_POST: Spot.POST,
+    Moment.ANSWERED: Spot.ANSWER,
+    Moment.NOTED: Spot.ANSWERED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +122,12 @@ def kill_component(arena: Arena, kill: Kill, name: str) -> KillResult:
     other.runs_last()
     bystander = other.start(f"{name}-besides", kill.info)
     _await_watched(bystander)
-    delivery = _at_moment(lane, kill, name)
+    delivery = _at_moment(arena.traps, lane, kill, name)
 
     for component in kill.point.victim.components:
         arena.airflow.kill(component)
     struck = time.monotonic()
+    arena.traps.release_all(name)
     _release(lane, kill)
     if kill.ends_meanwhile:
         lane.end_runs()
@@ -136,13 +142,21 @@ def kill_component(arena: Arena, kill: Kill, name: str) -> KillResult:
     return KillResult(kill, (delivery.outcome(), bystander.outcome()), time.monotonic() - struck)
 
 
-def _at_moment(lane: Lane, kill: Kill, name: str) -> StartedDelivery:
+def _at_moment(traps: Traps, lane: Lane, kill: Kill, name: str) -> StartedDelivery:
     """Start a delivery and wait until it is where the kill is to strike."""
     moment = kill.point.moment
     if moment is Moment.AWAITED:
         lane.runs_last()
         delivery = lane.start(name, kill.info)
         _await_watched(delivery)
+    elif moment is Moment.PLANNED:
+        traps.hold(name, ACTIVATE, Spot.START)
+        delivery = lane.start(name, kill.info)
+        until(lambda: traps.is_stepped_on(name, ACTIVATE, Spot.START), f"{name} to have its plan")
+    elif moment is Moment.PAUSED:
+        lane.aep.add_faults(PAUSED)
+        delivery = lane.start(name, kill.info)
+        delivery.wait_task(ACTIVATE_JOB, "deferred")
     elif moment is Moment.SETTLING:
         fault = "close_after" if kill.lost_took_effect else "close_before"
         lane.aep.add_faults({"kind": fault, "method": "POST", "path": ADHOC})

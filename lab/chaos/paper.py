@@ -123,7 +123,8 @@ with what AEP had delivered. *Pairs* are 2 only where AEP itself had failed the 
 
 Two DAG runs deliver one audience at the same time, {LANES} races at once. Each DAG run is a delivery of its own, so
 with `wait` it is delivered twice, one after the other; with `adopt` once, and the second run takes it as its own;
-with `fail` once, and the second run is red and says why.
+with `fail` once, and the second run is red and says why. Where the first POST was lost, the other run's delivery must
+not pass for it; where only its answer was, each run must know which of the two is its own.
 
 {_table(RACES_HEAD, _race_lines(findings.races))}
 

@@ -28,11 +28,14 @@ class Victim(StrEnum):
 class Moment(StrEnum):
     """What the delivery is doing when it happens."""
 
+    PLANNED = "the plan's event is told, nothing is sent"
     BEFORE_POST = "right before the POST, intent recorded"
     POST_LOST = "POST under way, it never takes effect"
     POST_LATE = "POST under way, it takes effect after the kill"
     POST_DONE = "POST has taken effect, no answer yet"
     ANSWERED = "answer received, not yet recorded"
+    NOTED = "answer noted for other DAG runs, not yet in the task's record"
+    PAUSED = "AEP has asked for a pause of over a minute"
     SETTLING = "a lost answer settles"
     AWAITED = "flow runs are awaited"
 
@@ -58,20 +61,25 @@ class Point:
 
 
 POINTS = (
+    Point(Victim.TASK, Moment.PLANNED),
     Point(Victim.TASK, Moment.BEFORE_POST),
     Point(Victim.TASK, Moment.POST_LOST),
     Point(Victim.TASK, Moment.POST_LATE),
     Point(Victim.TASK, Moment.POST_DONE),
     Point(Victim.TASK, Moment.ANSWERED),
+    Point(Victim.TASK, Moment.NOTED),
     Point(Victim.TRIGGERER, Moment.AWAITED),
     Point(Victim.TRIGGERER, Moment.SETTLING),
+    Point(Victim.TRIGGERER, Moment.PAUSED),
     Point(Victim.SCHEDULER, Moment.POST_DONE),
     Point(Victim.SCHEDULER, Moment.AWAITED),
     Point(Victim.API_SERVER, Moment.POST_DONE),
     Point(Victim.API_SERVER, Moment.AWAITED),
+    Point(Victim.ALL, Moment.PLANNED),
     Point(Victim.ALL, Moment.POST_LATE),
     Point(Victim.ALL, Moment.POST_DONE),
     Point(Victim.ALL, Moment.SETTLING),
+    Point(Victim.ALL, Moment.PAUSED),
     Point(Victim.ALL, Moment.AWAITED),
 )
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lab.chaos.arena import DAG, END_SECONDS, ON_DEMAND_DAG, Arena, Lane, StartedDelivery, patiently, until
+from lab.chaos.arena import ADHOC, DAG, END_SECONDS, ON_DEMAND_DAG, Arena, Lane, StartedDelivery, patiently, until
 from lab.chaos.verdict import Pair
 
 ACTIVATE = "activate[0]"
@@ -24,6 +24,16 @@ class Kind(StrEnum):
 
     TWINS = "two runs of one DAG, started together"
     OVERLAP = "an on-demand run and another pipeline DAG"
+    LOST = "two runs of one DAG, the first POST is lost on its way"
+    UNHEARD = "two runs of one DAG, the first answer is lost on its way"
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The settings of ``on_conflict`` with which it is certain how the race ends."""
+        return MODES if self in (Kind.TWINS, Kind.OVERLAP) else ("wait",)
+
+
+_LOST = {Kind.LOST: "close_before", Kind.UNHEARD: "close_after"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +70,8 @@ class Finish:
 
 
 def races(count: int) -> list[Race]:
-    """Return the races: so many of each kind, the three settings of ``on_conflict`` in turn."""
-    return [Race(number, kind, MODES[number % len(MODES)]) for kind in Kind for number in range(count)]
+    """Return the races: so many of each kind, its settings of ``on_conflict`` in turn."""
+    return [Race(number, kind, kind.modes[number % len(kind.modes)]) for kind in Kind for number in range(count)]
 
 
 def run_all(arena: Arena, count: int, tell: Callable[[Finish], None]) -> list[Finish]:
@@ -90,7 +100,9 @@ def run(lane: Lane, race: Race) -> Finish:
     """Run one race, and compare its finish with what ``on_conflict`` promises."""
     lane.reset()
     lane.runs_last()
-    dags = (DAG, DAG) if race.kind is Kind.TWINS else (ON_DEMAND_DAG, DAG)
+    if race.kind in _LOST:
+        lane.aep.add_faults({"kind": _LOST[race.kind], "method": "POST", "path": ADHOC})
+    dags = (ON_DEMAND_DAG, DAG) if race.kind is Kind.OVERLAP else (DAG, DAG)
     runs = [
         lane.start(f"race-{race.name}-{place}", INFO, dag, on_conflict=race.on_conflict)
         for place, dag in enumerate(dags)
@@ -118,7 +130,7 @@ def _judge(lane: Lane, race: Race, runs: Sequence[StartedDelivery]) -> Finish:
     results = [result for run in runs for result in run.report().get("results", [])]
     adopted = sum(bool(result["adopted"]) for result in results)
     wanted: tuple[tuple[str, ...], int, int] = {
-        "wait": (("success", "success"), 2, 0),
+        "wait": (("success", "success"), 2, int(race.kind is Kind.UNHEARD)),
         "adopt": (("success", "success"), 1, 1),
         "fail": (("failed", "success"), 1, 0),
     }[race.on_conflict]

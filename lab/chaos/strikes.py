@@ -18,7 +18,7 @@ from queue import SimpleQueue
 
 import psutil
 
-from lab.chaos.arena import ADHOC, ASKED_DAG, END_SECONDS, SPEED, Arena, Lane, MissedError, patiently, until
+from lab.chaos.arena import ADHOC, ASKED_DAG, END_SECONDS, PAUSED, SPEED, Arena, Lane, MissedError, patiently, until
 from lab.chaos.blows import Blow, Moment, Strike
 from lab.chaos.traps import Spot, Traps
 from lab.chaos.verdict import DeliveryOutcome
@@ -121,6 +121,10 @@ class Struck:
         lane.reset(list_lag_seconds=self.strike.list_lag * SPEED)
         if self.strike.blow is Blow.STORE:
             self.traps.fail(self.name, ACTIVATE, Spot.STORE if moment is Moment.STORED else Spot.ANSWERED)
+        elif moment is Moment.PLANNED:
+            self.traps.hold(self.name, ACTIVATE, Spot.START)
+        elif moment is Moment.PAUSED:
+            lane.aep.add_faults(PAUSED)
         elif moment is Moment.STORED:
             (self.traps.kill if self.strike.blow is Blow.KILL else self.traps.hold)(self.name, ACTIVATE, Spot.STORED)
         elif moment is Moment.HELD:
@@ -145,7 +149,9 @@ class Struck:
         elif moment in (Moment.HELD, Moment.SECOND):
             until(lambda: bool(self.lane.aep.state()["held"]), "AEP to hold the POST")
             self._await_only("running")
-        elif moment in (Moment.SETTLING, Moment.RESUMED):
+        elif moment is Moment.PLANNED:
+            self._await_trap(Spot.START, "have its plan")
+        elif moment in (Moment.SETTLING, Moment.RESUMED, Moment.PAUSED):
             self._await_only("deferred")
             if moment is Moment.RESUMED:
                 self.traps.hold(self.name, ACTIVATE, Spot.START)

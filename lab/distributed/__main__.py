@@ -16,7 +16,7 @@ from types import FrameType
 
 from lab.chaos.arena import IMPATIENT
 from lab.chaos.verdict import Pair
-from lab.distributed import deliveries, environment, paper
+from lab.distributed import deliveries, environment, paper, watchers
 from lab.distributed.cluster import Cluster, ClusterError
 from lab.distributed.memory import MemoryWatch
 from lab.distributed.storm import Storm
@@ -66,11 +66,13 @@ def _play(cluster: Cluster, options: argparse.Namespace) -> paper.DistributedFin
     whole = time.monotonic()
     simulator = SimulatorClient(cluster.simulator_url)
     everything = deliveries.draw(options.deliveries)
-    pairs = sum(len(one.pairs) for one in everything)
+    pairs = len(deliveries.expected(everything))
     simulator.reset(deliveries.seed(everything, options.run_seconds))
+    simulator.add_faults(*deliveries.faults(everything))
     connection = simulator.connection()
     cluster.client.create_connection("aep_default", {**connection, "extra": {**connection["extra"], "timeout": 5}})
     cluster.client.wait_dags(deliveries.DAG, timeout=120)
+    watchers.begin(cluster, simulator)
     checks = {
         name: all(map(cluster.is_healthy, cluster.replicas(name)))
         for name, service in cluster.services.items()
@@ -89,15 +91,18 @@ def _play(cluster: Cluster, options: argparse.Namespace) -> paper.DistributedFin
         ended = []
         for one in deliveries.wait_all(cluster, simulator, everything, began, options.minutes * 60, look):
             ended.append(one)
-            _say("\n".join([paper.ended_line(one), *one.outcome.problems()]))
-    problems = [problem for one in ended for problem in one.outcome.problems()]
+            _say("\n".join([paper.ended_line(one), *one.problems]))
+        told = watchers.wait_told(cluster, simulator)
+    problems = told.problems()
+    problems += [problem for one in ended for problem in one.problems]
     if not storm.is_over:
         problems.append("CALM: the deliveries ended before every disruption had happened; use more of them")
     problems += [f"UNHEALTHY: the health check of {name} failed" for name, good in checks.items() if not good]
-    problems += _strangers(deliveries.counts(simulator), {pair for one in everything for pair in one.pairs})
+    problems += _strangers(deliveries.counts(simulator), set(deliveries.expected(everything)))
     return paper.DistributedFindings(
         ended=ended,
         felt=storm.felt,
+        told=told,
         checks=checks,
         peaks=memory.peaks,
         restarts=cluster.restarts,

@@ -1,13 +1,14 @@
-"""The deliveries of `make distributed`: many DAG runs at once, each with pairs of its own."""
+"""The deliveries of `make distributed`: many DAG runs at once, some of which deliver the same as another one."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lab.chaos.arena import patiently
+from lab.chaos.arena import ADHOC, patiently
 from lab.chaos.verdict import DeliveryOutcome, Pair
 from lab.distributed.cluster import Cluster
 from tools.airflow_client import TERMINAL_STATES
@@ -17,6 +18,8 @@ DAG = "aep_distributed"
 # Pairs of each delivery, again and again; the largest takes two jobs of AEP.
 SIZES = (1, 1, 2, 3, 5, 8, 1, 2, 13, 95)
 FLOWS = ("crm", "mail", "shop")
+TWIN = 1
+"""Of as many deliveries as there are sizes, this one delivers the same as the one before it."""
 _LOOK_SECONDS = 2.0
 
 
@@ -49,11 +52,20 @@ class Ended:
     seconds: float
     retries: int
 
+    @property
+    def problems(self) -> list[str]:
+        """What went wrong, in sentences; nothing that happens here needs a person."""
+        red = [f"{self.delivery.run_id}: RED: the run is {self.outcome.state}"] * (self.outcome.state == "failed")
+        return [*self.outcome.problems(), *red]
+
 
 def draw(count: int) -> list[DrawnDelivery]:
-    """Return so many deliveries; no audience is in two of them."""
-    deliveries = []
+    """Return so many deliveries; no audience is in two of them, but for those of twins."""
+    deliveries: list[DrawnDelivery] = []
     for number in range(count):
+        if number % len(SIZES) == TWIN:
+            deliveries.append(DrawnDelivery(f"delivery-{number:02}", deliveries[-1].info))
+            continue
         audiences = [f"audience-{number:02}-{place:02}" for place in range(SIZES[number % len(SIZES)])]
         info: dict[str, list[str]] = {}
         for place, audience in enumerate(audiences):
@@ -68,15 +80,25 @@ def seed(deliveries: list[DrawnDelivery], run_seconds: float) -> dict[str, Any]:
     :param run_seconds: how long a flow run takes
     """
     audiences: dict[str, list[str]] = {flow: [] for flow in FLOWS}
-    for delivery in deliveries:
-        for flow, audience in delivery.pairs:
-            audiences[flow].append(audience)
+    for flow, audience in expected(deliveries):
+        audiences[flow].append(audience)
     return {
         "settings": {"speed": 1, "run_seconds": run_seconds, "run_variation": 0.5, "young_seconds": 2},
         "audiences": [{"id": name, "name": name} for names in audiences.values() for name in names],
         "flows": [{"id": flow, "name": flow.title(), "audiences": names} for flow, names in audiences.items()],
         "export_jobs": [{"age": "3h"}],
     }
+
+
+def expected(deliveries: list[DrawnDelivery]) -> Counter[Pair]:
+    """Return how often each pair is to be delivered: each DAG run is a delivery of its own."""
+    return Counter(pair for delivery in deliveries for pair in delivery.pairs)
+
+
+def faults(deliveries: list[DrawnDelivery]) -> list[dict[str, Any]]:
+    """Return what AEP does to the first POSTs: some are lost on their way, of others only the answer is."""
+    lost = {"method": "POST", "path": ADHOC, "times": max(1, len(deliveries) // len(SIZES))}
+    return [{**lost, "kind": "close_before"}, {**lost, "kind": "close_after"}]
 
 
 def start(cluster: Cluster, deliveries: list[DrawnDelivery], dag_id: str = DAG) -> None:
@@ -99,36 +121,49 @@ def wait_all(
     look: Callable[[], None],
     dag_id: str = DAG,
 ) -> Iterator[Ended]:
-    """Yield each delivery when it has ended, or at the end of the time as it then is.
+    """Yield each delivery when it and its twin have ended, or at the end of the time as it then is.
 
     :param began: when they were started, by `time.monotonic`
     :param limit: seconds from then on
     :param look: called now and then
     """
-    waiting = {delivery.run_id: delivery for delivery in deliveries}
+    waiting, ended = {delivery.run_id: delivery for delivery in deliveries}, dict[str, float]()
+    wanted = expected(deliveries)
     while waiting:
         look()
-        late = time.monotonic() > began + limit
-        for run_id, state in progress(cluster, dag_id).items():
-            if run_id in waiting and (late or state in TERMINAL_STATES):
-                yield _ended(cluster, simulator, waiting.pop(run_id), state, time.monotonic() - began, dag_id)
-        if late:
+        seconds = time.monotonic() - began
+        states = progress(cluster, dag_id)
+        for run_id in waiting.keys() & states.keys():
+            if seconds > limit or states[run_id] in TERMINAL_STATES:
+                ended.setdefault(run_id, seconds)
+        unended = {pair for run_id, delivery in waiting.items() if run_id not in ended for pair in delivery.pairs}
+        for delivery in [one for one in waiting.values() if not unended & set(one.pairs)]:
+            del waiting[delivery.run_id]
+            how_often = {pair: wanted[pair] for pair in delivery.pairs}
+            state = states[delivery.run_id]
+            yield _ended(cluster, simulator, delivery, state, ended[delivery.run_id], dag_id, how_often)
+        if seconds > limit:
             return
         time.sleep(_LOOK_SECONDS if waiting else 0)
 
 
 def _ended(
-    cluster: Cluster, simulator: SimulatorClient, delivery: DrawnDelivery, state: str, seconds: float, dag_id: str
+    cluster: Cluster,
+    simulator: SimulatorClient,
+    delivery: DrawnDelivery,
+    state: str,
+    seconds: float,
+    dag_id: str,
+    how_often: Mapping[Pair, int],
 ) -> Ended:
     tasks = patiently(lambda: cluster.client.task_instances(dag_id, delivery.run_id))
     report = patiently(lambda: cluster.client.xcom(dag_id, delivery.run_id, "report")) or {}
     results = report.get("results", [])
-    own = set(delivery.pairs)
     outcome = DeliveryOutcome(
         run_id=delivery.run_id,
         state=state,
-        expected=dict.fromkeys(delivery.pairs, 1),
-        counted={pair: count for pair, count in counts(simulator).items() if pair in own},
+        expected=how_often,
+        counted={pair: count for pair, count in counts(simulator).items() if pair in how_often},
         reported={(item["flow_id"], item["audience_id"]): item["status"] for item in results},
         adopted=sum(bool(item["adopted"]) for item in results),
     )

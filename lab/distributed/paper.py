@@ -13,6 +13,7 @@ from importlib.metadata import version
 from lab.distributed.cluster import Cluster
 from lab.distributed.deliveries import Ended
 from lab.distributed.storm import Felt
+from lab.distributed.watchers import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class DistributedFindings:
 
     ended: Sequence[Ended]
     felt: Sequence[Felt]
+    told: Told
     checks: Mapping[str, bool]
     peaks: Mapping[str, int]
     restarts: Mapping[str, int]
@@ -41,7 +43,7 @@ def document(command: str, cluster: Cluster, findings: DistributedFindings) -> s
     if findings.problems:
         verdict = "not all is well.**\n\n" + "\n".join(f"* {problem}" for problem in findings.problems)
     else:
-        verdict = "every pair was delivered once, none was lost, and no run said anything false.**"
+        verdict = "each was made once, none was lost, and no run said anything false.**"
     patience = "\n".join(f"* `{key}` = {value}" for key, value in sorted(findings.patience.items()))
     replicas = Counter(cluster.services[name].replicas for name in cluster.services)
     processes = sum(number * count for number, count in replicas.items())
@@ -55,7 +57,9 @@ The services of `docker-compose.yaml` run as {processes} replicas on this machin
 environments, dependencies, health checks, restart policies and numbers of replicas are read from the file. All
 deliveries are started at once. Meanwhile parts are killed by SIGKILL and stay down, Redis is restarted, and every
 connection to PostgreSQL is cut. AEP itself (the simulator) counts how often each pair of audience and destination was
-activated: it must be **1**.
+activated: it must be **1**, and 2 where two deliveries are of the same audience. The first POSTs to AEP are lost on
+their way, or their answers are: what was lost is looked for, and another delivery of the same audience must not pass
+for it.
 
 **{len(ended)} deliveries, {pairs} pairs: {verdict}
 
@@ -73,6 +77,12 @@ activated: it must be **1**.
 whose answer was lost and whose flow run was then found in AEP instead of being sent again.
 
 {_table(("delivery", "pairs", "delivered", "DAG run", "ended", "retries", "adopted"), map(_ended, ended))}
+
+## Watchers
+
+Each destination has an asset watcher, in either triggerer. AEP has made {len(findings.told.ended)} flow runs; \
+{len(findings.told.sure)} were told as new,
+and {len(findings.told.repeats)} as what may have been told before, as where a triggerer died on its way.
 
 ## Services
 
@@ -135,7 +145,7 @@ def _restarted(restarts: Mapping[str, int]) -> str:
 
 
 def _times(count: int) -> str:
-    return {0: "never", 1: "once"}.get(count, f"{count} times")
+    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
 def _clock(seconds: float) -> str:

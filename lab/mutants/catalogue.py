@@ -54,7 +54,19 @@ LOST = "triggers/lost_submission.py"
 FLOW_RUN = "triggers/flow_run.py"
 MEMORY = "triggers/memory.py"
 RUN_NEWS = "delivery/run_news.py"
+NEXT_DELIVERY = "delivery/next_delivery.py"
+NEXT_SENSOR = "sensors/delivery.py"
+TOLD = "hooks/told.py"
+THROTTLE = "hooks/throttle.py"
+WORKER = "hooks/sync_hook.py"
+PAUSES = "operators/long_pauses.py"
 WATCHERS = ("tests/unit/triggers/test_memory.py", "tests/unit/triggers/test_delivery.py")
+NEXT = ("tests/unit/sensors/test_delivery.py", "tests/unit/delivery/test_next_delivery.py")
+NEWS = ("tests/unit/delivery/test_run_news.py", *NEXT)
+HOOKS = ("tests/unit/hooks",)
+PAUSED = ("tests/unit/hooks", "tests/unit/sensors/test_sensors.py", "tests/promises/field/test_limits.py")
+GUARDED = ("tests/unit/delivery/test_size_guard.py",)
+WHOSE = ("tests/unit/operators/test_owners.py", "tests/unit/operators/test_plan.py")
 ALL = (*TASKS, *CORE, "tests/promises/gates", *PROTOCOL)
 
 MUTANTS = (
@@ -62,7 +74,7 @@ MUTANTS = (
     Mutant(STATES, "return Reply.CONFLICT if alone else Reply.CONFLICT_IN_PART", "return Reply.CONFLICT", "an unclear 400 counts as a clear one"),
     Mutant(NOTES, "and not self._remembers()", "", "a task that is cleared as it begins never goes on", ALL),
     Mutant(NOTES, "if self._notes is not None and not self._is_cleared:\n            self._notes.set(_run_note", "if self._notes is not None:\n            self._notes.set(_run_note", "a run that is planned anew after a clear passes for one that remembers", ALL),
-    Mutant(NOTES, "for name in (_run_note(old), *self._names_of(old)", "for name in (*self._names_of(old)", "a run whose copies were deleted passes for one that remembers", ALL),
+    Mutant(NOTES, "for each in (listed[\"run\"], *listed[\"names\"]", "for each in (*listed[\"names\"]", "a run whose copies were deleted passes for one that remembers", ALL),
     Mutant(REPORT, "self.watch_task_id if is_watched else self.submit_task_id", "self.watch_task_id", "the advice leaves out a green task that did not find out", ALL),
     Mutant(WATCH, "seen is not None and tries > seen[0]", "seen is not None and tries >= seen[0]", "repairs at every try after a clear", ALL),
     Mutant(ACTIVATE, "TaskStore(context).set(PHASE, WATCHING)", "pass", "a waiting phase is not stored", ALL),
@@ -164,4 +176,56 @@ MUTANTS = (
     Mutant(RUN_NEWS, " and at <= now + WINDOW", "", "a time far ahead of ours hides all later runs", ("tests/unit/delivery/test_run_news.py",)),
     Mutant(RUN_NEWS, "min(newest - WINDOW, upto)", "newest - WINDOW", "of many deliveries at once some are lost", ("tests/unit/delivery/test_run_news.py",)),
     Mutant(RUN_NEWS, "not (two.since and at and at < two.since)", "True", "what another watcher has told and forgotten is told again", ("tests/unit/delivery/test_run_news.py",)),
+    # -- whose a flow run is
+    Mutant(OWNERS, " and now() - told <= REGISTERED_FOR:", ":", "a plan of long ago that nobody reads any more says where", WHOSE),
+    Mutant(OWNERS, "if not item.adopted or note_in(self._notes, name) is None:", "if True:", "who has found a run takes it from whom AEP has answered", WHOSE),
+    Mutant(OWNERS, "sorted({*known, *answered})", "sorted(answered)", "a second answer forgets the first", WHOSE),
+    Mutant(OWNERS, "return told != {self._dag_run}", "return self._dag_run not in told", "a run that was answered to two DAG runs is each one's own", WHOSE),
+    Mutant(OWNERS, "                size *= 2  # more of one moment than a page holds\n", "                return\n", "of many plans at one moment some are not read", WHOSE),
+    Mutant(OWNERS, "            since = last\n", "            return\n", "plans beyond the first page are not read", WHOSE),
+    Mutant(OWNERS, "            keep(list(claimed))\n", "            str(claimed)\n", "what was found is noted for good", WHOSE),
+    Mutant(OWNERS, "if isinstance(name, str) and NAME.fullmatch(name)] if isinstance(told, list) else []", "if isinstance(name, str)] if isinstance(told, list) else []", "an event that anybody has made leads to any note", WHOSE),
+    Mutant(OWNERS, "and not clears_of(context)", "", "a cleared run's first try writes the note of the one before", WHOSE),
+    Mutant(NOTES, "in runs[:-RUNS_KEPT] if begun <= (at - KEPT_FOR).timestamp()]", "in runs[:-RUNS_KEPT]]", "notes of a run go minutes after it began, where many begin at once", WHOSE),
+    Mutant(NOTES, "(aged or [name for name, _ in runs[:-MOST_KEPT]])", "aged", "the list of a task's runs outgrows the store", WHOSE),
+    Mutant(PLAN, "        register(context, ", "        print(context, ", "the plan tells nobody where its notes are", WHOSE),
+    # -- the pauses that AEP asks for
+    Mutant(TOLD, "        if seconds <= self.left():\n            return\n", "", "a shorter pause ends a longer one", HOOKS),
+    Mutant(TOLD, "return left if 0 < left <= LONGEST_PAUSE else 0.0", "return max(left, 0.0)", "a clock that was set back stops all for days", HOOKS),
+    Mutant(THROTTLE, "return max(super().pause(now), self._told.left())", "return super().pause(now)", "what another process was told is not kept to", HOOKS),
+    Mutant(THROTTLE, "        if told:\n", "        if False:\n", "no other process is told", HOOKS),
+    Mutant(THROTTLE, "        if told:\n", "        if refused:\n", "pauses that were only found out are everybody's", HOOKS),
+    Mutant(THROTTLE, "                transport.require_open(pause)\n", "", "a call in the triggerer waits for an hour", HOOKS),
+    Mutant(THROTTLE, "            self.allowed = max(1, self.allowed // 2)\n", "", "after a refusal as many ask at once as before", HOOKS),
+    Mutant(WORKER, "(error.retry_after or 0.0) > self.patience:", "(error.retry_after or 0.0) > 0:", "a worker hands over what it would wait for itself", PAUSED),
+    Mutant(PAUSES, "        if ends is not None and ends < until:\n            return\n", "", "a task defers beyond its own end", PAUSED),
+    Mutant(PAUSES, "        method, kwargs = self._resumed\n", "        method, kwargs = \"\", {}\n", "after a pause a resumed task begins anew, and forgets what its wait has found", PAUSED),
+    Mutant(PAUSES, "            hook.patience = LONGEST_PAUSE\n", "            pass\n", "without deferral a long pause fails the task", PAUSED),
+    Mutant(PAUSES, "(error.retry_after or 0.0) > transport.LONGEST_SLEEP:", "False:", "a long pause that a trigger's way of asking meets fails the task", PAUSED),
+    # -- the size guard
+    Mutant(GUARD, "if outlook.may_be_incremental:", "if False:", "an export of changes only is compared as if it were the whole audience", GUARDED),
+    Mutant(GUARD, "abs(size.profiles - last.read) * 100", "(size.profiles - last.read) * 100", "an audience that has shrunk passes", GUARDED),
+    Mutant(GUARD, "> Decimal(str(self.max_change_percent)) * last.read", ">= Decimal(str(self.max_change_percent)) * last.read", "what is just allowed is refused", GUARDED),
+    Mutant(GUARD, "size.profiles < self.min_records:", "size.profiles <= self.min_records:", "the smallest size that is allowed is refused", GUARDED),
+    Mutant(GUARD, "size.profiles > self.max_records:", "size.profiles >= self.max_records:", "the largest size that is allowed is refused", GUARDED),
+    Mutant(GUARD, "last is None or last.read is None:", "last is None:", "a last delivery that counts nothing is compared", GUARDED),
+    Mutant(GUARD, 'if self.on_unknown == "refuse":', "if False:", "what is not known is sent against the person's word", GUARDED),
+    Mutant(GUARD, 'if self.on_breach == "ask" and not faults:', "if False:", "a person who would be asked is not", GUARDED),
+    # -- the next delivery
+    Mutant(NEXT_SENSOR, '            self._note(context, {"asked": asked, "begun": now().isoformat()})\n', "", "what ends before AEP can first be asked is not waited for", NEXT),
+    Mutant(NEXT_SENSOR, 'if kept["failed"] and kept["max_tries"] != context["ti"].max_tries:', "if False:", "a clear waits for the delivery that has failed", NEXT),
+    Mutant(NEXT_SENSOR, 'if kept["failed"] and kept["max_tries"] != context["ti"].max_tries:', 'if kept["failed"]:', "a retry passes over the delivery that has failed", NEXT),
+    Mutant(NEXT_SENSOR, '                self._note(context, {**fixed, "run_id": run.id})\n                return run', "                return run", "a retry finds another delivery than the first try", NEXT),
+    Mutant(NEXT_SENSOR, 'self._note(context, {**self._fixed(context), "run_id": str(event.get("run_id", ""))})', "pass", "what the trigger has found is forgotten by the next process", NEXT),
+    Mutant(NEXT_SENSOR, "mark=fixed[\"mark\"],", "mark=self._fix(fixed[\"asked\"], None)[\"mark\"],", "a retry waits from its own start on", NEXT),
+    Mutant(NEXT_SENSOR, 'if kept is not None and kept["asked"] != asked:', "if False:", "a task that was changed waits for what it was before", NEXT),
+    Mutant(NEXT_SENSOR, "self._failures + 1 >= FAILURES_ALLOWED", "False", "an AEP that never answers is asked until the end", NEXT),
+    Mutant(NEXT_DELIVERY, "mark_of(note).with_told(run_id).to_json()", "note[\"mark\"]", "what was passed over is found again", NEXT),
+    Mutant(NEXT_DELIVERY, "    if not run.status.is_terminal:\n", "    if False:\n", "a node that lags makes a delivery of a run in progress", NEXT),
+    Mutant(NEXT_DELIVERY, "keys() >= BEGUN or kept", "keys() >= set() or kept", "a damaged note is read", NEXT),
+    Mutant(RUN_NEWS, "ended is None or ended >= self.ended_since", "ended is None or ended > self.ended_since", "what ended at the very moment does not count", NEWS),
+    Mutant(RUN_NEWS, "if run.id not in found or run.status.is_terminal:", "if run.id not in found:", "a run that ends while it is listed is in progress for good", NEWS),
+    Mutant(RUN_NEWS, "    if not runs and any(each.since is None for each in looks):\n        runs = yield from endpoints.runs_of_flow(flow_id, enough)\n", "", "one empty list makes all old runs news", NEWS),
+    Mutant(RUN_NEWS, "return RunMark(place, ended_since - WINDOW, timeless, {})", "return RunMark(place, ended_since, timeless, {})", "what began before since and ended after it is lost", NEWS),
+    Mutant(RUN_NEWS, "{key: at for key, at in mark.open.items() if key not in over}", "{}", "a run in progress that the list lacks for once is forgotten", NEWS),
 )  # fmt: skip

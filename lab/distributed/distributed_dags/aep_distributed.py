@@ -1,11 +1,13 @@
-"""The delivery of `make distributed`: the pipeline of the package, with all runs at once and quick to retry."""
+"""The delivery of `make distributed`, with all runs at once and quick to retry; and who hears of all deliveries."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Param
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, AssetAny, Param
 
+from adobe_experience_platform import flow_run_asset
 from adobe_experience_platform.pipeline import activation_pipeline
 
 with DAG(
@@ -28,3 +30,12 @@ with DAG(
         activation_timeout_minutes=20,
         default_args={"retries": 3, "retry_delay": timedelta(seconds=5)},
     )
+
+with DAG(
+    dag_id="aep_distributed_watch",
+    description="Hear of every delivery of AEP.",
+    schedule=AssetAny(*(flow_run_asset(flow, poll_interval=2) for flow in ("crm", "mail", "shop"))),
+    catchup=False,
+    max_active_runs=1,
+):
+    EmptyOperator(task_id="noted")

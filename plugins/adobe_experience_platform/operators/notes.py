@@ -7,6 +7,7 @@ neither: it is kept for as long as any DAG names the asset. It also says which D
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from adobe_experience_platform.delivery import KEY, Record, ids_of, resolve, sho
 from adobe_experience_platform.errors import AepInputError, AepSubmissionError
 from adobe_experience_platform.triggers import submissions_asset
 
-from .base import TaskStore, clears_of
+from .base import TaskStore, clears_of, now
 from .owners import Owners, dag_run_of, name_of, note_in
 
 if TYPE_CHECKING:
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
     from airflow.sdk._shared.logging.types import Logger
 
 RUNS_KEPT = 20
-"""DAG runs of which a task (each map index) keeps notes; those of older ones are deleted."""
+"""DAG runs of which a task (each map index) keeps notes, however old they are."""
+KEPT_FOR = dt.timedelta(days=1)
+"""How long it keeps those of all others: many may begin at once, and one whose answer was lost must tell them apart."""
+MOST_KEPT = 1000
+"""No more than so many, however young: a value of a store has 64 KB."""
+FORGOTTEN_AT_ONCE = 2
+"""A task has something else to do; one begins, two are forgotten."""
 ATTEMPT = "attempt"
 """Store key: the task has begun in this DAG run."""
 OTHERS = "others"
@@ -103,6 +110,7 @@ class NotedStore:
         self._task = ti.task_id
         self._place = [ti.task_id, ti.map_index]
         self._index = name_of("index", ti.dag_id, ti.task_id, ti.map_index)
+        self._list = name_of("names", self._index, self._dag_run)
         try:
             self._notes: Any = context["asset_state_store"][submissions_asset()]
         except KeyError:
@@ -278,7 +286,7 @@ class NotedStore:
             return None
         if self._owners.is_anothers(flow_id, run_id):
             return True
-        if self._note(self._list_name(self._dag_run)) is None:
+        if self._note(self._list) is None:
             raise AepSubmissionError(
                 f"This run is too old to tell whose AEP's run {run_id} is: {RUNS_KEPT} newer ones have begun since. "
                 f"Check in AEP whether {titles_of(self._pairs, {})} was delivered for this run, and start a new run "
@@ -310,24 +318,20 @@ class NotedStore:
             self._kept = set()
         if new := set(names) - self._kept:
             self._kept |= new
-            known = {*self._names_of(self._dag_run), *new}
-            self._notes.set(self._list_name(self._dag_run), {"names": sorted(known)})
+            kept = self._note(self._list) or {"names": ()}
+            self._notes.set(self._list, {"run": _run_note(self._dag_run), "names": sorted({*kept["names"], *new})})
 
     def _forget_old_runs(self) -> None:
-        kept = self._note(self._index)
-        runs = [run for run in kept["runs"] if run != self._dag_run] if kept is not None else []
-        for old in runs[: 1 - RUNS_KEPT]:
+        kept, at = self._note(self._index) or {"runs": ()}, now()
+        runs = [*(each for each in kept["runs"] if each[0] != self._list), [self._list, int(at.timestamp())]]
+        aged = [name for name, begun in runs[:-RUNS_KEPT] if begun <= (at - KEPT_FOR).timestamp()]
+        old = (aged or [name for name, _ in runs[:-MOST_KEPT]])[:FORGOTTEN_AT_ONCE]
+        for name in old:
+            listed = self._note(name) or {"run": name, "names": ()}
             # The run's note first: without it a missing copy proves nothing any more.
-            for name in (_run_note(old), *self._names_of(old), self._list_name(old)):
-                self._notes.delete(name)
-        self._notes.set(self._index, {"runs": [*runs[1 - RUNS_KEPT :], self._dag_run]})
-
-    def _names_of(self, dag_run: str) -> list[str]:
-        kept = self._note(self._list_name(dag_run))
-        return list(kept["names"]) if kept is not None else []
-
-    def _list_name(self, dag_run: str) -> str:
-        return name_of("names", self._index, dag_run)
+            for each in (listed["run"], *listed["names"], name):
+                self._notes.delete(each)
+        self._notes.set(self._index, {"runs": [each for each in runs if each[0] not in old]})
 
 
 def _run_note(dag_run: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -363,8 +364,11 @@ def test_a_run_that_is_planned_anew_does_not_remember_what_its_first_plan_has_se
     assert (world.state, delivery.counts()) == ("failed", delivery.once())
 
 
-def test_a_run_whose_copies_went_with_its_age_does_not_pass_for_one_that_remembers(aep: Aep) -> None:
-    """Of each task the notes of the last 20 runs are kept. Runs that were planned before may send after."""
+def test_a_run_whose_copies_went_with_its_age_does_not_pass_for_one_that_remembers(
+    aep: Aep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each task the notes of a day and of the last 20 runs are kept. Runs planned before may send after."""
+    monkeypatch.setattr(notes, "KEPT_FOR", dt.timedelta(0))
     small = Delivery(aep, {"f1": ["a1"]}, 80)
     *others, world = (small.run(f"run-{number}") for number in range(notes.RUNS_KEPT + 1))
     for other in others:

@@ -5,6 +5,7 @@ The numbers are those of the review that found them. ``f1``, ``f2`` are flows; t
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from adobe_experience_platform.aep import Pair
 from adobe_experience_platform.delivery import KEY
 from adobe_experience_platform.errors import AepNotSentError, AepSubmissionError, AepTransientError
+from adobe_experience_platform.operators import notes
 from adobe_experience_platform.operators.notes import RUNS_KEPT
 from adobe_experience_platform.triggers import FlowRunTrigger, LostSubmissionTrigger
 from tests.promises.protocol.world import AssetStore, Task, World, event_of
@@ -336,8 +338,9 @@ def test_a_pair_that_stands_twice_in_a_run_is_sent_once_whatever_is_retried_or_c
 
 @pytest.mark.parametrize("forgets", [False, True], ids=["rows_kept", "rows_deleted"])
 def test_a_pair_that_stands_twice_is_sent_once_though_its_run_is_so_old_that_the_notes_are_gone(
-    world: Make, forgets: bool
+    world: Make, forgets: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(notes, "KEPT_FOR", dt.timedelta(0))
     here = world(scope="nothing")
     first, second = mapped(here.run("old"), A, A)
     first.start()

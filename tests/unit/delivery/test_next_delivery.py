@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from adobe_experience_platform.aep.calls import Response
 from adobe_experience_platform.aep.flow_runs import FlowRun
 from adobe_experience_platform.delivery import next_delivery
 from adobe_experience_platform.delivery.run_news import RunMark, Sought
-from adobe_experience_platform.errors import AepError
-from tests.support.parts import answer, flow_json, run_json, selector
+from adobe_experience_platform.errors import AepError, AepTransientError
+from tests.support.parts import answer, flow_json, play, run_json, selector
 
 BEGUN: Any = {"asked": ["mail", "", None, "ORG/prod"], "begun": "2026-03-10T06:00:00+00:00", "max_tries": 0}
 MARK = RunMark("ORG/prod", None, {}, {}).to_json()
@@ -48,6 +49,14 @@ def test_a_run_that_was_passed_over_is_no_news_again() -> None:
     note = next_delivery.passed(NOTE, "a")
     assert (note["run_id"], note["failed"]) == (None, False)
     assert not next_delivery.mark_of(note).is_news(FlowRun.from_json(run_json("a")))
+
+
+def test_a_node_that_lags_and_calls_the_run_in_progress_is_asked_again() -> None:
+    lags, knows = (Response({"items": [run_json("a", status=status)]}, "") for status in (None, "success"))
+
+    with pytest.raises(AepTransientError, match="which had ended, is in progress"):
+        play(next_delivery.ended_run("a"), lambda _: lags)
+    assert play(next_delivery.ended_run("a"), lambda _: knows).id == "a"
 
 
 @pytest.mark.parametrize(

@@ -260,9 +260,14 @@ def test_a_failed_run_may_be_passed_over_and_counts_if_it_succeeds_after_all() -
 
 def test_what_ended_since_a_time_is_news_at_once() -> None:
     since = Sought("flow-1", ended_since=hours(2))
-    runs = [run("before", ended=2.5), run("after", began=20, ended=1), run("timeless", began=None)]
+    runs = [
+        run("before", ended=2.5),
+        run("then", ended=2),
+        run("after", began=20, ended=1),
+        run("timeless", began=None),
+    ]
     mark = stored(first_mark(PLACE, runs, NOW, since.ended_since))
-    assert news(mark, *runs, sought=since) == ["after"]
+    assert news(mark, *runs, sought=since) == ["then", "after"]
 
 
 def test_a_run_that_pages_show_twice_is_one() -> None:

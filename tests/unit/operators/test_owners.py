@@ -29,9 +29,11 @@ class Counted(dict[str, Any]):
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[str] = []
+        self.read: set[str] = set()
 
     def get(self, key: str, default: Any = None) -> Any:
         self.calls.append("get")
+        self.read.add(key)
         return super().get(key, default)
 
     def set(self, key: str, value: Any) -> None:
@@ -83,7 +85,8 @@ class Airflow:
 @pytest.fixture
 def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
     here = Airflow()
-    monkeypatch.setattr(owners, "now", lambda: here.now)
+    for module in (notes, owners):
+        monkeypatch.setattr(module, "now", lambda: here.now)
     return here
 
 
@@ -195,6 +198,27 @@ def test_what_nobody_would_find_is_noted_one_by_one(airflow: Airflow, before: Ca
     assert airflow.owned("run-0", "run-1", "run-2") == [True, True, False]
 
 
+def test_what_is_answered_long_after_the_plan_is_noted_one_by_one(airflow: Airflow) -> None:
+    """An export or another run for the audience was in the way for hours."""
+    airflow.plan("first", [A])
+    store = airflow.store("first")
+    store.set("submission", {})
+    airflow.now += owners.REGISTERED_FOR + dt.timedelta(seconds=1)
+
+    store.claim(runs("f1", 1))
+
+    airflow.events.clear()
+    assert airflow.owned("run-0") == [True]
+
+
+def test_a_flow_run_that_aep_has_answered_to_two_dag_runs_is_none_that_either_may_find(airflow: Airflow) -> None:
+    for run_id in ("first", "second"):
+        airflow.plan(run_id, [A])
+        airflow.store(run_id).claim(runs("f1", 1))
+
+    assert airflow.owned("run-0", by="first") == [True]
+
+
 @pytest.mark.parametrize("waited", [dt.timedelta(0), owners.REGISTERED_FOR])
 def test_a_run_that_begins_after_the_plan_finds_what_is_answered_after_it_began(
     airflow: Airflow, waited: dt.timedelta
@@ -211,18 +235,68 @@ def test_a_run_that_begins_after_the_plan_finds_what_is_answered_after_it_began(
 @pytest.mark.parametrize("apart", [dt.timedelta(0), dt.timedelta(seconds=1)])
 def test_events_are_read_page_by_page_to_the_end(airflow: Airflow, apart: dt.timedelta) -> None:
     """Airflow's API server has seconds for an answer, and a run that is cleared after a week has thousands to read."""
+    airflow.plan("first", [A])
+    airflow.store("first").claim(runs("f1", 1))
+    [first], airflow.events = airflow.events, []
     for number in range(2 * owners.PAGE):
         airflow.plan(f"other-{number}", [B])
         airflow.now += apart
-    airflow.plan("first", [A])
-    airflow.store("first").claim(runs("f1", 1))
+    airflow.events.append(first._replace(timestamp=airflow.now))
 
     assert airflow.owned("run-0") == [True]
     assert max(airflow.asked) <= (4 if not apart else 1) * owners.PAGE
 
 
-def test_a_run_so_old_that_the_notes_of_others_may_be_gone_takes_nothing(airflow: Airflow) -> None:
+def crowd(airflow: Airflow, number: int) -> None:
+    """Let so many DAG runs begin, of which each has a flow run of its own."""
+    for each in range(number):
+        store = NotedStore(airflow.context(f"run-{each}", try_number=2), [A])
+        store.set("submission", {})
+        store.claim([Activation(*A, f"run-{each}")])
+
+
+def test_of_many_runs_that_begin_at_once_each_knows_the_flow_runs_of_all(airflow: Airflow) -> None:
+    """More of them than are kept for good: the answer of one was lost meanwhile."""
+    early = airflow.context("early")
+    NotedStore(early, [A]).set("submission", {"orders": {}})
+    crowd(airflow, 2 * notes.RUNS_KEPT)
+
+    store = NotedStore(early, [A])
+    store.read_others(["f1"])
+
+    assert all(store.is_anothers("f1", f"run-{each}") for each in range(2 * notes.RUNS_KEPT))
+    assert store.is_anothers("f1", "unknown") is False
+
+
+def test_notes_of_old_runs_are_deleted_a_few_at_a_time_and_those_of_the_last_ones_stay(airflow: Airflow) -> None:
+    crowd(airflow, 2 * notes.RUNS_KEPT)
+    before = len(airflow.notes)
+    airflow.now += notes.KEPT_FOR
+    airflow.notes.calls.clear()
+
+    for each in range(notes.RUNS_KEPT + 5):
+        airflow.store(f"later-{each}").set("submission", {})
+        assert airflow.notes.calls.count("delete") <= 4 * (each + 1) * notes.FORGOTTEN_AT_ONCE
+
+    assert len(airflow.notes) < before
+    assert not any(airflow.owned(*(f"run-{each}" for each in range(2 * notes.RUNS_KEPT))))
+
+
+def test_however_many_runs_begin_in_a_day_their_list_has_a_limit(
+    airflow: Airflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notes, "MOST_KEPT", notes.RUNS_KEPT + 1)
+    crowd(airflow, notes.RUNS_KEPT + 3)
+
+    [index] = [value for value in airflow.notes.values() if "runs" in value and "run" not in value]
+    assert len(index["runs"]) == notes.RUNS_KEPT + 1
+
+
+def test_a_run_so_old_that_the_notes_of_others_may_be_gone_takes_nothing(
+    airflow: Airflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its answer was lost, and it is cleared after many newer runs; which of them had this flow run is not known."""
+    monkeypatch.setattr(notes, "KEPT_FOR", dt.timedelta(0))
     old = airflow.context("old")
     store = NotedStore(old, [A])
     store.set("submission", {"orders": {}})
@@ -259,6 +333,7 @@ def test_what_a_person_tells_takes_nothing_from_a_dag_run(airflow: Airflow) -> N
 
     assert airflow.owned("run-0", by="first") == [False]
     assert airflow.owned("run-0", by="another") == [True]
+    assert all(map(owners.NAME.fullmatch, airflow.notes.read))
 
 
 def test_what_a_claim_needs_is_read_before_anything_is_sent(airflow: Airflow) -> None:

@@ -47,6 +47,13 @@ def test_a_second_try_keeps_the_split(aep: LocalAep, context: Any) -> None:
     assert len(first) == 2
 
 
+def test_each_job_tells_all_dag_runs_where_its_flow_runs_will_be_noted(aep: LocalAep, context: Any) -> None:
+    plan(activation_info={"north": CROWD[:2], "south": CROWD[45:46]}, max_audiences_per_job=1).execute(context)
+
+    told = context["outlet_events"][submissions_asset()].extra["flows"]
+    assert {flow_id: len({*names}) for flow_id, names in told.items()} == {"north": 2, "south": 1}
+
+
 def test_names_and_other_ids_travel_along(aep: LocalAep, context: Any) -> None:
     [job] = plan(activation_info={"mail": ["partner"]}).execute(context)
 
