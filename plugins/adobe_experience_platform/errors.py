@@ -123,10 +123,6 @@ class AepLostAnswerError(AepCallError):
     retriable = True
 
 
-class AepTurnedAwayError(AepLostAnswerError):
-    """AEP's gateway is at its limit (429 in its own words): by what it says, it did not pass the activation on."""
-
-
 class AepNotSentError(AepError):
     """The activation was held back at the last moment: the process was stopped, or told to end, on its way to AEP."""
 

@@ -63,7 +63,6 @@ class AnswerKind(enum.Enum):
     CONFLICT = "conflict"
     NOT_READY = "not ready"
     NOT_SENT = "not sent"
-    TURNED_AWAY = "turned away"
     UNKNOWN = "unknown"
     FINAL = "final"
 
@@ -118,8 +117,6 @@ def classify(
         kind = AnswerKind.CONFLICT if found else AnswerKind.NOT_READY if _NOT_READY.search(whole) else AnswerKind.FINAL
     elif activation and status in (403, 404):
         kind = AnswerKind.NOT_SENT
-    elif activation and status == 429 and _GATEWAY_CODE.fullmatch(code):
-        kind = AnswerKind.TURNED_AWAY
     elif activation:
         kind = AnswerKind.UNKNOWN
     elif status in (408, 425, 429) or status >= 500:

@@ -15,7 +15,6 @@ from adobe_experience_platform.errors import (
     AepRequestError,
     AepTooLargeError,
     AepTransientError,
-    AepTurnedAwayError,
 )
 
 from .answers import NO_SANDBOX, AnswerKind, AnswerReading, advice_of, number_of, request_id_of
@@ -84,8 +83,6 @@ def refusal(request: Request, verdict: AnswerReading) -> AepCallError:
         return AepConflictError(request.name, verdict.conflict, **fields, advice="wait for that run to end")
     if verdict.kind is AnswerKind.NOT_READY:
         return AepNotReadyError(request.name, **fields, advice="this is retried later")
-    if verdict.kind is AnswerKind.TURNED_AWAY:
-        return AepTurnedAwayError(request.name, **fields, advice="it is sent when AEP takes requests again")
     if request.is_activation and verdict.kind in (AnswerKind.UNKNOWN, AnswerKind.OK):
         fields["advice"] = _LOOK
         return AepLostAnswerError(request.name, **fields)

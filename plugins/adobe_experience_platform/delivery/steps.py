@@ -13,10 +13,6 @@ from adobe_experience_platform.errors import AepNotSentError
 
 LEASE = 10.0
 """Seconds within which the first byte leaves after its intent is stored: another attempt may have read it then."""
-AT_ONCE, SOON = 5, 90.0
-"""How many POSTs in a row that AEP's gateway turns away are followed by another without a look at AEP's runs, and for
-how many seconds. Had it passed one on all the same, its runs would still be in progress: AEP would refuse the next POST
-and name a run that is newer than the first watermark, which is ours."""
 
 
 def clocks() -> tuple[float, ...]:
@@ -41,14 +37,10 @@ class Lease:
         """Start, just before the intent is stored."""
         self.begun = self.clocks()
 
-    @property
-    def age(self) -> float:
-        """Seconds since it began, by the clock that went furthest."""
-        return max(now - then for now, then in zip(self.clocks(), self.begun, strict=True))
-
     def require(self) -> None:
         """Refuse what must not leave any more: the record says that it may be under way, so AEP is asked next."""
-        if self.stopped() or (late := self.age) > LEASE:
+        late = max(now - then for now, then in zip(self.clocks(), self.begun, strict=True))
+        if self.stopped() or late > LEASE:
             why = "was told to end" if self.stopped() else f"stood still for {late:.0f} s"
             raise AepNotSentError(f"The activation was not sent: this process {why} on its way. It is sent later.")
 

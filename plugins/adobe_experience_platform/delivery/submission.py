@@ -18,13 +18,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from adobe_experience_platform.aep import Activation, Call, Pair, RunStatus, count, endpoints
+from adobe_experience_platform.aep import TOO_MANY, Activation, Call, Pair, RunStatus, count, endpoints
 from adobe_experience_platform.errors import (
     AepCallError,
     AepConflictError,
     AepNotFoundError,
     AepSubmissionError,
-    AepTurnedAwayError,
     Conflict,
 )
 
@@ -33,7 +32,7 @@ from .jobs import Job, title_of, titles_of
 from .record import Answer, Intent, Record
 from .search import WATERMARK_IDS, find, in_progress, matched, may_deliver, names_of, pair_of, watermarks
 from .states import UNCERTAIN, Event, Reply, SubmissionState, reply_of
-from .steps import AT_ONCE, SOON, Done, Lease, Log, OnConflict, RecordStore, Settle, Step, WaitFor, clocks
+from .steps import Done, Lease, Log, OnConflict, RecordStore, Settle, Step, WaitFor, clocks
 
 KEY = "submission"
 LOST_LIMIT = 3
@@ -186,9 +185,7 @@ class Submission:
         if conflict is None or refused not in self.missing:
             return (yield from self._conclude(intent, conflict if refused is None else None))
         decided = self.on_conflict is OnConflict.ADOPT or conflict.run_id in self.record.not_ours
-        if in_the_way:
-            self.store.read_others([conflict.flow_id])
-        unowned = in_the_way and self.store.is_anothers(*conflict[::2]) is False
+        unowned = in_the_way and self._is_anothers(conflict) is False
         if is_theirs and unowned and not decided:
             # It began since we looked, and no other DAG run was told of it (yet): a gateway may have repeated our POST.
             if not is_settled:
@@ -239,17 +236,15 @@ class Submission:
             f"{self._names(self.missing)}. Check in AEP; if they did not, clear this task to send exactly these again."
         )
 
-    def _send(self, turned_away: tuple[Lease, ...] = ()) -> Call[WaitFor | None]:
-        """Pass the gate, write the intent, POST once (again if turned away), record the answer: only this sends."""
+    def _send(self) -> Call[WaitFor | None]:
+        """Pass the gate, write the intent, POST once, record the answer: the one place that sends."""
         busy, export_id = yield from exports.to_deliver(
             self.now(), self.max_export_age_hours, api_version=self.api_version, export_id=self.export_id
         )
         if busy:
             return WaitFor(busy)
-        if turned_away and (len(turned_away) > AT_ONCE or turned_away[0].age > SOON):
-            return None
         pairs, earlier = self.missing, self.record.intent
-        kept = {pair: mark for pair, mark in self.record.sought.items() if pair in pairs}
+        kept = {pair: mark for pair, mark in self.record.marks.items() if pair in pairs}
         room = WATERMARK_IDS - sum(len(mark.ids) for mark in set(self.record.marks.values()))
         fresh = yield from watermarks(dict.fromkeys(pair.flow_id for pair in pairs if pair not in kept), room)
         # A run of a lost POST that shows up late must still be recognised as ours: the first watermark stays.
@@ -271,7 +266,7 @@ class Submission:
             if self.record.intent is not intent:  # no connection, no token
                 raise
             self._record_error(error, intent, earlier, len(pairs))
-            return (yield from self._send((*turned_away, lease))) if isinstance(error, AepTurnedAwayError) else None
+            return None
         self.record.add(matched(orders, pairs, self.job.aliases, self.log).values())
         self.record.lost = 0
         if self.missing:
@@ -286,7 +281,7 @@ class Submission:
         """Record what an error of the POST means; raise it where this attempt cannot go on."""
         reply = reply_of(error, pairs)
         if reply is Reply.LOST:
-            self.record.lost += not isinstance(error, AepTurnedAwayError)
+            self.record.lost += error.status != TOO_MANY  # AEP is there, and says when to come again
             intent.wait = error.retry_after or 0.0
         elif reply is not Reply.NOT_SENT:
             intent.answer = Answer(reply, str(error), error.conflict if isinstance(error, AepConflictError) else None)
@@ -342,6 +337,10 @@ class Submission:
                 self.log.info("Found %s in AEP's run %s: adopted, not sent again", title_of(pair, self.names), run_id)
         if found:
             self._save()
+
+    def _is_anothers(self, conflict: Conflict) -> bool | None:
+        self.store.read_others([conflict.flow_id])
+        return self.store.is_anothers(conflict.flow_id, conflict.run_id)
 
     def _save(self) -> None:
         self.store.set(self.key, self.record.to_json())

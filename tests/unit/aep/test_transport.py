@@ -34,7 +34,6 @@ from adobe_experience_platform.errors import (
     AepRequestError,
     AepTooLargeError,
     AepTransientError,
-    AepTurnedAwayError,
 )
 from tests.support.parts import BASE_URL, play, received, settings
 
@@ -379,8 +378,7 @@ def test_redirects_end_somewhere():
         (BROKEN, AepLostAnswerError),
         (received(408), AepLostAnswerError),
         (received(429, {}, retry_after="1"), AepLostAnswerError),
-        (received(429, {"title": "RequestRateTooLarge", "status": 429}), AepLostAnswerError),
-        (received(429, {"error_code": "429050", "message": "Too many requests"}), AepTurnedAwayError),
+        (received(429, {"error_code": "429050", "message": "Too many requests"}), AepLostAnswerError),
         (received(500, {"message": "x"}), AepLostAnswerError),
         (received(502, b"<html>"), AepLostAnswerError),
         (received(504), AepLostAnswerError),
