@@ -12,10 +12,7 @@ CONSOLE = "the project's credential in the Adobe Developer Console"
 
 
 def explain(error: AepError, settings: AepConnection | None) -> str:
-    """Say in one plain sentence what to do, followed by the original error in parentheses.
-
-    :param settings: the connection, None if it could not even be read: then the error says all.
-    """
+    """Say in one plain sentence what to do, then the error in parentheses, or that alone without a connection."""
     if settings is None or not isinstance(error, AepCallError):
         return str(error)
     said = _of_ims(error, settings) if error.call == auth.CALL else _of_aep(error, settings)

@@ -148,11 +148,7 @@ class FlowRun:
         return any(audience in self.audiences for audience in audience_ids)
 
     def counts_for(self, audience_ids: tuple[str, ...], *, alone: bool) -> Counts:
-        """Return the counters of one audience.
-
-        :param audience_ids: the audience's own id and its system id.
-        :param alone: whether the run delivers this audience only; then the run's totals are its counters.
-        """
+        """Return the counters of an audience of these ids; where it is ``alone`` in its run, also those of the run."""
         named = [self.audiences[audience] for audience in audience_ids if audience in self.audiences]
         # The two sides of a run may name an imported audience by one id each.
         own = Counts(*map(_first, zip(UNKNOWN_COUNTS, *named, strict=True)))

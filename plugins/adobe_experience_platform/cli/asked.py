@@ -26,11 +26,7 @@ _MAX_BYTES = 2**22
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A delivery as a command line asks for it; checked, but not against AEP.
-
-    :param info: the ``activation_info``, whose pairs are by id or name.
-    :param given: the settings that were given, as a run's conf has them.
-    """
+    """A delivery as a command line asks for it, checked, but not against AEP; with the settings that were given."""
 
     info: dict[str, Any]
     pairs: tuple[Pair, ...]

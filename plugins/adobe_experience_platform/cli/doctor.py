@@ -39,17 +39,12 @@ def examine(hook: WorkerHook, now: dt.datetime) -> Iterator[Check]:
     """Check a connection step by step, reading only; what a failed step leaves open is said to be not checked."""
     steps = ("connection", "token", "destinations", "audiences", "segment exports", "flow runs")
     hook.attempts = 1  # somebody waits
-    done = 0
-    for check in _examine(hook, now):
-        done += 1
-        yield check
-    for step in steps[done:]:
+    done = list(_examine(hook, now))
+    yield from done
+    for step in steps[len(done) :]:
         yield Check(step, CheckState.NOT_CHECKED, "what comes before it has to be put right first")
-    yield Check(
-        "delivering",
-        CheckState.NOT_CHECKED,
-        "the permission Activate Destinations shows only when something is delivered",
-    )
+    permission = "the permission Activate Destinations shows only when something is delivered"
+    yield Check("delivering", CheckState.NOT_CHECKED, permission)
 
 
 def _examine(hook: WorkerHook, now: dt.datetime) -> Iterator[Check]:
@@ -60,20 +55,16 @@ def _examine(hook: WorkerHook, now: dt.datetime) -> Iterator[Check]:
         return
     place = f"sandbox {settings.sandbox_name} of {settings.org_id} at {settings.base_url}"
     yield Check("connection", CheckState.OK, place)
-    refused: AepError | None = None
-    flows: list[DestinationFlow] = []
+    own = "the connection's own, which expires: use it for short tests only"
+    token = Check("token", CheckState.OK, own if settings.access_token else "Adobe has issued one")
     try:
         flows = hook.call(endpoints.destination_flows())
     except AepError as error:
-        refused = error
-    if isinstance(refused, AepCallError) and refused.call == auth.CALL:
-        yield Check("token", CheckState.FAILED, explain(refused, settings))
+        has_token = not (isinstance(error, AepCallError) and error.call == auth.CALL)
+        yield from [token] * has_token
+        yield Check("destinations" if has_token else "token", CheckState.FAILED, explain(error, settings))
         return
-    own = "the connection's own, which expires: use it for short tests only"
-    yield Check("token", CheckState.OK, own if settings.access_token else "Adobe has issued one")
-    if refused is not None:
-        yield Check("destinations", CheckState.FAILED, explain(refused, settings))
-        return
+    yield token
     if flows:
         yield Check("destinations", CheckState.OK, count(len(flows), "destination flow"))
     else:

@@ -58,10 +58,7 @@ class Terms(Block):
 
 
 class Short:
-    """An annotation: the value may also be written in a short form, which has a JSON Schema of its own.
-
-    :param read: turns the short form into the long one, and returns anything else as it is.
-    """
+    """An annotation: the value may also have a short form, which ``read`` turns into the long one (others stay)."""
 
     def __init__(self, schema: Mapping[str, Any], read: Callable[[object], object]) -> None:
         self._schema = dict(schema)

@@ -73,9 +73,8 @@ class ExportMark:
 
 @dataclass(frozen=True, slots=True)
 class ExportNews:
-    """What one round of the poll means.
+    """What a round means: what finished since the mark, newest first (nothing while one is in progress).
 
-    :param news: exports that finished since the mark, the newest first; empty while one is in progress (waiting).
     :param mark: what to remember once the news is reported; None while there is nothing to remember.
     """
 

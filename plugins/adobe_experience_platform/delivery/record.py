@@ -43,10 +43,7 @@ class Watermark:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How AEP answered a POST that did not give every pair a run.
-
-    :param conflict: the run in the way, where AEP named one.
-    """
+    """How AEP answered a POST that did not give every pair a run; which run is in the way, where AEP named one."""
 
     reply: Reply
     text: str = ""

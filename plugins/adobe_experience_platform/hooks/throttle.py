@@ -106,10 +106,7 @@ class PauseLog:
 class Throttle:
     """Lets requests through: a few at a time, none while AEP has asked for a pause.
 
-    After a refusal half as many run at the same time; successes in a row add one after the other again.
-
-    :param pace: of the account.
-    :param limit: requests under way at the same time, at most.
+    After a refusal half as many run at the same time; successes in a row add one after the other again, up to a limit.
     """
 
     def __init__(self, pace: Pace, limit: int = CONCURRENCY) -> None:

@@ -117,10 +117,7 @@ def _events(run: Delivered, found: Outcomes, verdict: Verdict | None) -> set[On]
 
 
 def of_missed_deadline(run: Delivered, promise: str) -> Notice:
-    """Tell that a delivery is late.
-
-    :param promise: what was promised, such as ``delivered by 09:00 (Europe/Berlin)``.
-    """
+    """Tell that a delivery is late; the promise is such as ``delivered by 09:00 (Europe/Berlin)``."""
     found = Outcomes(run.results)
     open_ones = [item for item in found.bad if item["status"] == RunStatus.IN_PROGRESS]
     page = _Page(f"LATE: {run.title}: not {for_mail(promise)}" if promise else f"LATE: {run.title}", run)

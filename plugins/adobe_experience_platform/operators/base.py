@@ -84,11 +84,7 @@ class TaskStore:
 
 
 class Deadline(NamedTuple):
-    """When a wait ends.
-
-    :param at: the moment.
-    :param limit: Airflow's ``execution_timeout``, if that is what ends it; None if a setting does.
-    """
+    """When a wait ends; the limit is Airflow's ``execution_timeout`` where that ends it, None where a setting does."""
 
     at: dt.datetime
     limit: dt.timedelta | None = None

@@ -126,8 +126,7 @@ class DayGate:
     def decide(self) -> DayDecision:
         """Read the claim and return what this run does; it fails where a delivery would be lost in silence.
 
-        :raises AepCampaignDayError: the check on a delivery finds none.
-        :raises AepDeadlineError: the run was to deliver, but failed, or did not begin, until it was too late.
+        That is where the check on a delivery finds none, or a run that was to deliver is too late.
         """
         self._holder = self._claims.of(self._rules.day_of(self._moment))
         self.decision = self._judge()

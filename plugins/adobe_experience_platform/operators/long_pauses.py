@@ -37,10 +37,7 @@ class LongPauses(BaseOperator):
         return super().resume_execution(next_method, next_kwargs, context)
 
     def execute_after_pause(self, context: Context, method: str, kwargs: dict[str, Any], event: object = None) -> Any:
-        """Go on after a pause with what it had interrupted.
-
-        :param method: the method that was resumed, "" for ``execute``; ``kwargs`` are its arguments.
-        """
+        """Go on after a pause with what it had interrupted: a method that was resumed, or ("") ``execute``."""
         if method:
             return self.resume_execution(method, kwargs, context)
         self._resumed = "", {}

@@ -51,11 +51,7 @@ class Mark(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class News(Generic[M]):
-    """What one look means.
-
-    :param events: key → payload of each event to fire.
-    :param mark: what to remember once they are fired; None if nothing has changed.
-    """
+    """What one look means: key → payload of each event to fire, and the mark after that, None if nothing is new."""
 
     events: Mapping[str, dict[str, Any]]
     mark: M | None
@@ -75,10 +71,7 @@ class _Note(NamedTuple, Generic[M]):
 
 
 class WatcherMemory(Generic[M]):
-    """What a watcher has told, kept in the asset's state store.
-
-    :param what: whose ends are told, for the log.
-    """
+    """What a watcher has told (of the ends of ``what``), kept in the asset's state store."""
 
     def __init__(self, read: Callable[[object], M | None], what: str) -> None:
         self.mark: M | None = None
@@ -97,7 +90,6 @@ class WatcherMemory(Generic[M]):
         must reach.
 
         :param look: compares what AEP says with a mark.
-        :param store: the trigger's ``asset_state_store``, None where there is none.
         """
         try:
             if store is not None and not await self._in_step(store):

@@ -50,10 +50,7 @@ class Progress:
             self._log.info("%s", line)
 
     async def write(self, task_instance: Any, results: Sequence[Result], *, last: bool) -> None:
-        """Keep the XCom up to date; it decorates the UI, so failing to write it is no failure.
-
-        :param last: write now, however short ago it was written.
-        """
+        """Keep the XCom up to date, the ``last`` time at once; it decorates the UI, so no error of it is a failure."""
         if self.holds(results):
             return
         if not last and time.monotonic() - self._written[0] < max(SHORTEST_PAUSE, len(results) / 100):

@@ -24,11 +24,7 @@ from .watcher import WatcherTrigger
 
 @dataclasses.dataclass
 class ExportWait:
-    """Says of each round whether anything must end first; logs what has changed, once. For trigger and sensor alike.
-
-    :param pairs: whose runs in progress are waited for too.
-    :param waiting: for what, as it was logged last.
-    """
+    """Says of each round whether anything, also of these pairs, must end first; logs what has changed, once."""
 
     log: Any
     pairs: Sequence[Pair] = ()
