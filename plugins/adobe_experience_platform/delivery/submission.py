@@ -240,7 +240,7 @@ class Submission:
         )
 
     def _send(self, turned_away: tuple[Lease, ...] = ()) -> Call[WaitFor | None]:
-        """Pass the gate, write the intent, POST once (again where it is turned away), record the answer: only this sends."""
+        """Pass the gate, write the intent, POST once (again if turned away), record the answer: only this sends."""
         busy, export_id = yield from exports.to_deliver(
             self.now(), self.max_export_age_hours, api_version=self.api_version, export_id=self.export_id
         )
