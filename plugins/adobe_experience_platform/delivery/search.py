@@ -131,7 +131,8 @@ def _newest_together(
 
     listed = (yield from endpoints.runs_of_flows(flow_ids[:PAGE_SIZE], enough)) or {}
     newest = _newest(run for runs in listed.values() for run in runs)
-    found = {flow_id: runs for flow_id, runs in listed.items() if flow_id in newest and is_read(newest[flow_id])}
+    # A list that was read to its end has all of them.
+    found = {each: runs for each, runs in listed.items() if each in newest and (not is_cut or is_read(newest[each]))}
     silent = [flow_id for flow_id, runs in listed.items() if not runs and not is_cut]
     return found, (yield from _never_ran(silent, newest.values())) if len(silent) > 1 else {}
 

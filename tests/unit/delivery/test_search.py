@@ -266,12 +266,17 @@ def test_flows_that_ran_lately_have_their_watermarks_from_one_list():
     assert marks["flow-2"].ids == ("b2",)
 
 
+def test_flows_that_ran_together_and_never_else_have_them_from_one_list_too():
+    listed = items(run("a1", after=0), run("b1", flowId="flow-2", after=-3000))
+    marks, _ = answer(watermarks(TWO), listed)
+    assert {flow_id: mark.ids for flow_id, mark in marks.items()} == {"flow-1": ("a1",), "flow-2": ("b1",)}
+
+
 @pytest.mark.parametrize(
     "listed",
     [
         items(),
         items(run("a2", after=0), run("a1", after=-9000)),  # nothing of flow-2: it may have older runs
-        items(run("a2", after=0), run("b2", flowId="flow-2", after=-3000)),  # nothing older than the clocks' difference
         items(run("b2", flowId="flow-2", after=0), run_json("b3", "flow-2", created=None), run("a1", after=-9000)),
         items(run("a2", after=0), run("x", flowId="", after=-1), run("b1", flowId="flow-2", after=-9000)),
     ],
