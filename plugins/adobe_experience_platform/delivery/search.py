@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -126,7 +126,8 @@ def _newest_together(flow_ids: Sequence[str]) -> Call[tuple[Mapping[str, Sequenc
 
     listed = (yield from endpoints.runs_of_flows(flow_ids[:PAGE_SIZE], enough)) or {}
     newest = _newest(run for runs in listed.values() for run in runs)
-    found = {flow_id: runs for flow_id, runs in listed.items() if flow_id in newest and is_read(newest[flow_id])}
+    # A list that was read to its end has all of them.
+    found = {each: runs for each, runs in listed.items() if each in newest and (not is_cut or is_read(newest[each]))}
     silent = [flow_id for flow_id, runs in listed.items() if not runs and not is_cut]
     return found, (yield from _never_ran(silent, newest.values())) if len(silent) > 1 else {}
 
@@ -174,10 +175,16 @@ def find(record: Record, aliases: Mapping[str, str]) -> Call[RunSearch]:
     refused = pair_of(conflict, record.orders, aliases) if conflict is not None else None
     # Without a lost answer of ours, AEP has said what there is of the pair that it refused: the run in the way.
     sought = {pair: mark for pair, mark in record.sought.items() if pair != refused or pair in record.marks}
-    for flow_id in dict.fromkeys(pair.flow_id for pair in sought):
-        marks = {pair: mark for pair, mark in sought.items() if pair.flow_id == flow_id}
+    by_flow_id: dict[str, dict[Pair, Watermark]] = {}
+    for pair, mark in sought.items():
+        by_flow_id.setdefault(pair.flow_id, {})[pair] = mark
+    together = yield from _since_marks({flow_id: set(marks.values()) for flow_id, marks in by_flow_id.items()})
+    for flow_id, marks in by_flow_id.items():
         oldest = list(set(marks.values()))
-        runs = yield from endpoints.runs_of_flow(flow_id, partial(_reached, oldest))
+        if flow_id in together:
+            runs = together[flow_id]
+        else:
+            runs = yield from endpoints.runs_of_flow(flow_id, partial(_reached, oldest))
         if any(mark.ids and all(map(mark.is_newer, runs)) for mark in oldest):
             raise endpoints.shrunken_list(flow_id)
         newer = [run for run in runs if any(mark.is_newer(run) for mark in oldest)]
@@ -203,6 +210,30 @@ def find(record: Record, aliases: Mapping[str, str]) -> Call[RunSearch]:
                 # AEP may name the audiences of one run one after the other.
                 unnamed.append(run.id)
     return RunSearch(found, tuple(dict.fromkeys(unnamed)), tuple(nameless))
+
+
+def _since_marks(marks: Mapping[str, Collection[Watermark]]) -> Call[dict[str, list[FlowRun]]]:
+    """Read the runs of several flows in one list, as far as that shows what is newer than their watermarks.
+
+    It does where it goes back to all that was listed then; that a flow still has no run, the list of all runs must say
+    too. Other flows are left out: each is to be asked for itself.
+    """
+    if len(marks) < 2:
+        return {}
+    is_cut = False
+
+    def enough(runs: list[FlowRun]) -> bool:
+        nonlocal is_cut
+        is_cut = len(runs) >= TOGETHER
+        return is_cut or all(_reached(each, runs) for each in marks.values())
+
+    listed = (yield from endpoints.runs_of_flows(list(marks)[:PAGE_SIZE], enough)) or {}
+    known = {flow_id: {ident for mark in marks[flow_id] for ident in mark.ids} for flow_id in listed}
+    found = {each: runs for each, runs in listed.items() if known[each] and known[each] <= {run.id for run in runs}}
+    silent = {each for each, runs in listed.items() if not runs and not known[each] and not is_cut}
+    if len(silent) > 1 and (every := (yield from endpoints.all_runs())) is not None:
+        found |= {flow_id: [] for flow_id in silent - {run.flow_id for run in every}}
+    return found
 
 
 def _reached(marks: Iterable[Watermark], runs: list[FlowRun]) -> bool:

@@ -150,13 +150,45 @@ def test_a_list_that_lacks_what_was_in_it_before_proves_nothing(runs):
         answer(find(record, {}), items(*runs))
 
 
-def test_each_flow_is_listed_once_and_compared_with_its_own_watermark():
-    pairs = [A, Pair("flow-2", "a"), B]
-    marks = {"flow-1": Watermark(NOW, ()), "flow-2": Watermark(NOW + 10 * MS, ())}
-    pages = (items(run("r1", "a", "b")), items(run("r2", "a", flowId="flow-2", after=9)))
-    found, requests = answer(find(seeking(marks, pairs), {}), *pages)
+SEVERAL = [A, Pair("flow-2", "a"), B]
+LISTED = {"flow-1": Watermark(NOW, ("r0",)), "flow-2": Watermark(NOW + 10 * MS, ("q0",))}
+
+
+def test_several_flows_are_listed_together_and_each_is_compared_with_its_own_watermark():
+    listed = items(
+        run("q0", flowId="flow-2", after=10), run("r2", "a", flowId="flow-2", after=9), run("r1", "a", "b"), run("r0")
+    )
+    found, (request,) = answer(find(seeking(LISTED, SEVERAL), {}), listed)
     assert {pair: item.id for pair, item in found.found.items()} == {A: "r1", B: "r1"}
-    assert [dict(request.params)["property"] for request in requests] == ["flowId==flow-1", "flowId==flow-2"]
+    assert dict(request.params)["property"] == "flowId==flow-1,flow-2"
+
+
+def asked_of(marks, react):
+    """Seek several flows; return what is found, and whose runs were asked for."""
+    asked = []
+
+    def answered(request):
+        asked.append(dict(request.params).get("property", "all").removeprefix("flowId=="))
+        return Response(react(asked[-1]))
+
+    found = play(find(seeking(marks, SEVERAL), {}), answered)
+    return {pair: item.id for pair, item in found.found.items()}, asked
+
+
+def test_a_flow_of_which_one_list_lacks_what_was_in_it_before_is_asked_for_itself():
+    both = items(run("r1", "a", "b"), run("r0"))
+    own = items(run("q1", "a", flowId="flow-2", after=11), run("q0", flowId="flow-2"))
+    found, asked = asked_of(LISTED, lambda wanted: own if wanted == "flow-2" else both)
+    assert found == {A: "r1", B: "r1", SEVERAL[1]: "q1"}
+    assert asked == ["flow-1,flow-2", "flow-2"]
+
+
+@pytest.mark.parametrize(("every", "more"), [((), []), ((run("x"), run("y", flowId="flow-2")), ["flow-1", "flow-2"])])
+def test_that_flows_still_have_no_run_two_lists_say(every, more):
+    never = {"flow-1": Watermark(None, ()), "flow-2": Watermark(NOW, ())}
+    found, asked = asked_of(never, lambda wanted: items(*every) if wanted == "all" else items())
+    assert found == {}
+    assert asked == ["flow-1,flow-2", "all", *more]
 
 
 def test_pages_are_read_back_to_the_watermark_and_no_further():
@@ -234,12 +266,17 @@ def test_flows_that_ran_lately_have_their_watermarks_from_one_list():
     assert marks["flow-2"].ids == ("b2",)
 
 
+def test_flows_that_ran_together_and_never_else_have_them_from_one_list_too():
+    listed = items(run("a1", after=0), run("b1", flowId="flow-2", after=-3000))
+    marks, _ = answer(watermarks(TWO), listed)
+    assert {flow_id: mark.ids for flow_id, mark in marks.items()} == {"flow-1": ("a1",), "flow-2": ("b1",)}
+
+
 @pytest.mark.parametrize(
     "listed",
     [
         items(),
         items(run("a2", after=0), run("a1", after=-9000)),  # nothing of flow-2: it may have older runs
-        items(run("a2", after=0), run("b2", flowId="flow-2", after=-3000)),  # nothing older than the clocks' difference
         items(run("b2", flowId="flow-2", after=0), run_json("b3", "flow-2", created=None), run("a1", after=-9000)),
         items(run("a2", after=0), run("x", flowId="", after=-1), run("b1", flowId="flow-2", after=-9000)),
     ],
