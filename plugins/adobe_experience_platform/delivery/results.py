@@ -71,18 +71,19 @@ def result_of(
         elif counts.failed is None and (run.error_code or run.error_text):
             result["loss"] = "AEP lists errors, but not how many records failed"
         elif missing := _missing(run, counts):
-            result["loss"] = f"AEP read {count(counts.read or 0, 'record')} and does not say what became of {missing:,}"
+            result["loss"] = missing
     result["started_at"] = _iso(run.started_at or run.created_at)
     result["completed_at"] = _iso(run.completed_at) if run.status.is_terminal else None
     return result
 
 
-def _missing(run: FlowRun, counts: Counts) -> int:
-    """Return how many records AEP has read of which it does not say that they were exported, skipped or failed."""
-    left_out = run.left_out(counts)
-    if counts.read is None or counts.exported is None or left_out is None:
-        return 0
-    return max(0, counts.read - counts.exported - left_out)
+def _missing(run: FlowRun, counts: Counts) -> str:
+    """Say of how many records that AEP has read it does not say that they were exported, skipped or failed."""
+    read, exported, left_out = counts.read, counts.exported, run.left_out(counts)
+    if read is None or exported is None or left_out is None or read <= exported + left_out:
+        return ""
+    said = f"AEP read {count(read, 'record')}, exported {exported:,}, skipped or failed {left_out:,}"
+    return f"{said}, and does not say what became of {read - exported - left_out:,}"
 
 
 def submitted_only(delivery: Activation) -> Result:

@@ -238,11 +238,14 @@ def silent(**changes: Any) -> dict[str, Any]:
     return run
 
 
-MISSING = "AEP read 1,000 records and does not say what became of 400"
+MISSING = "AEP read 1,000 records, exported 600, skipped or failed 0, and does not say what became of 400"
 UNCOUNTED = {
     "records that nothing is said of": (silent(), MISSING),
     "records of the whole run that nothing is said of": (silent(**BARE), MISSING),
-    "records of which only some were skipped": (silent(**BARE, skippedRecordCount=100), "what became of 300"),
+    "records of which only some were skipped": (
+        silent(**BARE, skippedRecordCount=100),
+        "exported 600, skipped or failed 100, and does not say what became of 300",
+    ),
     "files": (clean(fileSummary={"failedFileCount": 2}), "2 files failed"),
     "one file": (clean(fileSummary={"failedFileCount": 1, "outputFileCount": 0}), "1 file failed"),
     "bytes": (clean(sizeSummary={"outputBytes": 5, "failedBytes": 2048}), "2.0 kB failed in its run"),

@@ -23,7 +23,7 @@ from adobe_experience_platform.errors import (
 from adobe_experience_platform.hooks import throttle, told
 from adobe_experience_platform.sensors.delivery import NEXT, DeliverySensor
 from adobe_experience_platform.triggers.base import EVENT_VERSION, FAILURES_ALLOWED, resume_pause
-from tests.support.aep import LocalAep
+from tests.support.aep import SEED, LocalAep
 from tests.support.dagtest import captured
 
 RUNS = "/data/foundation/flowservice/runs*"
@@ -448,3 +448,21 @@ def test_an_imported_audience_counts_by_either_id(aep: LocalAep, context: Any) -
     aep.change_settings(entity_id="external")
     run_id = delivered(aep, "partner")
     assert to_any(audience="partner").execute(context.retried())["run_id"] == run_id
+
+
+def test_a_hundred_flows_cost_one_list_a_look(aep: LocalAep, context: Any) -> None:
+    flows = [{"id": f"flow-{number}", "name": f"Flow {number}", "audiences": ["gold"]} for number in range(100)]
+    aep.reset({**SEED, "flows": flows})
+    aep.change_settings(young_seconds=0)
+    delivered(aep, "gold", flow="flow-0")
+    deferred(to_any(), context)
+    assert len(aep.requests(path=FLOWS) + aep.requests(path=RUNS)) == 3, "their names, who has it, what has ended"
+
+    task = to_any(deferrable=False)
+    assert task.poke(context) is False
+    before = len(aep.requests())
+    run_id = delivered(aep, "gold", flow="flow-99")
+    found = task.poke(context)
+    assert isinstance(found, PokeReturnValue)
+    assert found.xcom_value["run_id"] == run_id
+    assert [request["path"] for request in aep.requests()[before:]] == [RUNS[:-1], f"{FLOWS[:-1]}/flow-99"]
