@@ -30,12 +30,14 @@ TABLES: dict[str, tuple[str, ...]] = {
     "task_instance": (),
     "task_instance_history": (),
     "task_state_store": ("value",),
+    "asset_state_store": ("value",),
+    "asset_event": ("extra",),
     "xcom": ("value",),
     "rendered_task_instance_fields": ("rendered_fields",),
     "trigger": ("kwargs",),
     "log": ("extra",),
 }
-CLEANED = [name for name in TABLES if name not in ("trigger", "log")]
+CLEANED = [name for name in TABLES if name not in ("trigger", "log", "asset_state_store")]
 Count = dict[str, tuple[int, int]]
 
 
@@ -94,7 +96,7 @@ def measure(stack: Stack, pairs: int) -> Count:
 def clean(airflow: LocalAirflow) -> None:
     """Let Airflow itself remove all that is older than tomorrow."""
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    tables = "dag_run,task_instance,task_instance_history,task_state_store,xcom,log,trigger"
+    tables = "dag_run,task_instance,task_instance_history,task_state_store,asset_event,xcom,log,trigger"
     subprocess.run(
         [
             str(Path(sys.executable).with_name("airflow")), "db", "clean", "--clean-before-timestamp", tomorrow,

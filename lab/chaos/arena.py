@@ -36,13 +36,7 @@ SETTLE_MARGIN = 3.0
 END_SECONDS = 240.0
 PAUSE = 62.0
 """Seconds that AEP asks for: a task spends more than 60 in the triggerer."""
-PAUSED = {
-    "kind": "status",
-    "method": "POST",
-    "path": ADHOC,
-    "status": 429,
-    "headers": {"Retry-After": str(int(PAUSE))},
-}
+PAUSED = {"kind": "status", "status": 429, "headers": {"Retry-After": str(int(PAUSE))}}
 HAPPEN_SECONDS = 120.0
 _POLL_SECONDS = 0.1
 

@@ -13,7 +13,7 @@ class Moment(StrEnum):
     """Where the delivery is when it is struck."""
 
     PLANNED = "the plan's event is told, nothing is sent"
-    PAUSED = "AEP has asked for a pause of over a minute"
+    PAUSED = "the POST was refused, AEP has asked for a pause of over a minute"
     STORED = "intent stored, nothing sent"
     HELD = "POST has taken effect, no answer yet"
     SETTLING = "a lost answer settles"

@@ -149,14 +149,14 @@ def _at_moment(traps: Traps, lane: Lane, kill: Kill, name: str) -> StartedDelive
         lane.runs_last()
         delivery = lane.start(name, kill.info)
         _await_watched(delivery)
-    elif moment is Moment.PLANNED:
+    elif moment in (Moment.PLANNED, Moment.PAUSED):
         traps.hold(name, ACTIVATE, Spot.START)
         delivery = lane.start(name, kill.info)
         until(lambda: traps.is_stepped_on(name, ACTIVATE, Spot.START), f"{name} to have its plan")
-    elif moment is Moment.PAUSED:
-        lane.aep.add_faults(PAUSED)
-        delivery = lane.start(name, kill.info)
-        delivery.wait_task(ACTIVATE_JOB, "deferred")
+        if moment is Moment.PAUSED:
+            lane.aep.add_faults({**PAUSED, "method": "GET", "path": "/data/*"})
+            traps.release(name, ACTIVATE, Spot.START)
+            delivery.wait_task(ACTIVATE_JOB, "deferred")
     elif moment is Moment.SETTLING:
         fault = "close_after" if kill.lost_took_effect else "close_before"
         lane.aep.add_faults({"kind": fault, "method": "POST", "path": ADHOC})

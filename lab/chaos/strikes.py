@@ -124,7 +124,7 @@ class Struck:
         elif moment is Moment.PLANNED:
             self.traps.hold(self.name, ACTIVATE, Spot.START)
         elif moment is Moment.PAUSED:
-            lane.aep.add_faults(PAUSED)
+            lane.aep.add_faults({**PAUSED, "method": "POST", "path": ADHOC})
         elif moment is Moment.STORED:
             (self.traps.kill if self.strike.blow is Blow.KILL else self.traps.hold)(self.name, ACTIVATE, Spot.STORED)
         elif moment is Moment.HELD:

@@ -23,3 +23,7 @@ def test_no_mutant_leaves_its_file_as_it_is() -> None:
 
 def test_every_folder_of_tests_is_there() -> None:
     assert {path for mutant in MUTANTS for path in mutant.tests if not (REPOSITORY / path).exists()} == set()
+
+
+def test_contributing_says_how_many_there_are() -> None:
+    assert f"breaks the package in {len(MUTANTS)} places" in (REPOSITORY / "CONTRIBUTING.md").read_text()

@@ -6,6 +6,7 @@ waits moves it on. What is counted are the requests that came to it.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import math
 import re
@@ -185,6 +186,20 @@ def test_a_pause_of_forty_minutes_is_spent_in_the_triggerer_and_the_try_goes_on(
     jobs = again.resume_execution(deferred.value.method_name, kwargs, context)
     assert len(jobs) == 5
     assert context.ti.try_number == 1
+
+
+def test_a_try_that_would_end_before_the_pause_fails_with_it(
+    gateway: Gateway, many: dict[str, list[str]], context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deferred, it would only be ended later; its retry comes when AEP takes requests again."""
+    pauses(gateway, monkeypatch, 2400)
+    monkeypatch.setattr(long_pauses, "get_current_context", lambda: context)
+    for minutes, expected in ((30, AepTransientError), (60, TaskDeferred)):
+        gateway.came.clear()
+        limit = dt.timedelta(minutes=minutes)
+        task = PlanJobsOperator(task_id="task", activation_info=many, check_conf=False, execution_timeout=limit)
+        with pytest.raises(expected):
+            task.execute(context)
 
 
 def test_an_interrupted_resumption_is_resumed_with_its_own_event(

@@ -25,6 +25,7 @@ from adobe_experience_platform.errors import (
 from adobe_experience_platform.hooks import sync_hook
 from adobe_experience_platform.hooks.async_hook import AdobeExperiencePlatformAsyncHook
 from adobe_experience_platform.hooks.http_hook import AdobeExperiencePlatformHook
+from adobe_experience_platform.hooks.sync_hook import WorkerHook
 from include.aep_simulator.faults import FaultSpec
 from include.aep_simulator.seed import SeedDocument
 from include.aep_simulator.server import running
@@ -371,6 +372,18 @@ def test_a_long_pause_is_handed_on(aep, hook):
         hook.call(export_jobs())
     assert caught.value.retry_after == 600
     assert len(aep.requests(JOBS)) == 1
+
+
+@pytest.mark.parametrize(("seconds", "handed_on"), [(60, []), (61, [61.0])])
+def test_only_a_pause_that_no_call_waits_for_is_handed_on_to_the_task(aep, connect, seconds, handed_on):
+    given = []
+    hook = WorkerHook("aep_test")
+    hook.attempts = 1
+    hook.on_long_pause = given.append
+    aep.fault("status", JOBS, status=429, headers={"Retry-After": str(seconds)})
+    with pytest.raises(AepTransientError):
+        hook.call(export_jobs())
+    assert given == handed_on
 
 
 def test_no_answer_in_time_is_an_error(aep, connect, make, monkeypatch):
