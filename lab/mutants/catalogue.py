@@ -173,7 +173,7 @@ MUTANTS = (
     Mutant(MEMORY, "unsure=stored.unsure - told", "unsure=frozenset()", "what may have been told and is not listed for a moment is told as if it were new", WATCHERS),
     Mutant(RUN_NEWS, "(run.id in self.open or not self._is_old(run))", "not self._is_old(run)", "a run that ends a day after it began is lost", ("tests/unit/delivery/test_run_news.py",)),
     Mutant(RUN_NEWS, "return run.created_at or run.started_at or run.completed_at", "return run.created_at", "a run without createdAt never leaves the mark", ("tests/unit/delivery/test_run_news.py",)),
-    Mutant(RUN_NEWS, " and at <= now + WINDOW", "", "a time far ahead of ours hides all later runs", ("tests/unit/delivery/test_run_news.py",)),
+    Mutant(RUN_NEWS, "(at := began(run)) and at <= now + WINDOW", "(at := began(run))", "a time far ahead of ours hides all later runs", ("tests/unit/delivery/test_run_news.py",)),
     Mutant(RUN_NEWS, "min(newest - WINDOW, upto)", "newest - WINDOW", "of many deliveries at once some are lost", ("tests/unit/delivery/test_run_news.py",)),
     Mutant(RUN_NEWS, "not (two.since and at and at < two.since)", "True", "what another watcher has told and forgotten is told again", ("tests/unit/delivery/test_run_news.py",)),
     # -- whose a flow run is
@@ -225,7 +225,7 @@ MUTANTS = (
     Mutant(NEXT_DELIVERY, "keys() >= BEGUN or kept", "keys() >= set() or kept", "a damaged note is read", NEXT),
     Mutant(RUN_NEWS, "ended is None or ended >= self.ended_since", "ended is None or ended > self.ended_since", "what ended at the very moment does not count", NEWS),
     Mutant(RUN_NEWS, "if run.id not in found or run.status.is_terminal:", "if run.id not in found:", "a run that ends while it is listed is in progress for good", NEWS),
-    Mutant(RUN_NEWS, "    if not runs and any(each.since is None for each in looks):\n        runs = yield from endpoints.runs_of_flow(flow_id, enough)\n", "", "one empty list makes all old runs news", NEWS),
-    Mutant(RUN_NEWS, "return RunMark(place, ended_since - WINDOW, timeless, {})", "return RunMark(place, ended_since, timeless, {})", "what began before since and ended after it is lost", NEWS),
+    Mutant("delivery/run_lists.py", "    if not any(found.values()) and any(each.since is None for each in looks):\n        found = yield from endpoints.runs_of_each(flow_ids, enough)\n", "", "one empty list makes all old runs news", NEWS),
+    Mutant(RUN_NEWS, "return RunMark(place, ended_since - WINDOW, timeless, {}", "return RunMark(place, ended_since, timeless, {}", "what began before since and ended after it is lost", NEWS),
     Mutant(RUN_NEWS, "{key: at for key, at in mark.open.items() if key not in over}", "{}", "a run in progress that the list lacks for once is forgotten", NEWS),
 )  # fmt: skip

@@ -125,13 +125,6 @@ def a_lost_answer_to_what_never_began(stage: Stage) -> None:
     stage.runs(lambda: activation(stage, settled(stage)))
 
 
-@produces("it is sent when AEP takes requests again")
-def an_activation_that_the_gateway_turns_away(stage: Stage) -> None:
-    full = {"error_code": "429050", "message": "Too many requests"}
-    stage.aep.add_faults({"kind": "status", "status": 429, "body": full, "headers": {"Retry-After": "0"}, **POST})
-    stage.runs(lambda: activation(stage))
-
-
 @produces("AEP lists the run", "adopted, not sent again")
 def a_lost_answer_to_what_began(stage: Stage) -> None:
     stage.aep.add_faults({"kind": "close_before", **POST})
