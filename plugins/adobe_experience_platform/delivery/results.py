@@ -20,8 +20,9 @@ UNKNOWN = "unknown"
 class Result(TypedDict):
     """One pair's outcome; times are ISO 8601 in UTC, counts None where AEP does not say.
 
-    ``records_failed_in_run`` says what failed of the whole run, where AEP does not say of which audience; ``loss``, in
-    words, what a success lost that is not counted in records. ``figures`` are those of its run, once it has ended.
+    ``records_exported_in_run`` and ``records_failed_in_run`` are the whole run's where AEP does not say whose they are;
+    ``loss`` says, in words, what a success lost that is not counted in records. ``figures`` are those of its run, once
+    it has ended.
     """
 
     flow_id: str
@@ -31,6 +32,7 @@ class Result(TypedDict):
     records_exported: int | None
     records_skipped: int | None
     records_failed: int | None
+    records_exported_in_run: NotRequired[int]
     records_failed_in_run: NotRequired[int]
     loss: NotRequired[str]
     started_at: str | None
@@ -61,6 +63,8 @@ def result_of(
     if run.status is RunStatus.IN_PROGRESS:
         counts = counts._replace(failed=None)
     result["records_exported"], result["records_skipped"], result["records_failed"] = counts[:3]
+    if run.status.is_terminal and counts.exported is None and run.total.exported is not None:
+        result["records_exported_in_run"] = run.total.exported
     if run.status.is_terminal and counts.failed is None and run.total.failed:
         result["records_failed_in_run"] = run.total.failed
     if run.status is RunStatus.SUCCESS and not lost_in(result):
@@ -242,6 +246,8 @@ def line_of(result: Result, names: Mapping[str, str]) -> str:
     parts = [f"{audience} → {flow}: {result['status'].replace('_', ' ')}"]
     if result["records_exported"] is not None and result["status"] != RunStatus.IN_PROGRESS:
         parts.append(count(result["records_exported"], "record"))
+    elif (exported := result.get("records_exported_in_run")) is not None:
+        parts.append(f"{count(exported, 'record')} in its run")
     if result["records_failed"]:
         parts.append(f"{result['records_failed']:,} failed")
     elif lost := lost_in(result):

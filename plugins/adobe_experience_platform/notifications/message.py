@@ -202,6 +202,8 @@ def _line(item: Result, names: Mapping[str, str]) -> str:
     if item["records_exported"] is not None and item["status"] != RunStatus.IN_PROGRESS:
         is_empty = item["records_exported"] == 0 and not item["records_failed"] and not is_lossy(item)
         said.append("EMPTY, 0 records" if is_empty else count(item["records_exported"], "record"))
+    elif (exported := item.get("records_exported_in_run")) is not None:
+        said.append(f"{count(exported, 'record')} in its run")
     if failed := item["records_failed"] or lost_in(item):
         said.append(f"{count(failed, 'record')} failed{'' if item['records_failed'] else ' in its run'}")
     why = reasons_text(figures.get("skipped", [])) if item["records_skipped"] != 0 else ""

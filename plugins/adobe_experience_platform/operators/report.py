@@ -227,14 +227,13 @@ def row_of(result: Result, names: Mapping[str, str]) -> tuple[str, ...]:
     """Return one row of the final table."""
     figures = result.get("figures", RunFigures())
     of_run = OF_RUN if _is_shared(figures) else ""
-    failed, failed_in_run = result["records_failed"], result.get("records_failed_in_run")
     return (
         names.get(result["flow_id"]) or result["flow_id"],
         names.get(result["audience_id"]) or result["audience_id"],
         result["status"].replace("_", " ") + "".join(f" ({note})" for note in _notes(result)),
-        _number(result["records_exported"]),
+        _number(result["records_exported"], result.get("records_exported_in_run")),
         _number(result["records_skipped"]),
-        _number(failed) if failed_in_run is None else f"{failed_in_run:,}{OF_RUN}",
+        _number(result["records_failed"], result.get("records_failed_in_run")),
         f"{figures['files']:,}{of_run}" if "files" in figures else "-",
         f"{size_text(figures['bytes'])}{of_run}" if "bytes" in figures else "-",
         duration_text(figures["seconds"]) if "seconds" in figures else "-",
@@ -251,5 +250,7 @@ def _is_shared(figures: RunFigures) -> bool:
     return figures.get("audiences", 1) > 1
 
 
-def _number(value: int | None) -> str:
+def _number(value: int | None, in_run: int | None = None) -> str:
+    if in_run is not None:
+        return f"{in_run:,}{OF_RUN}"
     return "-" if value is None else f"{value:,}"

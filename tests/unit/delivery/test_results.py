@@ -112,7 +112,10 @@ def test_totals_of_a_run_are_an_audiences_own_only_if_it_is_alone():
         "r1": run(totals={"outputRecordCount": 9}),
         "r2": run(run_id="r2", totals={"outputRecordCount": 5}),
     }
-    assert [item["records_exported"] for item in results_of(deliveries, runs, {})] == [None, None, 5]
+    results = results_of(deliveries, runs, {})
+    assert [item["records_exported"] for item in results] == [None, None, 5]
+    assert [item.get("records_exported_in_run") for item in results] == [9, 9, None]
+    assert "9 records in its run" in line_of(results[0], {})
 
 
 def test_what_failed_of_a_whole_run_counts_once_in_the_summary():

@@ -95,11 +95,12 @@ def test_a_notice_gives_no_audience_the_figures_of_a_run_of_several() -> None:
     skip, fail = ({"code": "", "text": text, "records": 7} for text in ("No address.", "Too long."))
     figures = {"audiences": 2, "files": 3, "bytes": 999, "skipped": [skip], "failed": [fail]}
     own = result("gold", records_skipped=0, records_failed=0, figures=figures)
-    notice = of_delivery(run(own, result("silver", records_failed=7, figures=figures)))
+    whole = {"records_exported": None, "records_exported_in_run": 9000}
+    notice = of_delivery(run(own, result("silver", records_failed=7, figures=figures, **whole)))
 
     assert "- Gold customers → Mail house: 1,200 records, 3 files in its run, 999 B in its run\n" in notice.text
     assert (
-        "- Silver customers → Mail house: 1,200 records, 7 records failed, Too long. (7 records), "
+        "- Silver customers → Mail house: 9,000 records in its run, 7 records failed, Too long. (7 records), "
         "skipped: No address. (7 records), 3 files in its run, 999 B in its run\n"
     ) in notice.text
 

@@ -41,12 +41,18 @@ FIGURES = {"audiences": 1, "seconds": 3662, "files": 2, "bytes": 855202780}
             ("Mail", "gold", "success", "12,345", "0", "0", "2", "855.2 MB", "1:01:02", "run-1", ""),
         ),
         (
-            {"figures": {**FIGURES, "audiences": 2}, "records_failed": None, "records_failed_in_run": 1400},
+            {
+                "figures": {**FIGURES, "audiences": 2},
+                "records_exported": None,
+                "records_exported_in_run": 9000,
+                "records_failed": None,
+                "records_failed_in_run": 1400,
+            },
             (
                 "Mail",
                 "gold",
                 "success (records lost)",
-                "12,345",
+                "9,000*",
                 "0",
                 "1,400*",
                 "2*",

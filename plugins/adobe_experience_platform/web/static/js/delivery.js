@@ -195,6 +195,7 @@ function newsOf(item) {
     exported: knownNumber(item.records_exported),
     skipped: knownNumber(item.records_skipped),
     failed: knownNumber(item.records_failed),
+    exportedInRun: knownNumber(item.records_exported_in_run),
     failedInRun: knownNumber(item.records_failed_in_run),
     ...figuresOf(item),
     lost: lostIn(item),

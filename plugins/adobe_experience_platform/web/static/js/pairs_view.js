@@ -126,9 +126,11 @@ function destination({ delivery, choice, choose }, flow, own) {
 }
 
 const isShared = (pair) => pair.audiences > 1;
+const exportsInRun = (pair) => pair.exported === null && typeof pair.exportedInRun === "number";
 const failsInRun = (pair) => pair.failed === null && pair.failedInRun > 0;
 /** Whether a figure of the pair belongs to its whole run. */
-const hasMark = (pair) => failsInRun(pair) || (isShared(pair) && (pair.files !== null || pair.bytes !== null));
+const hasMark = (pair) =>
+  exportsInRun(pair) || failsInRun(pair) || (isShared(pair) && (pair.files !== null || pair.bytes !== null));
 
 function row(pair) {
   const status = STATUSES[pair.status];
@@ -160,7 +162,7 @@ function row(pair) {
       isEmpty && h("span.note.warn", {}, "empty"),
       Boolean(pair.lost) && h("span.note.warn", {}, pair.lost > 0 ? `${count(pair.lost)} records lost` : pair.lost),
     ),
-    cell("Exported", count(pair.exported)),
+    cell("Exported", exportsInRun(pair) ? ofRun(count(pair.exportedInRun)) : count(pair.exported)),
     cell("Skipped", count(pair.skipped)),
     cell(
       "Failed",
@@ -204,6 +206,7 @@ const COLUMNS = Object.entries({
   records_exported: "exported",
   records_skipped: "skipped",
   records_failed: "failed",
+  records_exported_in_run: "exportedInRun",
   records_failed_in_run: "failedInRun",
   lost: (pair) => pair.lost || "",
   started_at: "startedAt",

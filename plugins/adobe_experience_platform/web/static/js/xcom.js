@@ -49,6 +49,7 @@ export const ORDER_FIELDS = Object.freeze(["flow_id", "audience_id", "run_id", "
  * @property {number | null} records_exported
  * @property {number | null} records_skipped
  * @property {number | null} records_failed
+ * @property {number} records_exported_in_run
  * @property {number} records_failed_in_run
  * @property {string} loss
  * @property {string | null} started_at
