@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections import defaultdict
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from adobe_experience_platform.aep import Activation, Pair
 from adobe_experience_platform.errors import AepSubmissionError
+from adobe_experience_platform.operators import notes
 from adobe_experience_platform.operators.activate import AdHocActivationOperator
 from adobe_experience_platform.operators.notes import NotedStore
 from adobe_experience_platform.operators.owners import _flow_run_note
@@ -224,7 +226,8 @@ def _fails() -> None:
     raise RuntimeError("the API server does not answer")
 
 
-def test_the_notes_of_old_runs_are_deleted(world: Make) -> None:
+def test_the_notes_of_old_runs_are_deleted(world: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notes, "KEPT_FOR", dt.timedelta(0))
     here = world(scope="nothing")
     sizes = []
     for number in range(30):
