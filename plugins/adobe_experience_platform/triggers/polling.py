@@ -22,12 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from adobe_experience_platform.aep import LONGEST_PAUSE, PAGE_SIZE, Call, FlowRun, endpoints
 from adobe_experience_platform.delivery import Snapshot, Usual, run_lists, usual_lengths
-from adobe_experience_platform.errors import (
-    AepCallError,
-    AepError,
-    AepNotFoundError,
-    AepRequestError,
-)
+from adobe_experience_platform.errors import AepCallError, AepError, AepNotFoundError, AepRequestError
 from adobe_experience_platform.hooks import CONCURRENCY
 
 if TYPE_CHECKING:
