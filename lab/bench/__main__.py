@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import statistics
 import sys
 import time
 from collections import defaultdict
@@ -66,15 +67,16 @@ def _delivery(sizes: Sequence[int], sides: Sequence[str], repeats: int) -> tuple
     found: dict[tuple[int, str], list[delivery.Row]] = defaultdict(list)
     with delivery.bench() as bench:
         bench.warm_up()
-        idle = bench.measure_idle()
+        idle: list[float] = []
         for _ in range(repeats):
+            idle.append(bench.measure_idle())  # anew each time: it differs by a tenth from one to the next
             for n in sizes:
                 for row in bench.deliver_all(n, sides):
                     found[n, row.side].append(row)
                     print(f"  {json.dumps(row.to_json())} {row.note}", flush=True)
                 medians = [delivery.median_of(rows) for rows in found.values()]
                 outputs.merge(outputs.RESULTS, [row.to_json() for row in medians], ("case", "n", "side"))
-    return sum(row.failures for row in medians if row.side == "project"), idle
+    return sum(row.failures for row in medians if row.side == "project"), statistics.mean(idle)
 
 
 def _machine(idle: float) -> str:

@@ -49,7 +49,7 @@ from .run_figures import OF_RUN, RunFigures, delivered_text, duration_text, reas
 from .search import RunSearch, find
 from .steps import Done, OnConflict, Settle, WaitFor
 from .submission import KEY, Submission
-from .usual import Usual, usual_lengths
+from .usual import Lengths
 from .verdict import Outcomes, RedRun, Verdict, VerdictState, advice_for, judge, message_of, title_of
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ __all__ = [
     "Findings",
     "Holder",
     "Job",
+    "Lengths",
     "OnConflict",
     "Outcomes",
     "Outlook",
@@ -85,7 +86,6 @@ __all__ = [
     "Settle",
     "Snapshot",
     "Submission",
-    "Usual",
     "Verdict",
     "VerdictState",
     "WaitFor",
@@ -146,7 +146,6 @@ __all__ = [
     "title_of",
     "titles_of",
     "unambiguous",
-    "usual_lengths",
     "without_run",
     "xcom",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from operator import itemgetter
 from typing import NamedTuple
 
 from adobe_experience_platform.aep import FlowRun, RunStatus
@@ -20,17 +21,34 @@ class Usual(NamedTuple):
     shortest: float
     longest: float
 
-    def joined(self, other: Usual | None) -> Usual:
-        """Return the two as one."""
-        return self if other is None else Usual(min(self.shortest, other.shortest), max(self.longest, other.longest))
 
+class Lengths:
+    """What the last runs of flows took that succeeded, as far as they were shown.
 
-def usual_lengths(runs: Mapping[str, Iterable[FlowRun]]) -> dict[str, Usual]:
-    """Return flow id → how long the last successful ones of its runs (newest first) took, for flows that have any."""
-    lengths: dict[str, list[float]] = defaultdict(list)
-    for flow_id, listed in runs.items():
-        for run in listed:
-            if run.status is RunStatus.SUCCESS and run.started_at is not None and run.completed_at is not None:
-                lengths[flow_id].append(max(0.0, (run.completed_at - run.started_at).total_seconds()))
-    newest = {flow_id: taken[:LAST] for flow_id, taken in lengths.items()}
-    return {flow_id: Usual(min(taken) * (1 - MARGIN), max(taken) * (1 + MARGIN)) for flow_id, taken in newest.items()}
+    The newest push out the oldest: a flow that becomes faster or slower, and the rest of a delivery most of which has
+    ended, is expected as the last ones were.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, float]] = defaultdict(dict)
+
+    def learn(self, runs: Iterable[FlowRun]) -> None:
+        """Take in runs, in any order, also such as are known, go on or failed."""
+        ended = [
+            (run.completed_at, run.started_at, run)
+            for run in runs
+            if run.status is RunStatus.SUCCESS and run.started_at is not None and run.completed_at is not None
+        ]
+        for completed_at, started_at, run in sorted(ended, key=itemgetter(0)):
+            if run.flow_id:
+                known = self._known[run.flow_id]
+                known[run.id] = max(0.0, (completed_at - started_at).total_seconds())
+                for old in list(known)[:-LAST]:
+                    del known[old]
+
+    def usual(self) -> dict[str, Usual]:
+        """Return flow id → what its runs usually take, for flows of which that is known."""
+        return {
+            flow_id: Usual(min(known.values()) * (1 - MARGIN), max(known.values()) * (1 + MARGIN))
+            for flow_id, known in self._known.items()
+        }

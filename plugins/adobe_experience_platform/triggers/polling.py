@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from adobe_experience_platform.aep import LONGEST_PAUSE, PAGE_SIZE, Call, FlowRun, endpoints
-from adobe_experience_platform.delivery import Snapshot, Usual, run_lists, usual_lengths
+from adobe_experience_platform.delivery import Lengths, Snapshot, run_lists
 from adobe_experience_platform.errors import AepCallError, AepError, AepNotFoundError, AepRequestError
 from adobe_experience_platform.hooks import CONCURRENCY
 
@@ -242,7 +242,9 @@ class Bulk:
     def __init__(self) -> None:
         self.refused = False
         self.mappings: dict[str, run_lists.Mappings] = defaultdict(run_lists.Mappings)
-        self.usual: dict[str, Usual | None] = {}
+        self.lengths = Lengths()
+        self.asked: set[str] = set()
+        """Flows whose past runs were looked at."""
 
 
 async def learn_usual(hook: AdobeExperiencePlatformAsyncHook, snapshot: Snapshot, bulk: Bulk) -> Snapshot:
@@ -252,15 +254,13 @@ async def learn_usual(hook: AdobeExperiencePlatformAsyncHook, snapshot: Snapshot
     """
     runs = [run for run in snapshot.runs.values() if isinstance(run, FlowRun)]
     going_on = {run.flow_id for run in runs if not run.status.is_terminal}
-    if new := sorted(going_on - bulk.usual.keys() - {""})[:PAGE_SIZE]:
-        bulk.usual |= dict.fromkeys(new)
+    if new := sorted(going_on - bulk.asked - {""})[:PAGE_SIZE]:
+        bulk.asked.update(new)
         with suppress(AepError):
             past = await hook.call(endpoints.runs_of_flows(new, lambda _: True, succeeded=True))
-            bulk.usual |= usual_lengths(past or {})
-    ended = {flow_id: [run for run in runs if run.flow_id == flow_id] for flow_id in going_on - {""}}
-    for flow_id, usual in usual_lengths(ended).items():
-        bulk.usual[flow_id] = usual.joined(bulk.usual.get(flow_id))
-    return replace(snapshot, usual={flow_id: usual for flow_id, usual in bulk.usual.items() if usual is not None})
+            bulk.lengths.learn(itertools.chain.from_iterable((past or {}).values()))
+    bulk.lengths.learn(runs)
+    return replace(snapshot, usual=bulk.lengths.usual())
 
 
 async def read_runs(hook: AdobeExperiencePlatformAsyncHook, run_ids: Sequence[str], bulk: Bulk) -> Snapshot:

@@ -155,9 +155,9 @@ async def learn(bulk, *runs, listed=None):
     return await polling.learn_usual(Learns(), snapshot, bulk), asked
 
 
-def past(flow_id, seconds=60):
+def past(flow_id, seconds=60, run_id="old"):
     times = {"startedAtUTC": 1_700_000_000_000, "completedAtUTC": 1_700_000_000_000 + seconds * 1000}
-    body = run_json("old", flow_id)
+    body = run_json(run_id, flow_id)
     return {**body, "metrics": {**body["metrics"], "durationSummary": times}}
 
 
@@ -180,14 +180,28 @@ def test_runs_that_end_tell_when_the_others_of_their_flow_will():
     asked_nothing = AepRequestError("GET /runs", status=400)
     young = run_json("young", "flow-1", "inProgress")
     in_loop(learn(bulk, young, listed=asked_nothing))
-    assert bulk.usual == {"flow-1": None}
+    assert bulk.lengths.usual() == {}
     seen, asked = in_loop(learn(bulk, young, past("flow-1", 100), listed=asked_nothing))
     assert asked == []
     assert seen.usual["flow-1"] == pytest.approx((95, 105))
-    seen, _ = in_loop(learn(bulk, young, past("flow-1", 120), listed=asked_nothing))
+    seen, _ = in_loop(learn(bulk, young, past("flow-1", 120, "other"), listed=asked_nothing))
     assert seen.usual["flow-1"] == pytest.approx((95, 126))
-    before = in_loop(learn(bulk, past("flow-1", 10), listed=asked_nothing))[0].usual
-    assert before["flow-1"] == pytest.approx((95, 126)), "nothing of the flow goes on"
+
+
+def test_when_most_of_a_delivery_has_ended_the_rest_is_looked_for_as_often_as_the_first(clock):
+    """The past took 120 s; of this delivery's twenty some took 108 to 131: that makes nobody look less often."""
+
+    async def scene():
+        bulk, going_on = Bulk(), run_json("last", "f", "inProgress")
+        await learn(bulk, going_on, listed=[past("f", 120)])
+        ended = [past("f", 108 + each, f"run {each:02}") for each in range(20)]
+        return (await learn(bulk, going_on, *ended))[0].usual["f"]
+
+    usual, began = in_loop(scene()), clock.now
+    member = Subscription({"last"}, 30, soon(1e6), joined=began)
+    member.expected, member.is_all_expected = [polling.Window(began + usual.shortest, began + usual.longest)], True
+    clock.now = began + 128
+    assert member.next_due(began) - clock.now <= 2
 
 
 @pytest.mark.parametrize("listed", [AepRequestError("GET /runs", status=400), AepTransientError("GET /runs"), []])
