@@ -75,7 +75,7 @@ chaos: env-dev ## Kill, clear, mark and freeze parts of a real Airflow, and coun
 	@$(RUN) -m lab.chaos --seed $(SEED) --kills $(KILLS) --strikes $(STRIKES) $(if $(POSTGRES),--postgres) --races $(RACES) --examples $(EXAMPLES)
 	@AEP_ALL_BUTTONS=1 $(RUN) -m pytest -q -n 0 tests/live/test_buttons.py
 
-screenshots: env-dev ## Take the screenshots in docs/tour.md; measure how soon a list of 200 runs and one of 25,000 audiences are painted
+screenshots: env-dev ## Take the screenshots in docs/tour.md; measure how soon lists of 10,000 runs and 25,000 audiences are painted
 	@$(RUN) -m lab.screenshots
 
 growth: venv ## Count what a delivery leaves in Airflow's database, and what Airflow's own cleaning removes
