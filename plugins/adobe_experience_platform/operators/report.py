@@ -102,12 +102,12 @@ class DeliveryReportOperator(BaseOperator):
         )
         if states.get(self.plan_task_id) == "skipped":
             raise AirflowSkipException("A task before this delivery has skipped it: there is nothing to report.")
-        names = ti.xcom_pull(task_ids=self.plan_task_id, key=xcom.NAMES) or {}
+        briefing = ti.xcom_pull(task_ids=self.plan_task_id, key=xcom.BRIEFING) or {}
+        names = briefing.get("names") or {}
         results, orders, proven = self._results(context)
         self._reported = results, names
         summary = summarize(results)
-        settings = ti.xcom_pull(task_ids=self.plan_task_id, key=xcom.SETTINGS) or {}
-        accepted = read_settings(settings)[0].accepted
+        accepted = read_settings(briefing.get("settings") or {})[0].accepted
         bad = [item for item in results if not is_delivered(item, **accepted)]
         # A task may have been marked as successful: the pairs have the last word.
         failed = bool(bad) or any(state in FAILED_STATES for state in states.values())
@@ -115,7 +115,7 @@ class DeliveryReportOperator(BaseOperator):
         self._show(results, names)
         report = xcom.Report(summary=summary, results=results, verdict=verdict)
         ti.xcom_push(key=xcom.RETURN_VALUE, value=report)
-        self._measure(context, results, summary, failed=failed)
+        self._measure(context, results, summary, briefing.get("place") or {}, failed=failed)
         if failed:
             raise AirflowFailException(message_of(verdict))
         say = self.log.warning if verdict["advice"] else self.log.info
@@ -158,12 +158,17 @@ class DeliveryReportOperator(BaseOperator):
         )
 
     def _measure(
-        self, context: Context, results: Sequence[Result], summary: Mapping[str, int], *, failed: bool
+        self,
+        context: Context,
+        results: Sequence[Result],
+        summary: Mapping[str, int],
+        place: Mapping[str, str],
+        *,
+        failed: bool,
     ) -> None:
         """Count what is new since this run's last report: a repair must not count its successes twice."""
         ti = context["ti"]
         try:
-            place = ti.xcom_pull(task_ids=self.plan_task_id, key=xcom.PLACE) or {}
             export = (ti.xcom_pull(task_ids=self.export_task_id, key=xcom.EXPORT) if self.export_task_id else {}) or {}
             tags = {"dag_id": ti.dag_id, "sandbox": str(place.get("sandbox_name") or "")}
             store: Any = context["task_state_store"]

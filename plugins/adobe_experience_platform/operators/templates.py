@@ -31,6 +31,13 @@ def _mapping(value: Any, name: str) -> Mapping[str, Any] | None:
     raise AepInputError([f"{name} is {short_repr(value)}: enter a mapping, or a template that renders to one"])
 
 
+def _briefing(value: Any, name: str) -> Mapping[str, Any] | None:
+    found = _mapping(value, name)
+    if found is not None and not isinstance(found.get("settings"), Mapping):
+        raise AepInputError([f"{name} is {short_repr(value)}: pass the XCom briefing of plan_jobs"])
+    return found
+
+
 def _list(value: Any, _: str) -> Any:
     found = given_collection(value)
     return found if (listed := given_list(found)) is None else listed
@@ -40,6 +47,7 @@ READINGS: dict[str, Callable[[Any, str], Any]] = {
     "activation_info": lambda value, _: given_info(value),
     **dict.fromkeys(("jobs", "orders"), _list),
     **dict.fromkeys(("job", "settings", "names", "campaign_day"), _mapping),
+    "briefing": _briefing,
     "export_job_id": given_id,
     "since": given_time,
     **dict.fromkeys(("flow", "audience"), partial(given_id, names=True)),

@@ -40,8 +40,7 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
 
     :param jobs: what ``plan_jobs`` returned. (templated)
     :param submit_task_id: the (mapped) task that submits.
-    :param settings: what ``plan_jobs`` has checked, its XCom ``settings``. (templated)
-    :param names: id → name, to show names beside ids; optional. (templated)
+    :param briefing: the XCom ``briefing`` of ``plan_jobs``. (templated)
     :param gate_task_ids: tasks that must have succeeded before anything is sent again.
     :param campaign_day: the XCom ``campaign_day`` of ``plan_jobs``; optional. (templated)
     :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
@@ -50,7 +49,7 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
     planned pair that has no run, failed, is partial, or never ended.
     """
 
-    template_fields: Sequence[str] = ("jobs", "settings", "names", "campaign_day")
+    template_fields: Sequence[str] = ("jobs", "briefing", "campaign_day")
     operator_extra_links = (DestinationLink(),)
 
     def __init__(
@@ -58,8 +57,7 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         *,
         jobs: Any,
         submit_task_id: str,
-        settings: Any,
-        names: Any = None,
+        briefing: Any,
         gate_task_ids: Sequence[str] = (),
         campaign_day: Any = None,
         deferrable: bool = True,
@@ -69,8 +67,7 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         super().__init__(retry_policy=retry_policy, **kwargs)
         self.jobs = jobs
         self.submit_task_id = submit_task_id
-        self.settings = settings
-        self.names = names
+        self.briefing = briefing
         self.gate_task_ids = gate_task_ids
         self.campaign_day = campaign_day
         self.deferrable = deferrable

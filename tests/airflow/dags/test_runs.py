@@ -116,7 +116,7 @@ def test_names_are_delivered_as_the_ids_that_they_stand_for(aep: LocalAep, deliv
     assert aep.delivered() == {("mail", "gold"): 1, ("mail", "silver"): 1, ("shop", "bronze"): 1}
     results = run.xcom("report")["results"]
     assert {(item["flow_id"], item["audience_id"]) for item in results} == set(aep.delivered())
-    assert run.xcom("plan_jobs", "names")["gold"] == "Gold customers"
+    assert run.xcom("plan_jobs", "briefing")["names"]["gold"] == "Gold customers"
 
 
 def test_aep_out_of_reach_does_not_hide_the_faults(aep: LocalAep, deliver: Any) -> None:

@@ -274,9 +274,8 @@ JOBS = [
 
 def watcher(**arguments: Any) -> DeliveryOperator:
     settings = {name: arguments.pop(name) for name in SETTINGS if name in arguments}
-    return DeliveryOperator(
-        task_id="task", jobs=JOBS, submit_task_id="activate", settings={"poll_interval": 1, **settings}, **arguments
-    )
+    briefing = {"settings": {"poll_interval": 1, **settings}}
+    return DeliveryOperator(task_id="task", jobs=JOBS, submit_task_id="activate", briefing=briefing, **arguments)
 
 
 def submitted(context: Any, aep: LocalAep, **outcomes: Any) -> None:

@@ -45,6 +45,7 @@ VALUES: dict[str, Any] = {
     "names": NAMES,
     "campaign_day": DAY,
     "settings": {"sandbox_name": "007", "poll_interval": 45},
+    "briefing": {"settings": {"sandbox_name": "007", "poll_interval": 45}, "names": NAMES},
     "export_job_id": "007",
     "wait_for_completion": True,
     "resend_failed": False,
@@ -63,7 +64,7 @@ ALWAYS: dict[Any, dict[str, Any]] = {
     AdHocActivationOperator: {},
     ApproveDeliveryOperator: {"jobs": [], "plan_task_id": "plan_jobs"},
     CatalogOperator: {},
-    DeliveryOperator: {"jobs": [], "submit_task_id": "activate", "settings": None},
+    DeliveryOperator: {"jobs": [], "submit_task_id": "activate", "briefing": None},
     FlowRunSensor: {},
     LatestSegmentExportOperator: {},
     PlanJobsOperator: {"activation_info": None},
@@ -122,9 +123,9 @@ QUOTING = ("JSON", "text around")
 
 
 def each_read(kind: Any, native: bool, templates: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
-    """Render all arguments of a task, and read them; ``settings`` is a second task's, as it stands for the others."""
+    """Render all arguments of a task, and read them; ``briefing`` is a second task's, as it stands for the others."""
     names = [name for found, name in ARGUMENTS if found is kind]
-    alone = [name for name in names if name == "settings"]
+    alone = [name for name in names if name in ("briefing", "settings")]
     found: dict[str, Any] = {}
     for group in ([name for name in names if name not in alone], alone):
         task = rendered(kind, native, {name: templates[name] for name in group}, {"params": params})
@@ -269,7 +270,8 @@ def test_a_number_is_an_export_jobs_id(native: bool) -> None:
         (AdHocActivationOperator, "export_job_id", "two words", "is not a valid AEP id"),
         (AdHocActivationOperator, "wait_for_completion", "perhaps", "wait_for_completion is 'perhaps'"),
         (AdHocActivationOperator, "campaign_day", "held", "campaign_day is 'held': enter a mapping"),
-        (AdHocActivationOperator, "settings", "{{ [1] }}", "settings is \\[1\\]: enter a mapping"),
+        (AdHocActivationOperator, "briefing", "{{ [1] }}", "briefing is \\[1\\]: enter a mapping"),
+        (AdHocActivationOperator, "briefing", "{'mail': 'Mail'}", "pass the XCom briefing of plan_jobs"),
         (FlowRunSensor, "names", "{'a': ", "names is .*: enter a mapping"),
     ],
 )
