@@ -13,7 +13,7 @@ from adobe_experience_platform.delivery import NOT_SENT, UNKNOWN, Job, Record, R
 from adobe_experience_platform.errors import AepError, AepInputError, AepSubmissionError
 
 from .base import TaskStore, clears_of, read_event
-from .gates import is_unsent, require_gates
+from .gates import is_unsent, require_gates, task_states
 from .links import DestinationLink
 from .notes import ATTEMPT, NotedStore
 from .retry import AEP_RETRY_POLICY
@@ -23,6 +23,8 @@ from .watch import WatchingTask
 REPAIR = "repair_{}"
 FAILED = "failed_{}"
 """Store key of a job: the runs that a verdict has named as failed."""
+UNSENT = "unsent"
+"""Store key: up to which clear of the run a missing note has been a proof, see :func:`~.gates.is_unsent`."""
 WHY = {
     NOT_SENT: "no activation was sent or accepted for it; the first failed task says why",
     UNKNOWN: "it is not known whether AEP started it",
@@ -154,7 +156,10 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         pairs = [pair for job in jobs for pair in job.pairs]
         unnoted = UNKNOWN
         if any(pair not in orders and pair not in missing for pair in pairs):
-            unnoted = NOT_SENT if is_unsent(context, self.submit_task_id, notes) else UNKNOWN
+            store, states = TaskStore(context), task_states(context, [self.submit_task_id])
+            if is_unsent(context, self.submit_task_id, notes, states, store.get(UNSENT)):
+                store.set(UNSENT, {"clears": clears_of(context)})
+                unnoted = NOT_SENT
         deliveries: list[Activation] = []
         without: list[Result] = []
         for pair in pairs:
