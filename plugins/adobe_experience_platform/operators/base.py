@@ -218,13 +218,15 @@ class AepTask(LongPauses, TypedTemplates):
         self.defer(trigger=trigger, method_name="execute_complete", timeout=left + backstop)
         raise AssertionError("defer() does not return")
 
-    def _deadline(self, context: Context, name: str, minutes: float) -> Deadline:
+    def _deadline(self, context: Context, name: str, minutes: float, *, is_new: bool = False) -> Deadline:
         """Return when a wait ends: by its setting, or with this try, if ``execution_timeout`` comes first.
 
         A retry keeps the setting's deadline; a task that a person clears gets a new one. A task may have several waits.
+
+        :param is_new: whether this one certainly begins now, so that nothing is kept of it.
         """
         store, tries = TaskStore(context), context["ti"].max_tries
-        kept = store.get(f"deadline_{name}")
+        kept = None if is_new else store.get(f"deadline_{name}")
         if not isinstance(kept, dict) or kept.get("max_tries") != tries:
             kept = {"at": (now() + dt.timedelta(minutes=float(minutes))).isoformat(), "max_tries": tries}
             store.set(f"deadline_{name}", kept)

@@ -100,11 +100,11 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
             store.set(ATTEMPT, {"max_tries": seen[0], "clears": seen[1]})  # its rows are gone, the notes are not
         if seen is not None and context["ti"].max_tries > seen[0]:
             return self.execute(context)  # cleared while it ran: Airflow has kept the event of the wait before
-        phase = phase_of(context)
-        if not phase.get("watching"):
+        repairs = self._repairs(context, jobs)
+        if repairs and not phase_of(context).get("watching"):
             read_event(event)
-            return self._go_on(context, jobs, self._repairs(context, jobs), event)
-        deliveries, without = self._state(context, jobs, self._repairs(context, jobs))
+            return self._go_on(context, jobs, repairs, event)
+        deliveries, without = self._state(context, jobs, repairs)
         results = self._watched(context, deliveries, self._aliases(jobs), event)
         return self._verdict(context, [*results, *without])
 
@@ -128,7 +128,8 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         deliveries, without = self._state(context, jobs, repairs)
         for result in without:
             self.log.warning("%s → %s: %s", result["audience_id"], result["flow_id"], result["error"])
-        TaskStore(context).set(PHASE, WATCHING)
+        if repairs:  # else there is nothing to submit, and it can only watch
+            TaskStore(context).set(PHASE, WATCHING)
         look_first = context["ti"].try_number > 1
         results = self._watch(context, deliveries, self._aliases(jobs), look_first=look_first, ends_task=not without)
         return self._verdict(context, [*results, *without])

@@ -306,6 +306,17 @@ def test_every_planned_pair_has_a_verdict(aep: LocalAep, context: Any) -> None:
     assert watched(context) == {"gold": "success", "silver": "not_sent"}
 
 
+def test_a_watch_that_begins_asks_its_store_only_whether_it_has_begun_before(aep: LocalAep, context: Any) -> None:
+    submitted(context, aep)
+    deferred(lambda: watcher().execute(context))
+    calls = context["task_state_store"].calls
+    assert calls == ["get attempt", "set attempt", "set deadline_watch"]
+
+    watcher().execute(context.retried())
+    assert "get deadline_watch" in calls[3:]
+    assert "set deadline_watch" not in calls[3:]
+
+
 def test_what_is_unknown_is_said_to_be_unknown(aep: LocalAep, context: Any) -> None:
     submitted(context, aep, silver=UNKNOWN)
     deferred(lambda: watcher().execute(context))
