@@ -84,11 +84,13 @@ class SegmentExportSensor(AepSensor):
     def _begin(self, context: Context) -> Any:
         """Look once; wait only if something is in progress."""
         self._push_clears(context)
-        deadline = self._export_ends(context).at
+        TaskStore(context)  # refuses a store that forgets
         if not self.deferrable:
+            self._export_ends(context)  # it begins now, not with the first answer
             return self._poke_on(context)
         if self._looks_clear(context):
-            return None
+            return None  # most often: a deadline that nobody needs would be two requests to Airflow
+        deadline = self._export_ends(context).at
         wait = self._wait_of(context)
         said, stuck, info = wait.waiting, sorted(wait.stuck), by_flow(wait.pairs)
         trigger = self._export_trigger(deadline, info, wait.aliases, ends_task=True, said=said, stuck=stuck)
