@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,10 @@ from adobe_experience_platform.errors import AepInputError
 if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context
+
+
+JINJAS = re.compile(r"[{\r\n]")
+"""What text has that Jinja makes something else of, unless a DAG has set signs of its own."""
 
 
 def _mapping(value: Any, name: str) -> Mapping[str, Any] | None:
@@ -74,6 +79,9 @@ class TypedTemplates(BaseOperator):
         """Render text here, and collections of text as Airflow does."""
         if not isinstance(content, str) or id(content) in (seen_oids or ()):
             return super().render_template(content, context, jinja_env, seen_oids)
+        has_own_signs = getattr(self, "_dag", None) and self.dag.jinja_environment_kwargs
+        if not has_own_signs and not JINJAS.search(content):
+            return content  # most arguments: compiling each would cost a task milliseconds
         return self._typed_env.from_string(content).render(context)
 
     @property

@@ -26,7 +26,7 @@ from adobe_experience_platform.operators import (
     PlanJobsOperator,
     deliveries_of,
 )
-from adobe_experience_platform.operators.templates import READINGS
+from adobe_experience_platform.operators.templates import READINGS, TypedTemplates
 from adobe_experience_platform.sensors import FlowRunSensor, SegmentExportSensor
 from tests.support.aep import LocalAep
 
@@ -296,6 +296,34 @@ def test_a_name_that_is_not_known_fails_the_rendering(native: bool) -> None:
 
     with pytest.raises(jinja2.UndefinedError, match="'nowhere' is undefined"):
         task.render_template_fields({"dag": dag}, dag.get_template_env())
+
+
+def test_plain_text_costs_no_template(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TypedTemplates, "_typed_env", property(lambda _: pytest.fail("it was compiled")))
+
+    task = rendered(AdHocActivationOperator, native, {"sandbox_name": "dev }} #", "activation_info": INFO}, {})
+
+    assert (task.sandbox_name, task.activation_info) == ("dev }} #", INFO)
+
+
+@pytest.mark.parametrize("text", ["{{ 'dev' }}", "{# why #}dev", "{% if true %}dev{% endif %}", "dev\n", "dev\r\n"])
+def test_what_jinja_changes_is_left_to_it(native: bool, text: str) -> None:
+    assert rendered(AdHocActivationOperator, native, {"sandbox_name": text}, {}).sandbox_name == "dev"
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "text"),
+    [
+        ({"variable_start_string": "[[", "variable_end_string": "]]"}, "[[ 'dev' ]]"),
+        ({"line_comment_prefix": "#"}, "dev# a comment"),
+    ],
+)
+def test_a_dags_own_signs_of_jinja_count(native: bool, kwargs: dict[str, Any], text: str) -> None:
+    with DAG("own", schedule=None, render_template_as_native_obj=native, jinja_environment_kwargs=kwargs) as dag:
+        task = AdHocActivationOperator(task_id="task", sandbox_name=text)
+    task.render_template_fields({"dag": dag}, dag.get_template_env())
+
+    assert task.sandbox_name == "dev"
 
 
 def test_templates_stay_in_the_sandbox(native: bool) -> None:
