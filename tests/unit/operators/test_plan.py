@@ -412,4 +412,4 @@ def test_what_the_jobs_of_a_plan_note_is_listed_once(aep: LocalAep) -> None:
 
     assert Place(notes, plan).start() == ""
 
-    assert len(asked) == 1 + 2 + 2 + 20 + 1, "the run; which runs; what they noted; the jobs; how many there are"
+    assert len(asked) == 1 + 2 + 1 + 20 + 1, "the run; which runs; what it will note; the jobs; how many there are"
