@@ -148,7 +148,7 @@ def _approve(group: TaskGroup, plan: PlanJobsOperator, approval: Approval | bool
     return ApproveDeliveryOperator(
         task_id=task_ids.APPROVE,
         jobs=plan.output,
-        names=_of_plan(plan)["names"],
+        briefing=_of_plan(plan),
         plan_task_id=plan.task_id,
         title=group.dag.dag_display_name,
         approval=approval if isinstance(approval, Approval) else None,
@@ -161,10 +161,9 @@ def _claims(group: TaskGroup, campaign_day: CampaignDay | None) -> dict[str, Any
     return {"inlets": [campaign_day_asset(group.dag.dag_id)]} if campaign_day else {}
 
 
-def _of_plan(plan: PlanJobsOperator) -> dict[str, Any]:
+def _of_plan(plan: PlanJobsOperator, key: str = xcom.BRIEFING) -> Any:
     """Return what ``plan_jobs`` has checked and looked up, for all others."""
-    planned = cast("Any", plan.output)
-    return {"settings": planned[xcom.SETTINGS], "names": planned[xcom.NAMES]}
+    return cast("Any", plan.output)[key]
 
 
 def _delivery(
@@ -179,15 +178,15 @@ def _delivery(
 
     :param ids: task → its id with the group's prefix.
     """
-    planned = _of_plan(plan)
+    briefing = _of_plan(plan)
     gates = [ids[task] for task in (task_ids.APPROVE, task_ids.WAIT_EXPORT, task_ids.LATEST_EXPORT) if task in ids]
-    sending: dict[str, Any] = {"gate_task_ids": gates, "deferrable": deferrable, **planned}
+    sending: dict[str, Any] = {"gate_task_ids": gates, "deferrable": deferrable, "briefing": briefing}
     if campaign_day:
-        sending |= {"campaign_day": cast("Any", plan.output)[xcom.CAMPAIGN_DAY], **_claims(group, campaign_day)}
+        sending |= {"campaign_day": _of_plan(plan, xcom.CAMPAIGN_DAY), **_claims(group, campaign_day)}
     wait_export = SegmentExportSensor(
-        task_id=task_ids.WAIT_EXPORT, activation_info=plan.output, deferrable=deferrable, **INNER, **planned
+        task_id=task_ids.WAIT_EXPORT, activation_info=plan.output, briefing=briefing, deferrable=deferrable, **INNER
     )
-    latest = LatestSegmentExportOperator(task_id=task_ids.LATEST_EXPORT, settings=planned["settings"], **INNER)
+    latest = LatestSegmentExportOperator(task_id=task_ids.LATEST_EXPORT, briefing=briefing, **INNER)
     activate = AdHocActivationOperator.partial(
         task_id=task_ids.ACTIVATE,
         # Failed runs are sent again by wait_for_flow_runs, which turns red and is cleared.

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from adobe_experience_platform.delivery import RedRun
 from lab import browser as chromium
-from tests.support.pages import DAG, TENANT_LINK, FakeAirflow, Open, open_tab, report_of, result
+from tests.support.pages import DAG, TENANT_LINK, FakeAirflow, Open, briefing_of, open_tab, report_of, result
 
 EVIL = '<script>window.hit=1</script><img src=x onerror="window.hit=1">'
 NAMES = {"mail": "Mail", "shop": "Web shop", "gold": "Gold customers", "silver": "Silver customers", "evil": EVIL}
@@ -161,7 +161,7 @@ def test_a_refused_plan_lists_its_faults(fake: FakeAirflow, tab: Page) -> None:
 
 def test_a_dry_run_says_that_nothing_was_sent(fake: FakeAirflow, tab: Page) -> None:
     fake.add_run("run", "success", conf={"activation_info": {"mail": ["gold"]}, "dry_run": True})
-    fake.set_task("run", "plan_jobs", "success", xcoms={"return_value": [], "names": NAMES})
+    fake.set_task("run", "plan_jobs", "success", xcoms={"return_value": [], "briefing": briefing_of(NAMES)})
     for task in ("wait_for_segment_export", "get_latest_export_job", "activate", "wait_for_flow_runs", "report"):
         fake.set_task("run", task, "skipped", start=None)
     open_tab(tab, "run")
@@ -176,7 +176,7 @@ def test_a_run_that_was_asked_for_by_names_shows_its_ids_as_soon_as_they_are_kno
 ) -> None:
     conf = {"activation_info": {"Mail": ["Gold customers", "silver", "Nobody knows"]}, "dry_run": True}
     fake.add_run("run", "success", conf=conf)
-    fake.set_task("run", "plan_jobs", "success", xcoms={"return_value": [], "names": NAMES})
+    fake.set_task("run", "plan_jobs", "success", xcoms={"return_value": [], "briefing": briefing_of(NAMES)})
     for task in ("wait_for_segment_export", "get_latest_export_job", "activate", "wait_for_flow_runs", "report"):
         fake.set_task("run", task, "skipped", start=None)
     open_tab(tab, "run")
@@ -351,7 +351,9 @@ def test_several_deliveries_in_one_run_are_told_apart(fake: FakeAirflow, tab: Pa
     fake.add_run("run", "success")
     for group, audience in (("east", "gold"), ("west", "silver")):
         plan = [{"job": 1, "of": 1, "activation_info": {"mail": [audience]}}]
-        fake.set_task("run", f"{group}.plan_jobs", "success", xcoms={"return_value": plan, "names": NAMES})
+        fake.set_task(
+            "run", f"{group}.plan_jobs", "success", xcoms={"return_value": plan, "briefing": briefing_of(NAMES)}
+        )
         report = {"results": [result("mail", audience)]}
         fake.set_task("run", f"{group}.report", "success", xcoms={"return_value": report})
     open_tab(tab, "run")

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 
 from adobe_experience_platform.triggers import flow_run_asset
 from lab import browser as chromium
-from tests.support.pages import DAG, NOW, FakeAirflow, Open, at, audience, open_list, result
+from tests.support.pages import DAG, NOW, FakeAirflow, Open, at, audience, briefing_of, open_list, result
 from tests.support.pages import flow as destination
 from tests.support.parts import millis, run_json
 
@@ -497,7 +497,7 @@ def test_a_hostile_run_costs_one_row(fake: FakeAirflow, tab: Page) -> None:
     fake.add_run("odd", "success", start=-3)
     report = {"results": ODD_RESULTS, "verdict": {"headline": "constructor", "state": "__proto__", "advice": {}}}
     fake.set_task("odd", "report", "success", xcoms={"return_value": report})
-    fake.set_task("odd", "plan_jobs", "success", xcoms={"names": names})
+    fake.set_task("odd", "plan_jobs", "success", xcoms={"briefing": briefing_of(names)})
 
     for payload in ODD_EVENTS:
         fake.tell(run_json("theirs", "mail"), extra={"from_trigger": True, "payload": payload})

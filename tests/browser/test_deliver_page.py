@@ -25,6 +25,7 @@ from tests.support.pages import (
     Open,
     at,
     audience,
+    briefing_of,
     flow,
     open_deliver,
     result,
@@ -82,7 +83,7 @@ def succeed(fake: FakeAirflow) -> None:
     def end(dag_id: str, run_id: str, conf: dict[str, Any]) -> None:
         fake.runs[dag_id, run_id]["state"] = "success"
         if dag_id == DAG:
-            xcoms = {"return_value": [], "names": NAMES, "place": {"sandbox_name": "prod", "tenant": ""}}
+            xcoms = {"return_value": [], "briefing": briefing_of(NAMES)}
             xcoms |= {"outlook": fake.outlook} if fake.outlook else {}
             fake.set_task(run_id, "plan_jobs", "success", xcoms=xcoms)
 

@@ -110,6 +110,11 @@ def report_of(results: Sequence[Any], red: RedRun | None = None) -> dict[str, An
     return {"summary": summary, "results": list(results), "verdict": judge(results, red)}
 
 
+def briefing_of(names: Mapping[str, str] | None) -> dict[str, Any]:
+    """Return what `plan_jobs` pushes for all others."""
+    return {"settings": {}, "names": dict(names or {}), "place": {"sandbox_name": "prod", "tenant": ""}}
+
+
 class FakeAirflow:
     """What a browser finds at `ORIGIN`. Change `dags`, `runs`, `tasks`, `xcoms`, `logs` as a test needs.
 
@@ -242,7 +247,8 @@ class FakeAirflow:
             for number, job in enumerate(jobs, start=1)
         ]
         done: dict[str, Any] = {"dag_id": dag_id}
-        self.set_task(run_id, "plan_jobs", "success", xcoms={"return_value": plan, "names": dict(names or {})}, **done)
+        planned = {"return_value": plan, "briefing": briefing_of(names)}
+        self.set_task(run_id, "plan_jobs", "success", xcoms=planned, **done)
         self.set_task(run_id, "wait_for_segment_export", "success", **done)
         self.set_task(run_id, "get_latest_export_job", "success", xcoms={"return_value": "722"}, **done)
         for index, job in enumerate(jobs):

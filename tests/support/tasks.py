@@ -16,7 +16,15 @@ from tests.support.asset_events import InletEvents, OutletEvents
 
 
 class Store(dict[str, Any]):
-    """``task_state_store``: it keeps JSON, and outlives a try."""
+    """``task_state_store``: it keeps JSON, and outlives a try; ``calls`` are what Airflow's API server was asked."""
+
+    def __init__(self, *kept: Any) -> None:
+        super().__init__(*kept)
+        self.calls: list[str] = []
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.calls.append(f"get {key}")
+        return super().get(key, default)
 
     def set(self, key: str, value: Any, *, retention: Any = None) -> None:
         from airflow.sdk.execution_time.context import NEVER_EXPIRE
@@ -24,6 +32,7 @@ class Store(dict[str, Any]):
         assert retention is NEVER_EXPIRE, "a record that expires would let a delivery be sent twice"
         kept = json.loads(json.dumps(value))
         assert kept == value, "Airflow's store takes JSON values only: no tuples"
+        self.calls.append(f"set {key}")
         self[key] = kept
 
 

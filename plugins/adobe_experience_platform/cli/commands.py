@@ -184,7 +184,8 @@ def _follow(dag_id: str, run_id: str, output: str) -> None:
 def _show_end(ended: runs.RunView, output: str) -> None:
     """Print a run's table and verdict, as its report has made them, and why its tasks failed."""
     colour = "green" if ended.state == "success" else "red"
-    names = ended.note(task_ids.PLAN, xcom.NAMES) or {}
+    briefing: Any = ended.note(task_ids.PLAN, xcom.BRIEFING) or {}
+    names: Mapping[str, str] = briefing.get("names") or {}
     report: Any = ended.note(task_ids.REPORT, xcom.RETURN_VALUE)
     if isinstance(report, dict):
         results, verdict = report["results"], report["verdict"]
@@ -195,9 +196,8 @@ def _show_end(ended: runs.RunView, output: str) -> None:
         tell(message_of(verdict) if ended.state == "failed" else title_of(verdict), colour)
         tell_all(verdict["advice"] if ended.state == "success" else (), "yellow")
     elif ended.state == "success":
-        settings: Any = ended.note(task_ids.PLAN, xcom.SETTINGS)
-        dry = isinstance(settings, dict) and settings.get("dry_run")
-        why = "it was a dry run, and the plan is valid" if dry else "the log of plan_jobs says why"
+        is_dry = (briefing.get("settings") or {}).get("dry_run")
+        why = "it was a dry run, and the plan is valid" if is_dry else "the log of plan_jobs says why"
         tell(f"Nothing was delivered: {why}.", colour)
     else:
         tell("The run has failed before its report: the logs of its tasks say why.", colour)

@@ -92,7 +92,7 @@ def view(dag_id: str, run_id: str) -> RunView:
             if ti.state
         }
         notes: dict[str, dict[str, Any]] = {}
-        keys = (xcom.NAMES, xcom.SETTINGS, xcom.PROGRESS, xcom.RETURN_VALUE, xcom.REASON)
+        keys = (xcom.BRIEFING, xcom.PROGRESS, xcom.RETURN_VALUE, xcom.REASON)
         kept: Iterable[Any] = session.scalars(XComModel.get_many(run_id=run_id, dag_ids=[dag_id]))
         for item in kept:
             if item.key in keys and (item.key != xcom.RETURN_VALUE or item.task_id == task_ids.REPORT):

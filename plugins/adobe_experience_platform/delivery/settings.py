@@ -148,7 +148,7 @@ class DeliverySettings(BaseModel):
         return {"accept_partial": self.on_partial_success == "accept", "accept_loss": self.on_failed_records == "warn"}
 
     def to_json(self) -> dict[str, Any]:
-        """Return the settings as they travel in the XCom ``settings``."""
+        """Return the settings as they travel in the XCom ``briefing``."""
         return self.model_dump(mode="json")
 
 

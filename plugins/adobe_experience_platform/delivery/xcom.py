@@ -19,12 +19,8 @@ from .verdict import Verdict
 
 RETURN_VALUE = "return_value"
 """What a task returns: ``plan_jobs`` its jobs, ``get_latest_export_job`` an id, ``report`` a :class:`Report`."""
-NAMES = "names"
-"""``plan_jobs``: {flow or audience id: name}."""
-SETTINGS = "settings"
-"""``plan_jobs``: the checked settings of the delivery, see :class:`~.settings.DeliverySettings`."""
-PLACE = "place"
-"""``plan_jobs``: a :class:`Place`, for links into AEP."""
+BRIEFING = "briefing"
+"""``plan_jobs``: a :class:`Briefing`, also of a dry run."""
 CAMPAIGN_DAY = "campaign_day"
 """``plan_jobs``: a :class:`DayNote`: what the run does with its campaign day, and why."""
 OUTLOOK = "outlook"
@@ -52,10 +48,21 @@ OUTLOOK_WARNINGS = 20
 
 
 class Place(TypedDict):
-    """Where in AEP a delivery takes place; ``tenant`` is "" where the connection does not name it."""
+    """Where in AEP a delivery takes place, for links; ``tenant`` is "" where the connection does not name it."""
 
     sandbox_name: str
     tenant: str
+
+
+class Briefing(TypedDict):
+    """What all tasks need to know of a plan besides its jobs, in one piece: each XCom is a request for each of them.
+
+    ``settings`` are the checked ones, see :class:`~.settings.DeliverySettings`, ``names`` {flow or audience id: name}.
+    """
+
+    settings: dict[str, Any]
+    names: dict[str, str]
+    place: Place
 
 
 class DayNote(TypedDict):

@@ -74,8 +74,8 @@ def _known(dag_id: str, run_id: str, group: str, *, title: str, **more: Any) -> 
     """Read what the plan and the wait of a delivery have pushed."""
     prefix = f"{group}." if group else ""
     progress = _pull(dag_id, run_id, prefix + task_ids.WAIT_RUNS, xcom.PROGRESS)
-    place = _pull(dag_id, run_id, prefix + task_ids.PLAN, xcom.PLACE)
-    names = _pull(dag_id, run_id, prefix + task_ids.PLAN, xcom.NAMES)
+    briefing = _pull(dag_id, run_id, prefix + task_ids.PLAN, xcom.BRIEFING)
+    place, names = (briefing.get("place"), briefing.get("names")) if isinstance(briefing, Mapping) else (None, None)
     return Delivered(
         title=one_line(f"{title} ({group})" if group else title, 100),
         dag_id=dag_id,

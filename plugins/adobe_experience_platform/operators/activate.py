@@ -38,8 +38,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         ``fail``. (templated)
     :param export_timeout_minutes: how long to wait for exports and conflicts, minutes; default 240. (templated)
     :param poll_interval: longest pause between two polls, seconds; default 30. (templated)
-    :param settings: what ``plan_jobs`` has checked (its XCom ``settings``), instead of the single settings;
-        optional. (templated)
+    :param briefing: the XCom ``briefing`` of ``plan_jobs``, instead of settings and ``names``; optional. (templated)
     :param wait_for_completion: watch the flow runs to their end too; default False. (templated)
     :param on_partial_success: with ``wait_for_completion``: ``fail`` (default) or ``accept``. (templated)
     :param on_failed_records: with ``wait_for_completion``: a success that lost records: ``warn`` (default) or
@@ -61,7 +60,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
     """
 
     template_fields: Sequence[str] = (
-        *("activation_info", "job", "export_job_id", "names", "settings", "campaign_day"),
+        *("activation_info", "job", "export_job_id", "names", "briefing", "campaign_day"),
         *("wait_for_completion", "resend_failed"),
     )
     operator_extra_links = (DestinationLink(),)
@@ -86,7 +85,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         activation_timeout_minutes: float = 180,
         resend_failed: bool = True,
         names: Any = None,
-        settings: Any = None,
+        briefing: Any = None,
         campaign_day: Any = None,
         gate_task_ids: Sequence[str] = (),
         deferrable: bool = True,
@@ -110,7 +109,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         self.activation_timeout_minutes = activation_timeout_minutes
         self.resend_failed = resend_failed
         self.names = names
-        self.settings = settings
+        self.briefing = briefing
         self.campaign_day = campaign_day
         self.gate_task_ids = gate_task_ids
         self.deferrable = deferrable
@@ -118,7 +117,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
     @classmethod
     def lists_pairs(cls, given: Mapping[str, Any]) -> bool:
         """Where it is not given what ``plan_jobs`` has checked."""
-        return given.get("settings") is None
+        return given.get("briefing") is None
 
     @property
     def job_title(self) -> str:
@@ -172,7 +171,7 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
             if key == KEY:
                 self._push(context, submission)
 
-        is_own = self.lists_pairs({"settings": self.given("settings")})
+        is_own = self.lists_pairs({"briefing": self.given("briefing")})
         is_own_list = is_own and context["ti"].map_index != -1
 
         def gate() -> None:

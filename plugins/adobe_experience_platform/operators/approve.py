@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
@@ -37,21 +36,21 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
     :param jobs: what ``plan_jobs`` returned. (templated)
     :param plan_task_id: id of the task that planned; it says what is known of the delivery, see
         :class:`~.xcom.OutlookNote`.
-    :param names: id → name, what ``plan_jobs`` pushed as ``names``. (templated)
+    :param briefing: its XCom ``briefing``. (templated)
     :param title: what people call this delivery.
     :param approval: who may answer, and until when.
 
     Returns ``{"approved": true, "by": user, "at": ISO time}``; the XCom ``approval`` holds the same, also after a no.
     """
 
-    template_fields: Sequence[str] = ("subject", "body", "jobs", "names")
+    template_fields: Sequence[str] = ("subject", "body", "jobs", "briefing")
 
     def __init__(
         self,
         *,
         jobs: Any,
         plan_task_id: str,
-        names: Any = None,
+        briefing: Any = None,
         title: str = "",
         approval: Approval | None = None,
         retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
@@ -72,18 +71,17 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
         self.only_on_breach = terms.only_on_breach
         self.jobs = jobs
         self.plan_task_id = plan_task_id
-        self.names = names
+        self.briefing = briefing
         self.title = title
 
     def execute(self, context: Context) -> Any:
         """Ask."""
         jobs = [Job.from_json(item) for item in self.given("jobs") or []]
-        pull = partial(context["ti"].xcom_pull, task_ids=self.plan_task_id)
-        outlook, place = pull(key=xcom.OUTLOOK) or {}, pull(key=xcom.PLACE) or {}
+        outlook = context["ti"].xcom_pull(task_ids=self.plan_task_id, key=xcom.OUTLOOK) or {}
         if self.only_on_breach and outlook.get("asks") == []:
             self.log.info("The size guard has found nothing: nobody is asked")
             return self._approved(context, "the size guard")
-        self.body = self._question(jobs, outlook, str(place.get("sandbox_name", "")))
+        self.body = self._question(jobs, outlook)
         if self.title:  # not sooner: both are templates, and a title that looks like one is a title
             self.subject = f"Deliver {one_line(self.title, 250)} now?"
         return super().execute(context)
@@ -118,11 +116,14 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
     def _decision(approved: bool, who: str) -> dict[str, Any]:
         return {"approved": approved, "by": who, "at": now().isoformat(timespec="seconds")}
 
-    def _question(self, jobs: Sequence[Job], outlook: Mapping[str, Any], sandbox: str) -> str:
+    def _question(self, jobs: Sequence[Job], outlook: Mapping[str, Any]) -> str:
         """Say in Markdown what will be delivered, with names, what is known before, what the guard found, warnings."""
+        briefing = self.given("briefing") or {}
+        sandbox = str((briefing.get("place") or {}).get("sandbox_name", ""))
         pairs = [pair for job in jobs for pair in job.pairs]
-        flow_names = self._names(pair.flow_id for pair in pairs)
-        audience_names = self._names(pair.audience_id for pair in pairs)
+        names = briefing.get("names") or {}
+        flow_names = _shown(names, (pair.flow_id for pair in pairs))
+        audience_names = _shown(names, (pair.audience_id for pair in pairs))
         known = {(flow_id, audience_id): cells for flow_id, audience_id, *cells in outlook.get("pairs", ())}
         rows = [
             (flow_names[pair.flow_id], audience_names[pair.audience_id], *known.get(pair, UNKNOWN))
@@ -146,15 +147,14 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
         parts = [f"{first} {for_markdown(sandbox)}.", "", *breaches, *markdown(HEAD, rows), "", *others, *last]
         return "\n".join(parts)
 
-    def _names(self, idents: Iterable[str]) -> dict[str, str]:
-        """Return id → what people are shown: its name, with the id where that alone tells two apart."""
-        known = self.given("names") or {}
-        found = {ident: str(known.get(ident) or "") for ident in idents}
-        often = Counter(found.values())
-        return {
-            ident: ident if not name else name if often[name] == 1 else f"{name} ({ident})"
-            for ident, name in found.items()
-        }
+
+def _shown(names: Mapping[str, str], idents: Iterable[str]) -> dict[str, str]:
+    """Return id → what people are shown: its name, with the id where that alone tells two apart."""
+    found = {ident: str(names.get(ident) or "") for ident in idents}
+    often = Counter(found.values())
+    return {
+        ident: ident if not name else name if often[name] == 1 else f"{name} ({ident})" for ident, name in found.items()
+    }
 
 
 def _listed(head: str, items: Sequence[str]) -> list[str]:

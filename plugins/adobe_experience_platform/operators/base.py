@@ -105,7 +105,8 @@ class AepTask(LongPauses, TypedTemplates):
     The arguments are documented where people meet them, on the operators and sensors.
     """
 
-    settings: Any = None
+    briefing: Any = None
+    names: Any = None
     own_settings: ClassVar[tuple[str, ...]] = ()
     """The settings of a delivery that this task takes as arguments; each may be a template."""
 
@@ -139,9 +140,9 @@ class AepTask(LongPauses, TypedTemplates):
     def options(self) -> DeliverySettings:
         """The settings of the delivery: those that ``plan_jobs`` has checked, or one's own arguments, checked now."""
         if self._options is None:
-            planned = self.given("settings")
+            briefing = self.given("briefing")
             own = {name: getattr(self, name) for name in self.own_settings}
-            self._options = self._limited(checked_settings(own if planned is None else planned))
+            self._options = self._limited(checked_settings(own if briefing is None else briefing["settings"]))
         return self._options
 
     def _limited(self, options: DeliverySettings) -> DeliverySettings:
@@ -150,8 +151,10 @@ class AepTask(LongPauses, TypedTemplates):
 
     @property
     def known_names(self) -> Mapping[str, str]:
-        """The task's ``names``: id → name."""
-        return {str(ident): str(name) for ident, name in (self.given("names") or {}).items()}
+        """Id → name: the task's ``names``, or those of its briefing."""
+        briefing: Mapping[str, Any] = self.given("briefing") or {}
+        names = self.given("names") or briefing.get("names") or {}
+        return {str(ident): str(name) for ident, name in names.items()}
 
     @property
     def hook(self) -> WorkerHook:
@@ -215,13 +218,15 @@ class AepTask(LongPauses, TypedTemplates):
         self.defer(trigger=trigger, method_name="execute_complete", timeout=left + backstop)
         raise AssertionError("defer() does not return")
 
-    def _deadline(self, context: Context, name: str, minutes: float) -> Deadline:
+    def _deadline(self, context: Context, name: str, minutes: float, *, is_new: bool = False) -> Deadline:
         """Return when a wait ends: by its setting, or with this try, if ``execution_timeout`` comes first.
 
         A retry keeps the setting's deadline; a task that a person clears gets a new one. A task may have several waits.
+
+        :param is_new: whether this one certainly begins now, so that nothing is kept of it.
         """
         store, tries = TaskStore(context), context["ti"].max_tries
-        kept = store.get(f"deadline_{name}")
+        kept = None if is_new else store.get(f"deadline_{name}")
         if not isinstance(kept, dict) or kept.get("max_tries") != tries:
             kept = {"at": (now() + dt.timedelta(minutes=float(minutes))).isoformat(), "max_tries": tries}
             store.set(f"deadline_{name}", kept)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from airflow.sdk import Context
-from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from adobe_experience_platform.errors import AepSubmissionError
 
@@ -14,8 +13,6 @@ from .base import clears_of
 from .campaign_gate import hold_day
 
 NEVER_BEGAN = ("upstream_failed", "skipped")
-UNSENT = "unsent"
-"""Store key: up to which clear of the run a missing note has been a proof."""
 
 
 def require_gates(context: Context, task_ids: Collection[str], campaign_day: object = None) -> None:
@@ -30,8 +27,7 @@ def require_gates(context: Context, task_ids: Collection[str], campaign_day: obj
     """
     ti: Any = context["ti"]
     own = ti.task_id if ti.map_index < 0 else f"{ti.task_id}_{ti.map_index}"
-    found = ti.get_task_states(dag_id=ti.dag_id, task_ids=[ti.task_id, *task_ids], run_ids=[ti.run_id])
-    states = found.get(ti.run_id, {})
+    states = task_states(context, [ti.task_id, *task_ids])
     if states.get(own) != "running":
         raise AepSubmissionError("This task was marked or cleared while it ran, so it sends nothing more.")
     if closed := [f"{task} ({states.get(task) or 'waiting'})" for task in task_ids if states.get(task) != "success"]:
@@ -42,23 +38,28 @@ def require_gates(context: Context, task_ids: Collection[str], campaign_day: obj
     hold_day(context, campaign_day)
 
 
-def is_unsent(context: Context, task_id: str, notes: object) -> bool:
+def task_states(context: Context, task_ids: Collection[str]) -> Mapping[str, str]:
+    """Return the states of tasks of this run; mapped ones come as ``activate_0``."""
+    ti: Any = context["ti"]
+    states: Mapping[str, Mapping[str, str]] = ti.get_task_states(
+        dag_id=ti.dag_id, task_ids=list(task_ids), run_ids=[ti.run_id]
+    )
+    return states.get(ti.run_id, {})
+
+
+def is_unsent(context: Context, task_id: str, notes: object, states: Mapping[str, str], before: object) -> bool:
     """Whether the jobs of a (mapped) submitting task that have left no note have certainly sent nothing in this run.
 
     Its note goes at the start of each try. So a missing one proves nothing once a try has begun; and after a clear it
-    proves something only where it did before.
+    proves something only where it did before. Whoever asks notes a yes, as ``clears`` of the run.
+
+    :param states: of tasks of this run, read after the notes: what begins in between would pass for what never did.
+    :param before: where the last yes is noted.
     """
-    ti: Any = context["ti"]
-    store: Any = context["task_state_store"]
     items: list[Any] = notes if isinstance(notes, list) else [notes]
     noted = {item.get("job", 1) - 1 for item in items if item}
-    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[task_id], run_ids=[ti.run_id]).get(ti.run_id, {})
     known = {f"{task_id}_{index}" for index in noted} | ({task_id} if noted else set())
-    began = [name for name, state in states.items() if name not in known and state not in NEVER_BEGAN]
+    own = [name for name in states if task_id in (name, name.rpartition("_")[0])]
+    began = [name for name in own if name not in known and states[name] not in NEVER_BEGAN]
     clears = clears_of(context)
-    before = store.get(UNSENT)
-    if began or (clears and not (isinstance(before, dict) and before.get("clears", 0) >= clears - 1)):
-        return False
-    if before != {"clears": clears}:
-        store.set(UNSENT, {"clears": clears}, retention=NEVER_EXPIRE)
-    return True
+    return not (began or (clears and not (isinstance(before, dict) and before.get("clears", -1) >= clears - 1)))

@@ -22,15 +22,14 @@ class LatestSegmentExportOperator(AepTask):
     :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``. (templated)
     :param sandbox_name: sandbox; None takes the connection's. (templated)
     :param max_export_age_hours: refuse an older snapshot; None accepts any age; default 36. (templated)
-    :param settings: what ``plan_jobs`` has checked (its XCom ``settings``), instead of the arguments above;
-        optional. (templated)
+    :param briefing: the XCom ``briefing`` of ``plan_jobs``, instead of the arguments above; optional. (templated)
 
     Returns the job's id as text. Raises :class:`~.errors.AepExportError` if there is none or it is too old.
 
     Source: Adobe, Segmentation Service API, ``GET /export/jobs``.
     """
 
-    template_fields: Sequence[str] = ("settings",)
+    template_fields: Sequence[str] = ("briefing",)
 
     def __init__(
         self,
@@ -38,7 +37,7 @@ class LatestSegmentExportOperator(AepTask):
         aep_conn_id: str = DEFAULT_CONN_ID,
         sandbox_name: str | None = None,
         max_export_age_hours: float | None = 36,
-        settings: Any = None,
+        briefing: Any = None,
         retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
@@ -46,7 +45,7 @@ class LatestSegmentExportOperator(AepTask):
         self.aep_conn_id = aep_conn_id
         self.sandbox_name = sandbox_name
         self.max_export_age_hours = max_export_age_hours
-        self.settings = settings
+        self.briefing = briefing
 
     def execute(self, context: Context) -> str:
         """Read the list of exports, newest first."""

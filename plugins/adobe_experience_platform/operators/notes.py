@@ -313,15 +313,15 @@ class NotedStore:
 
     def _keep(self, names: Iterable[str]) -> None:
         """Note what this DAG run has noted, and delete the notes of old ones."""
-        if self._kept is None:
-            self._forget_old_runs()
-            self._kept = set()
+        has_list = self._kept is not None or self._forget_old_runs() or self._ran_before
+        self._kept = self._kept or set()
         if new := set(names) - self._kept:
             self._kept |= new
-            kept = self._note(self._list) or {"names": ()}
+            kept = (has_list and self._note(self._list)) or {"names": ()}
             self._notes.set(self._list, {"run": _run_note(self._dag_run), "names": sorted({*kept["names"], *new})})
 
-    def _forget_old_runs(self) -> None:
+    def _forget_old_runs(self) -> bool:
+        """Note this DAG run, and forget old ones; return whether it was noted: before that, it has no list."""
         kept, at = self._note(self._index) or {"runs": ()}, now()
         runs = [*(each for each in kept["runs"] if each[0] != self._list), [self._list, int(at.timestamp())]]
         aged = [name for name, begun in runs[:-RUNS_KEPT] if begun <= (at - KEPT_FOR).timestamp()]
@@ -332,6 +332,7 @@ class NotedStore:
             for each in (listed["run"], *listed["names"], name):
                 self._notes.delete(each)
         self._notes.set(self._index, {"runs": [each for each in runs if each[0] not in old]})
+        return any(each[0] == self._list for each in kept["runs"])
 
 
 def _run_note(dag_run: str) -> str:

@@ -63,8 +63,8 @@ class PlanJobsOperator(AepTask):
     :param has_approval: whether a person is asked before anything is sent; default False.
     :param deferrable: wait for ``not_before`` in the triggerer (default) instead of holding a worker slot.
 
-    Returns the jobs: ``[{"job", "of", "activation_info", "aliases"}, …]``; the XCom ``names`` holds id → name, the XCom
-    ``campaign_day`` whether the run delivers under its day rules, and why.
+    Returns the jobs: ``[{"job", "of", "activation_info", "aliases"}, …]``; the XCom ``briefing`` is a
+    :class:`~.xcom.Briefing`; the XCom ``campaign_day`` says whether the run delivers under its day rules, and why.
 
     Raises :class:`~.errors.AepInputError` with every fault, :class:`~.errors.AepCampaignDayError` when a day's
     delivery is overdue.
@@ -206,9 +206,8 @@ class PlanJobsOperator(AepTask):
         names = labelled(findings.names(pairs), labels)
         settings = self.hook.settings
         place = xcom.Place(sandbox_name=settings.sandbox_name, tenant=settings.tenant)
-        context["ti"].xcom_push(key=xcom.SETTINGS, value=self.options.to_json())
-        context["ti"].xcom_push(key=xcom.NAMES, value=names)
-        context["ti"].xcom_push(key=xcom.PLACE, value=place)
+        briefing = xcom.Briefing(settings=self.options.to_json(), names=names, place=place)
+        context["ti"].xcom_push(key=xcom.BRIEFING, value=briefing)
         self._show(jobs, names, findings, outlooks)
         if self.options.dry_run:
             self.log.info("Dry run: nothing was sent, and the tasks that follow are skipped.")

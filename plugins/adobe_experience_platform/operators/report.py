@@ -39,15 +39,17 @@ from adobe_experience_platform.delivery import (
 )
 from adobe_experience_platform.hooks import metrics
 
-from .gates import is_unsent
+from .base import clears_of
+from .gates import is_unsent, task_states
 from .lineage import fill_events, openlineage_of
 from .tables import folded, table
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-COUNTED = "counted"
-"""Store key: what this run's metrics have counted already."""
+REPORTED = "reported"
+"""Store key: what this run's metrics have ``counted`` already, and up to which of the run's ``clears`` a missing note
+has been a proof, see :func:`~.gates.is_unsent`."""
 FAILED_STATES = ("failed", "upstream_failed")
 ROWS_SHOWN = 500
 WHY = "What AEP says of skipped and failed records, and of files"
@@ -97,17 +99,20 @@ class DeliveryReportOperator(BaseOperator):
     def execute(self, context: Context) -> None:
         """Collect, print, push, and only then judge."""
         ti = context["ti"]
-        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=self.delivery_task_ids, run_ids=[ti.run_id]).get(
-            ti.run_id, {}
-        )
+        notes = ti.xcom_pull(task_ids=self.submit_task_id, key=xcom.SUBMISSION)
+        states = task_states(context, self.delivery_task_ids)  # after the notes, see is_unsent
         if states.get(self.plan_task_id) == "skipped":
             raise AirflowSkipException("A task before this delivery has skipped it: there is nothing to report.")
-        names = ti.xcom_pull(task_ids=self.plan_task_id, key=xcom.NAMES) or {}
-        results, orders, proven = self._results(context)
+        briefing = ti.xcom_pull(task_ids=self.plan_task_id, key=xcom.BRIEFING) or {}
+        names = briefing.get("names") or {}
+        kept: Any = context["task_state_store"].get(REPORTED) or {}
+        proven = is_unsent(context, self.submit_task_id, notes, states, kept)
+        if proven:
+            kept = {**kept, "clears": clears_of(context)}
+        results, orders = self._results(context, notes, proven=proven)
         self._reported = results, names
         summary = summarize(results)
-        settings = ti.xcom_pull(task_ids=self.plan_task_id, key=xcom.SETTINGS) or {}
-        accepted = read_settings(settings)[0].accepted
+        accepted = read_settings(briefing.get("settings") or {})[0].accepted
         bad = [item for item in results if not is_delivered(item, **accepted)]
         # A task may have been marked as successful: the pairs have the last word.
         failed = bool(bad) or any(state in FAILED_STATES for state in states.values())
@@ -115,7 +120,7 @@ class DeliveryReportOperator(BaseOperator):
         self._show(results, names)
         report = xcom.Report(summary=summary, results=results, verdict=verdict)
         ti.xcom_push(key=xcom.RETURN_VALUE, value=report)
-        self._measure(context, results, summary, failed=failed)
+        self._measure(context, report, kept, briefing.get("place") or {}, failed=failed)
         if failed:
             raise AirflowFailException(message_of(verdict))
         say = self.log.warning if verdict["advice"] else self.log.info
@@ -158,36 +163,43 @@ class DeliveryReportOperator(BaseOperator):
         )
 
     def _measure(
-        self, context: Context, results: Sequence[Result], summary: Mapping[str, int], *, failed: bool
+        self,
+        context: Context,
+        report: xcom.Report,
+        kept: Mapping[str, Any],
+        place: Mapping[str, str],
+        *,
+        failed: bool,
     ) -> None:
         """Count what is new since this run's last report: a repair must not count its successes twice."""
         ti = context["ti"]
         try:
-            place = ti.xcom_pull(task_ids=self.plan_task_id, key=xcom.PLACE) or {}
-            export = (ti.xcom_pull(task_ids=self.export_task_id, key=xcom.EXPORT) if self.export_task_id else {}) or {}
             tags = {"dag_id": ti.dag_id, "sandbox": str(place.get("sandbox_name") or "")}
-            store: Any = context["task_state_store"]
-            before = store.get(COUNTED) or {}
-            found = metrics.totals(results, summary, failed=failed)
-            store.set(COUNTED, {key: max(found[key], before.get(key, 0)) for key in found}, retention=NEVER_EXPIRE)
+            before, results = kept.get("counted") or {}, report["results"]
+            found = metrics.totals(results, report["summary"], failed=failed)
+            counted = {key: max(found[key], before.get(key, 0)) for key in found}
+            context["task_state_store"].set(REPORTED, {**kept, "counted": counted}, retention=NEVER_EXPIRE)
             metrics.count_delivery(found, before, tags)
-            if export.get("ended_at") and found["success"] > before.get("success", 0):
-                metrics.since_export(results, export["ended_at"], tags)
+            if self.export_task_id and found["success"] > before.get("success", 0):
+                export = ti.xcom_pull(task_ids=self.export_task_id, key=xcom.EXPORT) or {}
+                if export.get("ended_at"):
+                    metrics.since_export(results, export["ended_at"], tags)
         except Exception as error:  # noqa: BLE001 - a delivery must outlive trouble with its metrics
             self.log.warning("The metrics of this delivery could not be sent: %s", type(error).__name__)
 
-    def _results(self, context: Context) -> tuple[list[Result], Collection[Pair], bool]:
+    def _results(self, context: Context, notes: object, *, proven: bool) -> tuple[list[Result], Collection[Pair]]:
         """Return what the watching task has kept, else what is known of the submissions.
 
         Without a plan, as after a clear, what was submitted before is known all the same. Also returned: the pairs that
-        have a run by the submissions, and whether no note is lost.
+        have a run by the submissions.
+
+        :param notes: the XComs ``submission`` of all jobs.
+        :param proven: whether no note is lost.
         """
         ti = context["ti"]
         progress = ti.xcom_pull(task_ids=self.watch_task_id, key=xcom.PROGRESS)
         jobs = [Job.from_json(item) for item in ti.xcom_pull(task_ids=self.plan_task_id) or []]
-        notes = ti.xcom_pull(task_ids=self.submit_task_id, key=xcom.SUBMISSION)
         orders, missing = xcom.read_submissions(notes)
-        proven = is_unsent(context, self.submit_task_id, notes)
         kept: dict[Pair, Result] = {}
         for item in progress.get("results", []) if isinstance(progress, dict) else []:
             pair = Pair(item["flow_id"], item["audience_id"])
@@ -200,7 +212,7 @@ class DeliveryReportOperator(BaseOperator):
                 results.append(submitted_only(orders[pair]))
             elif pair not in kept:
                 results.append(without_run(pair, missing.get(pair, NOT_SENT if proven else UNKNOWN), ""))
-        return results, orders.keys(), proven
+        return results, orders.keys()
 
     def _show(self, results: Sequence[Result], names: Mapping[str, str]) -> None:
         if not results:

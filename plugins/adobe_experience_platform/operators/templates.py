@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,11 +25,22 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
+JINJAS = re.compile(r"[{\r\n]")
+"""What text has that Jinja makes something else of, unless a DAG has set signs of its own."""
+
+
 def _mapping(value: Any, name: str) -> Mapping[str, Any] | None:
     found = given_collection(value)
     if found is None or isinstance(found, Mapping):
         return found
     raise AepInputError([f"{name} is {short_repr(value)}: enter a mapping, or a template that renders to one"])
+
+
+def _briefing(value: Any, name: str) -> Mapping[str, Any] | None:
+    found = _mapping(value, name)
+    if found is not None and not isinstance(found.get("settings"), Mapping):
+        raise AepInputError([f"{name} is {short_repr(value)}: pass the XCom briefing of plan_jobs"])
+    return found
 
 
 def _list(value: Any, _: str) -> Any:
@@ -40,6 +52,7 @@ READINGS: dict[str, Callable[[Any, str], Any]] = {
     "activation_info": lambda value, _: given_info(value),
     **dict.fromkeys(("jobs", "orders"), _list),
     **dict.fromkeys(("job", "settings", "names", "campaign_day"), _mapping),
+    "briefing": _briefing,
     "export_job_id": given_id,
     "since": given_time,
     **dict.fromkeys(("flow", "audience"), partial(given_id, names=True)),
@@ -66,6 +79,9 @@ class TypedTemplates(BaseOperator):
         """Render text here, and collections of text as Airflow does."""
         if not isinstance(content, str) or id(content) in (seen_oids or ()):
             return super().render_template(content, context, jinja_env, seen_oids)
+        has_own_signs = getattr(self, "_dag", None) and self.dag.jinja_environment_kwargs
+        if not has_own_signs and not JINJAS.search(content):
+            return content  # most arguments: compiling each would cost a task milliseconds
         return self._typed_env.from_string(content).render(context)
 
     @property

@@ -13,7 +13,7 @@ from adobe_experience_platform.delivery import NOT_SENT, UNKNOWN, Job, Record, R
 from adobe_experience_platform.errors import AepError, AepInputError, AepSubmissionError
 
 from .base import TaskStore, clears_of, read_event
-from .gates import is_unsent, require_gates
+from .gates import is_unsent, require_gates, task_states
 from .links import DestinationLink
 from .notes import ATTEMPT, NotedStore
 from .retry import AEP_RETRY_POLICY
@@ -23,6 +23,8 @@ from .watch import WatchingTask
 REPAIR = "repair_{}"
 FAILED = "failed_{}"
 """Store key of a job: the runs that a verdict has named as failed."""
+UNSENT = "unsent"
+"""Store key: up to which clear of the run a missing note has been a proof, see :func:`~.gates.is_unsent`."""
 WHY = {
     NOT_SENT: "no activation was sent or accepted for it; the first failed task says why",
     UNKNOWN: "it is not known whether AEP started it",
@@ -40,8 +42,7 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
 
     :param jobs: what ``plan_jobs`` returned. (templated)
     :param submit_task_id: the (mapped) task that submits.
-    :param settings: what ``plan_jobs`` has checked, its XCom ``settings``. (templated)
-    :param names: id → name, to show names beside ids; optional. (templated)
+    :param briefing: the XCom ``briefing`` of ``plan_jobs``. (templated)
     :param gate_task_ids: tasks that must have succeeded before anything is sent again.
     :param campaign_day: the XCom ``campaign_day`` of ``plan_jobs``; optional. (templated)
     :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
@@ -50,7 +51,7 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
     planned pair that has no run, failed, is partial, or never ended.
     """
 
-    template_fields: Sequence[str] = ("jobs", "settings", "names", "campaign_day")
+    template_fields: Sequence[str] = ("jobs", "briefing", "campaign_day")
     operator_extra_links = (DestinationLink(),)
 
     def __init__(
@@ -58,8 +59,7 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         *,
         jobs: Any,
         submit_task_id: str,
-        settings: Any,
-        names: Any = None,
+        briefing: Any,
         gate_task_ids: Sequence[str] = (),
         campaign_day: Any = None,
         deferrable: bool = True,
@@ -69,8 +69,7 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         super().__init__(retry_policy=retry_policy, **kwargs)
         self.jobs = jobs
         self.submit_task_id = submit_task_id
-        self.settings = settings
-        self.names = names
+        self.briefing = briefing
         self.gate_task_ids = gate_task_ids
         self.campaign_day = campaign_day
         self.deferrable = deferrable
@@ -101,11 +100,11 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
             store.set(ATTEMPT, {"max_tries": seen[0], "clears": seen[1]})  # its rows are gone, the notes are not
         if seen is not None and context["ti"].max_tries > seen[0]:
             return self.execute(context)  # cleared while it ran: Airflow has kept the event of the wait before
-        phase = phase_of(context)
-        if not phase.get("watching"):
+        repairs = self._repairs(context, jobs)
+        if repairs and not phase_of(context).get("watching"):
             read_event(event)
-            return self._go_on(context, jobs, self._repairs(context, jobs), event)
-        deliveries, without = self._state(context, jobs, self._repairs(context, jobs))
+            return self._go_on(context, jobs, repairs, event)
+        deliveries, without = self._state(context, jobs, repairs)
         results = self._watched(context, deliveries, self._aliases(jobs), event)
         return self._verdict(context, [*results, *without])
 
@@ -129,7 +128,8 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         deliveries, without = self._state(context, jobs, repairs)
         for result in without:
             self.log.warning("%s → %s: %s", result["audience_id"], result["flow_id"], result["error"])
-        TaskStore(context).set(PHASE, WATCHING)
+        if repairs:  # else there is nothing to submit, and it can only watch
+            TaskStore(context).set(PHASE, WATCHING)
         look_first = context["ti"].try_number > 1
         results = self._watch(context, deliveries, self._aliases(jobs), look_first=look_first, ends_task=not without)
         return self._verdict(context, [*results, *without])
@@ -157,7 +157,10 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         pairs = [pair for job in jobs for pair in job.pairs]
         unnoted = UNKNOWN
         if any(pair not in orders and pair not in missing for pair in pairs):
-            unnoted = NOT_SENT if is_unsent(context, self.submit_task_id, notes) else UNKNOWN
+            store, states = TaskStore(context), task_states(context, [self.submit_task_id])
+            if is_unsent(context, self.submit_task_id, notes, states, store.get(UNSENT)):
+                store.set(UNSENT, {"clears": clears_of(context)})
+                unnoted = NOT_SENT
         deliveries: list[Activation] = []
         without: list[Result] = []
         for pair in pairs:

@@ -40,8 +40,8 @@ LINES_SHOWN = 50
 class WatchingTask(AepTask):
     """A task that watches flow runs to their end."""
 
-    def _watch_ends(self, context: Context) -> Deadline:
-        return self._deadline(context, "watch", self.options.activation_timeout_minutes)
+    def _watch_ends(self, context: Context, *, is_new: bool = False) -> Deadline:
+        return self._deadline(context, "watch", self.options.activation_timeout_minutes, is_new=is_new)
 
     def _watch(
         self,
@@ -54,10 +54,11 @@ class WatchingTask(AepTask):
     ) -> list[Result]:
         """Return the results of runs that have ended, waiting until they have.
 
-        :param look_first: ask AEP before waiting: after a retry or a clear all may be over.
+        :param look_first: ask AEP before waiting: after a retry or a clear all may be over. Without, nothing was
+            watched before.
         :param ends_task: whether the task is over when these runs delivered.
         """
-        deadline = self._watch_ends(context).at
+        deadline = self._watch_ends(context, is_new=not look_first).at
         if not deliveries:
             return []
         if look_first:

@@ -88,7 +88,7 @@ class AepSensor(AepTask, BaseSensorOperator):
     def _limited(self, options: DeliverySettings) -> DeliverySettings:
         limits: dict[str, float] = {}
         if self._minutes is not None:
-            planned = [getattr(options, self.limited_by)] if self.given("settings") is not None else []
+            planned = [getattr(options, self.limited_by)] if self.given("briefing") is not None else []
             limits[self.limited_by] = min([self._minutes, *planned])
         if self._seconds is not None:
             limits["poll_interval"] = self._seconds

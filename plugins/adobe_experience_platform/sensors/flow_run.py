@@ -26,8 +26,7 @@ class FlowRunSensor(WatchingTask, AepSensor):
     :param on_failed_records: a success that lost records: ``warn`` (default) or ``fail``. (templated)
     :param activation_timeout_minutes: how long to wait, minutes; default 180. (templated)
     :param poll_interval: longest pause between two polls, seconds; default 30. (templated)
-    :param settings: what ``plan_jobs`` has checked (its XCom ``settings``), instead of the single settings;
-        optional. (templated)
+    :param briefing: the XCom ``briefing`` of ``plan_jobs``, instead of settings and ``names``; optional. (templated)
     :param names: id → name, to show names beside ids; optional. (templated)
     :param deferrable: wait in the triggerer (default); if False, as Airflow's ``mode`` says (``poke`` holds a worker
         slot, ``reschedule`` does not).
@@ -43,7 +42,7 @@ class FlowRunSensor(WatchingTask, AepSensor):
     Source: Adobe, Flow Service API, ``GET /runs/{id}``.
     """
 
-    template_fields: Sequence[str] = ("orders", "names", "settings")
+    template_fields: Sequence[str] = ("orders", "names", "briefing")
     limited_by = "activation_timeout_minutes"
     operator_extra_links = (DestinationLink(),)
 
@@ -58,7 +57,7 @@ class FlowRunSensor(WatchingTask, AepSensor):
         activation_timeout_minutes: float = 180,
         poll_interval: float = 30,
         names: Any = None,
-        settings: Any = None,
+        briefing: Any = None,
         deferrable: bool = True,
         retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
@@ -72,7 +71,7 @@ class FlowRunSensor(WatchingTask, AepSensor):
         self.activation_timeout_minutes = activation_timeout_minutes
         self.poll_interval = poll_interval
         self.names = names
-        self.settings = settings
+        self.briefing = briefing
         self.deferrable = deferrable
 
     def _begin(self, context: Context) -> Any:

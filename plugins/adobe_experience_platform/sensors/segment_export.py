@@ -39,8 +39,7 @@ class SegmentExportSensor(AepSensor):
     :param on_conflict: ``wait`` waits for flow runs too; ``adopt`` and ``fail`` do not. (templated)
     :param export_timeout_minutes: how long to wait, minutes; default 240. (templated)
     :param poll_interval: longest pause between two polls, seconds; default 30. (templated)
-    :param settings: what ``plan_jobs`` has checked (its XCom ``settings``), instead of the single settings;
-        optional. (templated)
+    :param briefing: the XCom ``briefing`` of ``plan_jobs``, instead of settings and ``names``; optional. (templated)
     :param names: id → name, to show names beside ids; optional. (templated)
     :param deferrable: wait in the triggerer (default); if False, as Airflow's ``mode`` says (``poke`` holds a worker
         slot, ``reschedule`` does not).
@@ -53,7 +52,7 @@ class SegmentExportSensor(AepSensor):
     Source: Adobe, "Activate audiences on-demand … via the ad-hoc activation API", guardrails.
     """
 
-    template_fields: Sequence[str] = ("activation_info", "names", "settings")
+    template_fields: Sequence[str] = ("activation_info", "names", "briefing")
     limited_by = "export_timeout_minutes"
 
     def __init__(
@@ -66,7 +65,7 @@ class SegmentExportSensor(AepSensor):
         export_timeout_minutes: float = 240,
         poll_interval: float = 30,
         names: Any = None,
-        settings: Any = None,
+        briefing: Any = None,
         deferrable: bool = True,
         retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
@@ -79,17 +78,19 @@ class SegmentExportSensor(AepSensor):
         self.export_timeout_minutes = export_timeout_minutes
         self.poll_interval = poll_interval
         self.names = names
-        self.settings = settings
+        self.briefing = briefing
         self.deferrable = deferrable
 
     def _begin(self, context: Context) -> Any:
         """Look once; wait only if something is in progress."""
         self._push_clears(context)
-        deadline = self._export_ends(context).at
+        TaskStore(context)  # refuses a store that forgets
         if not self.deferrable:
+            self._export_ends(context)  # it begins now, not with the first answer
             return self._poke_on(context)
         if self._looks_clear(context):
-            return None
+            return None  # most often: a deadline that nobody needs would be two requests to Airflow
+        deadline = self._export_ends(context).at
         wait = self._wait_of(context)
         said, stuck, info = wait.waiting, sorted(wait.stuck), by_flow(wait.pairs)
         trigger = self._export_trigger(deadline, info, wait.aliases, ends_task=True, said=said, stuck=stuck)

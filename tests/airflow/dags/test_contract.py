@@ -81,7 +81,7 @@ def test_templates(run: Run, aep: LocalAep, native: bool) -> None:
 
     assert played.state == "success", played.log
     assert aep.delivered() == {("1e3", name): 1 for name in IDS}
-    assert played.xcom("plan_jobs", "settings")["max_audiences_per_job"] == 80
+    assert played.xcom("plan_jobs", "briefing")["settings"]["max_audiences_per_job"] == 80
 
 
 def test_mapped_outputs(run: Run, aep: LocalAep) -> None:

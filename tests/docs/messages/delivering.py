@@ -261,7 +261,8 @@ JOBS = [
 
 def watcher(**arguments: Any) -> DeliveryOperator:
     settings = {"poll_interval": 1} | {name: arguments.pop(name) for name in SETTINGS if name in arguments}
-    return DeliveryOperator(task_id="task", submit_task_id="activate", settings=settings, **{"jobs": JOBS, **arguments})
+    briefing = {"settings": settings}
+    return DeliveryOperator(task_id="task", submit_task_id="activate", briefing=briefing, **{"jobs": JOBS, **arguments})
 
 
 def without(audience_id: str, why: str) -> dict[str, Any]:
@@ -400,7 +401,7 @@ def a_report_of_a_run_of_several_audiences(stage: Stage) -> None:
 @produces("All was delivered, so there is nothing to clear: clearing this run sends nothing again.")
 def a_report_that_is_red_for_lost_records(stage: Stage) -> None:
     lossy(stage)
-    stage.context.ti.xcoms["plan", "settings"] = {"on_failed_records": "fail"}
+    stage.context.ti.xcoms["plan", "briefing"] = {"settings": {"on_failed_records": "fail"}}
     stage.fails(lambda: report().execute(stage.context))
 
 

@@ -30,6 +30,11 @@ def a_template_that_renders_to_something_else(stage: Stage) -> None:
     stage.fails(lambda: activation(stage, names="gold, silver"))
 
 
+@produces("pass the XCom briefing of plan_jobs")
+def another_xcom_of_the_plan(stage: Stage) -> None:
+    stage.fails(lambda: activation(stage, briefing={"mail": "Mail"}))
+
+
 @produces("of this try is over, and this was still to end")
 def a_try_without_time(stage: Stage) -> None:
     stage.aep.start_export_job()

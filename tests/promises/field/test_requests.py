@@ -83,16 +83,16 @@ def row(aep: LocalAep, context: Any, pairs: int, flows: int, *, has_past: bool) 
     aep.reset(seed if has_past else {**seed, "runs": []})
     plan = PlanJobsOperator(task_id="task", activation_info=info, check_conf=False)
     jobs, planned = asked(aep, lambda: plan.execute(context))
-    settings = context.ti.xcom_pull("task", "settings")
-    wait = SegmentExportSensor(task_id="task", activation_info=jobs, settings=settings)
+    briefing = context.ti.xcom_pull("task", "briefing")
+    wait = SegmentExportSensor(task_id="task", activation_info=jobs, briefing=briefing)
     _, waited = asked(aep, lambda: wait.execute(context))
-    latest = LatestSegmentExportOperator(task_id="task", settings=settings)
+    latest = LatestSegmentExportOperator(task_id="task", briefing=briefing)
     _, newest = asked(aep, lambda: latest.execute(context))
     activated, orders = 0, []
     for number, job in enumerate(jobs):
         context.ti.map_index = number
         context["task_state_store"].clear()
-        task = AdHocActivationOperator(task_id="task", job=job, settings=settings)
+        task = AdHocActivationOperator(task_id="task", job=job, briefing=briefing)
         found, more = asked(aep, lambda task=task: task.execute(context))
         orders, activated = orders + found, activated + more
     context.ti.map_index = -1

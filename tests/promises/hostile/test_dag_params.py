@@ -159,7 +159,7 @@ def test_names_that_aep_gives_are_neither_rendered_nor_let_loose(aep: LocalAep, 
     check_log(run.log)
     for text in (TEMPLATE, "[bold]Mail[/bold] <b>", "[X -1] No FORGED [31m disk"):
         assert text in run.log
-    assert run.xcom("plan_jobs", "names")["gold"] == f"Gold FORGED [31m {TEMPLATE}"
+    assert run.xcom("plan_jobs", "briefing")["names"]["gold"] == f"Gold FORGED [31m {TEMPLATE}"
 
 
 def test_the_catalog_shows_strange_names_in_one_line(airflow_db: None, aep: LocalAep) -> None:

@@ -68,7 +68,7 @@ def test_2_a_pair_that_joins_a_lost_repair_gets_a_watermark_of_its_own(world: Ma
     an_hour_ago(here, BOTH)
     run = here.run()
     job = {"job": 1, "of": 1, "activation_info": BOTH, "aliases": {}}
-    run.activate(job=job, map_index=0, settings={}, resend_failed=False).start()
+    run.activate(job=job, map_index=0, briefing={"settings": {}}, resend_failed=False).start()
     first, second = here.aep.ours(Pair(*P))[0], here.aep.ours(Pair(*Q))[0]
     here.aep.end(first, "failed")
     second.ends_at = None
@@ -404,7 +404,7 @@ def test_rows_that_vanish_while_a_task_is_deferred_are_noticed_when_it_resumes(
 def test_rows_that_vanish_while_a_delivery_is_watched_change_nothing(world: Make, repairs: bool) -> None:
     here = world()
     run, job = here.run(), {"job": 1, "of": 1, "activation_info": ONE, "aliases": {}}
-    run.activate(job=job, map_index=0, settings={}, resend_failed=False).start()
+    run.activate(job=job, map_index=0, briefing={"settings": {}}, resend_failed=False).start()
     watch = run.watch([job])
     wait = watch.start(until=FlowRunTrigger)
     if repairs:
@@ -554,7 +554,7 @@ def test_18_a_repair_is_not_forgotten_either(world: Make) -> None:
     here = world(scope="nothing")
     run = here.run()
     job = {"job": 1, "of": 1, "activation_info": BOTH, "aliases": {}}
-    run.activate(job=job, map_index=0, settings={}, resend_failed=False).start()
+    run.activate(job=job, map_index=0, briefing={"settings": {}}, resend_failed=False).start()
     here.aep.end(here.aep.ours(Pair(*P))[0], "failed")
     wait = run.watch([job])
     wait.start()

@@ -176,7 +176,7 @@ class Run:
         """Return the task that watches a delivery, and repairs it."""
 
         def make(_: Task) -> Any:
-            return DeliveryOperator(task_id="wait", jobs=jobs, submit_task_id="activate", settings={})
+            return DeliveryOperator(task_id="wait", jobs=jobs, submit_task_id="activate", briefing={"settings": {}})
 
         return Task(self, "wait", -1, make)
 

@@ -41,8 +41,7 @@ def watch() -> Any:
         task_id="wait_for_flow_runs",
         jobs=JOBS,
         submit_task_id="activate",
-        settings={},
-        names=NAMES,
+        briefing={"settings": {}, "names": NAMES},
     )
 
 

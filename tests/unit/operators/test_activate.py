@@ -274,9 +274,8 @@ JOBS = [
 
 def watcher(**arguments: Any) -> DeliveryOperator:
     settings = {name: arguments.pop(name) for name in SETTINGS if name in arguments}
-    return DeliveryOperator(
-        task_id="task", jobs=JOBS, submit_task_id="activate", settings={"poll_interval": 1, **settings}, **arguments
-    )
+    briefing = {"settings": {"poll_interval": 1, **settings}}
+    return DeliveryOperator(task_id="task", jobs=JOBS, submit_task_id="activate", briefing=briefing, **arguments)
 
 
 def submitted(context: Any, aep: LocalAep, **outcomes: Any) -> None:
@@ -305,6 +304,17 @@ def test_every_planned_pair_has_a_verdict(aep: LocalAep, context: Any) -> None:
     with pytest.raises(AepDeliveryError, match=r"(?s)1 of 2 .*silver.*not sent"):
         watcher().execute_complete(context, DONE)
     assert watched(context) == {"gold": "success", "silver": "not_sent"}
+
+
+def test_a_watch_that_begins_asks_its_store_only_whether_it_has_begun_before(aep: LocalAep, context: Any) -> None:
+    submitted(context, aep)
+    deferred(lambda: watcher().execute(context))
+    calls = context["task_state_store"].calls
+    assert calls == ["get attempt", "set attempt", "set deadline_watch"]
+
+    watcher().execute(context.retried())
+    assert "get deadline_watch" in calls[3:]
+    assert "set deadline_watch" not in calls[3:]
 
 
 def test_what_is_unknown_is_said_to_be_unknown(aep: LocalAep, context: Any) -> None:

@@ -25,14 +25,15 @@ LAST, SIZE, FILE = "980 records, 2026-03-09 12:00 UTC", "1,000 (2026-03-10 10:00
 
 def approve(**arguments: Any) -> ApproveDeliveryOperator:
     terms = Approval(by=("anna",), within=dt.timedelta(minutes=90))
-    given = {"jobs": JOBS, "names": NAMES, "plan_task_id": "plan", "approval": terms, **arguments}
+    briefing = {"names": arguments.pop("names", NAMES), "settings": {}, "place": {"sandbox_name": "prod", "tenant": ""}}
+    given = {"jobs": JOBS, "briefing": briefing, "plan_task_id": "plan", "approval": terms, **arguments}
     return ApproveDeliveryOperator(task_id="task", **given)
 
 
 def question(context: Any, monkeypatch: pytest.MonkeyPatch, *asks: str, **arguments: Any) -> str:
     """Return what a person is asked, after a plan that knows something of one of two pairs."""
     note = {"pairs": [["mail", "gold", LAST, SIZE, FILE]], "asks": list(asks)}
-    context.ti.xcoms = {("plan", "outlook"): note, ("plan", "place"): {"sandbox_name": "prod", "tenant": ""}}
+    context.ti.xcoms = {("plan", "outlook"): note}
     monkeypatch.setattr(HITLOperator, "execute", lambda task, _: task.body)
     body: str = approve(**arguments).execute(context)
     return body

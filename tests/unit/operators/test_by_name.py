@@ -63,7 +63,7 @@ def test_a_plan_by_names_is_that_of_the_ids(aep: LocalAep, context: Context) -> 
     [job] = plan().execute(context)
 
     assert job["activation_info"] == BY_ID
-    assert context.ti.xcom_pull("task", "names") == {
+    assert context.ti.xcom_pull("task", "briefing")["names"] == {
         "mail": "Mail",
         "gold": "Gold customers",
         "silver": "Silver customers",
@@ -89,7 +89,7 @@ def test_a_dry_run_shows_names_and_ids(aep: LocalAep, context: Context) -> None:
 def test_a_label_for_a_name_shows_beside_the_id(aep: LocalAep, context: Context) -> None:
     plan(labels={"Mail": "Newsletter S3", "silver": "Silver"}).execute(context)
 
-    names = context.ti.xcom_pull("task", "names")
+    names = context.ti.xcom_pull("task", "briefing")["names"]
     assert (names["mail"], names["silver"]) == ("Newsletter S3 (AEP: Mail)", "Silver (AEP: Silver customers)")
     assert set(names) == {"mail", "gold", "silver"}
 

@@ -73,9 +73,8 @@ def test_a_task_that_only_begins_to_wait_needs_no_http_client(aep: LocalAep, con
     job = {"job": 1, "of": 1, "activation_info": {"north": CROWD[:2]}, "aliases": {}}
     note = {"v": 1, "job": 1, "orders": [["north", CROWD[0], "run-1", False], ["north", CROWD[1], "run-2", False]]}
     context.ti.xcoms["activate", "submission"] = note
-    wait = DeliveryOperator(
-        task_id="task", jobs=[job], submit_task_id="activate", settings=checked_settings({}).to_json()
-    )
+    briefing = {"settings": checked_settings({}).to_json()}
+    wait = DeliveryOperator(task_id="task", jobs=[job], submit_task_id="activate", briefing=briefing)
     monkeypatch.setattr(DeliveryOperator, "hook", property(lambda _: pytest.fail("its loading takes CPU for nothing")))
 
     with pytest.raises(TaskDeferred):

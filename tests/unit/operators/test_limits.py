@@ -80,7 +80,7 @@ def watched_job(aep: LocalAep, context: Context) -> dict[str, Any]:
     job = {"job": 1, "of": 1, "activation_info": INFO, "aliases": {}}
     note = {"job": 1, "orders": [["mail", "gold", running(aep), False]], "missing": []}
     context.ti.xcoms["activate", "submission"] = [note]
-    return {"jobs": [job], "submit_task_id": "activate", "settings": None}
+    return {"jobs": [job], "submit_task_id": "activate", "briefing": None}
 
 
 WAITS = {
@@ -276,7 +276,7 @@ def test_where_neither_is_given_the_settings_count(kind: Any) -> None:
 @pytest.mark.parametrize(("timeout", "minutes"), [(600, 10), (86_400, 60)])
 def test_beside_a_plan_the_shorter_limit_counts(kind: Any, timeout: int, minutes: int) -> None:
     planned = DeliverySettings(export_timeout_minutes=60, activation_timeout_minutes=60).to_json()
-    task = in_a_dag(kind, "DAG", {"timeout": timeout, "poke_interval": 77}, settings=planned)
+    task = in_a_dag(kind, "DAG", {"timeout": timeout, "poke_interval": 77}, briefing={"settings": planned})
 
     assert (getattr(task.options, kind.limited_by), task.options.poll_interval) == (minutes, 77)
 

@@ -247,6 +247,38 @@ def test_events_are_read_page_by_page_to_the_end(airflow: Airflow, apart: dt.tim
     assert max(airflow.asked) <= (4 if not apart else 1) * owners.PAGE
 
 
+def unlisted(airflow: Airflow) -> set[str]:
+    """Return the notes that no list names, so that nobody would ever delete them."""
+    lists = [note for note in airflow.notes.values() if "names" in note]
+    indexes = {name for name, note in airflow.notes.items() if "runs" in note and "run" not in note}
+    named = {name for note in lists for name in (note["run"], *note["names"])}
+    return {name for name, note in airflow.notes.items() if note not in lists} - indexes - named
+
+
+def test_the_first_note_of_a_run_is_listed_before_it_is_made(airflow: Airflow) -> None:
+    airflow.plan("first", [A])
+    airflow.store("first").set("submission", {})
+
+    assert airflow.notes.calls == ["get", "set", "set", "set"], "runs, runs, the list (there was none), the note"
+    assert unlisted(airflow) == set()
+
+
+@pytest.mark.parametrize(
+    ("tries", "entry"),
+    [(1, "kept"), (2, "kept"), (2, "lost to another run that began at the same moment")],
+)
+def test_what_is_listed_stays_so(airflow: Airflow, tries: int, entry: str) -> None:
+    airflow.store("first", planned=False).set("submission", {})
+    if entry != "kept":
+        [index] = [value for value in airflow.notes.values() if "runs" in value]
+        index["runs"] = []
+
+    airflow.store("first", planned=False, try_number=tries).claim(runs("f1", 2))
+
+    assert len(airflow.notes) == 1 + 1 + 1 + 2
+    assert unlisted(airflow) == set()
+
+
 def crowd(airflow: Airflow, number: int) -> None:
     """Let so many DAG runs begin, of which each has a flow run of its own."""
     for each in range(number):

@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
-from adobe_experience_platform.delivery import SETTINGS
+from adobe_experience_platform.delivery import SETTINGS, xcom
 from adobe_experience_platform.errors import AepConnectionConfigError, AepInputError, AepSubmissionError
 from adobe_experience_platform.operators.activate import AdHocActivationOperator
 from adobe_experience_platform.operators.plan import PlanJobsOperator
@@ -58,7 +58,16 @@ def test_names_and_other_ids_travel_along(aep: LocalAep, context: Any) -> None:
     [job] = plan(activation_info={"mail": ["partner"]}).execute(context)
 
     assert job["aliases"] == {"partner": "partner-77"}
-    assert context.ti.xcom_pull("task", "names") == {"mail": "Mail", "partner": "Partners"}
+    assert context.ti.xcom_pull("task", "briefing")["names"] == {"mail": "Mail", "partner": "Partners"}
+
+
+def test_what_all_others_need_to_know_is_one_xcom(aep: LocalAep, context: Any) -> None:
+    plan(activation_info={"mail": ["gold"]}, poll_interval=7).execute(context)
+
+    [(_, key)] = context.ti.xcoms
+    told = context.ti.xcom_pull("task", key)
+    assert told.keys() == {"settings", "names", "place"} == xcom.Briefing.__annotations__.keys()
+    assert (key, told["settings"]["poll_interval"], told["place"]["sandbox_name"]) == ("briefing", 7, "prod")
 
 
 def test_a_dry_run_keeps_nothing_and_skips_the_rest(aep: LocalAep, context: Any) -> None:
@@ -403,4 +412,4 @@ def test_what_the_jobs_of_a_plan_note_is_listed_once(aep: LocalAep) -> None:
 
     assert Place(notes, plan).start() == ""
 
-    assert len(asked) == 1 + 2 + 2 + 20 + 1, "the run; which runs; what they noted; the jobs; how many there are"
+    assert len(asked) == 1 + 2 + 1 + 20 + 1, "the run; which runs; what it will note; the jobs; how many there are"

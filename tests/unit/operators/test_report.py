@@ -115,7 +115,7 @@ JOBS = [{"job": 1, "of": 1, "activation_info": {"mail": ["gold", "silver", "bron
 
 
 def reported(context: Any) -> dict[str, Any]:
-    found: dict[str, Any] = context.ti.xcom_pull(context.ti.task_id)
+    found: dict[str, Any] = context.ti.xcoms[context.ti.task_id, "return_value"]
     return found
 
 
@@ -205,6 +205,49 @@ def test_the_report_of_a_campaign_day_that_is_over_says_so(context: Any) -> None
 
     with pytest.raises(AirflowFailException, match="LATE: no delivery has begun in time"):
         REPORT.execute(context)
+
+
+def test_a_report_asks_once_how_the_tasks_stand_and_keeps_one_value(context: Any) -> None:
+    context.ti.xcoms["plan", "return_value"] = JOBS
+    context.ti.states = {"plan": "success", "activate": "upstream_failed"}
+    asked = []
+    context.ti.get_task_states = lambda _ask=context.ti.get_task_states, **what: asked.append(what) or _ask(**what)
+
+    with pytest.raises(AirflowFailException):
+        REPORT.execute(context)
+    assert len(asked) == 1
+    assert context["task_state_store"].calls == ["get reported", "set reported"]
+
+
+def test_a_job_that_begins_after_its_note_was_read_does_not_pass_for_one_that_never_did(context: Any) -> None:
+    context.ti.xcoms["plan", "return_value"] = JOBS
+    context.ti.states = {"plan": "success", "activate_0": "upstream_failed"}
+    pull = context.ti.xcom_pull
+
+    def pull_and_begin(**what: Any) -> Any:
+        found = pull(**what)
+        if what["key"] == "submission":
+            context.ti.states["activate_0"] = "running"
+        return found
+
+    context.ti.xcom_pull = lambda task_ids=None, key="return_value": pull_and_begin(task_ids=task_ids, key=key)
+
+    with pytest.raises(AirflowFailException):
+        REPORT.execute(context)
+    assert {item["status"] for item in reported(context)["results"]} == {"unknown"}
+
+
+@pytest.mark.parametrize(("clears", "status"), [((0, 1, 2), "not_sent"), ((0, 2), "unknown"), ((1,), "unknown")])
+def test_after_a_clear_a_missing_note_proves_what_it_did_before(context: Any, clears: Any, status: str) -> None:
+    """A clear that no report has seen may have let a job begin."""
+    context.ti.xcoms["plan", "return_value"] = JOBS
+    context.ti.states = {"plan": "success", "activate": "upstream_failed"}
+
+    for number in clears:
+        context["dag_run"].clear_number = number
+        with pytest.raises(AirflowFailException):
+            REPORT.execute(context)
+    assert {item["status"] for item in reported(context)["results"]} == {status}
 
 
 def test_a_delivery_that_was_skipped_has_no_report(context: Any) -> None:

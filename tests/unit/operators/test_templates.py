@@ -26,7 +26,7 @@ from adobe_experience_platform.operators import (
     PlanJobsOperator,
     deliveries_of,
 )
-from adobe_experience_platform.operators.templates import READINGS
+from adobe_experience_platform.operators.templates import READINGS, TypedTemplates
 from adobe_experience_platform.sensors import FlowRunSensor, SegmentExportSensor
 from tests.support.aep import LocalAep
 
@@ -45,6 +45,7 @@ VALUES: dict[str, Any] = {
     "names": NAMES,
     "campaign_day": DAY,
     "settings": {"sandbox_name": "007", "poll_interval": 45},
+    "briefing": {"settings": {"sandbox_name": "007", "poll_interval": 45}, "names": NAMES},
     "export_job_id": "007",
     "wait_for_completion": True,
     "resend_failed": False,
@@ -63,7 +64,7 @@ ALWAYS: dict[Any, dict[str, Any]] = {
     AdHocActivationOperator: {},
     ApproveDeliveryOperator: {"jobs": [], "plan_task_id": "plan_jobs"},
     CatalogOperator: {},
-    DeliveryOperator: {"jobs": [], "submit_task_id": "activate", "settings": None},
+    DeliveryOperator: {"jobs": [], "submit_task_id": "activate", "briefing": None},
     FlowRunSensor: {},
     LatestSegmentExportOperator: {},
     PlanJobsOperator: {"activation_info": None},
@@ -122,9 +123,9 @@ QUOTING = ("JSON", "text around")
 
 
 def each_read(kind: Any, native: bool, templates: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
-    """Render all arguments of a task, and read them; ``settings`` is a second task's, as it stands for the others."""
+    """Render all arguments of a task, and read them; ``briefing`` is a second task's, as it stands for the others."""
     names = [name for found, name in ARGUMENTS if found is kind]
-    alone = [name for name in names if name == "settings"]
+    alone = [name for name in names if name in ("briefing", "settings")]
     found: dict[str, Any] = {}
     for group in ([name for name in names if name not in alone], alone):
         task = rendered(kind, native, {name: templates[name] for name in group}, {"params": params})
@@ -269,7 +270,8 @@ def test_a_number_is_an_export_jobs_id(native: bool) -> None:
         (AdHocActivationOperator, "export_job_id", "two words", "is not a valid AEP id"),
         (AdHocActivationOperator, "wait_for_completion", "perhaps", "wait_for_completion is 'perhaps'"),
         (AdHocActivationOperator, "campaign_day", "held", "campaign_day is 'held': enter a mapping"),
-        (AdHocActivationOperator, "settings", "{{ [1] }}", "settings is \\[1\\]: enter a mapping"),
+        (AdHocActivationOperator, "briefing", "{{ [1] }}", "briefing is \\[1\\]: enter a mapping"),
+        (AdHocActivationOperator, "briefing", "{'mail': 'Mail'}", "pass the XCom briefing of plan_jobs"),
         (FlowRunSensor, "names", "{'a': ", "names is .*: enter a mapping"),
     ],
 )
@@ -294,6 +296,34 @@ def test_a_name_that_is_not_known_fails_the_rendering(native: bool) -> None:
 
     with pytest.raises(jinja2.UndefinedError, match="'nowhere' is undefined"):
         task.render_template_fields({"dag": dag}, dag.get_template_env())
+
+
+def test_plain_text_costs_no_template(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TypedTemplates, "_typed_env", property(lambda _: pytest.fail("it was compiled")))
+
+    task = rendered(AdHocActivationOperator, native, {"sandbox_name": "dev }} #", "activation_info": INFO}, {})
+
+    assert (task.sandbox_name, task.activation_info) == ("dev }} #", INFO)
+
+
+@pytest.mark.parametrize("text", ["{{ 'dev' }}", "{# why #}dev", "{% if true %}dev{% endif %}", "dev\n", "dev\r\n"])
+def test_what_jinja_changes_is_left_to_it(native: bool, text: str) -> None:
+    assert rendered(AdHocActivationOperator, native, {"sandbox_name": text}, {}).sandbox_name == "dev"
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "text"),
+    [
+        ({"variable_start_string": "[[", "variable_end_string": "]]"}, "[[ 'dev' ]]"),
+        ({"line_comment_prefix": "#"}, "dev# a comment"),
+    ],
+)
+def test_a_dags_own_signs_of_jinja_count(native: bool, kwargs: dict[str, Any], text: str) -> None:
+    with DAG("own", schedule=None, render_template_as_native_obj=native, jinja_environment_kwargs=kwargs) as dag:
+        task = AdHocActivationOperator(task_id="task", sandbox_name=text)
+    task.render_template_fields({"dag": dag}, dag.get_template_env())
+
+    assert task.sandbox_name == "dev"
 
 
 def test_templates_stay_in_the_sandbox(native: bool) -> None:

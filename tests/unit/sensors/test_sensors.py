@@ -65,6 +65,7 @@ def started(aep: LocalAep, audience_id: str = "gold", **run: Any) -> str:
 
 def test_nothing_in_progress_needs_no_wait(aep: LocalAep, context: Any) -> None:
     assert sensor(SegmentExportSensor).execute(context) is None
+    assert context["task_state_store"].calls == [], "a deadline that nobody needs"
 
 
 def test_an_export_in_progress_is_waited_for_in_the_triggerer(aep: LocalAep, context: Any) -> None:

@@ -16,7 +16,10 @@ from adobe_experience_platform.delivery.verdict import VerdictState
 SCRIPTS = Path(web.__file__).parent / "static" / "js"
 SHAPES: dict[str, Any] = {
     name: getattr(xcom if hasattr(xcom, name) else run_figures, name)
-    for name in ("ReasonNote", "RunFigures", "Result", "Verdict", "Report", "SubmissionNote", "ProgressNote")
+    for name in (
+        *("Briefing", "SubmissionNote", "ProgressNote", "Report"),
+        *("Result", "RunFigures", "ReasonNote", "Verdict"),
+    )
 }
 
 

@@ -4,7 +4,7 @@ import { list, runPath, xcom } from "./api.js";
 import { partOf } from "./delivery.js";
 import { errorIn, linesOf, logOf, warningsIn } from "./task_log.js";
 import { plural } from "./format.js";
-import { asList, isObject, KEYS, namesOf, text } from "./xcom.js";
+import { asList, isObject, KEYS, namesOf, sandboxOf, text } from "./xcom.js";
 
 const NO_LOG = "The log, which has the warnings if there are any, cannot be read.";
 
@@ -20,10 +20,9 @@ export async function resultOf(run) {
   if (!plan)
     return { state: "failed", faults: ["The run has no plan."], warnings: [], names: [], outlook: [], sandbox: "" };
   const read = (key) => xcom(dagId, runId, plan.task_id, key);
-  const [records, names, place, outlook, reason] = await Promise.all([
+  const [records, note, outlook, reason] = await Promise.all([
     logOf(dagId, runId, plan),
-    read(KEYS.NAMES),
-    read(KEYS.PLACE),
+    read(KEYS.BRIEFING),
     read(KEYS.OUTLOOK),
     run.state === "success" ? null : read(KEYS.REASON),
   ]);
@@ -32,9 +31,9 @@ export async function resultOf(run) {
     state: run.state,
     faults: run.state === "success" ? [] : linesOf(said),
     warnings: records && warningsIn(records),
-    names: [...namesOf(names)],
+    names: [...namesOf(note)],
     outlook: asList(isObject(outlook) ? outlook.pairs : null).map((row) => asList(row).map(text)),
-    sandbox: text(place?.sandbox_name),
+    sandbox: sandboxOf(note),
   };
 }
 

@@ -31,7 +31,7 @@ const PARTS = new Map([
 ]);
 /** XComs that are read, by part. */
 export const KEYS_OF_PART = {
-  plan: [KEYS.RETURN_VALUE, KEYS.NAMES, KEYS.CAMPAIGN_DAY],
+  plan: [KEYS.RETURN_VALUE, KEYS.BRIEFING, KEYS.CAMPAIGN_DAY],
   snapshot: [KEYS.RETURN_VALUE],
   activate: [KEYS.SUBMISSION, KEYS.PROGRESS, KEYS.LINK],
   watch: [KEYS.PROGRESS, KEYS.RETURN_VALUE, KEYS.LINK],
@@ -80,7 +80,7 @@ function delivery(run, prefix, tasks, { values, errors, alone }) {
   const skipsRest = plan?.state === "success" && planned?.length === 0;
   const skippedBy = skipsRest ? reasonToSkip(valueOf(plan, KEYS.CAMPAIGN_DAY)) : "";
   const over = run.state === "success" || run.state === "failed";
-  const names = namesOf(valueOf(plan, KEYS.NAMES));
+  const names = namesOf(valueOf(plan, KEYS.BRIEFING));
   const known = { run, alone, tasksOf, valueOf, planned: planned ?? [], names, skipsRest, over };
   const reported = ENDED.has(report?.state) ? valueOf(report, KEYS.RETURN_VALUE) : null;
   const pairs = pairsIn(known, resultsOf(reported));

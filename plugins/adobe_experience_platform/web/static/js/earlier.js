@@ -1,7 +1,7 @@
 // An earlier run, to be delivered again: what it was asked for. No page.
 
 import { ApiError, ask, runPath, xcom } from "./api.js";
-import { isObject, jobsOf, KEYS, pairsOf, resultsOf, TASK_IDS, text } from "./xcom.js";
+import { isObject, jobsOf, KEYS, pairsOf, resultsOf, settingsOf, TASK_IDS, text } from "./xcom.js";
 
 /**
  * @returns {Promise<{values: object, info: object | null}>} `values`: its settings; `info`: {flow: [audience]}, ids or
@@ -13,10 +13,10 @@ export async function earlierRun(dagId, runId) {
   const hasInfo = isObject(conf.activation_info);
   const read = (taskId, key) => xcom(dagId, runId, taskId, key);
   // A campaign has its settings in its file, and so may other DAGs: the plan says them. The conf alone does, too.
-  const settings = await read(TASK_IDS.PLAN, KEYS.SETTINGS).catch((error) => {
+  const plan = await read(TASK_IDS.PLAN, KEYS.BRIEFING).catch((error) => {
     if (!hasInfo || !(error instanceof ApiError) || error.status === 401) throw error;
   });
-  const values = { ...(isObject(settings) ? settings : {}), ...conf };
+  const values = { ...settingsOf(plan), ...conf };
   if (hasInfo) return { values, info: conf.activation_info };
   const jobs = await read(TASK_IDS.PLAN, KEYS.RETURN_VALUE);
   let pairs = (jobsOf(jobs) ?? []).flatMap((job) => pairsOf(job.activation_info));

@@ -177,7 +177,7 @@ async function learnNames(run, flows, planIds, urgent) {
   const unknown = flows.filter((flow) => !names.has(flow) && !askedNames.has(flow));
   if (!unknown.length) return;
   for (const flow of unknown) askedNames.add(flow);
-  for (const value of await valuesOf(run, planIds, KEYS.NAMES, urgent)) {
+  for (const value of await valuesOf(run, planIds, KEYS.BRIEFING, urgent)) {
     const learnt = namesOf(value);
     for (const flow of flows) if (learnt.has(flow)) names.set(flow, learnt.get(flow));
   }

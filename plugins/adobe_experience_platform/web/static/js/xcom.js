@@ -5,9 +5,7 @@
 /** XCom keys. */
 export const KEYS = Object.freeze({
   RETURN_VALUE: "return_value",
-  NAMES: "names",
-  SETTINGS: "settings",
-  PLACE: "place",
+  BRIEFING: "briefing",
   CAMPAIGN_DAY: "campaign_day",
   OUTLOOK: "outlook",
   SUBMISSION: "submission",
@@ -86,6 +84,13 @@ export function lostIn({ status, records_failed: own, records_failed_in_run: who
 }
 
 /**
+ * @typedef {object} Briefing what all tasks need to know of a plan besides its jobs
+ * @property {object} settings
+ * @property {Object<string, string>} names
+ * @property {Object<string, string>} place
+ */
+
+/**
  * @typedef {object} Verdict what a run came to, in the words of its report
  * @property {string} state
  * @property {string} label
@@ -149,10 +154,16 @@ export function verdictOf(value) {
 /** The verdict's line, as the log of `report` has it. @param {Verdict} verdict */
 export const titleOf = (verdict) => [verdict.label, verdict.headline].filter(Boolean).join(": ");
 
-/** Flow or audience id → name. @returns {Map<string, string>} */
-export function namesOf(value) {
-  return new Map(Object.entries(isObject(value) ? value : {}).filter(([, name]) => text(name)));
-}
+const partOfPlan = (value, part) => (isObject(value) && isObject(value[part]) ? value[part] : {});
+
+/** The checked settings in a `Briefing`. */
+export const settingsOf = (value) => partOfPlan(value, "settings");
+
+/** Flow or audience id → name, of a `Briefing`. @returns {Map<string, string>} */
+export const namesOf = (value) => new Map(Object.entries(partOfPlan(value, "names")).filter(([, name]) => text(name)));
+
+/** The sandbox in a `Briefing`; "" where it does not say. */
+export const sandboxOf = (value) => text(partOfPlan(value, "place").sandbox_name);
 
 /** The jobs that `plan_jobs` returned; null if it returned nothing. */
 export const jobsOf = (value) => (Array.isArray(value) ? value.filter(isObject) : null);
