@@ -311,3 +311,22 @@ def test_a_delivery_is_described_by_aeps_own_figures() -> None:
     assert (whole["files"], whole["bytes"], own["files"], own["bytes"]) == (2, 900, None, None)
     assert (own["audience_ids"], own["audience_count"]) == (["gold", "silver"], 2)
     assert (own["created_at"], own["completed_at"], own["records_failed"]) == (NOW.isoformat(), None, None)
+    assert whole["loss"] == ""
+    assert own["loss"] == "AEP read 5 records, exported 3, skipped or failed 0, and does not say what became of 2"
+
+
+@pytest.mark.parametrize(
+    ("changes", "whole", "own"),
+    [
+        ({"recordSummary": {"failedRecordCount": 4}}, (4, ""), (None, "4 records failed in its run")),
+        ({"fileSummary": {"failedFileCount": 1}}, *[(None, "1 file failed in its run")] * 2),
+    ],
+)
+def test_a_delivery_is_described_with_what_it_may_lack(changes: Any, whole: object, own: object) -> None:
+    data: Any = run_json("a", audiences=["gold", "silver"])
+    for branch, fields in changes.items():
+        data["metrics"][branch] = {**data["metrics"].get(branch, {}), **fields}
+
+    told = [run_news.describe(FlowRun.from_json(data), sought) for sought in (FLOW, GOLD)]
+
+    assert [(each["records_failed"], each["loss"]) for each in told] == [whole, own]
