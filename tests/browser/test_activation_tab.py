@@ -87,6 +87,7 @@ def test_figures_of_a_run_of_several_audiences_are_nobodys_alone_and_odd_ones_a_
     shared = [result("mail", "gold", **run), result("mail", "silver", exported=None, **run, **unknown)]
     forms = [None, 5, {"files": "2", "bytes": -1, "seconds": None, "failed": "x", "skipped": [3], "audiences": []}]
     odd = [result("shop", f"odd-{at}", exported=-1, figures=figures) for at, figures in enumerate(forms)]
+    odd[0]["loss"] = "1 file failed in its run"
     fake.deliver("run", [*shared, *odd], names=NAMES)
     open_tab(tab, "run")
 
@@ -100,6 +101,8 @@ def test_figures_of_a_run_of_several_audiences_are_nobodys_alone_and_odd_ones_a_
     expect(mail.locator("tr", has_text="Gold customers").locator(".error")).to_have_count(0)
     expect(mail.locator("tr", has_text="Silver customers").locator(".error")).to_have_count(2)
     expect(shop).to_contain_text("3 of 3 delivered · an unknown number of records")
+    expect(tab.locator(".figure").first).to_contain_text("1 of them lost records, 1 of them may lack records")
+    assert cells(tab, "odd-0")[0].split("\n")[-1].endswith("1 file failed in its run")
     for at in range(len(forms)):
         assert cells(tab, f"odd-{at}")[1:] == [DASH, "0", "0", DASH, DASH, DASH]
 
