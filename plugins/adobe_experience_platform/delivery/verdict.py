@@ -133,7 +133,7 @@ def judge(results: Sequence[Result], red: RedRun | None = None) -> Verdict:
         headline=_headline(state, found, results, red),
         advice=[
             *_advice(state, found, red),
-            *_loss_advice(found.lossy),
+            *([LOSS_ADVICE] if found.lossy else []),
             *([EMPTY_ADVICE] if found.empty else []),
         ],
         failed_tasks=list(red.failed_tasks) if red else [],
@@ -157,7 +157,7 @@ def advice_for(results: Sequence[Result]) -> list[str]:
     statuses = {item["status"] for item in results}
     if UNKNOWN in statuses:  # clearing would send again what AEP does not list: a person has to look first
         statuses -= {RunStatus.FAILED.value, NOT_SENT}
-    lost = [NOTHING_TO_CLEAR, *_loss_advice(results)] if results and all(map(loss_label, results)) else []
+    lost = [NOTHING_TO_CLEAR, LOSS_ADVICE] if results and all(map(loss_label, results)) else []
     return [text for causes, text in _ADVICE if statuses & causes] + lost
 
 
@@ -178,21 +178,14 @@ _ADVICE: Sequence[tuple[set[str], str]] = (
     ),
     ({RunStatus.IN_PROGRESS.value}, "What is in progress goes on in AEP: clear the failed tasks to keep watching it."),
 )
-_LOSS_ADVICE = {
-    LOST: "why records failed although the run is called a success: the file lacks them",
-    MAY_LACK: "whether records are missing from the file although the run is called a success",
-}
+LOSS_ADVICE = (
+    "Check in AEP, in the destination's dataflow runs, why records failed, or whether some are missing from the file, "
+    "although the run is called a success. A new run delivers the whole audience again."
+)
 NOTHING_TO_CLEAR = "All was delivered, so there is nothing to clear: clearing this run sends nothing again."
 EMPTY_ADVICE = (
     "See in AEP how large the empty audiences were in the delivered snapshot, and whether records were skipped."
 )
-
-
-def _loss_advice(results: Sequence[Result]) -> list[str]:
-    labels = set(map(loss_label, results))
-    looks = " and ".join(look for label, look in _LOSS_ADVICE.items() if label in labels)
-    again = "A new run delivers the whole audience again."
-    return [f"Check in AEP, in the destination's dataflow runs, {looks}. {again}"] if looks else []
 
 
 def _state_of(found: Outcomes, red: RedRun | None) -> VerdictState:

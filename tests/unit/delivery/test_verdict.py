@@ -115,19 +115,6 @@ def test_each_status_has_its_advice(statuses: list[str], begins: list[str]) -> N
     assert [text.startswith(begin) for text, begin in zip(advice, begins, strict=True)] == [True] * len(begins)
 
 
-@pytest.mark.parametrize(
-    ("results", "said"),
-    [
-        ([LOSSY], "dataflow runs, why records failed although the run is called a success: the file lacks them. A new"),
-        ([DOUBTFUL], "dataflow runs, whether records are missing from the file although"),
-        ([DOUBTFUL, LOSSY], "the file lacks them and whether records are missing"),
-    ],
-)
-def test_the_advice_on_a_loss_says_no_more_than_aep(results: list[Result], said: str) -> None:
-    for advice in (judge(results)["advice"], advice_for(results)):
-        assert said in advice[-1]
-
-
 def test_only_a_failed_pair_is_advised_to_be_cleared() -> None:
     """An unknown one might be sent twice."""
     assert "Clear" not in message_of(judge([UNKNOWN], RedRun()))
