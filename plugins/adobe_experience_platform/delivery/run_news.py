@@ -304,8 +304,9 @@ def describe(run: FlowRun, sought: Sought) -> dict[str, object]:
     Counts are the audience's, or the whole run's where it delivers no other or any was waited for. Files and bytes are
     of whole runs only. ``loss`` says why a success may lack records although none is counted as failed.
     """
-    names = sought.audience_ids
-    alone = not names or set(run.audiences) <= {*names}
+    # Of a run with one audience AEP may count that alone.
+    names = sought.audience_ids or (tuple(run.audiences) if len(run.audiences) == 1 else ())
+    alone = not sought.audience_ids or set(run.audiences) <= {*names}
     counts = run.counts_for(names, alone=alone)
     return {
         "run_id": run.id,

@@ -315,6 +315,17 @@ def test_a_delivery_is_described_by_aeps_own_figures() -> None:
     assert own["loss"] == "AEP read 5 records, exported 3, skipped or failed 0, and does not say what became of 2"
 
 
+def test_a_delivery_of_one_audience_is_described_alike_whatever_was_waited_for() -> None:
+    data: Any = run_json("a", audiences=["gold"])
+    told = {"id": "segment:gold", "outputRecordCount": 3, "skippedRecordCount": 1, "failedRecordCount": 4}
+    data["metrics"]["recordSummary"] = {"targetSummaries": [{"entitySummaries": [told]}]}
+
+    whole, own = (run_news.describe(FlowRun.from_json(data), sought) for sought in (FLOW, GOLD))
+
+    assert whole == own
+    assert (own["records_exported"], own["records_skipped"], own["records_failed"]) == (3, 1, 4)
+
+
 @pytest.mark.parametrize(
     ("changes", "whole", "own"),
     [
