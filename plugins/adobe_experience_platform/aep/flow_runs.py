@@ -156,10 +156,13 @@ class FlowRun:
             return _joined([own, self.total])
         if self.total.exported == 0:
             own = own._replace(exported=0)
-        # Where the run counts more failures than all of its audiences, a 0 of one of them is no word on the rest.
-        if not own.failed and (self.total.failed or 0) > sum(each.failed or 0 for each in self.audiences.values()):
-            return own._replace(failed=None)
-        return own
+        # Then a 0 of one audience is no word on those.
+        return own._replace(failed=None) if self.fails_beyond and not own.failed else own
+
+    @property
+    def fails_beyond(self) -> bool:
+        """Whether the run counts more failures than all of its audiences: nobody knows whose those are."""
+        return (self.total.failed or 0) > sum(each.failed or 0 for each in self.audiences.values())
 
     def left_out(self, counts: Counts) -> int | None:
         """Return how many records of an audience were skipped or failed; None where only the run says how many."""
@@ -198,6 +201,10 @@ def _left_out(run: Mapping[str, object], how: str) -> int | None:
     sides = [item for side in ("sourceSummaries", "targetSummaries") for item in as_dicts(records.get(side))]
     activities = [as_dict(item.get("recordSummary")) for item in _activities(run)]
     counted = _most(*(as_count(part.get(f"{how}RecordCount")) for part in (records, *sides, *activities)))
+    for side in ("sourceSummaries", "targetSummaries"):
+        told = [as_count(entity.get(f"{how}RecordCount")) for entity in _entities(records, side).values()]
+        if told and (how == "failed" or None not in told):
+            counted = _most(counted, sum(filter(None, told)) or counted)
     listed = _listed(run, f"{how}Info") or (_errors(run) if how == "failed" and counted is None else [])
     return counted or sum(as_count(item.get("count")) or 0 for item in listed if not _warns(item)) or counted
 

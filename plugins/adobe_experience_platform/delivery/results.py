@@ -67,7 +67,7 @@ def result_of(
     result["records_exported"], result["records_skipped"], result["records_failed"] = counts[:3]
     if run.status.is_terminal and counts.exported is None and run.total.exported is not None:
         result["records_exported_in_run"] = run.total.exported
-    if run.status.is_terminal and counts.failed is None and run.total.failed:
+    if run.status.is_terminal and counts.failed is None and run.fails_beyond and run.total.failed:
         result["records_failed_in_run"] = run.total.failed
     if not lost_in(result) and (loss := loss_in(run, counts)):
         result["loss"] = loss

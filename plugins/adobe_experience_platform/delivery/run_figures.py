@@ -55,7 +55,7 @@ def loss_in(run: FlowRun, counts: Counts) -> str:
     """Say why a success may lack records of an audience with these counters, none of which failed; "" if it may not."""
     if run.status is not RunStatus.SUCCESS or counts.failed:
         return ""
-    if counts.failed is None and run.total.failed:
+    if counts.failed is None and run.fails_beyond and run.total.failed:
         return f"{count(run.total.failed, 'record')} failed in its run"
     if run.files_failed:
         return f"{count(run.files_failed, 'file')} failed in its run"

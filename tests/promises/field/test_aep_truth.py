@@ -335,10 +335,22 @@ def test_records_of_a_run_of_several_audiences_that_nothing_is_said_of_are_told_
     assert judge(results)["label"] == "RECORDS MAY BE MISSING"
 
 
-def test_only_the_audience_that_lost_records_is_named() -> None:
-    target = {"id": "t", "entitySummaries": [{"id": "segment:gold", "failedRecordCount": 0}]}
+def test_records_that_were_skipped_of_single_audiences_are_not_missing_in_their_run() -> None:
+    named = [{"id": f"segment:{name}", "skippedRecordCount": 200} for name in ("gold", "silver")]
+    results = told(silent(**BARE | {"sourceSummaries": [{"entitySummaries": named}]}), audiences=("gold", "silver"))
+    assert [item["records_skipped"] for item in results] == [200, 200]
+    assert judge(results)["state"] == "delivered"
+
+
+@pytest.mark.parametrize("other", [{"failedRecordCount": 0}, {}], ids=["none", "not said"])
+@pytest.mark.parametrize("total", [400, None])
+def test_only_the_audience_that_lost_records_is_named(other: dict[str, int], total: int | None) -> None:
+    target = {"id": "t", "entitySummaries": [{"id": "segment:gold", **other}]}
     target["entitySummaries"].append({"id": "segment:silver", "failedRecordCount": 400})
-    results = told(lossy(sourceSummaries=None, targetSummaries=[target]), audiences=("gold", "silver"))
+    counted = {"inputRecordCount": 600, "failedRecordCount": total, "failedInfo": None}
+    run = lossy(sourceSummaries=None, targetSummaries=[target], **counted)
+    run["metrics"]["statusSummary"]["errors"] = None
+    results = told(run, audiences=("gold", "silver"))
     assert [bool(losses_of([item], {})) for item in results] == [False, True]
 
 

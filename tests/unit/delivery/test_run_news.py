@@ -326,6 +326,13 @@ def test_a_delivery_of_one_audience_is_described_alike_whatever_was_waited_for()
     assert (own["records_exported"], own["records_skipped"], own["records_failed"]) == (3, 1, 4)
 
 
+def test_what_audiences_lost_is_told_of_their_flow_too() -> None:
+    data: Any = run_json("a", audiences=["gold", "silver"])
+    named = [{"id": "segment:gold", "failedRecordCount": 4}, {"id": "segment:silver", "failedRecordCount": 3}]
+    data["metrics"]["recordSummary"] = {"targetSummaries": [{"entitySummaries": named}]}
+    assert run_news.describe(FlowRun.from_json(data), FLOW)["records_failed"] == 7
+
+
 @pytest.mark.parametrize(
     ("changes", "whole", "own"),
     [
