@@ -87,19 +87,22 @@ def test_figures_of_a_run_of_several_audiences_are_nobodys_alone_and_odd_ones_a_
     shared = [result("mail", "gold", **run), result("mail", "silver", exported=None, **run, **unknown)]
     forms = [None, 5, {"files": "2", "bytes": -1, "seconds": None, "failed": "x", "skipped": [3], "audiences": []}]
     odd = [result("shop", f"odd-{at}", exported=-1, figures=figures) for at, figures in enumerate(forms)]
+    odd[0]["loss"] = "1 file failed in its run"
     fake.deliver("run", [*shared, *odd], names=NAMES)
     open_tab(tab, "run")
 
     mail, shop = (tab.get_by_role("region", name=name) for name in ("Mail", "Web shop"))
-    expect(tab.locator(".figure", has_text="Records exported")).to_contain_text("≥ 1,000")
+    expect(tab.locator(".figure", has_text="Records exported")).to_contain_text("1,500")
     expect(tab.locator(".figure", has_text="Records failed")).to_contain_text("400")
-    expect(mail).to_contain_text("2 of 2 delivered · at least 1,000 records, 2 files, 855.2 MB")
+    expect(mail).to_contain_text("2 of 2 delivered · 1,500 records, 2 files, 855.2 MB")
     expect(mail).to_contain_text("* of the whole flow run: AEP does not say how much")
     assert cells(tab, "Gold customers")[1:] == ["1,000", "0", "0", "2*", "855.2 MB*", "6 min 40 s"]
     assert cells(tab, "Silver customers")[1:] == ["1,500*", "31", "400*", "2*", "855.2 MB*", "6 min 40 s"]
     expect(mail.locator("tr", has_text="Gold customers").locator(".error")).to_have_count(0)
     expect(mail.locator("tr", has_text="Silver customers").locator(".error")).to_have_count(2)
     expect(shop).to_contain_text("3 of 3 delivered · an unknown number of records")
+    expect(tab.locator(".figure").first).to_contain_text("1 of them lost records, 1 of them may lack records")
+    assert cells(tab, "odd-0")[0].split("\n")[-1].endswith("1 file failed in its run")
     for at in range(len(forms)):
         assert cells(tab, f"odd-{at}")[1:] == [DASH, "0", "0", DASH, DASH, DASH]
 

@@ -59,7 +59,9 @@ def test_the_list_says_what_was_delivered(fake: FakeAirflow, tab: Page) -> None:
     run = {"figures": {"audiences": 2, "files": 3, "bytes": 9574996}, "run_id": "shared"}
     two = [result("mail", name, exported=number, **run) for name, number in (("gold", 7), ("silver", None))]
     fake.deliver("known", two, dag_id=WEEKLY, names=NAMES, start=-20)
-    fake.deliver("unknown", [result("mail", "gold", exported=None)], dag_id=WEEKLY, names=NAMES, start=-25)
+    unknown = [result("mail", "gold", exported=None, loss="1 file failed in its run"), result("mail", "silver")]
+    unknown[1] |= {"records_exported": None, "records_failed": 3}
+    fake.deliver("unknown", unknown, dag_id=WEEKLY, names=NAMES, start=-25)
     open_list(tab)
     settle(fake, tab)
 
@@ -74,12 +76,14 @@ def test_the_list_says_what_was_delivered(fake: FakeAirflow, tab: Page) -> None:
     figures = tab.locator(".figure").all_inner_texts()
     assert figures[0].startswith("Runs\n\n22") or "22" in figures[0]
     assert "90 %" in figures[1]
-    assert "41" in figures[2]
+    assert "42" in figures[2]
     records = tab.locator("table.runs tbody tr").locator("td[data-label=Records]").all_inner_texts()[:2]
     assert [text.split("\n") for text in records] == [
         ["\N{GREATER-THAN OR EQUAL TO} 7", "", "3 files, 9.6 MB"],
         ["\N{EN DASH}"],
     ]
+    notes = tab.locator("table.runs tbody tr").nth(1).locator(".note").all_inner_texts()
+    assert notes == ["lost records in 1", "records may be missing in 1"]
 
 
 def test_charts_show_days_destinations_and_rates(fake: FakeAirflow, tab: Page) -> None:
@@ -373,7 +377,8 @@ def test_deliveries_of_others_are_told_apart(fake: FakeAirflow, tab: Page, tmp_p
     partner = [audience("gold", "Gold customers"), audience("silver", "Silver customers")]
     fake.add_catalogue([destination("partner", "Partner <b>SFTP</b>", partner)])
     run = aep_run("theirs", "partner", "success", "gold", "silver", end=-60, exported=1200)
-    run["metrics"] |= {"fileSummary": {"outputFileCount": 2}, "sizeSummary": {"outputBytes": 9574996}}
+    files = {"outputFileCount": 2, "failedFileCount": 1}
+    run["metrics"] |= {"fileSummary": files, "sizeSummary": {"outputBytes": 9574996}}
     fake.tell(run, minutes=-59)
     fake.tell(run, "gold", minutes=-59)  # the same run, by the asset of one of its audiences
     fake.tell(run, minutes=-58)  # told twice
@@ -392,6 +397,8 @@ def test_deliveries_of_others_are_told_apart(fake: FakeAirflow, tab: Page, tmp_p
     expect(others.first).to_contain_text("Gold customers, Silver customers")
     shared, partly = (" ".join(text.split()) for text in others.all_inner_texts())
     assert shared.startswith("Partner <b>SFTP</b> Not started here Gold customers, Silver customers Succeeded")
+    expect(others.first.locator(".note")).to_have_text("records may be missing")
+    expect(others.first.locator(".note")).to_have_attribute("title", "1 file failed in its run")
     assert shared.endswith(" 2 1,200 2 files, 9.6 MB 5 min")
     assert partly.startswith("Mail Not started here AEP does not name the audiences Partly delivered")
     assert partly.endswith(" \N{EN DASH} \N{EN DASH} 5 min")

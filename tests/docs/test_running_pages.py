@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 import shlex
@@ -17,6 +18,8 @@ from jsonschema import Draft7Validator
 
 from adobe_experience_platform.aep.connection import CONN_TYPE, AepConnection
 from tests.docs.test_docs import rows
+from tests.support.asset_events import InletEvents, Told
+from tests.support.parts import NOW
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEPLOY, OPERATIONS = (REPOSITORY / "docs" / name for name in ("deploy.md", "operations.md"))
@@ -162,3 +165,27 @@ def test_the_table_of_growth_has_the_rows_and_columns_of_the_command() -> None:
     assert {len(cells) for cells in listed} == {len(SIZES) + 1}
     figures = {cells[0].strip("`"): cells[1:] for cells in listed}
     assert set(figures["trigger"]) == {"0"}, "a trigger that is left behind is a leak"
+
+
+def test_a_delivery_that_is_told_twice_is_taken_once() -> None:
+    said: dict[str, Any] = {}
+    page = block(REPOSITORY / "docs" / "after-export.md", "after-export-once").replace("<flow id>", "mail")
+    exec(page, said)  # noqa: S102 - our own page
+    named = [("b", False), ("a", False), ("c", False), ("b", True), ("d", True)]
+    told = [
+        Told(
+            said["DELIVERIES"].name,
+            NOW + dt.timedelta(minutes=minute),
+            {"from_trigger": True, "payload": {"run_id": run_id, "possible_repeat": is_unsure}},
+        )
+        for minute, (run_id, is_unsure) in enumerate(named)
+    ]
+    take = said["new_deliveries"].function
+
+    def taken(*events: Told) -> list[str]:
+        came = {"asset": events}
+        found = take(triggering_asset_events=came, inlet_events=InletEvents(lambda: told))
+        return [payload["run_id"] for payload in found]
+
+    assert [taken(told[0], told[1]), taken(told[2]), taken(told[3], told[4])] == [["b", "a"], ["c"], ["d"]]
+    assert taken(*told) == ["b", "a", "c", "d"], "all at once, as after a pause of the DAG"

@@ -52,6 +52,11 @@ class Listed:
         self._asked = asked
         self._after: dt.datetime | None = None
         self._most = sys.maxsize
+        self._order = 1
+
+    def ascending(self, is_so: bool) -> Listed:
+        self._order = 1 if is_so else -1
+        return self
 
     def after(self, moment: str) -> Listed:
         self._after = dt.datetime.fromisoformat(moment)
@@ -64,4 +69,4 @@ class Listed:
     def __iter__(self) -> Iterator[Told]:
         self._asked(self._most)
         found = [event for event in self._events() if self._after is None or event.timestamp >= self._after]
-        return iter(found[: self._most])
+        return iter(found[:: self._order][: self._most])

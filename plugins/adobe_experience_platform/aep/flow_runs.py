@@ -113,7 +113,7 @@ class FlowRun:
         summary = as_dict(metrics.get("statusSummary"))
         raw = as_text(summary.get("status"))
         status = RunStatus.fold(raw)
-        errors = [*as_dicts(summary.get("errors")), *as_dicts(records.get("failedInfo")), *_errors_of_parts(data)]
+        errors = [*_errors(data), *as_dicts(records.get("failedInfo")), *_errors_of_parts(data)]
         code, text = _first_error(errors, status) if status.is_terminal else ("", "")
         return cls(
             id=as_id(data.get("id")),
@@ -124,7 +124,7 @@ class FlowRun:
             started_at=as_time(duration.get("startedAtUTC")),
             completed_at=as_time(duration.get("completedAtUTC")) or as_time(duration.get("stoppedAtUTC")),
             audiences={name: _counts(target.get(name, {}), source.get(name, {})) for name in [*source, *target]},
-            total=_counts(records, records)._replace(failed=_failed(data, records)),
+            total=_counts(records, records)._replace(**{how: _left_out(data, how) for how in ("skipped", "failed")}),
             files=as_count(files.get("outputFileCount")),
             size=as_count(sizes.get("outputBytes")),
             file_names=_file_names(files),
@@ -151,11 +151,18 @@ class FlowRun:
         """Return the counters of an audience of these ids; where it is ``alone`` in its run, also those of the run."""
         named = [self.audiences[audience] for audience in audience_ids if audience in self.audiences]
         # The two sides of a run may name an imported audience by one id each.
-        own = Counts(*map(_first, zip(UNKNOWN_COUNTS, *named, strict=True)))
-        if not alone:
-            return own
-        counts = Counts(*map(_first, zip(own, self.total, strict=True)))
-        return counts._replace(failed=_most(own.failed, self.total.failed))
+        own = _joined(named)
+        if alone:
+            return _joined([own, self.total])
+        if self.total.exported == 0:
+            own = own._replace(exported=0)
+        # Then a 0 of one audience is no word on those.
+        return own._replace(failed=None) if self.fails_beyond and not own.failed else own
+
+    @property
+    def fails_beyond(self) -> bool:
+        """Whether the run counts more failures than all of its audiences: nobody knows whose those are."""
+        return (self.total.failed or 0) > sum(each.failed or 0 for each in self.audiences.values())
 
     def left_out(self, counts: Counts) -> int | None:
         """Return how many records of an audience were skipped or failed; None where only the run says how many."""
@@ -167,10 +174,16 @@ def _counts(target: Mapping[str, object], source: Mapping[str, object]) -> Count
     exported = as_count(target.get("outputRecordCount"))
     return Counts(
         exported=exported if exported is not None else as_count(target.get("createdRecordCount")),
-        skipped=as_count(source.get("skippedRecordCount")),
+        skipped=_most(*(as_count(side.get("skippedRecordCount")) for side in (source, target))),
         failed=_most(*(as_count(side.get("failedRecordCount")) for side in (source, target))),
         read=as_count(source.get("inputRecordCount")),
     )
+
+
+def _joined(told: Iterable[Counts]) -> Counts:
+    """Return what parts of a run say of the same records: the first word, and the most that was skipped or failed."""
+    exported, skipped, failed, read = zip(UNKNOWN_COUNTS, *told, strict=True)
+    return Counts(_first(exported), _most(*skipped), _most(*failed), _first(read))
 
 
 def _first(counts: Iterable[int | None]) -> int | None:
@@ -182,14 +195,22 @@ def _most(*counts: int | None) -> int | None:
     return max((number for number in counts if number is not None), default=None)
 
 
-def _failed(run: Mapping[str, object], records: Mapping[str, object]) -> int | None:
-    """Return how many records of the run failed: by its counters, or by what it lists, where that is more."""
-    summary = as_dict(as_dict(run.get("metrics")).get("statusSummary"))
+def _left_out(run: Mapping[str, object], how: str) -> int | None:
+    """Return how many records of the run were ``skipped`` or ``failed``: by its counters, or else by what it lists."""
+    records = as_dict(as_dict(run.get("metrics")).get("recordSummary"))
     sides = [item for side in ("sourceSummaries", "targetSummaries") for item in as_dicts(records.get(side))]
     activities = [as_dict(item.get("recordSummary")) for item in _activities(run)]
-    counted = _most(*(as_count(part.get("failedRecordCount")) for part in (records, *sides, *activities)))
-    listed = as_dicts(records.get("failedInfo")) or (as_dicts(summary.get("errors")) if counted is None else [])
-    return max(counted or 0, sum(as_count(item.get("count")) or 0 for item in listed if not _warns(item))) or counted
+    counted = _most(*(as_count(part.get(f"{how}RecordCount")) for part in (records, *sides, *activities)))
+    for side in ("sourceSummaries", "targetSummaries"):
+        told = [as_count(entity.get(f"{how}RecordCount")) for entity in _entities(records, side).values()]
+        if told and (how == "failed" or None not in told):
+            counted = _most(counted, sum(filter(None, told)) or counted)
+    listed = _listed(run, f"{how}Info") or (_errors(run) if how == "failed" and counted is None else [])
+    return counted or sum(as_count(item.get("count")) or 0 for item in listed if not _warns(item)) or counted
+
+
+def _errors(run: Mapping[str, object]) -> list[Mapping[str, object]]:
+    return as_dicts(as_dict(as_dict(run.get("metrics")).get("statusSummary")).get("errors"))
 
 
 def _activities(run: Mapping[str, object]) -> list[Mapping[str, object]]:
@@ -211,10 +232,7 @@ def _listed(run: Mapping[str, object], key: str) -> list[Mapping[str, object]]:
 
 
 def _failed_for(run: Mapping[str, object]) -> tuple[Reason, ...]:
-    metrics = as_dict(run.get("metrics"))
-    listed = _listed(run, "failedInfo")
-    if not listed and _failed(run, as_dict(metrics.get("recordSummary"))) != 0:
-        listed = as_dicts(as_dict(metrics.get("statusSummary")).get("errors"))
+    listed = _listed(run, "failedInfo") or (_errors(run) if _left_out(run, "failed") != 0 else [])
     return _reasons([item for item in listed if not _warns(item)])
 
 

@@ -23,6 +23,8 @@ from .names import resolve, unambiguous
 from .outlook import Outlook, look
 from .record import Record
 from .results import (
+    LOST,
+    MAY_LACK,
     NOT_SENT,
     UNKNOWN,
     Result,
@@ -30,18 +32,20 @@ from .results import (
     deliveries,
     error_of,
     explanations,
+    exported_counts,
     failed_for,
     failed_records,
     is_delivered,
-    is_lossy,
     is_sent,
     is_terminal,
     line_of,
+    loss_label,
     losses_of,
     lost_in,
     results_of,
     submitted_only,
     summarize,
+    what_failed,
     without_run,
 )
 from .rounds import Snapshot
@@ -59,8 +63,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KEY",
+    "LOST",
     "MAX_PAIRS_PER_JOB",
     "MAX_PAIRS_PER_RUN",
+    "MAY_LACK",
     "NOT_SENT",
     "OF_RUN",
     "SETTINGS",
@@ -101,6 +107,7 @@ __all__ = [
     "error_of",
     "explanations",
     "export_news",
+    "exported_counts",
     "exports",
     "failed_for",
     "failed_records",
@@ -114,7 +121,6 @@ __all__ = [
     "given_truth",
     "ids_of",
     "is_delivered",
-    "is_lossy",
     "is_sent",
     "is_terminal",
     "is_uuid",
@@ -122,6 +128,7 @@ __all__ = [
     "labelled",
     "line_of",
     "look",
+    "loss_label",
     "losses_of",
     "lost_in",
     "may_be_id",
@@ -146,6 +153,7 @@ __all__ = [
     "title_of",
     "titles_of",
     "unambiguous",
+    "what_failed",
     "without_run",
     "xcom",
 ]

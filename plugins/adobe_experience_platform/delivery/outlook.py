@@ -39,7 +39,7 @@ IS_ASKED = ": a person is asked"
 MOST_PAGES = 5
 """Pages of that list: what was delivered longer ago is not looked for."""
 _DELIVERED = (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS)
-_MACRO = re.compile(r"%([A-Z_]+)(?:\([^()%]*\))?%", re.IGNORECASE)
+_MACRO = re.compile(r"%([A-Z][A-Z_]*)(?:\([^()%]*\))?%", re.IGNORECASE)
 
 
 class LastDelivery(NamedTuple):
@@ -186,7 +186,7 @@ def last_delivery(pair: Pair, aliases: Mapping[str, str], runs: Iterable[FlowRun
     for run in runs:
         if run.flow_id not in (pair.flow_id, "") or run.status not in _DELIVERED:
             continue
-        at = run.completed_at or run.created_at
+        at = run.completed_at or began(run)
         if run.names(ids):
             audiences = len(set(run.audiences) - {aliases.get(name) for name in run.audiences})
             counts = run.counts_for(ids, alone=audiences == 1)

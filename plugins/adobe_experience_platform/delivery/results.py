@@ -7,22 +7,24 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NotRequired, TypedDict
 
-from adobe_experience_platform.aep import Activation, Counts, FlowRun, Pair, RunStatus, count, named
+from adobe_experience_platform.aep import Activation, FlowRun, Pair, RunStatus, count, named
 from adobe_experience_platform.errors import AepError
 
-from .run_figures import REASONS_SHOWN, ReasonNote, RunFigures, figures_of, reasons_text, size_text
+from .run_figures import REASONS_SHOWN, ReasonNote, RunFigures, figures_of, loss_in, reasons_text
 from .search import may_deliver, names_of
 
 NOT_SENT = "not_sent"
 UNKNOWN = "unknown"
+LOST, MAY_LACK = "RECORDS LOST", "RECORDS MAY BE MISSING"
+"""What is said of a success: that AEP says how many of its records failed, or only that not all is well."""
 
 
 class Result(TypedDict):
     """One pair's outcome; times are ISO 8601 in UTC, counts None where AEP does not say.
 
     ``records_exported_in_run`` and ``records_failed_in_run`` are the whole run's where AEP does not say whose they are;
-    ``loss`` says, in words, what a success lost that is not counted in records. ``figures`` are those of its run, once
-    it has ended.
+    ``loss`` says, in words, why a success may lack records although AEP counts none that failed. ``figures`` are those
+    of its run, once it has ended.
     """
 
     flow_id: str
@@ -65,29 +67,13 @@ def result_of(
     result["records_exported"], result["records_skipped"], result["records_failed"] = counts[:3]
     if run.status.is_terminal and counts.exported is None and run.total.exported is not None:
         result["records_exported_in_run"] = run.total.exported
-    if run.status.is_terminal and counts.failed is None and run.total.failed:
+    if run.status.is_terminal and counts.failed is None and run.fails_beyond and run.total.failed:
         result["records_failed_in_run"] = run.total.failed
-    if run.status is RunStatus.SUCCESS and not lost_in(result):
-        if run.files_failed:
-            result["loss"] = f"{count(run.files_failed, 'file')} failed in its run"
-        elif run.bytes_failed:
-            result["loss"] = f"{size_text(run.bytes_failed)} failed in its run"
-        elif counts.failed is None and (run.error_code or run.error_text):
-            result["loss"] = "AEP lists errors, but not how many records failed"
-        elif missing := _missing(run, counts):
-            result["loss"] = missing
+    if not lost_in(result) and (loss := loss_in(run, counts)):
+        result["loss"] = loss
     result["started_at"] = _iso(run.started_at or run.created_at)
     result["completed_at"] = _iso(run.completed_at) if run.status.is_terminal else None
     return result
-
-
-def _missing(run: FlowRun, counts: Counts) -> str:
-    """Say of how many records that AEP has read it does not say that they were exported, skipped or failed."""
-    read, exported, left_out = counts.read, counts.exported, run.left_out(counts)
-    if read is None or exported is None or left_out is None or read <= exported + left_out:
-        return ""
-    said = f"AEP read {count(read, 'record')}, exported {exported:,}, skipped or failed {left_out:,}"
-    return f"{said}, and does not say what became of {read - exported - left_out:,}"
 
 
 def submitted_only(delivery: Activation) -> Result:
@@ -135,7 +121,7 @@ def is_delivered(result: Result, *, accept_partial: bool, accept_loss: bool = Tr
     """Whether the pair was delivered, as far as a partial success, or one that lost records, is accepted as such."""
     if result["status"] == RunStatus.PARTIAL_SUCCESS:
         return accept_partial
-    return result["status"] == RunStatus.SUCCESS and (accept_loss or not is_lossy(result))
+    return result["status"] == RunStatus.SUCCESS and (accept_loss or not loss_label(result))
 
 
 def lost_in(result: Result) -> int:
@@ -144,9 +130,15 @@ def lost_in(result: Result) -> int:
     return failed if result["status"] == RunStatus.SUCCESS else 0
 
 
-def is_lossy(result: Result) -> bool:
-    """Whether AEP calls a delivery a success although something of it failed."""
-    return lost_in(result) > 0 or bool(result.get("loss"))
+def loss_label(result: Result) -> str:
+    """Return :data:`LOST` or :data:`MAY_LACK` of what AEP calls a success all the same, "" of any other delivery."""
+    return LOST if lost_in(result) else MAY_LACK if result.get("loss") else ""
+
+
+def what_failed(results: Sequence[Result]) -> str:
+    """Return what is said of these deliveries together: ``did not succeed``, ``lost records``, ``may lack records``."""
+    labels = set(map(loss_label, results))
+    return "lost records" if labels == {LOST} else "did not succeed" if "" in labels else "may lack records"
 
 
 def deliveries(number: int) -> str:
@@ -156,35 +148,52 @@ def deliveries(number: int) -> str:
 
 def all_succeeded(results: Sequence[Result]) -> str:
     """Return the last line of a wait."""
-    number, lossy = len(results), sum(map(is_lossy, results))
+    number, lossy = len(results), list(filter(loss_label, results))
     said = "The delivery succeeded" if number == 1 else f"All {deliveries(number)} succeeded"
-    return f"{said}, but {'it' if number == 1 else f'{lossy:,} of them'} lost records" if lossy else said
+    return f"{said}, but {'it' if number == 1 else f'{len(lossy):,} of them'} {what_failed(lossy)}" if lossy else said
 
 
 def losses_of(results: Iterable[Result], names: Mapping[str, str]) -> list[str]:
-    """Return a line about each delivery that AEP calls a success although records of it failed."""
-    lines = [line_of(item, names) for item in results if is_lossy(item)]
-    return [f"RECORDS LOST, although AEP calls it a success: {line}" for line in lines]
+    """Return a line about each delivery that AEP calls a success although records of it failed, or may be missing."""
+    found = [(label, item) for item in results if (label := loss_label(item))]
+    return [f"{label}, although AEP calls it a success: {line_of(item, names)}" for label, item in found]
 
 
 def records_text(results: Iterable[Result]) -> str:
     """Return ``134,767 records``, as far as AEP says how many."""
-    counts = [item["records_exported"] for item in results if item["records_exported"] is not None or is_sent(item)]
+    counts = exported_counts(results)
     known = [number for number in counts if number is not None]
     if counts and not known:
         return "an unknown number of records"
     return ("at least " if len(known) < len(counts) else "") + count(sum(known), "record")
 
 
+def exported_counts(results: Iterable[Result]) -> list[int | None]:
+    """Return how many records were exported, None where AEP does not say, in numbers that may be added up.
+
+    What AEP counts for a whole run only is one of them if the run delivers nothing else.
+    """
+    runs: dict[str | None, list[Result]] = defaultdict(list)
+    for item in results:
+        if item["records_exported"] is not None or is_sent(item):
+            runs[item["run_id"]].append(item)
+    counts: list[int | None] = []
+    for own in runs.values():
+        told = [item["records_exported"] for item in own]
+        whole = [item["records_exported_in_run"] for item in own if "records_exported_in_run" in item]
+        counts += whole[:1] if whole and own[0].get("figures", {}).get("audiences") == len(own) else told
+    return counts
+
+
 def summarize(results: Sequence[Result]) -> dict[str, int]:
     """Count pairs by status and add up their records."""
     counts = {"pairs": 0, **{status.value: 0 for status in RunStatus}, NOT_SENT: 0, UNKNOWN: 0, "adopted": 0}
-    counts |= {"records_exported": 0, "records_failed": failed_records(results)}
+    counts |= {"records_exported": sum(filter(None, exported_counts(results)))}
+    counts |= {"records_failed": failed_records(results)}
     for result in results:
         counts["pairs"] += 1
         counts[result["status"]] = counts.get(result["status"], 0) + 1
         counts["adopted"] += result["adopted"]
-        counts["records_exported"] += result["records_exported"] or 0
     return counts
 
 
@@ -263,7 +272,7 @@ def explanations(results: Sequence[Result], names: Mapping[str, str]) -> list[st
 
     What failed of a success is left out: see :func:`losses_of`.
     """
-    told = {item["run_id"] for item in results if is_lossy(item)}
+    told = {item["run_id"] for item in results if loss_label(item)}
     lines: list[str] = []
     for item in {result["run_id"]: result for result in reversed(results) if "figures" in result}.values():
         figures = item["figures"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypedDict, cast
 
-from adobe_experience_platform.aep import FlowRun, Reason, count
+from adobe_experience_platform.aep import Counts, FlowRun, Reason, RunStatus, count
 
 REASONS_SHOWN = 3
 OF_RUN = "*"
@@ -49,6 +49,31 @@ def figures_of(run: FlowRun, audiences: int) -> RunFigures:
 
 def _notes(reasons: Iterable[Reason]) -> list[ReasonNote]:
     return [ReasonNote(code=code, text=text, records=records) for code, text, records in reasons]
+
+
+def loss_in(run: FlowRun, counts: Counts) -> str:
+    """Say why a success may lack records of an audience with these counters, none of which failed; "" if it may not."""
+    if run.status is not RunStatus.SUCCESS or counts.failed:
+        return ""
+    if counts.failed is None and run.fails_beyond and run.total.failed:
+        return f"{count(run.total.failed, 'record')} failed in its run"
+    if run.files_failed:
+        return f"{count(run.files_failed, 'file')} failed in its run"
+    if run.bytes_failed:
+        return f"{size_text(run.bytes_failed)} failed in its run"
+    if counts.failed is None and (run.error_code or run.error_text):
+        return "AEP lists errors, but not how many records failed"
+    return _missing(run, counts)
+
+
+def _missing(run: FlowRun, counts: Counts) -> str:
+    """Say of how many records that AEP has read it does not say that they were exported, skipped or failed."""
+    own, total = ((each.read, each.exported, run.left_out(each)) for each in (counts, run.total))
+    read, exported, left_out = total if None in own else own
+    if read is None or exported is None or left_out is None or read <= exported + left_out:
+        return ""
+    said = f"AEP read {count(read, 'record')}, exported {exported:,}, skipped or failed {left_out:,}"
+    return f"{said}, and does not say what became of {read - exported - left_out:,}{' in its run' * (None in own)}"
 
 
 def size_text(number: int) -> str:

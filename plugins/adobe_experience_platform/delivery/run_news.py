@@ -16,6 +16,7 @@ from adobe_experience_platform.aep import PAGE_SIZE, FlowRun, RunStatus
 from adobe_experience_platform.errors import AepError
 
 from .record import millis, moment_of
+from .run_figures import loss_in
 
 DELIVERIES_VERSION = 1
 WINDOW = dt.timedelta(hours=24)
@@ -301,10 +302,11 @@ def describe(run: FlowRun, sought: Sought) -> dict[str, object]:
     """Return a delivery as a sensor returns it and an event tells it.
 
     Counts are the audience's, or the whole run's where it delivers no other or any was waited for. Files and bytes are
-    of whole runs only.
+    of whole runs only. ``loss`` says why a success may lack records although none is counted as failed.
     """
-    names = sought.audience_ids
-    alone = not names or set(run.audiences) <= {*names}
+    # Of a run with one audience AEP may count that alone.
+    names = sought.audience_ids or (tuple(run.audiences) if len(run.audiences) == 1 else ())
+    alone = not sought.audience_ids or set(run.audiences) <= {*names}
     counts = run.counts_for(names, alone=alone)
     return {
         "run_id": run.id,
@@ -315,6 +317,7 @@ def describe(run: FlowRun, sought: Sought) -> dict[str, object]:
         "records_exported": counts.exported,
         "records_skipped": counts.skipped,
         "records_failed": counts.failed,
+        "loss": loss_in(run, counts),
         "files": run.files if alone else None,
         "bytes": run.size if alone else None,
         "created_at": _iso(run.created_at),

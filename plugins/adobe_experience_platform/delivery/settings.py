@@ -104,7 +104,7 @@ class DeliverySettings(BaseModel):
     on_failed_records: Literal["warn", "fail"] = _setting(
         "warn",
         "If records are lost in a success",
-        "AEP calls the delivery a success, but records or files of it failed.",
+        "AEP calls the delivery a success, but records of it failed, or may be missing.",
         POLICIES,
         warn="warn loudly; the run is green",
         fail="the run fails, after the delivery",

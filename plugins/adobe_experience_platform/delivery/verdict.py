@@ -10,7 +10,7 @@ from typing import TypedDict
 from adobe_experience_platform.aep import RunStatus, count
 
 from .input import listed
-from .results import NOT_SENT, UNKNOWN, Result, deliveries, failed_records, is_lossy, records_text
+from .results import LOST, MAY_LACK, NOT_SENT, UNKNOWN, Result, deliveries, failed_records, loss_label, records_text
 
 TASKS_SHOWN = 20
 
@@ -44,8 +44,8 @@ class VerdictState(enum.StrEnum):
 _GREEN = frozenset(("delivered", "lossy", "empty", "partly", "nothing"))
 _LABELS = {
     VerdictState.DELIVERED: "Delivered",
-    VerdictState.LOSSY: "RECORDS LOST",
-    VerdictState.LOSS_REFUSED: "RECORDS LOST",
+    VerdictState.LOSSY: LOST,
+    VerdictState.LOSS_REFUSED: LOST,
     VerdictState.EMPTY: "EMPTY delivery",
     VerdictState.PARTLY: "Delivered partly",
     VerdictState.NOTHING: "Finished",
@@ -70,7 +70,7 @@ class Outcomes:
     :ivar good: delivered.
     :ivar partly: delivered, but AEP rejected some records.
     :ivar bad: not delivered, or not known to be.
-    :ivar lossy: in ``good``, but records failed.
+    :ivar lossy: in ``good``, but records failed, or may be missing; ``doubtful`` are those of which AEP counts none.
     :ivar empty: delivered with 0 records, and none failed; these are in ``good`` or ``partly`` too.
     """
 
@@ -79,9 +79,10 @@ class Outcomes:
         self.partly = [item for item in results if item["status"] == RunStatus.PARTIAL_SUCCESS]
         delivered = (RunStatus.SUCCESS, RunStatus.PARTIAL_SUCCESS)
         self.bad = [item for item in results if item["status"] not in delivered]
-        self.lossy = [item for item in self.good if is_lossy(item)]
+        self.lossy = list(filter(loss_label, self.good))
+        self.doubtful = [item for item in self.lossy if loss_label(item) == MAY_LACK]
         nothing = [item for item in (*self.good, *self.partly) if item["records_exported"] == 0]
-        self.empty = [item for item in nothing if not item["records_failed"] and not is_lossy(item)]
+        self.empty = [item for item in nothing if not item["records_failed"] and not loss_label(item)]
 
     @property
     def records_lost(self) -> int:
@@ -128,11 +129,11 @@ def judge(results: Sequence[Result], red: RedRun | None = None) -> Verdict:
     state = _state_of(found, red)
     return Verdict(
         state=state.value,
-        label=state.label,
+        label=MAY_LACK if state.label == LOST and found.doubtful == found.lossy else state.label,
         headline=_headline(state, found, results, red),
         advice=[
             *_advice(state, found, red),
-            *([LOST_ADVICE] if found.lossy else []),
+            *([LOSS_ADVICE] if found.lossy else []),
             *([EMPTY_ADVICE] if found.empty else []),
         ],
         failed_tasks=list(red.failed_tasks) if red else [],
@@ -156,7 +157,7 @@ def advice_for(results: Sequence[Result]) -> list[str]:
     statuses = {item["status"] for item in results}
     if UNKNOWN in statuses:  # clearing would send again what AEP does not list: a person has to look first
         statuses -= {RunStatus.FAILED.value, NOT_SENT}
-    lost = [NOTHING_TO_CLEAR, LOST_ADVICE] if results and all(map(is_lossy, results)) else []
+    lost = [NOTHING_TO_CLEAR, LOSS_ADVICE] if results and all(map(loss_label, results)) else []
     return [text for causes, text in _ADVICE if statuses & causes] + lost
 
 
@@ -177,9 +178,9 @@ _ADVICE: Sequence[tuple[set[str], str]] = (
     ),
     ({RunStatus.IN_PROGRESS.value}, "What is in progress goes on in AEP: clear the failed tasks to keep watching it."),
 )
-LOST_ADVICE = (
-    "Check in AEP, in the destination's dataflow runs, why records failed or are missing although the run is called a "
-    "success: the file lacks them. A new run delivers the whole audience again."
+LOSS_ADVICE = (
+    "Check in AEP, in the destination's dataflow runs, why records failed, or whether some are missing from the file, "
+    "although the run is called a success. A new run delivers the whole audience again."
 )
 NOTHING_TO_CLEAR = "All was delivered, so there is nothing to clear: clearing this run sends nothing again."
 EMPTY_ADVICE = (
@@ -216,9 +217,10 @@ def _headline(state: VerdictState, found: Outcomes, results: Sequence[Result], r
     if state is VerdictState.DELIVERED:
         return f"{number} to {count(len({item['flow_id'] for item in results}), 'destination')}, {records}"
     if state in (VerdictState.LOSSY, VerdictState.LOSS_REFUSED):
-        lost = count(found.records_lost, "record") + " failed" if found.records_lost else found.lossy[0].get("loss")
-        lost = f"{lost}, {records} delivered"
-        return f"{len(found.lossy):,} of {number} lost records although AEP reports success: {lost}"
+        lost, doubtful = len(found.lossy) - len(found.doubtful), len(found.doubtful)
+        what = f"lost records{f', {doubtful:,} may lack some,' if doubtful else ''}" if lost else "may lack records"
+        why = count(found.records_lost, "record") + " failed" if lost else found.lossy[0].get("loss")
+        return f"{lost or doubtful:,} of {number} {what} although AEP reports success: {why}, {records} delivered"
     if state is VerdictState.EMPTY:
         return f"{len(found.empty):,} of {number} with 0 records"
     if state is VerdictState.PARTLY:

@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 from adobe_experience_platform.aep import RunStatus, count, destination_url, for_mail
 from adobe_experience_platform.delivery import (
+    LOST,
+    MAY_LACK,
     Outcomes,
     RedRun,
     Result,
@@ -20,9 +22,9 @@ from adobe_experience_platform.delivery import (
     deliveries,
     error_of,
     failed_for,
-    is_lossy,
     is_sent,
     judge,
+    loss_label,
     lost_in,
     reasons_text,
 )
@@ -93,8 +95,10 @@ def of_delivery(run: Delivered) -> Notice:
         page.part("Why", (f"{for_mail(task)}: {for_mail(text)}" for task, text in run.reasons))
     page.part("Not delivered", (_line(item, run.names) for item in found.bad))
     page.part("Delivered only partly", (_line(item, run.names) for item in found.partly))
-    page.part("RECORDS LOST, although AEP calls it a success", (_line(item, run.names) for item in found.lossy))
-    page.part("Delivered", (_line(item, run.names) for item in found.good if not is_lossy(item)))
+    for label in (LOST, MAY_LACK):
+        lossy = (_line(item, run.names) for item in found.lossy if loss_label(item) == label)
+        page.part(f"{label}, although AEP calls it a success", lossy)
+    page.part("Delivered", (_line(item, run.names) for item in found.good if not loss_label(item)))
     page.part("What to do", map(for_mail, verdict["advice"] if verdict else []))
     return page.notice(_events(run, found, verdict))
 
@@ -200,7 +204,7 @@ def _line(item: Result, names: Mapping[str, str]) -> str:
     if not is_sent(item):
         said.append(item["status"].replace("_", " "))
     if item["records_exported"] is not None and item["status"] != RunStatus.IN_PROGRESS:
-        is_empty = item["records_exported"] == 0 and not item["records_failed"] and not is_lossy(item)
+        is_empty = item["records_exported"] == 0 and not item["records_failed"] and not loss_label(item)
         said.append("EMPTY, 0 records" if is_empty else count(item["records_exported"], "record"))
     elif (exported := item.get("records_exported_in_run")) is not None:
         said.append(f"{count(exported, 'record')} in its run")

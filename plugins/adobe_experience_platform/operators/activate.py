@@ -41,8 +41,8 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
     :param briefing: the XCom ``briefing`` of ``plan_jobs``, instead of settings and ``names``; optional. (templated)
     :param wait_for_completion: watch the flow runs to their end too; default False. (templated)
     :param on_partial_success: with ``wait_for_completion``: ``fail`` (default) or ``accept``. (templated)
-    :param on_failed_records: with ``wait_for_completion``: a success that lost records: ``warn`` (default) or
-        ``fail``. (templated)
+    :param on_failed_records: with ``wait_for_completion``: a success that lost or may lack records: ``warn``
+        (default) or ``fail``. (templated)
     :param activation_timeout_minutes: with ``wait_for_completion``: how long, minutes; default 180. (templated)
     :param resend_failed: after a person clears the task, send again what failed in AEP; default True.
         (templated)

@@ -9,7 +9,7 @@ from typing import Any
 from airflow.sdk import Asset, Context
 
 from adobe_experience_platform.aep import RunStatus
-from adobe_experience_platform.delivery import Result, RunFigures, failed_records, is_sent
+from adobe_experience_platform.delivery import Result, RunFigures, exported_counts, failed_records, is_sent
 from adobe_experience_platform.triggers import DELIVERED_URIS, delivered_flow_asset, delivery_asset
 
 RUN_IDS_SHOWN = 100
@@ -43,7 +43,7 @@ def _delivered_flow(flow_id: str, results: Sequence[Result]) -> dict[str, Any]:
         "audiences": len(results),
         "partly": sum(result["status"] == RunStatus.PARTIAL_SUCCESS for result in results),
         "adopted": sum(result["adopted"] for result in results),
-        "records_exported": _sum(result["records_exported"] for result in results),
+        "records_exported": _sum(exported_counts(results)),
         "records_failed": failed_records(results) if is_counted else None,
         "files": _sum(figures.get("files") for figures in own),
         "bytes": _sum(figures.get("bytes") for figures in own),

@@ -24,8 +24,8 @@ from adobe_experience_platform.delivery import (
     explanations,
     failed_for,
     is_delivered,
-    is_lossy,
     judge,
+    loss_label,
     losses_of,
     message_of,
     read_settings,
@@ -144,7 +144,7 @@ class DeliveryReportOperator(BaseOperator):
         failed.sort(key=lambda task: (order.get(of[task], 0), task))
         red = {of[task] for task, state in states.items() if state in FAILED_STATES}
         # Only the submitting task finds out what became of a pair that has no run.
-        lost = [item for item in bad if is_lossy(item)]
+        lost = list(filter(loss_label, bad))
         watched = {(item["flow_id"], item["audience_id"]) in orders for item in bad if item not in lost}
         wanted = {self.watch_task_id if is_watched else self.submit_task_id for is_watched in watched}
         day = ti.xcom_pull(task_ids=self.plan_task_id, key=xcom.CAMPAIGN_DAY)
@@ -255,7 +255,7 @@ def row_of(result: Result, names: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _notes(result: Result) -> list[str]:
-    return ["adopted"] * result["adopted"] + ["records lost"] * is_lossy(result)
+    return [*filter(None, ("adopted" * result["adopted"], loss_label(result).lower()))]
 
 
 def _is_shared(figures: RunFigures) -> bool:

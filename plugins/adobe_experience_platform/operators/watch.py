@@ -14,12 +14,12 @@ from adobe_experience_platform.delivery import (
     all_succeeded,
     check_id,
     is_delivered,
-    is_lossy,
     is_terminal,
     line_of,
     losses_of,
     results_of,
     summarize,
+    what_failed,
     xcom,
 )
 from adobe_experience_platform.errors import (
@@ -122,9 +122,8 @@ class WatchingTask(AepTask):
             listed = "\n".join(f"  - {line}" for line in lines)
             if any(item["status"] == RunStatus.IN_PROGRESS for item in bad):
                 self._watch_ends(context).require(f"{len(bad)} of {len(results)} deliveries:\n{listed}\n")
-            what = "lost records" if all(map(is_lossy, bad)) else "did not succeed"
             raise AepDeliveryError(
-                f"{len(bad)} of {len(results)} deliveries {what}:\n{listed}\n" + " ".join(advice_for(bad))
+                f"{len(bad)} of {len(results)} deliveries {what_failed(bad)}:\n{listed}\n" + " ".join(advice_for(bad))
             )
         self.log.info("%s", all_succeeded(results))
         return {"summary": summary, "results": list(results)}

@@ -15,7 +15,6 @@ from adobe_experience_platform.delivery import (
     Result,
     check_name,
     is_delivered,
-    is_lossy,
     line_of,
     losses_of,
     next_delivery,
@@ -23,6 +22,7 @@ from adobe_experience_platform.delivery import (
     run_lists,
     run_news,
     shorten,
+    what_failed,
 )
 from adobe_experience_platform.delivery.next_delivery import Note
 from adobe_experience_platform.delivery.run_news import RunMark, Sought
@@ -65,7 +65,7 @@ class DeliverySensor(AepSensor):
     :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``. (templated)
     :param sandbox_name: sandbox; None takes the connection's. (templated)
     :param on_partial_success: ``fail`` (default) or ``accept``. (templated)
-    :param on_failed_records: a success that lost records: ``warn`` (default) or ``fail``. (templated)
+    :param on_failed_records: a success that lost or may lack records: ``warn`` (default) or ``fail``. (templated)
     :param activation_timeout_minutes: how long to wait, minutes; default 1440, a day. (templated)
     :param poll_interval: longest pause between two polls, seconds; default 60. (templated)
     :param deferrable: wait in the triggerer (default); if False, as Airflow's ``mode`` says (``poke`` holds a worker
@@ -75,9 +75,9 @@ class DeliverySensor(AepSensor):
     ``activation_timeout_minutes`` and ``poll_interval``.
 
     Returns ``{"run_id", "flow_id", "audience_ids" (at most 100), "audience_count", "status", "records_exported",
-    "records_skipped", "records_failed", "files", "bytes", "created_at", "started_at", "completed_at", "error_code",
-    "error"}``: records, files and bytes of the audience, or of the whole run where no audience was given; times in
-    ISO 8601; None where AEP does not say.
+    "records_skipped", "records_failed", "loss", "files", "bytes", "created_at", "started_at", "completed_at",
+    "error_code", "error"}``: records, files and bytes of the audience, or of the whole run where no audience was given;
+    ``loss`` says why a success may lack records, else it is ""; times in ISO 8601; None where AEP does not say.
 
     Raises :class:`~.errors.AepDeliveryError` if that delivery has failed, :class:`~.errors.AepDeadlineError` if none
     has ended in time. After a failure clear the task: it then waits for the next delivery after the failed one.
@@ -320,7 +320,7 @@ class DeliverySensor(AepSensor):
         if bad := self._bad(results):
             self._note(context, {**fixed, "run_id": run.id, "failed": True})
             listed = "\n".join(f"  - {line}" for line in shorten([line_of(item, names) for item in bad]))
-            what = "lost records" if all(map(is_lossy, bad)) else "did not succeed"
+            what = what_failed(bad)
             raise AepDeliveryError(
                 f"The delivery that this task waited for {what}:\n{listed}\nClear this task to wait for the next one."
             )

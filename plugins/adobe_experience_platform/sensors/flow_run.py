@@ -23,7 +23,7 @@ class FlowRunSensor(WatchingTask, AepSensor):
     :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``. (templated)
     :param sandbox_name: sandbox; None takes the connection's. (templated)
     :param on_partial_success: ``fail`` (default) or ``accept``. (templated)
-    :param on_failed_records: a success that lost records: ``warn`` (default) or ``fail``. (templated)
+    :param on_failed_records: a success that lost or may lack records: ``warn`` (default) or ``fail``. (templated)
     :param activation_timeout_minutes: how long to wait, minutes; default 180. (templated)
     :param poll_interval: longest pause between two polls, seconds; default 30. (templated)
     :param briefing: the XCom ``briefing`` of ``plan_jobs``, instead of settings and ``names``; optional. (templated)

@@ -67,8 +67,9 @@ class DeliveryTrigger(WatcherTrigger):
 
     Event of a watcher: ``run_id``, ``flow_id``, ``audience_ids`` (at most 100), ``audience_count``, ``status`` (one of
     ``statuses``), ``records_exported``, ``records_skipped``, ``records_failed``, ``files``, ``bytes`` (None where AEP
-    does not say), ``created_at``, ``started_at``, ``completed_at`` (ISO 8601 or None), ``error_code``, ``error``,
-    ``possible_repeat`` (true only where a triggerer died or froze around the event: it may have been told before).
+    does not say), ``loss`` (why a success may lack records, else ""), ``created_at``, ``started_at``, ``completed_at``
+    (ISO 8601 or None), ``error_code``, ``error``, ``possible_repeat`` (true only where a triggerer died or froze around
+    the event: it may have been told before).
 
     Source: Adobe, Flow Service API, ``GET /runs``.
     """
@@ -145,7 +146,8 @@ class DeliveryTrigger(WatcherTrigger):
         self._others = {*kept, *(run.id for run in found.others)}
 
     def _line(self, payload: Mapping[str, Any]) -> str:
-        return f"Flow run {payload['run_id']} of flow {payload['flow_id']} has ended: {payload['status']}"
+        said = f"Flow run {payload['run_id']} of flow {payload['flow_id']} has ended: {payload['status']}"
+        return f"{said}, {payload['loss']}" if payload["loss"] else said
 
     async def _consider(self, snapshot: Snapshot, subscription: Subscription) -> TriggerEvent | None:
         if (error := self._error_in(snapshot)) is not None:

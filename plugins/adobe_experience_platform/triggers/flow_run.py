@@ -42,7 +42,7 @@ class FlowRunTrigger(SharedPollTrigger):
     :param names: id → name, for the log.
     :param ends_task: whether the task is over when every run delivered; it then ends without a worker.
     :param accept_partial: whether partial success counts as delivered.
-    :param accept_loss: whether a success that lost records does.
+    :param accept_loss: whether a success that lost or may lack records does.
 
     Event: ``{"status": "done" | "timeout" | "error", "message": str, "counts": {status: number}}``.
     """

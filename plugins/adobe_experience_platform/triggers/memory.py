@@ -1,8 +1,9 @@
 """What an asset watcher remembers between its looks, and from one triggerer to the next.
 
-Airflow 3.3 confirms no event: one that a triggerer fires is in the database seconds later, or it is lost with the
-triggerer. So a watcher notes in the asset's state store what it is about to tell, tells it, and notes that it was told.
-Where a triggerer dies or freezes in between, another one tells it again, rather than never, and says so.
+An event that a triggerer fires is in Airflow's database seconds later, or it is lost with the triggerer, and no watcher
+that comes after it can ask which. So a watcher notes in the asset's state store what it is about to tell, tells it, and
+notes that it was told. Where a triggerer dies or freezes in between, another one tells it again, rather than never, and
+says so.
 """
 
 from __future__ import annotations

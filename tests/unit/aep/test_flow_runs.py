@@ -123,6 +123,43 @@ def test_an_audience_that_several_connections_count_has_the_runs_own_sum_or_none
     assert run.counts_for(("a",), alone=True) == Counts(8, 2, 4, 12)
 
 
+def counted(source: dict[str, int], target: dict[str, int], other: str = "a", **totals: int) -> FlowRun:
+    """Return a run of the audiences a (by the id ``other`` where the data go to) and b, each counter in its place."""
+    sides = {"sourceSummaries": ("a", source), "targetSummaries": (other, target)}
+    records = {
+        side: [{"entitySummaries": [{"id": f"segment:{name}", **told}, {"id": "segment:b", "failedRecordCount": 0}]}]
+        for side, (name, told) in sides.items()
+    }
+    return FlowRun.from_json({"id": "r", "metrics": {"recordSummary": {**records, **totals}}})
+
+
+@pytest.mark.parametrize("other", ["a", "ext"])
+@pytest.mark.parametrize("key", ["skippedRecordCount", "failedRecordCount"])
+def test_what_one_part_of_a_run_counts_as_none_another_may_have_left_out(key: str, other: str) -> None:
+    numbers = [({key: 0}, {key: 3}, {}), ({key: 3}, {key: 0}, {}), ({key: 0}, {}, {key: 3})]
+    field = key.removesuffix("RecordCount")
+    found = [
+        getattr(counted(source, target, other, **total).counts_for(("a", "ext"), alone=bool(total)), field)
+        for source, target, total in numbers
+    ]
+    assert found == [3, 3, 3]
+
+
+@pytest.mark.parametrize(("own", "failed"), [(0, None), (3, 3), (400, 400)])
+def test_a_run_that_counts_more_failures_than_all_its_audiences_leaves_open_whose_they_are(own, failed):
+    run = counted({}, {"failedRecordCount": own}, failedRecordCount=400)
+    assert run.counts_for(("a",), alone=False).failed == failed
+    assert run.counts_for(("b",), alone=False).failed == (0 if own == 400 else None)
+
+
+@pytest.mark.parametrize(("told", "failed"), [(5, 5), (0, 7), (None, 7)])
+def test_a_record_that_failed_for_two_reasons_has_failed_once(told, failed):
+    """A counter of AEP's is the figure; the numbers of its reasons may count a record each."""
+    reasons = [{"code": "C-1", "count": 4}, {"code": "C-2", "count": 3}]
+    records = {"failedRecordCount": told, "failedInfo": reasons}
+    assert FlowRun.from_json({"id": "r", "metrics": {"recordSummary": records}}).total.failed == failed
+
+
 def test_the_sides_of_a_run_may_name_an_imported_audience_by_one_id_each():
     source = [{"entitySummaries": [{"id": "segment:ext", "inputRecordCount": 9, "skippedRecordCount": 2}]}]
     target = [{"entitySummaries": [{"id": "segment:own", "outputRecordCount": 7}]}]

@@ -100,6 +100,8 @@ def test_a_run_that_does_not_say_when_it_was_created_may_be_the_last():
     last = run_of(2, hours=1, a=(20, 0, 0))
     del last["createdAt"]
     assert cells([A], runs=[last, run_of(1, hours=30, a=(1, 0, 0))])[A][0] == "20 records, 2026-03-10 11:00 UTC"
+    last["metrics"]["durationSummary"] = {"startedAtUTC": millis(NOW - 2 * HOUR)}
+    assert cells([A], runs=[last])[A][0] == "20 records, 2026-03-10 10:00 UTC"
 
 
 def test_a_partial_success_delivered_and_says_what_it_left_out():
@@ -245,6 +247,7 @@ def test_a_scheduled_export_may_have_held_changes_only(mode, may):
         ("%DESTINATION_INSTANCE_ID%_%DESTINATION_INSTANCE_NAME%_%TIMESTAMP%", "f1_Flow f1_%TIMESTAMP%", False),
         ("%SEGMENT_ID%_DATE_%SEGMENT_NAME%", "a_DATE_Audience a", True),
         ("weekly 100%", "weekly 100%", True),
+        (f"50%_%SEGMENT_ID%_{DATED}", f"50%_a_{DATED}", False),
         ("%ORGANIZATION_NAME%", "%ORGANIZATION_NAME%", True),
         (None, "", False),
     ],

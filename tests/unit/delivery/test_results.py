@@ -12,6 +12,7 @@ from adobe_experience_platform.aep.orders import Activation, Pair
 from adobe_experience_platform.delivery.results import (
     NOT_SENT,
     UNKNOWN,
+    all_succeeded,
     error_of,
     explanations,
     failed_for,
@@ -21,6 +22,7 @@ from adobe_experience_platform.delivery.results import (
     result_of,
     results_of,
     summarize,
+    what_failed,
     without_run,
 )
 from adobe_experience_platform.errors import AepNotFoundError
@@ -116,6 +118,13 @@ def test_totals_of_a_run_are_an_audiences_own_only_if_it_is_alone():
     assert [item["records_exported"] for item in results] == [None, None, 5]
     assert [item.get("records_exported_in_run") for item in results] == [9, 9, None]
     assert "9 records in its run" in line_of(results[0], {})
+    assert (records_text(results), summarize(results)["records_exported"]) == ("14 records", 14)
+    assert records_text(results[1:]) == "at least 5 records", "the run delivered another one too"
+
+
+def test_a_run_that_exported_no_record_at_all_exported_none_of_each_audience():
+    results = results_of([delivery(A), delivery(B)], {"r1": run(totals={"outputRecordCount": 0})}, {})
+    assert [item["records_exported"] for item in results] == [0, 0]
 
 
 def test_what_failed_of_a_whole_run_counts_once_in_the_summary():
@@ -242,6 +251,15 @@ def test_what_is_not_counted_is_said_by_the_error_alone() -> None:
 def test_a_pair_that_lost_nothing_has_no_reasons_of_others() -> None:
     result = {**lossy(), "records_failed": 0}
     assert failed_for(result) == []
+
+
+def test_what_is_said_of_losses_together_is_true_of_each() -> None:
+    lost, doubtful = lossy(), {**lossy(), "records_failed": 0, "loss": "1 file failed in its run"}
+    fine = {**lossy(), "records_failed": 0}
+    said = [what_failed(found) for found in ([lost], [doubtful], [lost, doubtful], [lost, fine])]
+    assert said == ["lost records", "may lack records", "may lack records", "did not succeed"]
+    assert all_succeeded([lost, fine]) == "All 2 deliveries succeeded, but 1 of them lost records"
+    assert all_succeeded([doubtful]) == "The delivery succeeded, but it may lack records"
 
 
 def test_a_run_explains_itself_once() -> None:

@@ -311,3 +311,40 @@ def test_a_delivery_is_described_by_aeps_own_figures() -> None:
     assert (whole["files"], whole["bytes"], own["files"], own["bytes"]) == (2, 900, None, None)
     assert (own["audience_ids"], own["audience_count"]) == (["gold", "silver"], 2)
     assert (own["created_at"], own["completed_at"], own["records_failed"]) == (NOW.isoformat(), None, None)
+    assert whole["loss"] == ""
+    assert own["loss"] == "AEP read 5 records, exported 3, skipped or failed 0, and does not say what became of 2"
+
+
+def test_a_delivery_of_one_audience_is_described_alike_whatever_was_waited_for() -> None:
+    data: Any = run_json("a", audiences=["gold"])
+    told = {"id": "segment:gold", "outputRecordCount": 3, "skippedRecordCount": 1, "failedRecordCount": 4}
+    data["metrics"]["recordSummary"] = {"targetSummaries": [{"entitySummaries": [told]}]}
+
+    whole, own = (run_news.describe(FlowRun.from_json(data), sought) for sought in (FLOW, GOLD))
+
+    assert whole == own
+    assert (own["records_exported"], own["records_skipped"], own["records_failed"]) == (3, 1, 4)
+
+
+def test_what_audiences_lost_is_told_of_their_flow_too() -> None:
+    data: Any = run_json("a", audiences=["gold", "silver"])
+    named = [{"id": "segment:gold", "failedRecordCount": 4}, {"id": "segment:silver", "failedRecordCount": 3}]
+    data["metrics"]["recordSummary"] = {"targetSummaries": [{"entitySummaries": named}]}
+    assert run_news.describe(FlowRun.from_json(data), FLOW)["records_failed"] == 7
+
+
+@pytest.mark.parametrize(
+    ("changes", "whole", "own"),
+    [
+        ({"recordSummary": {"failedRecordCount": 4}}, (4, ""), (None, "4 records failed in its run")),
+        ({"fileSummary": {"failedFileCount": 1}}, *[(None, "1 file failed in its run")] * 2),
+    ],
+)
+def test_a_delivery_is_described_with_what_it_may_lack(changes: Any, whole: object, own: object) -> None:
+    data: Any = run_json("a", audiences=["gold", "silver"])
+    for branch, fields in changes.items():
+        data["metrics"][branch] = {**data["metrics"].get(branch, {}), **fields}
+
+    told = [run_news.describe(FlowRun.from_json(data), sought) for sought in (FLOW, GOLD)]
+
+    assert [(each["records_failed"], each["loss"]) for each in told] == [whole, own]

@@ -23,6 +23,8 @@ PARTLY = result("silver", "partial_success", 7)
 FAILED = result("bronze", "failed", None)
 UNSENT = result("bronze", "not_sent", None)
 UNKNOWN = result("bronze", "unknown", None)
+LOSSY = Result(**{**result("silver", exported=600), "records_failed": 400})
+DOUBTFUL = Result(**{**result("bronze", exported=7), "loss": "1 file failed in its run"})
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,33 @@ UNKNOWN = result("bronze", "unknown", None)
         ),
         ([GOOD, EMPTY], None, "empty", "EMPTY delivery: 1 of 2 deliveries with 0 records"),
         ([GOOD, PARTLY], None, "partly", "Delivered partly: 1 of 2 deliveries only partly, 1,207 records"),
+        (
+            [GOOD, LOSSY],
+            None,
+            "lossy",
+            (
+                "RECORDS LOST: 1 of 2 deliveries lost records although AEP reports success: 400 records failed, "
+                "1,800 records delivered"
+            ),
+        ),
+        (
+            [GOOD, DOUBTFUL],
+            None,
+            "lossy",
+            (
+                "RECORDS MAY BE MISSING: 1 of 2 deliveries may lack records although AEP reports success: "
+                "1 file failed in its run, 1,207 records delivered"
+            ),
+        ),
+        (
+            [DOUBTFUL, LOSSY, DOUBTFUL],
+            {"loss_refused": True},
+            "loss_refused",
+            (
+                "RECORDS LOST: 1 of 3 deliveries lost records, 2 may lack some, although AEP reports success: "
+                "400 records failed, 614 records delivered"
+            ),
+        ),
         ([], None, "nothing", "Finished: there was nothing to deliver"),
         ([GOOD, FAILED], {}, "incomplete", "FAILED: 1 of 2 deliveries did not succeed"),
         ([GOOD, PARTLY, UNKNOWN], {}, "incomplete", "FAILED: 1 of 3 deliveries did not succeed, 1 only partly"),

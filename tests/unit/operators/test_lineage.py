@@ -56,11 +56,21 @@ def test_counts_come_per_flow() -> None:
     [
         (result("mail", "silver", "run-2", 1, **figures(files=1, bytes=1)), (6, 2, 8)),
         (result("mail", "silver", "run-2", None, **figures(files=1, bytes=1)), (None, 2, 8)),
+        (result("mail", "silver", "run-2", None, records_exported_in_run=4, **figures(bytes=1)), (9, None, 8)),
+        (result("mail", "silver", "run-2", None, records_exported_in_run=4, **figures(2, bytes=1)), (None, None, None)),
         (result("mail", "silver", "run-2", 1, **figures(bytes=1)), (6, None, 8)),
         (result("mail", "silver", "run-2", 1, **figures(2, files=1, bytes=1)), (6, None, None)),
         (result("mail", "silver", "run-2", 1), (6, None, None)),
     ],
-    ids=["all", "no records", "no files", "a run that delivered for others too", "no figures"],
+    ids=[
+        "all",
+        "no records",
+        "records of its run",
+        "records of a run for others too",
+        "no files",
+        "a run that delivered for others too",
+        "no figures",
+    ],
 )
 def test_what_aep_does_not_give_for_all_of_it_is_unknown(other: Result, known: tuple[int | None, ...]) -> None:
     flow = delivered_flows([result("mail", "gold", **figures(files=1, bytes=7)), other])["mail"]

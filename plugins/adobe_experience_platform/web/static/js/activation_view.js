@@ -150,8 +150,14 @@ function figures({ run, delivery, reading }, seconds) {
   const known = (value) => (value === null ? "–" : compact(value));
   const exported = `${records.isPart && records.exported !== null ? "≥ " : ""}${known(records.exported)}`;
   const problems = counts.failed + counts.not_sent + counts.unknown;
-  const lossy = all.filter((pair) => pair.lost).length;
-  const lost = lossy > 0 && `${count(lossy)} of them lost records`;
+  const lossy = all.filter((pair) => pair.lost > 0).length;
+  const doubtful = all.filter((pair) => pair.lost).length - lossy;
+  const lost = [
+    lossy > 0 && `${count(lossy)} of them lost records`,
+    doubtful > 0 && `${count(doubtful)} of them may lack records`,
+  ]
+    .filter(Boolean)
+    .join(", ");
   const partly = counts.partial_success && `${count(counts.partial_success)} more only partly`;
   const started = run.start_date ? `since ${when(run.start_date)}` : "not started";
   return [

@@ -1,9 +1,9 @@
 // From what Airflow knows of a run to what a person wants to know of a delivery. No requests, no page.
 
-import { written } from "./figures.js";
+import { exported, written } from "./figures.js";
 import { headlineOf } from "./headline.js";
 import { ACTIVE, ENDED, FAILED, stagesOf } from "./stages.js";
-import { DELIVERED, knownStatus, tally } from "./statuses.js";
+import { knownStatus, tally } from "./statuses.js";
 import {
   figuresOf,
   jobsOf,
@@ -224,17 +224,14 @@ function jobOf(task, plan, planned, pairs) {
   };
 }
 
-/**
- * Sums of the counts that are known; files and bytes only of all that was delivered. Null where AEP gives none.
- * `isPart`: AEP does not say of all that was delivered how many records it was.
- */
+/** Sums of the counts that are known; files and bytes only of all that was delivered. Null where AEP gives none. */
 function sums(pairs) {
   const sum = (key) => {
     const known = pairs.map((pair) => pair[key]).filter((value) => typeof value === "number");
     return known.length ? known.reduce((a, b) => a + b, 0) : null;
   };
-  const isPart = pairs.some((pair) => DELIVERED.has(pair.status) && typeof pair.exported !== "number");
-  return { exported: sum("exported"), isPart, skipped: sum("skipped"), failed: failedOf(pairs), ...written(pairs) };
+  const { records, isPart } = exported(pairs);
+  return { exported: records, isPart, skipped: sum("skipped"), failed: failedOf(pairs), ...written(pairs) };
 }
 
 /** Records that failed, also those of which AEP does not say of which of a run's audiences they are: once for the run. */

@@ -5,13 +5,30 @@ import { DELIVERED } from "./statuses.js";
 
 export const OF_RUN = "of the whole flow run: AEP does not say how much of it is of each of its audiences";
 
+/**
+ * The records that AEP says were exported; null where it says nothing. What it counts for a whole run only counts once,
+ * if the run delivers nothing else. `isPart`: it does not say of all that was delivered how many records it was.
+ */
+export function exported(pairs) {
+  const runs = new Map();
+  for (const pair of pairs) {
+    if (typeof pair.exported !== "number" && !DELIVERED.has(pair.status)) continue;
+    if (!runs.has(pair.runId)) runs.set(pair.runId, []);
+    runs.get(pair.runId).push(pair);
+  }
+  const counts = [...runs.values()].flatMap((own) => {
+    const whole = own.map((pair) => pair.exportedInRun).filter((number) => typeof number === "number");
+    return whole.length && own[0].audiences === own.length ? [whole[0]] : own.map((pair) => pair.exported ?? null);
+  });
+  const known = counts.filter((number) => number !== null);
+  return { records: known.length ? known.reduce((a, b) => a + b, 0) : null, isPart: known.length < counts.length };
+}
+
 /** The records of these pairs in words, as far as AEP says how many. */
 export function recordsText(pairs) {
-  const counts = pairs.filter((pair) => DELIVERED.has(pair.status)).map((pair) => pair.exported ?? null);
-  const known = counts.filter((number) => number !== null);
-  if (counts.length && !known.length) return "an unknown number of records";
-  const sum = known.reduce((a, b) => a + b, 0);
-  return `${known.length < counts.length ? "at least " : ""}${plural(sum, "record")}`;
+  const { records, isPart } = exported(pairs.filter((pair) => DELIVERED.has(pair.status)));
+  if (isPart && records === null) return "an unknown number of records";
+  return `${isPart ? "at least " : ""}${plural(records ?? 0, "record")}`;
 }
 
 /**

@@ -1,6 +1,6 @@
 // Many runs at a glance: what is kept of each report, and what charts and totals are made of. No requests, no page.
 
-import { written } from "./figures.js";
+import { exported, written } from "./figures.js";
 import { dayKey } from "./format.js";
 import { DELIVERED } from "./statuses.js";
 import { figuresOf, knownNumber, lostIn, pairsOf, resultsOf, text, titleOf, verdictOf } from "./xcom.js";
@@ -27,29 +27,27 @@ export function condense(reports) {
     delivered: 0,
     partly: 0,
     lossy: 0,
+    doubtful: 0,
     failed: 0,
     unknown: 0,
-    records: null,
-    isPart: false,
     problem: "",
     verdict: "",
   };
   for (const item of reports.flatMap((report) => resultsOf(report) ?? [])) {
     const id = text(item.flow_id).slice(0, 255);
     if (!id) continue;
-    const flow = flows.get(id) ?? { flow: id, pairs: 0, delivered: 0, records: null };
+    const flow = flows.get(id) ?? { flow: id, pairs: 0, delivered: 0 };
     flows.set(id, flow);
-    const pair = { status: item.status, runId: item.run_id, ...figuresOf(item) };
+    const [own, whole] = [item.records_exported, item.records_exported_in_run].map(knownNumber);
+    const pair = { status: item.status, runId: item.run_id, exported: own, exportedInRun: whole, ...figuresOf(item) };
     if (!pairsOfFlows.has(id)) pairsOfFlows.set(id, []);
     pairsOfFlows.get(id).push(pair);
-    const records = knownNumber(item.records_exported);
     for (const sums of [kept, flow]) {
       sums.pairs += 1;
-      if (records !== null) sums.records = (sums.records ?? 0) + records;
       if (DELIVERED.has(item.status)) sums.delivered += 1;
     }
-    if (records === null && DELIVERED.has(item.status)) kept.isPart = true;
-    if (lostIn(item)) kept.lossy += 1;
+    const lost = lostIn(item);
+    if (lost) kept[lost > 0 ? "lossy" : "doubtful"] += 1;
     if (item.status === "partial_success") kept.partly += 1;
     else if (item.status === "failed" || item.status === "not_sent") kept.failed += 1;
     else if (item.status === "unknown") kept.unknown += 1;
@@ -61,8 +59,9 @@ export function condense(reports) {
     }
   }
   const verdicts = reports.map(verdictOf).filter(Boolean);
-  const told = [...flows.values()].map((flow) => ({ ...flow, ...written(pairsOfFlows.get(flow.flow)) }));
-  const whole = written([...pairsOfFlows.values()].flat());
+  const figures = (pairs) => ({ ...exported(pairs), ...written(pairs) });
+  const told = [...flows.values()].map((flow) => ({ ...flow, ...figures(pairsOfFlows.get(flow.flow)) }));
+  const whole = figures([...pairsOfFlows.values()].flat());
   return { ...kept, ...whole, verdict: verdicts.map(titleOf).join("; ").slice(0, 300), flows: told };
 }
 

@@ -112,10 +112,12 @@ function resultOf(payload, flow, pairs) {
   const [records, files, bytes] = [payload.records_exported, payload.files, payload.bytes].map(knownNumber);
   const said = [text(payload.error_code) && `[${payload.error_code}]`, text(payload.error)];
   const delivered = payload.status === "failed" ? 0 : pairs;
+  const lost = lostIn(payload);
   return {
     pairs,
     delivered,
-    lossy: lostIn(payload) ? 1 : 0,
+    lossy: lost > 0 ? 1 : 0,
+    doubtful: text(lost),
     records,
     files,
     bytes,

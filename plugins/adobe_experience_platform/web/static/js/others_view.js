@@ -48,6 +48,7 @@ export function cells({ asset, status, start_date: start, end_date: end, ...deli
     state: [
       status === "success" ? pill("good", "Succeeded") : pill(STATUSES[status].tone, STATUSES[status].label),
       result.lossy > 0 && h("span.note.warn", {}, "lost records"),
+      result.doubtful && h("span.note.warn", { title: result.doubtful }, "records may be missing"),
     ],
     started: [
       start ? h("time", { datetime: start, title: full(start) }, when(start)) : "–",

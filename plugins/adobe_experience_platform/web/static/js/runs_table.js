@@ -176,6 +176,7 @@ function states(run, result, dry) {
     pill(tone, label),
     dry && h("span.note", {}, "dry run"),
     result?.lossy > 0 && h("span.note.warn", {}, `lost records in ${result.lossy}`),
+    result?.doubtful > 0 && h("span.note.warn", {}, `records may be missing in ${result.doubtful}`),
     result?.partly > 0 && h("span.note.warn", {}, `${result.partly} partly`),
   ];
 }

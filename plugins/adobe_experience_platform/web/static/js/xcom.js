@@ -77,7 +77,7 @@ export function figuresOf({ figures: given }) {
 
 const reasonOf = (item) => ({ code: text(item.code), text: text(item.text), records: knownNumber(item.records) });
 
-/** What a delivery lost that AEP calls a success: a number of records, or words; 0 is nothing. */
+/** What a delivery lost that AEP calls a success: a number of records, or why some may be missing; 0 is nothing. */
 export function lostIn({ status, records_failed: own, records_failed_in_run: whole, loss }) {
   const failed = [own, whole].find((number) => typeof number === "number" && number > 0);
   return status === "success" ? (failed ?? (text(loss).slice(0, 100) || 0)) : 0;
