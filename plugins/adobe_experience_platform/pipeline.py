@@ -187,7 +187,9 @@ def _delivery(
     wait_export = SegmentExportSensor(
         task_id=task_ids.WAIT_EXPORT, activation_info=plan.output, deferrable=deferrable, **INNER, **planned
     )
-    latest = LatestSegmentExportOperator(task_id=task_ids.LATEST_EXPORT, settings=planned["settings"], **INNER)
+    latest = LatestSegmentExportOperator(
+        task_id=task_ids.LATEST_EXPORT, settings=planned["settings"], deferrable=deferrable, **INNER
+    )
     activate = AdHocActivationOperator.partial(
         task_id=task_ids.ACTIVATE,
         # Failed runs are sent again by wait_for_flow_runs, which turns red and is cleared.

@@ -24,10 +24,10 @@ from adobe_experience_platform.operators import (
     DeliveryOperator,
     LatestSegmentExportOperator,
     PlanJobsOperator,
-    deliveries_of,
 )
 from adobe_experience_platform.operators.templates import READINGS
 from adobe_experience_platform.sensors import FlowRunSensor, SegmentExportSensor
+from adobe_experience_platform.sensors.flow_run import deliveries_of
 from tests.support.aep import LocalAep
 
 IDS = ["007", "None", "1e5", "True", "1_000", "0x1F", "null", "nan"]
