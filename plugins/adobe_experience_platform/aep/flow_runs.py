@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -113,8 +113,14 @@ class FlowRun:
         summary = as_dict(metrics.get("statusSummary"))
         raw = as_text(summary.get("status"))
         status = RunStatus.fold(raw)
-        errors = [*as_dicts(summary.get("errors")), *as_dicts(records.get("failedInfo")), *_errors_of_parts(data)]
+        activities = as_dicts(data.get("activities")) or as_dicts(data.get("activites"))  # as Adobe's schema spells it
+        parts = [records, *(as_dict(item.get("recordSummary")) for item in activities)]
+        failed, own = _failed(parts, summary), as_dicts(summary.get("errors"))
+        # The run itself may repeat none of the errors that its activities list.
+        others = (error for item in activities for error in as_dicts(as_dict(item.get("statusSummary")).get("errors")))
+        errors = [*own, *as_dicts(records.get("failedInfo")), *others]
         code, text = _first_error(errors, status) if status.is_terminal else ("", "")
+        why = _listed(parts, "failedInfo") or (own if failed != 0 else [])
         return cls(
             id=as_id(data.get("id")),
             flow_id=as_id(data.get("flowId")),
@@ -124,14 +130,14 @@ class FlowRun:
             started_at=as_time(duration.get("startedAtUTC")),
             completed_at=as_time(duration.get("completedAtUTC")) or as_time(duration.get("stoppedAtUTC")),
             audiences={name: _counts(target.get(name, {}), source.get(name, {})) for name in [*source, *target]},
-            total=_counts(records, records)._replace(failed=_failed(data, records)),
+            total=_counts(records, records)._replace(failed=failed),
             files=as_count(files.get("outputFileCount")),
             size=as_count(sizes.get("outputBytes")),
             file_names=_file_names(files),
             files_failed=as_count(files.get("failedFileCount")),
             bytes_failed=as_count(sizes.get("failedBytes")),
-            skipped_for=_reasons(_listed(data, "skippedInfo")),
-            failed_for=_failed_for(data),
+            skipped_for=_reasons(_listed(parts, "skippedInfo")),
+            failed_for=_reasons(item for item in why if not _warns(item)),
             error_code=code,
             error_text=text,
         )
@@ -182,43 +188,21 @@ def _most(*counts: int | None) -> int | None:
     return max((number for number in counts if number is not None), default=None)
 
 
-def _failed(run: Mapping[str, object], records: Mapping[str, object]) -> int | None:
+def _failed(parts: Sequence[Mapping[str, object]], summary: Mapping[str, object]) -> int | None:
     """Return how many records of the run failed: by its counters, or by what it lists, where that is more."""
-    summary = as_dict(as_dict(run.get("metrics")).get("statusSummary"))
+    records = parts[0]
     sides = [item for side in ("sourceSummaries", "targetSummaries") for item in as_dicts(records.get(side))]
-    activities = [as_dict(item.get("recordSummary")) for item in _activities(run)]
-    counted = _most(*(as_count(part.get("failedRecordCount")) for part in (records, *sides, *activities)))
+    counted = _most(*(as_count(part.get("failedRecordCount")) for part in (*parts, *sides)))
     listed = as_dicts(records.get("failedInfo")) or (as_dicts(summary.get("errors")) if counted is None else [])
     return max(counted or 0, sum(as_count(item.get("count")) or 0 for item in listed if not _warns(item))) or counted
 
 
-def _activities(run: Mapping[str, object]) -> list[Mapping[str, object]]:
-    """Return the parts of a run; Adobe's schema misspells them."""
-    return as_dicts(run.get("activities")) or as_dicts(run.get("activites"))
-
-
-def _errors_of_parts(run: Mapping[str, object]) -> list[Mapping[str, object]]:
-    """Return the errors that the activities of a run list: the run itself may repeat none of them."""
-    parts = (as_dict(item.get("statusSummary")) for item in _activities(run))
-    return [error for part in parts for error in as_dicts(part.get("errors"))]
-
-
-def _listed(run: Mapping[str, object], key: str) -> list[Mapping[str, object]]:
+def _listed(parts: Iterable[Mapping[str, object]], key: str) -> list[Mapping[str, object]]:
     """Return what a run lists as skipped or failed; an activity's list stands in for one that the run lacks."""
-    records = as_dict(as_dict(run.get("metrics")).get("recordSummary"))
-    parts = (records, *(as_dict(item.get("recordSummary")) for item in _activities(run)))
     return next(filter(None, (as_dicts(part.get(key)) for part in parts)), [])
 
 
-def _failed_for(run: Mapping[str, object]) -> tuple[Reason, ...]:
-    metrics = as_dict(run.get("metrics"))
-    listed = _listed(run, "failedInfo")
-    if not listed and _failed(run, as_dict(metrics.get("recordSummary"))) != 0:
-        listed = as_dicts(as_dict(metrics.get("statusSummary")).get("errors"))
-    return _reasons([item for item in listed if not _warns(item)])
-
-
-def _reasons(listed: list[Mapping[str, object]]) -> tuple[Reason, ...]:
+def _reasons(listed: Iterable[Mapping[str, object]]) -> tuple[Reason, ...]:
     found = [
         Reason(_said(item.get("code")), _said(item.get("message")), as_count(item.get("count"))) for item in listed
     ]
