@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import export_news, exports, next_delivery, preflight, rounds, run_lists, run_news, task_ids, xcom
 from .findings import Findings, ids_of, labelled
-from .given import given_collection, given_id, given_info, given_list, given_time, given_truth
+from .given import READINGS, given_info
 from .input import (
     MAX_PAIRS_PER_RUN,
     check_id,
@@ -63,6 +63,7 @@ __all__ = [
     "MAX_PAIRS_PER_RUN",
     "NOT_SENT",
     "OF_RUN",
+    "READINGS",
     "SETTINGS",
     "UNKNOWN",
     "Approval",
@@ -106,12 +107,7 @@ __all__ = [
     "failed_records",
     "find",
     "form_field",
-    "given_collection",
-    "given_id",
     "given_info",
-    "given_list",
-    "given_time",
-    "given_truth",
     "ids_of",
     "is_delivered",
     "is_lossy",

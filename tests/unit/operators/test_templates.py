@@ -15,7 +15,7 @@ from airflow.sdk.definitions.xcom_arg import _ConcatResult, _MapResult, _ZipResu
 from airflow.sdk.execution_time.lazy_sequence import LazyXComSequence
 
 from adobe_experience_platform.aep import Pair
-from adobe_experience_platform.delivery import DeliverySettings, parse_activation_info
+from adobe_experience_platform.delivery import READINGS, DeliverySettings, parse_activation_info
 from adobe_experience_platform.errors import AepInputError
 from adobe_experience_platform.operators import (
     AdHocActivationOperator,
@@ -25,7 +25,6 @@ from adobe_experience_platform.operators import (
     LatestSegmentExportOperator,
     PlanJobsOperator,
 )
-from adobe_experience_platform.operators.templates import READINGS
 from adobe_experience_platform.sensors import FlowRunSensor, SegmentExportSensor
 from adobe_experience_platform.sensors.flow_run import deliveries_of
 from tests.support.aep import LocalAep
