@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import export_news, exports, next_delivery, preflight, rounds, run_lists, run_news, task_ids, xcom
 from .findings import Findings, ids_of, labelled
-from .given import READINGS, given_info
+from .given import READINGS
 from .input import (
     MAX_PAIRS_PER_RUN,
     check_id,
@@ -107,7 +107,6 @@ __all__ = [
     "failed_records",
     "find",
     "form_field",
-    "given_info",
     "ids_of",
     "is_delivered",
     "is_lossy",
