@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from airflow.sdk import Context
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, count
 from adobe_experience_platform.delivery import KEY, MAX_PAIRS_PER_JOB, Job, Submission, xcom
@@ -15,9 +17,6 @@ from .links import DestinationLink
 from .notes import NotedStore, note_attempt, resolve_once
 from .submit import PHASE, WATCHING, SubmittingTask, phase_of, settled_by
 from .watch import WatchingTask
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 class AdHocActivationOperator(SubmittingTask, WatchingTask):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+from airflow.sdk import Context
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from adobe_experience_platform.aep import Pair, count, short_repr
@@ -35,9 +36,6 @@ from .campaign_gate import DayGate
 from .notes import NotedStore
 from .owners import register
 from .tables import folded, table
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 AIRFLOW_CONF_KEYS = frozenset({"openlineage"})
 """Keys that Airflow itself adds to a run's conf (TriggerDagRunOperator with OpenLineage)."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
@@ -42,9 +42,6 @@ from adobe_experience_platform.hooks import metrics
 from .gates import is_unsent
 from .lineage import fill_events, openlineage_of
 from .tables import folded, table
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 COUNTED = "counted"
 """Store key: what this run's metrics have counted already."""

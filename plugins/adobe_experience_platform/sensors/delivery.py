@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
-from airflow.sdk import PokeReturnValue
+from airflow.sdk import Context, PokeReturnValue
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, FlowRun, Pair
 from adobe_experience_platform.delivery import (
@@ -39,9 +39,6 @@ from adobe_experience_platform.operators import (
 from adobe_experience_platform.triggers import FAILURES_ALLOWED, DeliveryTrigger, resume_pause
 
 from .base import AepSensor
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 NEXT = "next"
 """Store key: which delivery is the next one, fixed when the task first began; and which run it was."""
