@@ -78,7 +78,7 @@ MUTANTS = (
     Mutant(REPORT, "self.watch_task_id if is_watched else self.submit_task_id", "self.watch_task_id", "the advice leaves out a green task that did not find out", ALL),
     Mutant(WATCH, "seen is not None and tries > seen[0]", "seen is not None and tries >= seen[0]", "repairs at every try after a clear", ALL),
     Mutant(ACTIVATE, "TaskStore(context).set(PHASE, WATCHING)", "pass", "a waiting phase is not stored", ALL),
-    Mutant(XCOM, 'data.get("missing_is", UNKNOWN)', 'data.get("missing_is", NOT_SENT)', "unknown by default becomes not sent", ALL),
+    Mutant(XCOM, 'note.get("missing_is", UNKNOWN)', 'note.get("missing_is", NOT_SENT)', "unknown by default becomes not sent", ALL),
     Mutant(WATCH, "                unnoted = NOT_SENT\n", "                pass\n", "a missing note reads as unknown", ALL),
     Mutant(WATCH, "for job, pairs in repaired if pairs]", "for job, pairs in repaired if pairs and job.number < 2]", "no repairs in job 2 and later", ALL),
     Mutant(SEARCH, "ids.get((order.flow_id, order.audience_id))", "{k[1]: v for k, v in ids.items()}.get(order.audience_id)", "an order of another flow is accepted"),

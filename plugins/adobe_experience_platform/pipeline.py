@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from airflow.sdk import BaseOperator, TaskGroup, TriggerRule, XComArg
+from airflow.sdk import BaseOperator, Context, TaskGroup, TriggerRule, XComArg
 
 from adobe_experience_platform.delivery import SETTINGS, Approval, CampaignDay, task_ids, xcom
 from adobe_experience_platform.notifications import Notices
@@ -26,9 +26,6 @@ from adobe_experience_platform.operators import (
 )
 from adobe_experience_platform.sensors import SegmentExportSensor
 from adobe_experience_platform.triggers import campaign_day_asset, delivery_outlets
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 RETRIES = 3
 RETRY_DELAY = timedelta(seconds=30)
@@ -186,7 +183,9 @@ def _delivery(
     wait_export = SegmentExportSensor(
         task_id=task_ids.WAIT_EXPORT, activation_info=plan.output, briefing=briefing, deferrable=deferrable, **INNER
     )
-    latest = LatestSegmentExportOperator(task_id=task_ids.LATEST_EXPORT, briefing=briefing, **INNER)
+    latest = LatestSegmentExportOperator(
+        task_id=task_ids.LATEST_EXPORT, briefing=briefing, deferrable=deferrable, **INNER
+    )
     activate = AdHocActivationOperator.partial(
         task_id=task_ids.ACTIVATE,
         # Failed runs are sent again by wait_for_flow_runs, which turns red and is cleared.

@@ -128,6 +128,20 @@ def test_no_two_classes_have_one_name() -> None:
     assert not {name for name in names if names.count(name) > 1}
 
 
+def test_every_key_of_an_xcom_stands_in_the_one_module() -> None:
+    calls = [(name, node) for name, tree in TREES.items() for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    keys = [
+        (name, ast.unparse(keyword.value))
+        for name, call in calls
+        if isinstance(call.func, ast.Attribute) and call.func.attr in ("xcom_push", "xcom_pull")
+        for keyword in call.keywords
+        if keyword.arg == "key"
+    ]
+
+    assert len(keys) > 20
+    assert [(name, key) for name, key in keys if "xcom." not in key] == []
+
+
 def test_a_module_fits_on_a_few_screens() -> None:
     sizes = {name: len(text.splitlines()) for name, text in MODULES.items()}
 

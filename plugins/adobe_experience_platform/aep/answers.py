@@ -94,13 +94,11 @@ def classify(
     *,
     activation: bool = False,
     secrets: Iterable[str] = (),
-    now: float | None = None,
 ) -> AnswerReading:
     """Say what may be done after an answer; keys of its headers are in lower case, its body is of any shape.
 
     :param activation: whether the request was ``POST /adhocrun``, which must never be sent blindly twice.
     :param secrets: what the answer may echo, and nobody must read.
-    :param now: epoch seconds, to read a ``Retry-After`` given as a date where the answer has none of its own.
     """
     request_id = request_id_of(headers, secrets)
     if 200 <= status < 300:
@@ -123,7 +121,7 @@ def classify(
         kind = AnswerKind.RETRY
     else:
         kind = AnswerKind.FINAL
-    pause = _retry_after(headers, data, now)
+    pause = _retry_after(headers, data)
     return AnswerReading(
         kind=kind,
         status=status,
@@ -227,7 +225,7 @@ def _load(body: bytes) -> object:
         return None
 
 
-def _retry_after(headers: Mapping[str, str], data: object, now: float | None) -> float | None:
+def _retry_after(headers: Mapping[str, str], data: object) -> float | None:
     """Read ``Retry-After`` (seconds or a date) or the Profile service's ``retryAfterMs``."""
     value = headers.get("retry-after", "").strip()
     if value:
@@ -237,8 +235,7 @@ def _retry_after(headers: Mapping[str, str], data: object, now: float | None) ->
             pass
         if (moment := _moment(value)) is not None:
             said = _moment(headers.get("date", ""))  # by AEP's own clock, which ours need not agree with
-            start = next((each for each in (said, now) if each is not None), time.time())
-            return max(0.0, moment - start)
+            return max(0.0, moment - (time.time() if said is None else said))
     if isinstance(data, dict):
         try:
             pause = float(data["retryAfterMs"]) / 1000

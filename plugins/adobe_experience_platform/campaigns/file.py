@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, create_model, model_validator
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, Pair, one_line, short_repr
 from adobe_experience_platform.delivery import (
     MAX_PAIRS_PER_RUN,
+    SETTINGS,
     Approval,
     CampaignDay,
     DeliverySettings,
@@ -122,18 +123,8 @@ def _when(value: object) -> object:
     return {"cron": value} if isinstance(value, str) else value
 
 
-POLICIES = (
-    "on_conflict",
-    "on_partial_success",
-    "on_failed_records",
-    "size_guard",
-    "max_export_age_hours",
-    "max_audiences_per_job",
-    "poll_interval",
-    "export_timeout_minutes",
-    "activation_timeout_minutes",
-)
-"""The settings of a delivery that stand in the block ``policies``; the others have keys of their own."""
+NO_POLICIES = ("dry_run", "sandbox_name", "aep_conn_id", "api_version")
+"""The settings of a delivery that a file says elsewhere, or not at all; all others stand in the block ``policies``."""
 
 
 def _policy(name: str) -> tuple[Any, Any]:
@@ -149,7 +140,7 @@ else:
         "Policies",
         __base__=blocks.Block,
         __doc__="What to do when something is in the way, and limits: as the parameters of ``aep_adhoc_activation``.",
-        **{name: _policy(name) for name in POLICIES},
+        **{name: _policy(name) for name in SETTINGS if name not in NO_POLICIES},
     )
 
 

@@ -11,13 +11,7 @@ from typing import Any
 from airflow.models.connection import Connection
 
 from adobe_experience_platform.aep import Pair
-from adobe_experience_platform.delivery import (
-    DeliverySettings,
-    given_info,
-    read_activation_info,
-    read_settings,
-    shorten,
-)
+from adobe_experience_platform.delivery import READINGS, DeliverySettings, read_activation_info, read_settings, shorten
 from adobe_experience_platform.errors import AepInputError
 from adobe_experience_platform.hooks import WorkerHook
 
@@ -89,4 +83,4 @@ def _info(args: Namespace) -> tuple[Any, list[str]]:
                 text = file.read(_MAX_BYTES)
     except (OSError, ValueError) as error:
         return None, [f"{args.activation_info} cannot be read ({getattr(error, 'strerror', None) or error})"]
-    return given_info(text), []
+    return READINGS["activation_info"](text, "activation_info"), []

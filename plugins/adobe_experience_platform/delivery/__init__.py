@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import export_news, exports, next_delivery, preflight, rounds, run_lists, run_news, task_ids, xcom
 from .findings import Findings, ids_of, labelled
-from .given import given_collection, given_id, given_info, given_list, given_time, given_truth
+from .given import READINGS
 from .input import (
     MAX_PAIRS_PER_RUN,
     check_id,
@@ -69,6 +69,7 @@ __all__ = [
     "MAY_LACK",
     "NOT_SENT",
     "OF_RUN",
+    "READINGS",
     "SETTINGS",
     "UNKNOWN",
     "Approval",
@@ -113,12 +114,6 @@ __all__ = [
     "failed_records",
     "find",
     "form_field",
-    "given_collection",
-    "given_id",
-    "given_info",
-    "given_list",
-    "given_time",
-    "given_truth",
     "ids_of",
     "is_delivered",
     "is_sent",

@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence, Set, ValuesView
+from collections.abc import Callable, Mapping, Sequence, Set, ValuesView
+from functools import partial
 from typing import Any
 
 from adobe_experience_platform.aep import short_repr
@@ -44,19 +45,8 @@ def given_collection(value: Any) -> Any:
     return value
 
 
-def given_info(value: Any) -> Any:
-    """Return an ``activation_info`` with plain lists, or a list of jobs; anything else as it is, None if not given."""
-    found = given_collection(value)
-    if isinstance(found, Mapping):
-        return {
-            flow: audiences if (listed := given_list(audiences)) is None else listed
-            for flow, audiences in found.items()
-        }
-    return found if (listed := given_list(found)) is None else listed
-
-
-def given_list(value: Any) -> list[Any] | None:
-    """Return a list of any sequence, such as Airflow's lazy one, or of text that says one; None if it is none."""
+def given_items(value: Any) -> Any:
+    """Return a plain list of any sequence, such as Airflow's lazy one, and anything else as given_collection does."""
     found = given_collection(value)
     if isinstance(found, Sequence) and not isinstance(found, str | bytes):
         # A mapped task's output answers a slice with one request, and an iteration with many. What Airflow makes of
@@ -64,7 +54,31 @@ def given_list(value: Any) -> list[Any] | None:
         return list(found[:] if type(found).__name__ == "LazyXComSequence" else found)
     if isinstance(found, Set):
         return sorted(found, key=str)
-    return list(found) if isinstance(found, ValuesView) else None
+    return list(found) if isinstance(found, ValuesView) else found
+
+
+def given_info(value: Any) -> Any:
+    """Return an ``activation_info`` with plain lists, or a list of jobs; anything else as it is, None if not given."""
+    found = given_items(value)
+    if isinstance(found, Mapping):
+        return {flow: given_items(audiences) for flow, audiences in found.items()}
+    return found
+
+
+def given_mapping(value: Any, what: str) -> Mapping[str, Any] | None:
+    """Return a mapping, also from its text; None if not given, else an AepInputError."""
+    found = given_collection(value)
+    if found is None or isinstance(found, Mapping):
+        return found
+    raise AepInputError([f"{what} is {short_repr(value)}: enter a mapping, or a template that renders to one"])
+
+
+def given_briefing(value: Any, what: str) -> Mapping[str, Any] | None:
+    """Return an :class:`~.xcom.Briefing`; None if not given, else an AepInputError."""
+    found = given_mapping(value, what)
+    if found is not None and not isinstance(found.get("settings"), Mapping):
+        raise AepInputError([f"{what} is {short_repr(value)}: pass the XCom briefing of plan_jobs"])
+    return found
 
 
 def given_id(value: object, what: str, *, names: bool = False) -> str | None:
@@ -101,3 +115,17 @@ def given_truth(value: object, what: str, default: bool) -> bool:
     if found is None:
         raise AepInputError([f"{what} is {short_repr(value)}: choose true or false"])
     return found
+
+
+READINGS: Mapping[str, Callable[[Any, str], Any]] = {
+    "activation_info": lambda value, _: given_info(value),
+    **dict.fromkeys(("jobs", "orders"), lambda value, _: given_items(value)),
+    **dict.fromkeys(("job", "settings", "names", "campaign_day"), given_mapping),
+    "briefing": given_briefing,
+    "export_job_id": given_id,
+    "since": given_time,
+    **dict.fromkeys(("flow", "audience"), partial(given_id, names=True)),
+    "wait_for_completion": lambda value, name: given_truth(value, name, default=False),
+    "resend_failed": lambda value, name: given_truth(value, name, default=True),
+}
+"""Argument of a task → how what Airflow hands over becomes its value; :mod:`.settings` reads the settings."""

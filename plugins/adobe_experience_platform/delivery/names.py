@@ -52,7 +52,8 @@ def resolve(asked: Sequence[Pair], run: Run, known: Mapping[Pair, Pair] | None =
             continue
         findings.flows[flow.id] = flow
         if flow.takes_none:
-            findings.faults.append(takes_none(flow))
+            label = label_of("flow", flow.id, flow.name)
+            findings.faults.append(Finding(label, flow.takes_none, "choose one from the aep_catalog DAG"))
             continue
         for text in audiences:
             if (audience_id := look.audience(flow, text) if text else "") is None:
@@ -67,12 +68,6 @@ def resolve(asked: Sequence[Pair], run: Run, known: Mapping[Pair, Pair] | None =
             findings.given[pair] = source
     look.namesakes()
     return findings
-
-
-def takes_none(flow: DestinationFlow) -> Finding:
-    """Say why a flow takes no audiences."""
-    label = label_of("flow", flow.id, flow.name)
-    return Finding(label, flow.takes_none, "choose one from the aep_catalog DAG")
 
 
 class _LookUp:

@@ -20,17 +20,12 @@ from .given import given_collection, given_truth, is_given
 from .input import check_id
 from .jobs import MAX_PAIRS_PER_JOB
 from .size_guard import SizeGuard
+from .values import ConnectionId
 
 PLACE = "Connection"
 POLICIES = "Conflicts and stale exports"
 LIMITS = "Limits and waiting"
 """Sections of the trigger form."""
-
-
-def _connection_id(value: str) -> str:
-    if fault := conn_id_fault(value):
-        raise ValueError(f"aep_conn_id {fault}")
-    return value
 
 
 def _sandbox(value: str) -> str:
@@ -81,7 +76,7 @@ class DeliverySettings(BaseModel):
     sandbox_name: Annotated[str, AfterValidator(_sandbox)] | None = _setting(
         None, "Sandbox", "Leave empty for the connection's sandbox.", PLACE
     )
-    aep_conn_id: Annotated[str, AfterValidator(_connection_id)] = _setting(
+    aep_conn_id: ConnectionId = _setting(
         DEFAULT_CONN_ID, "Airflow connection", "A connection of type Adobe Experience Platform.", PLACE
     )
     on_conflict: Literal["wait", "adopt", "fail"] = _setting(
@@ -204,8 +199,7 @@ def form_field(name: str) -> dict[str, Any]:
     """Return what Airflow's ``Param`` of a setting takes: its default, its JSON Schema, its words for people."""
     schema = _schemas()[name]
     kinds = schema["type"]
-    least = {"minLength": 1} if name == "aep_conn_id" else {}
-    return {**schema, "type": kinds[0] if len(kinds) == 1 else kinds, **least}
+    return {**schema, "type": kinds[0] if len(kinds) == 1 else kinds}
 
 
 def _from_text(name: str, value: Any) -> Any:
@@ -234,8 +228,6 @@ def _fault(name: str, value: Any, found: Any) -> str:
     if "object" in schema["type"]:
         return f"{dotted(tuple(found['loc']))}: {describe(found, DeliverySettings)}"
     said = str(found["msg"]).removeprefix("Value error, ")
-    if found["type"] == "value_error" and said.startswith(name):
-        return said
     if name == "aep_conn_id":
         return f"{name} {conn_id_fault(value)}"
     if choices := schema.get("enum"):

@@ -13,7 +13,7 @@ import zoneinfo
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, WithJsonSchema
 
 from adobe_experience_platform.aep import conn_id_fault, one_line, short_repr
 
@@ -176,13 +176,6 @@ def _type(read: Callable[[object], Any], **schema: Any) -> tuple[Any, ...]:
     return BeforeValidator(read), WithJsonSchema({"type": "string", **schema})
 
 
-def _short(length: dt.timedelta) -> str:
-    """Write a duration as a file would."""
-    minutes = int(length.total_seconds()) // 60
-    parts = (f"{minutes // 1440}d" * (minutes >= 1440), f"{minutes // 60 % 24}h", f"{minutes % 60}m")
-    return " ".join(part for part in parts if part not in ("", "0h", "0m"))
-
-
 Text = Annotated[str, *_type(_line, minLength=1, maxLength=250)]
 Tag = Annotated[str, *_type(lambda value: _line(value, 100), minLength=1, maxLength=100)]
 Paragraph = Annotated[str, *_type(_paragraph, minLength=1, maxLength=2_000)]
@@ -206,7 +199,6 @@ ConnectionId = Annotated[str, *_type(_connection, minLength=1)]
 TimeOfDay = Annotated[
     dt.time,
     *_type(_time, pattern="^([01]?[0-9]|2[0-3]):[0-5][0-9]$", examples=["09:00"]),
-    PlainSerializer(lambda value: f"{value:%H:%M}"),
 ]
 Date = Annotated[dt.date, *_type(_date, format="date", examples=["2026-12-24"])]
 Duration = Annotated[
@@ -214,7 +206,6 @@ Duration = Annotated[
     *_type(
         _duration, pattern="^\\s*([0-9]+\\s*d)?\\s*([0-9]+\\s*h)?\\s*([0-9]+\\s*m(in)?)?\\s*$", examples=["2h", "90m"]
     ),
-    PlainSerializer(_short),
 ]
 Zone = Annotated[str, *_type(_zone, examples=["Europe/Berlin", "UTC"])]
 Cron = Annotated[str, *_type(_cron, minLength=1, examples=["0 7 * * 1", *CRON_PRESETS])]

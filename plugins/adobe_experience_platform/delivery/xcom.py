@@ -39,6 +39,8 @@ LINK = "destination_link"
 """Tasks with a button: the address of their (first) destination in AEP."""
 REASON = "reason"
 """Any task that failed: why, in one line."""
+CATALOG_PART = "flows_"
+"""The catalog, where it is large: with a number from 1 on behind it, a part of its flows as JSON text."""
 
 SUBMISSION_VERSION = 1
 OUTLOOK_ROWS = 200
@@ -161,33 +163,28 @@ def submission_note(submission: Submission, *, is_sending: bool = False) -> Subm
     )
 
 
-def read_submission(value: object) -> tuple[dict[Pair, Activation], dict[Pair, str]]:
-    """Read a :class:`SubmissionNote`: (pair → its run, pair without a run → ``not_sent`` or ``unknown``).
-
-    :raises AepSubmissionError: if a newer version of this package wrote it.
-    """
-    data = value if isinstance(value, dict) else {}
-    check_version(data.get("v"), SUBMISSION_VERSION, f"XCom {SUBMISSION!r}")
-    orders = {item.pair: item for item in (Activation(*order) for order in data.get("orders", []))}
-    missing = {Pair(item[0], item[1]): str(data.get("missing_is", UNKNOWN)) for item in data.get("missing", [])}
-    return orders, missing
-
-
 def read_submissions(values: object) -> tuple[dict[Pair, Activation], dict[Pair, str]]:
-    """Read the notes of all jobs, as they are pulled from a mapped task (a list) or from one alone."""
+    """Read the notes of all jobs: (pair → its run, pair without a run → ``not_sent`` or ``unknown``).
+
+    :raises AepSubmissionError: if a newer version of this package wrote one.
+    """
     orders: dict[Pair, Activation] = {}
     missing: dict[Pair, str] = {}
-    for value in values if isinstance(values, list) else [values]:
-        known, without = read_submission(value)
-        orders |= known
-        missing |= without
+    for note in _notes(values):
+        check_version(note.get("v"), SUBMISSION_VERSION, f"XCom {SUBMISSION!r}")
+        orders |= {item.pair: item for item in (Activation(*order) for order in note.get("orders", ()))}
+        missing |= {Pair(*pair): str(note.get("missing_is", UNKNOWN)) for pair in note.get("missing", ())}
     return orders, missing
 
 
 def began_later(values: object) -> dict[Pair, int]:
     """Return whose run began after the DAG run was cleared, and how often it had been cleared by then."""
-    notes = [value for value in (values if isinstance(values, list) else [values]) if isinstance(value, dict)]
-    return {Pair(*pair): clears for note in notes for *pair, clears in note.get("later", ())}
+    return {Pair(*pair): clears for note in _notes(values) for *pair, clears in note.get("later", ())}
+
+
+def _notes(values: object) -> list[dict[str, Any]]:
+    """Return the notes of submissions, as they are pulled from a mapped task (a list) or from one alone."""
+    return [note for note in (values if isinstance(values, list) else [values]) if isinstance(note, dict)]
 
 
 def progress_note(results: Sequence[Result]) -> ProgressNote:

@@ -26,7 +26,7 @@ from adobe_experience_platform.errors import AepInputError
 
 from .facts import known_of_late_run, known_of_run, reports_of
 from .message import Notice, On, of_delivery, of_missed_deadline
-from .notifiers import HTML, MAIL, SUBJECT, TEXT, anotify, argument_faults, class_fault, make, notify, said_by
+from .notifiers import HTML, MAIL, SUBJECT, TEXT, anotify, argument_faults, class_fault, notify, said_by
 
 log = logging.getLogger(__name__)
 
@@ -148,16 +148,6 @@ class Notices(blocks.Terms):
     def to_json(self) -> dict[str, Any]:
         """Return the settings as :meth:`of` reads them."""
         return self.model_dump(mode="json", by_alias=True)
-
-    def check(self) -> list[str]:
-        """Return what is wrong with the notifiers' classes and arguments; this imports them."""
-        faults = []
-        for spec in self.specs:
-            try:
-                make(spec)
-            except Exception as error:  # noqa: BLE001 - a foreign class is imported and made
-                faults.append(f"notifier {spec['class']}: {said_by(error)}")
-        return faults
 
     def on_success(self, context: Context) -> None:
         """Tell that the delivery is done; a callback of the task ``report``."""

@@ -9,13 +9,11 @@ from .links import DestinationLink
 from .notes import resolve_once
 from .plan import PlanJobsOperator
 from .report import HEAD, NUMBERS, DeliveryReportOperator, row_of
-from .retry import AEP_RETRY_POLICY
 from .tables import markdown, table
 from .wait_for_runs import DeliveryOperator
-from .watch import WatchingTask, deliveries_of
+from .watch import WatchingTask
 
 __all__ = [
-    "AEP_RETRY_POLICY",
     "HEAD",
     "NUMBERS",
     "AdHocActivationOperator",
@@ -32,7 +30,6 @@ __all__ = [
     "TaskStore",
     "WaitTimeoutError",
     "WatchingTask",
-    "deliveries_of",
     "describe",
     "keep_reason",
     "markdown",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from airflow.sdk import Context
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, count
 from adobe_experience_platform.delivery import KEY, MAX_PAIRS_PER_JOB, Job, Submission, xcom
@@ -13,12 +15,8 @@ from .base import Resolvable, TaskStore, read_event
 from .gates import require_gates
 from .links import DestinationLink
 from .notes import NotedStore, note_attempt, resolve_once
-from .retry import AEP_RETRY_POLICY
 from .submit import PHASE, WATCHING, SubmittingTask, phase_of, settled_by
 from .watch import WatchingTask
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context, RetryPolicy
 
 
 class AdHocActivationOperator(SubmittingTask, WatchingTask):
@@ -88,11 +86,9 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         briefing: Any = None,
         campaign_day: Any = None,
         gate_task_ids: Sequence[str] = (),
-        deferrable: bool = True,
-        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        super().__init__(retry_policy=retry_policy, **kwargs)
+        super().__init__(**kwargs)
         self.activation_info = activation_info
         self.job = job
         self.aep_conn_id = aep_conn_id
@@ -112,7 +108,6 @@ class AdHocActivationOperator(SubmittingTask, WatchingTask):
         self.briefing = briefing
         self.campaign_day = campaign_day
         self.gate_task_ids = gate_task_ids
-        self.deferrable = deferrable
 
     @classmethod
     def lists_pairs(cls, given: Mapping[str, Any]) -> bool:

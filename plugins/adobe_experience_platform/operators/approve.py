@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.exceptions import AirflowFailException
@@ -80,7 +80,7 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
         outlook = context["ti"].xcom_pull(task_ids=self.plan_task_id, key=xcom.OUTLOOK) or {}
         if self.only_on_breach and outlook.get("asks") == []:
             self.log.info("The size guard has found nothing: nobody is asked")
-            return self._approved(context, "the size guard")
+            return self._decide(context, "the size guard")
         self.body = self._question(jobs, outlook)
         if self.title:  # not sooner: both are templates, and a title that looks like one is a title
             self.subject = f"Deliver {one_line(self.title, 250)} now?"
@@ -98,23 +98,23 @@ class ApproveDeliveryOperator(TypedTemplates, HITLOperator):
         if answer["chosen_options"] != [APPROVE]:
             self._refuse(context, who, f"{who} has rejected this delivery")
         self.log.info("Approved by %s", who)
-        return self._approved(context, who)
+        return self._decide(context, who)
 
-    def _approved(self, context: Context, who: str) -> dict[str, Any]:
-        decision = self._decision(True, who)
-        context["ti"].xcom_push(key=xcom.APPROVAL, value=decision)
-        return decision
-
-    def _refuse(self, context: Context, who: str, why: str) -> None:
-        context["ti"].xcom_push(key=xcom.APPROVAL, value={**self._decision(False, who), "why": why})
+    def _refuse(self, context: Context, who: str, why: str) -> NoReturn:
+        self._decide(context, who, why)
         raise AirflowFailException(
             f"{'This attempt sent nothing' if clears_of(context) else 'Nothing was sent'}: {why}. To be asked again, "
             "clear the failed tasks of this run; otherwise there is nothing to do."
         )
 
     @staticmethod
-    def _decision(approved: bool, who: str) -> dict[str, Any]:
-        return {"approved": approved, "by": who, "at": now().isoformat(timespec="seconds")}
+    def _decide(context: Context, who: str, why: str = "") -> xcom.Decision:
+        """Keep the answer, which is a no where there is a reason."""
+        decision = xcom.Decision(approved=not why, by=who, at=now().isoformat(timespec="seconds"))
+        if why:
+            decision["why"] = why
+        context["ti"].xcom_push(key=xcom.APPROVAL, value=decision)
+        return decision
 
     def _question(self, jobs: Sequence[Job], outlook: Mapping[str, Any]) -> str:
         """Say in Markdown what will be delivered, with names, what is known before, what the guard found, warnings."""

@@ -38,7 +38,7 @@ from .retry import AEP_RETRY_POLICY
 from .templates import TypedTemplates
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, RetryPolicy
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
     from airflow.triggers.base import BaseTrigger
 
@@ -100,9 +100,12 @@ class Deadline(NamedTuple):
 
 
 class AepTask(LongPauses, TypedTemplates):
-    """Base of all tasks that talk to AEP: connection, sandbox, poll interval, deferral.
+    """Base of all tasks that talk to AEP: connection, sandbox, poll interval, deferral, retries.
 
-    The arguments are documented where people meet them, on the operators and sensors.
+    :param deferrable: wait in the triggerer (default) instead of holding a worker slot.
+    :param retry_policy: what is retried, and when; default: see :class:`~.retry.AepRetryPolicy`.
+
+    The other arguments are documented where people meet them, on the operators and sensors.
     """
 
     briefing: Any = None
@@ -113,6 +116,12 @@ class AepTask(LongPauses, TypedTemplates):
     _options: DeliverySettings | None = None
     _hook: WorkerHook | None = None
     _connection: AepConnection | None = None
+
+    def __init__(
+        self, *, deferrable: bool = True, retry_policy: RetryPolicy | None = AEP_RETRY_POLICY, **kwargs: Any
+    ) -> None:
+        super().__init__(retry_policy=retry_policy, **kwargs)
+        self.deferrable = deferrable
 
     def __init_subclass__(cls) -> None:
         """Find its own settings among the arguments."""

@@ -7,13 +7,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from airflow.sdk import Context, RetryPolicy
+from airflow.sdk import Context
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, DestinationFlow, MappedAudience, count, endpoints
-from adobe_experience_platform.delivery import preflight, unambiguous
+from adobe_experience_platform.delivery import preflight, unambiguous, xcom
 
 from .base import AepTask, Resolvable, now
-from .retry import AEP_RETRY_POLICY
 from .tables import table
 
 HEAD = ("Destination", "State", "Last run", "Audience", "Schedule", "Can be delivered", "Audience id", "Flow id")
@@ -26,6 +25,7 @@ class CatalogOperator(AepTask):
 
     :param aep_conn_id: Airflow connection of type ``adobe_experience_platform``. (templated)
     :param sandbox_name: sandbox; None takes the connection's. (templated)
+    :param deferrable: spend a long pause that AEP asks for in the triggerer (default) instead of holding a worker slot.
 
     Returns ``{"flows": [{"flow_id", "name", "state", "last_run", "audiences": [{"audience_id", "name",
     "schedule", "ready", "reason"}]}], "activation_info": {flow id: [audience id, …]}, "by_name": {flow: [audience,
@@ -41,10 +41,9 @@ class CatalogOperator(AepTask):
         *,
         aep_conn_id: Resolvable = DEFAULT_CONN_ID,
         sandbox_name: Resolvable = None,
-        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        super().__init__(retry_policy=retry_policy, **kwargs)
+        super().__init__(**kwargs)
         self.aep_conn_id = aep_conn_id
         self.sandbox_name = sandbox_name
 
@@ -99,7 +98,7 @@ def _stored(context: Context, catalog: dict[str, Any]) -> dict[str, Any]:
     if len(parts) <= 1:
         return catalog
     for number, part in enumerate(parts, start=1):
-        context["ti"].xcom_push(key=f"flows_{number}", value=part)
+        context["ti"].xcom_push(key=f"{xcom.CATALOG_PART}{number}", value=part)
     return {**{key: type(value)() for key, value in catalog.items()}, "parts": len(parts)}
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from airflow.sdk import Context, RetryPolicy
+from airflow.sdk import Context
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID
 from adobe_experience_platform.delivery import exports, xcom
 
 from .base import AepTask, now
-from .retry import AEP_RETRY_POLICY
 
 
 class LatestSegmentExportOperator(AepTask):
@@ -23,6 +22,7 @@ class LatestSegmentExportOperator(AepTask):
     :param sandbox_name: sandbox; None takes the connection's. (templated)
     :param max_export_age_hours: refuse an older snapshot; None accepts any age; default 36. (templated)
     :param briefing: the XCom ``briefing`` of ``plan_jobs``, instead of the arguments above; optional. (templated)
+    :param deferrable: spend a long pause that AEP asks for in the triggerer (default) instead of holding a worker slot.
 
     Returns the job's id as text. Raises :class:`~.errors.AepExportError` if there is none or it is too old.
 
@@ -38,10 +38,9 @@ class LatestSegmentExportOperator(AepTask):
         sandbox_name: str | None = None,
         max_export_age_hours: float | None = 36,
         briefing: Any = None,
-        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        super().__init__(retry_policy=retry_policy, **kwargs)
+        super().__init__(**kwargs)
         self.aep_conn_id = aep_conn_id
         self.sandbox_name = sandbox_name
         self.max_export_age_hours = max_export_age_hours
@@ -62,5 +61,6 @@ class LatestSegmentExportOperator(AepTask):
             )
         self.log.info("Newest %s", exports.describe(latest, moment))
         if ended := latest.ended_at:
-            context["ti"].xcom_push(key=xcom.EXPORT, value={"id": latest.id, "ended_at": ended.isoformat()})
+            note = xcom.ExportNote(id=latest.id, ended_at=ended.isoformat())
+            context["ti"].xcom_push(key=xcom.EXPORT, value=note)
         return latest.id

@@ -27,7 +27,7 @@ class LongPauses(BaseOperator):
 
     pauses: bool = True
     """Whether it does; what polls anyway looks again later."""
-    deferrable: bool = True
+    deferrable: bool
 
     _resumed: tuple[str, dict[str, Any]] = "", {}
 

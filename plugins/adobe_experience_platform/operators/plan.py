@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+from airflow.sdk import Context
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from adobe_experience_platform.aep import Pair, count, short_repr
@@ -34,11 +35,7 @@ from .base import AepTask, Deadline, clears_of, now
 from .campaign_gate import DayGate
 from .notes import NotedStore
 from .owners import register
-from .retry import AEP_RETRY_POLICY
 from .tables import folded, table
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context, RetryPolicy
 
 AIRFLOW_CONF_KEYS = frozenset({"openlineage"})
 """Keys that Airflow itself adds to a run's conf (TriggerDagRunOperator with OpenLineage)."""
@@ -82,11 +79,9 @@ class PlanJobsOperator(AepTask):
         campaign_day: CampaignDay | None = None,
         labels: Mapping[str, str] | None = None,
         has_approval: bool = False,
-        deferrable: bool = True,
-        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        super().__init__(retry_policy=retry_policy, **kwargs)
+        super().__init__(**kwargs)
         self.activation_info = activation_info
         self.settings = settings
         self.check_conf = check_conf
@@ -94,7 +89,6 @@ class PlanJobsOperator(AepTask):
         self.campaign_day = campaign_day
         self.labels = {str(ident): str(label) for ident, label in (labels or {}).items()}
         self.has_approval = has_approval
-        self.deferrable = deferrable
         self.inlets = [*self.inlets, submissions_asset()]
         self.outlets = [*self.outlets, submissions_asset()]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
@@ -43,9 +43,6 @@ from .base import clears_of
 from .gates import is_unsent, task_states
 from .lineage import fill_events, openlineage_of
 from .tables import folded, table
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 REPORTED = "reported"
 """Store key: what this run's metrics have ``counted`` already, and up to which of the run's ``clears`` a missing note

@@ -32,5 +32,5 @@ class AepRetryPolicy(RetryPolicy):
 
 
 AEP_RETRY_POLICY = AepRetryPolicy()
-"""A default in the operators' signatures: only there does Airflow find it for a mapped task, and only a named
-argument is taken from a DAG's ``default_args``."""
+"""A default in a signature: only there does Airflow find it for a mapped task, and only a named argument is taken from
+a DAG's ``default_args``."""

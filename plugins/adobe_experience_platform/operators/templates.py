@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from adobe_experience_platform.aep import short_repr
-from adobe_experience_platform.delivery import (
-    given_collection,
-    given_id,
-    given_info,
-    given_list,
-    given_time,
-    given_truth,
-)
-from adobe_experience_platform.errors import AepInputError
+from adobe_experience_platform.delivery import READINGS
 
 if TYPE_CHECKING:
     import jinja2
@@ -27,39 +17,6 @@ if TYPE_CHECKING:
 
 JINJAS = re.compile(r"[{\r\n]")
 """What text has that Jinja makes something else of, unless a DAG has set signs of its own."""
-
-
-def _mapping(value: Any, name: str) -> Mapping[str, Any] | None:
-    found = given_collection(value)
-    if found is None or isinstance(found, Mapping):
-        return found
-    raise AepInputError([f"{name} is {short_repr(value)}: enter a mapping, or a template that renders to one"])
-
-
-def _briefing(value: Any, name: str) -> Mapping[str, Any] | None:
-    found = _mapping(value, name)
-    if found is not None and not isinstance(found.get("settings"), Mapping):
-        raise AepInputError([f"{name} is {short_repr(value)}: pass the XCom briefing of plan_jobs"])
-    return found
-
-
-def _list(value: Any, _: str) -> Any:
-    found = given_collection(value)
-    return found if (listed := given_list(found)) is None else listed
-
-
-READINGS: dict[str, Callable[[Any, str], Any]] = {
-    "activation_info": lambda value, _: given_info(value),
-    **dict.fromkeys(("jobs", "orders"), _list),
-    **dict.fromkeys(("job", "settings", "names", "campaign_day"), _mapping),
-    "briefing": _briefing,
-    "export_job_id": given_id,
-    "since": given_time,
-    **dict.fromkeys(("flow", "audience"), partial(given_id, names=True)),
-    "wait_for_completion": lambda value, name: given_truth(value, name, default=False),
-    "resend_failed": lambda value, name: given_truth(value, name, default=True),
-}
-"""Argument → how what Airflow hands over becomes its value; :class:`~.settings.DeliverySettings` reads the settings."""
 
 
 class TypedTemplates(BaseOperator):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from airflow.sdk import Context, RetryPolicy
+from airflow.sdk import Context
 
 from adobe_experience_platform.aep import Activation, Pair, RunStatus, count
 from adobe_experience_platform.delivery import NOT_SENT, UNKNOWN, Job, Record, Result, Submission, without_run, xcom
@@ -16,7 +16,6 @@ from .base import TaskStore, clears_of, read_event
 from .gates import is_unsent, require_gates, task_states
 from .links import DestinationLink
 from .notes import ATTEMPT, NotedStore
-from .retry import AEP_RETRY_POLICY
 from .submit import PHASE, WATCHING, SubmittingTask, phase_of
 from .watch import WatchingTask
 
@@ -62,17 +61,14 @@ class DeliveryOperator(SubmittingTask, WatchingTask):
         briefing: Any,
         gate_task_ids: Sequence[str] = (),
         campaign_day: Any = None,
-        deferrable: bool = True,
-        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        super().__init__(retry_policy=retry_policy, **kwargs)
+        super().__init__(**kwargs)
         self.jobs = jobs
         self.submit_task_id = submit_task_id
         self.briefing = briefing
         self.gate_task_ids = gate_task_ids
         self.campaign_day = campaign_day
-        self.deferrable = deferrable
 
     def execute(self, context: Context) -> Any:
         """Watch; if a person cleared this task, send failed pairs again first."""

@@ -7,12 +7,11 @@ from typing import Any
 
 from airflow.sdk import Context
 
-from adobe_experience_platform.aep import Activation, Pair, RunStatus, count
+from adobe_experience_platform.aep import Activation, RunStatus, count
 from adobe_experience_platform.delivery import (
     Result,
     advice_for,
     all_succeeded,
-    check_id,
     is_delivered,
     is_terminal,
     line_of,
@@ -25,7 +24,6 @@ from adobe_experience_platform.delivery import (
 from adobe_experience_platform.errors import (
     AepDeliveryError,
     AepError,
-    AepInputError,
     AepNotFoundError,
     AepTransientError,
 )
@@ -127,27 +125,3 @@ class WatchingTask(AepTask):
             )
         self.log.info("%s", all_succeeded(results))
         return {"summary": summary, "results": list(results)}
-
-
-DEEPEST = 5
-"""Levels of lists in lists of orders: what is nested deeper was not returned by any operator."""
-
-
-def deliveries_of(orders: Any, *, deepest: int = DEEPEST) -> list[Activation]:
-    """Read orders as operators return them: dicts, lists, or run ids alone; nested lists are joined."""
-    if isinstance(orders, str) and orders:
-        return [_delivery({"run_id": orders})]
-    if isinstance(orders, Mapping) and orders.get("run_id"):
-        return [_delivery(orders)]
-    if isinstance(orders, Sequence) and not isinstance(orders, str | bytes) and deepest > 0:
-        return [found for item in orders for found in deliveries_of(item, deepest=deepest - 1)]
-    raise AepInputError([f"orders: {type(orders).__name__} is not an order: pass what AdHocActivationOperator returns"])
-
-
-def _delivery(order: Mapping[str, Any]) -> Activation:
-    """Read one order. AEP has checked no id of it yet, and each is shown or becomes part of a URL."""
-    names = ["run_id", *(name for name in Pair._fields if order.get(name, "") != "")]
-    if faults := [fault for name in names if (fault := check_id(order[name], f"orders: {name}"))]:
-        raise AepInputError(faults)
-    pair = Pair(order.get("flow_id", ""), order.get("audience_id", ""))
-    return Activation(*pair, order["run_id"], bool(order.get("adopted")))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
-from airflow.sdk import PokeReturnValue
+from airflow.sdk import Context, PokeReturnValue
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, FlowRun, Pair
 from adobe_experience_platform.delivery import (
@@ -29,7 +29,6 @@ from adobe_experience_platform.delivery.run_news import RunMark, Sought
 from adobe_experience_platform.errors import AepDeliveryError, AepInputError, AepTransientError
 from adobe_experience_platform.hooks import metrics
 from adobe_experience_platform.operators import (
-    AEP_RETRY_POLICY,
     Deadline,
     DestinationLink,
     TaskStore,
@@ -40,9 +39,6 @@ from adobe_experience_platform.operators import (
 from adobe_experience_platform.triggers import FAILURES_ALLOWED, DeliveryTrigger, resume_pause
 
 from .base import AepSensor
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context, RetryPolicy
 
 NEXT = "next"
 """Store key: which delivery is the next one, fixed when the task first began; and which run it was."""
@@ -102,11 +98,9 @@ class DeliverySensor(AepSensor):
         on_failed_records: str = "warn",
         activation_timeout_minutes: float = 1440,
         poll_interval: float = 60,
-        deferrable: bool = True,
-        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        super().__init__(retry_policy=retry_policy, **kwargs)
+        super().__init__(**kwargs)
         self.flow = flow
         self.audience = audience
         self.since = since
@@ -117,7 +111,6 @@ class DeliverySensor(AepSensor):
         self.on_failed_records = on_failed_records
         self.activation_timeout_minutes = activation_timeout_minutes
         self.poll_interval = poll_interval
-        self.deferrable = deferrable
         self._mappings = run_lists.Mappings()
 
     def _begin(self, context: Context) -> Any:
@@ -195,7 +188,7 @@ class DeliverySensor(AepSensor):
 
     def _fixed(self, context: Context) -> Note:
         """Return which delivery is the next one: fixed once in a DAG run, when the task first begins."""
-        asked = [*self._asked, self._since_given, self._place]
+        asked = [*self._asked, self._since_given, self.connection.place]
         kept = next_delivery.read_note(TaskStore(context).get(NEXT))
         if kept is not None and kept["asked"] != asked:
             self.log.warning("This task waited for another delivery before it was changed: it starts over")
@@ -214,8 +207,8 @@ class DeliverySensor(AepSensor):
         fixed = {"asked": asked, "since": since, "run_id": None, "failed": False, **self._looked_up()}
         sought = self._sought(fixed)
         self._just_read = runs = self._runs(sought, None)
-        carriers = self._mappings.of(sought.whose)
-        return {**fixed, "mark": run_news.first_mark(self._place, runs, now(), sought.ended_since, carriers).to_json()}
+        place, carriers = self.connection.place, self._mappings.of(sought.whose)
+        return {**fixed, "mark": run_news.first_mark(place, runs, now(), sought.ended_since, carriers).to_json()}
 
     def _runs(self, sought: Sought, mark: RunMark | None) -> list[FlowRun]:
         return self.hook.call(
@@ -226,10 +219,6 @@ class DeliverySensor(AepSensor):
         fixed = {**fixed, "max_tries": context["ti"].max_tries}
         TaskStore(context).set(NEXT, fixed)
         return fixed
-
-    @property
-    def _place(self) -> str:
-        return self.connection.place
 
     @cached_property
     def _asked(self) -> Pair:

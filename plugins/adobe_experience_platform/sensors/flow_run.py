@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow.sdk import Context, PokeReturnValue, RetryPolicy
+from airflow.sdk import Context, PokeReturnValue
 
-from adobe_experience_platform.aep import DEFAULT_CONN_ID, Activation
-from adobe_experience_platform.delivery import is_terminal
+from adobe_experience_platform.aep import DEFAULT_CONN_ID, Activation, Pair
+from adobe_experience_platform.delivery import check_id, is_terminal
 from adobe_experience_platform.errors import AepInputError, AepTransientError
-from adobe_experience_platform.operators import AEP_RETRY_POLICY, DestinationLink, WatchingTask, deliveries_of, now
+from adobe_experience_platform.operators import DestinationLink, WatchingTask, now
 
 from .base import AepSensor
+
+DEEPEST = 5
+"""Levels of lists in lists of orders: what is nested deeper was not returned by any operator."""
 
 
 class FlowRunSensor(WatchingTask, AepSensor):
@@ -58,11 +61,9 @@ class FlowRunSensor(WatchingTask, AepSensor):
         poll_interval: float = 30,
         names: Any = None,
         briefing: Any = None,
-        deferrable: bool = True,
-        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        super().__init__(retry_policy=retry_policy, **kwargs)
+        super().__init__(**kwargs)
         self.orders = orders
         self.aep_conn_id = aep_conn_id
         self.sandbox_name = sandbox_name
@@ -72,7 +73,6 @@ class FlowRunSensor(WatchingTask, AepSensor):
         self.poll_interval = poll_interval
         self.names = names
         self.briefing = briefing
-        self.deferrable = deferrable
 
     def _begin(self, context: Context) -> Any:
         """Watch the runs."""
@@ -108,3 +108,23 @@ class FlowRunSensor(WatchingTask, AepSensor):
 
     def _orders(self) -> list[Activation]:
         return deliveries_of(self.given("orders") or [])
+
+
+def deliveries_of(orders: Any, *, deepest: int = DEEPEST) -> list[Activation]:
+    """Read orders as operators return them: dicts, lists, or run ids alone; nested lists are joined."""
+    if isinstance(orders, str) and orders:
+        return [_delivery({"run_id": orders})]
+    if isinstance(orders, Mapping) and orders.get("run_id"):
+        return [_delivery(orders)]
+    if isinstance(orders, Sequence) and not isinstance(orders, str | bytes) and deepest > 0:
+        return [found for item in orders for found in deliveries_of(item, deepest=deepest - 1)]
+    raise AepInputError([f"orders: {type(orders).__name__} is not an order: pass what AdHocActivationOperator returns"])
+
+
+def _delivery(order: Mapping[str, Any]) -> Activation:
+    """Read one order. AEP has checked no id of it yet, and each is shown or becomes part of a URL."""
+    names = ["run_id", *(name for name in Pair._fields if order.get(name, "") != "")]
+    if faults := [fault for name in names if (fault := check_id(order[name], f"orders: {name}"))]:
+        raise AepInputError(faults)
+    pair = Pair(order.get("flow_id", ""), order.get("audience_id", ""))
+    return Activation(*pair, order["run_id"], bool(order.get("adopted")))

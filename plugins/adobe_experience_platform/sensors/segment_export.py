@@ -6,14 +6,13 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from airflow.sdk import Context, RetryPolicy
+from airflow.sdk import Context
 
 from adobe_experience_platform.aep import DEFAULT_CONN_ID, Pair, by_flow
 from adobe_experience_platform.delivery import Job, is_uuid, parse_activation_info, rounds
 from adobe_experience_platform.errors import AepTransientError
 from adobe_experience_platform.hooks import metrics
 from adobe_experience_platform.operators import (
-    AEP_RETRY_POLICY,
     Deadline,
     TaskStore,
     WaitTimeoutError,
@@ -66,11 +65,9 @@ class SegmentExportSensor(AepSensor):
         poll_interval: float = 30,
         names: Any = None,
         briefing: Any = None,
-        deferrable: bool = True,
-        retry_policy: RetryPolicy | None = AEP_RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        super().__init__(retry_policy=retry_policy, **kwargs)
+        super().__init__(**kwargs)
         self.aep_conn_id = aep_conn_id
         self.sandbox_name = sandbox_name
         self.activation_info = activation_info
@@ -79,7 +76,6 @@ class SegmentExportSensor(AepSensor):
         self.poll_interval = poll_interval
         self.names = names
         self.briefing = briefing
-        self.deferrable = deferrable
 
     def _begin(self, context: Context) -> Any:
         """Look once; wait only if something is in progress."""

@@ -16,10 +16,10 @@ from adobe_experience_platform.delivery.run_news import RunMark, Sought
 from adobe_experience_platform.errors import AepError
 
 from . import polling
+from .asset_events import WatcherTrigger
 from .base import event
 from .memory import News, WatcherMemory
 from .polling import Bulk, Group, Subscription, is_throttled, outcomes
-from .watcher import WatcherTrigger
 
 if TYPE_CHECKING:
     from adobe_experience_platform.hooks import AdobeExperiencePlatformAsyncHook

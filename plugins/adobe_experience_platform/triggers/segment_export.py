@@ -15,11 +15,11 @@ from adobe_experience_platform.delivery import Snapshot, export_news, read_activ
 from adobe_experience_platform.delivery.export_news import ExportMark
 
 from . import polling
+from .asset_events import WatcherTrigger
 from .base import event
 from .memory import News, WatcherMemory
 from .polling import Bulk, Group, Subscription
 from .progress import LINES_PER_ROUND
-from .watcher import WatcherTrigger
 
 
 @dataclasses.dataclass

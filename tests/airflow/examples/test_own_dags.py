@@ -112,6 +112,14 @@ def test_every_task_knows_what_may_be_retried_mapped_or_not(task_id: str) -> Non
     assert type(policy_of(own, task_id)) is OwnPolicy
 
 
+def test_no_task_of_a_pipeline_without_a_triggerer_defers() -> None:
+    with DAG("own_worker", schedule=None) as dag:
+        activation_pipeline(activation_info=INFO, deferrable=False)
+
+    for made in map(dag.get_task, TASKS[:-1]):
+        assert (made.partial_kwargs["deferrable"] if made.is_mapped else made.deferrable) is False, made.task_id
+
+
 def test_a_pipeline_delivers_without_a_triggerer(run: Run, simulator: SimulatorProcess) -> None:
     job = simulator.start_export_job(duration=3600)
     with DAG("own_worker", schedule=None) as dag:

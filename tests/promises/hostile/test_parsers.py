@@ -29,10 +29,11 @@ from adobe_experience_platform.delivery.record import Record
 from adobe_experience_platform.delivery.results import line_of, results_of
 from adobe_experience_platform.delivery.size_guard import SizeGuard
 from adobe_experience_platform.errors import AepError, AepSubmissionError, AepTransientError
-from adobe_experience_platform.operators import base, watch
+from adobe_experience_platform.operators import base
 from adobe_experience_platform.operators.report import row_of
 from adobe_experience_platform.operators.retry import AEP_RETRY_POLICY
 from adobe_experience_platform.operators.tables import table
+from adobe_experience_platform.sensors import flow_run
 from tests.promises.hostile.material import (
     NASTY_TEXTS,
     VALUES,
@@ -364,7 +365,7 @@ def test_events(event: Any) -> None:
 
 @given(VALUES | spoiled([[{"flow_id": "f", "audience_id": "a", "run_id": "r", "adopted": False}], "run-2"]))
 def test_orders_of_an_xcom(orders: Any) -> None:
-    found = survive(lambda: watch.deliveries_of(orders))
+    found = survive(lambda: flow_run.deliveries_of(orders))
     if found is not None:
         check_clean(found)
         for delivery in found:
@@ -421,8 +422,8 @@ DEEP_READERS = {
     "job": Job.from_json,
     "job's number": lambda value: Job.from_json({"activation_info": {"f": ["a"]}, "job": value}),
     "aliases": lambda value: Job.from_json({"activation_info": {"f": ["a"]}, "aliases": {"a": value}}),
-    "orders": watch.deliveries_of,
-    "order": lambda value: watch.deliveries_of([{"run_id": value}]),
+    "orders": flow_run.deliveries_of,
+    "order": lambda value: flow_run.deliveries_of([{"run_id": value}]),
     "event": base.read_event,
     "event's status": lambda value: base.read_event({"v": 1, "status": value}),
     "event's message": lambda value: base.read_event({"v": 1, "status": "error", "message": value}),

@@ -18,7 +18,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from adobe_experience_platform.delivery.record import VERSION, Record
-from adobe_experience_platform.delivery.xcom import read_submission
+from adobe_experience_platform.delivery.xcom import read_submissions
 from adobe_experience_platform.errors import AepError
 from adobe_experience_platform.triggers import base
 from tests.promises.upgrade.record import RECORDED, activate, new_context, record, wait_for_export, watch
@@ -230,7 +230,7 @@ def test_a_newer_repair_or_note_of_what_was_sent_is_not_guessed_at(
     with pytest.raises(AepError, match="written by a newer version"):
         recording.resume(recording.context(), recording.data["event"])
     with pytest.raises(AepError, match="XCom 'submission' was written by a newer version"):
-        read_submission({"v": 99, "runs": []})
+        read_submissions({"v": 99, "runs": []})
     assert sent(aep) == []
 
 

@@ -12,7 +12,7 @@ A, B = Pair("flow", "a"), Pair("flow", "b")
 
 @pytest.mark.parametrize(("said", "means"), [({}, UNKNOWN), ({"missing_is": NOT_SENT}, NOT_SENT)])
 def test_a_pair_without_a_run_is_unsent_only_where_the_note_says_so(said: dict[str, str], means: str) -> None:
-    orders, missing = xcom.read_submission(
+    orders, missing = xcom.read_submissions(
         {"v": 1, "orders": [["flow", "a", "run", False]], "missing": [list(B)], **said}
     )
 

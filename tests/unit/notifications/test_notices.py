@@ -10,6 +10,7 @@ import pytest
 from adobe_experience_platform.errors import AepInputError
 from adobe_experience_platform.notifications.message import On
 from adobe_experience_platform.notifications.notices import Notices
+from adobe_experience_platform.notifications.notifiers import make
 
 PROBE = "tests.airflow.dags.notices_probe"
 
@@ -36,7 +37,7 @@ def test_settings_travel_as_json() -> None:
 
     assert again is not None
     assert again.to_json() == notices.to_json()
-    assert notices.check() == []
+    assert all(map(make, notices.specs))
 
 
 def test_nothing_stays_nothing() -> None:
@@ -129,7 +130,8 @@ def test_all_faults_come_at_once() -> None:
         ({"class": f"{PROBE}.Chat", "text": "hello", "channel": "x"}, "no argument says what to send"),
     ],
 )
-def test_a_notifier_that_cannot_be_made_is_found_by_the_check(spec: dict[str, Any], part: str) -> None:
-    [fault] = Notices(notifiers=[spec]).check()
+def test_a_notifier_that_cannot_be_made_says_why(spec: dict[str, Any], part: str) -> None:
+    [found] = Notices(notifiers=[spec]).specs
 
-    assert part in fault
+    with pytest.raises((AttributeError, TypeError), match=part):
+        make(found)

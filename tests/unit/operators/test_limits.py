@@ -15,7 +15,6 @@ from adobe_experience_platform import Approval
 from adobe_experience_platform.delivery import DeliverySettings
 from adobe_experience_platform.errors import AepDeadlineError, AepExecutionTimeoutError
 from adobe_experience_platform.operators import (
-    AEP_RETRY_POLICY,
     AdHocActivationOperator,
     ApproveDeliveryOperator,
     DeliveryOperator,
@@ -24,6 +23,7 @@ from adobe_experience_platform.operators import (
     plan,
     submit,
 )
+from adobe_experience_platform.operators.retry import AEP_RETRY_POLICY
 from adobe_experience_platform.sensors import FlowRunSensor, SegmentExportSensor
 from adobe_experience_platform.triggers.base import EVENT_VERSION
 from tests.support.aep import ADHOC, LocalAep

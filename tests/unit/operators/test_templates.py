@@ -15,7 +15,7 @@ from airflow.sdk.definitions.xcom_arg import _ConcatResult, _MapResult, _ZipResu
 from airflow.sdk.execution_time.lazy_sequence import LazyXComSequence
 
 from adobe_experience_platform.aep import Pair
-from adobe_experience_platform.delivery import DeliverySettings, parse_activation_info
+from adobe_experience_platform.delivery import READINGS, DeliverySettings, parse_activation_info
 from adobe_experience_platform.errors import AepInputError
 from adobe_experience_platform.operators import (
     AdHocActivationOperator,
@@ -24,10 +24,10 @@ from adobe_experience_platform.operators import (
     DeliveryOperator,
     LatestSegmentExportOperator,
     PlanJobsOperator,
-    deliveries_of,
 )
-from adobe_experience_platform.operators.templates import READINGS, TypedTemplates
+from adobe_experience_platform.operators.templates import TypedTemplates
 from adobe_experience_platform.sensors import FlowRunSensor, SegmentExportSensor
+from adobe_experience_platform.sensors.flow_run import deliveries_of
 from tests.support.aep import LocalAep
 
 IDS = ["007", "None", "1e5", "True", "1_000", "0x1F", "null", "nan"]

@@ -32,8 +32,8 @@ from adobe_experience_platform.triggers.polling import Bulk
 from tests.support.aep import LocalAep
 from tests.support.dagtest import captured
 from tests.support.parts import run_json
+from tests.unit.triggers.test_asset_events import MarkStore, Watcher
 from tests.unit.triggers.test_triggers import fire, payload
-from tests.unit.triggers.test_watcher import MarkStore, Watcher
 
 LISTS = "/data/foundation/flowservice/runs"
 

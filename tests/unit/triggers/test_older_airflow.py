@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from adobe_experience_platform.operators import AEP_RETRY_POLICY, CatalogOperator
+from adobe_experience_platform.operators import CatalogOperator
+from adobe_experience_platform.operators.retry import AEP_RETRY_POLICY
 from adobe_experience_platform.triggers import older_airflow
 
 

@@ -79,7 +79,7 @@ async function flowsOf(run) {
   const read = (key) => xcom(CATALOGUE_DAG, run.dag_run_id, TASK, key);
   const value = await read(KEYS.RETURN_VALUE);
   const number = Number.isInteger(value?.parts) ? Math.min(value.parts, MOST_PARTS) : 0;
-  const parts = await Promise.all(Array.from({ length: number }, (_, at) => read(`flows_${at + 1}`)));
+  const parts = await Promise.all(Array.from({ length: number }, (_, at) => read(`${KEYS.CATALOG_PART}${at + 1}`)));
   if ([value, ...parts].some((part) => typeof part === "string")) {
     throw new UnreadableError("It is kept outside of Airflow's database (XCom backend), which this page cannot read.");
   }

@@ -12,6 +12,7 @@ export const KEYS = Object.freeze({
   PROGRESS: "progress",
   LINK: "destination_link",
   REASON: "reason",
+  CATALOG_PART: "flows_",
 });
 
 /** Ids of the tasks, without the prefix of their group; in the DAGs of others they may have one. */

@@ -18,9 +18,9 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from adobe_experience_platform.delivery.rounds import Snapshot
 from adobe_experience_platform.errors import AepAuthError, AepInputError
 from adobe_experience_platform.triggers import polling
+from adobe_experience_platform.triggers.asset_events import WatcherTrigger
 from adobe_experience_platform.triggers.assets import delivered_flow_asset, delivery_outlets, segment_export_asset
 from adobe_experience_platform.triggers.segment_export import SegmentExportTrigger
-from adobe_experience_platform.triggers.watcher import WatcherTrigger
 from tests.support.aep import JOBS, LocalAep
 from tests.support.dagtest import captured
 
