@@ -23,8 +23,6 @@ from .names import resolve, unambiguous
 from .outlook import Outlook, look
 from .record import Record
 from .results import (
-    LOST,
-    MAY_LACK,
     NOT_SENT,
     UNKNOWN,
     Result,
@@ -63,10 +61,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KEY",
-    "LOST",
     "MAX_PAIRS_PER_JOB",
     "MAX_PAIRS_PER_RUN",
-    "MAY_LACK",
     "NOT_SENT",
     "OF_RUN",
     "READINGS",

@@ -11,8 +11,6 @@ from urllib.parse import quote
 
 from adobe_experience_platform.aep import RunStatus, count, destination_url, for_mail
 from adobe_experience_platform.delivery import (
-    LOST,
-    MAY_LACK,
     Outcomes,
     RedRun,
     Result,
@@ -95,7 +93,7 @@ def of_delivery(run: Delivered) -> Notice:
         page.part("Why", (f"{for_mail(task)}: {for_mail(text)}" for task, text in run.reasons))
     page.part("Not delivered", (_line(item, run.names) for item in found.bad))
     page.part("Delivered only partly", (_line(item, run.names) for item in found.partly))
-    for label in (LOST, MAY_LACK):
+    for label in sorted(set(map(loss_label, found.lossy))):
         lossy = (_line(item, run.names) for item in found.lossy if loss_label(item) == label)
         page.part(f"{label}, although AEP calls it a success", lossy)
     page.part("Delivered", (_line(item, run.names) for item in found.good if not loss_label(item)))

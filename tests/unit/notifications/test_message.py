@@ -91,6 +91,14 @@ def test_a_notice_has_the_figures_and_reasons_that_aep_gives() -> None:
     ) in notice.text
 
 
+def test_a_notice_tells_lost_records_before_such_as_may_be_missing() -> None:
+    doubtful, lost = result("gold", loss="1 file failed in its run"), result("silver", records_failed=7)
+    text = of_delivery(run(doubtful, lost)).text
+
+    heads = [line for line in text.splitlines() if line.endswith("although AEP calls it a success:")]
+    assert [head.partition(",")[0] for head in heads] == ["RECORDS LOST", "RECORDS MAY BE MISSING"]
+
+
 def test_a_notice_gives_no_audience_the_figures_of_a_run_of_several() -> None:
     skip, fail = ({"code": "", "text": text, "records": 7} for text in ("No address.", "Too long."))
     figures = {"audiences": 2, "files": 3, "bytes": 999, "skipped": [skip], "failed": [fail]}
