@@ -135,10 +135,11 @@ def _judge(lane: Lane, race: Race, runs: Sequence[StartedDelivery]) -> Finish:
         "fail": (("failed", "success"), 1, 0),
     }[race.on_conflict]
     problems = []
-    if (tuple(sorted(states)), count, adopted) != wanted:
+    # A machine under load may answer later than `arena.TIMEOUT`: what is found then is adopted too.
+    if (tuple(sorted(states)), count) != wanted[:2] or adopted < wanted[2]:
         problems.append(
             f"race {race.name}: {' and '.join(states)}, delivered {count} times, "
-            f"{adopted} adopted; expected {' and '.join(wanted[0])}, {wanted[1]}, {wanted[2]}"
+            f"{adopted} adopted; expected {' and '.join(wanted[0])}, {wanted[1]}, at least {wanted[2]}"
         )
     own = [result["run_id"] for result in results if result["run_id"] and not result["adopted"]]
     if len(own) != len(set(own)):
