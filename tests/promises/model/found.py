@@ -115,6 +115,33 @@ FOUND = (
         ),
     ),
     Found(
+        "a DAG run dies when it has noted another's flow run, whose answer was lost, for its own",
+        {
+            "per_job": 1, "on_conflict": "fail", "lag": 55.0, "late": 50.0, "young": 20.0, "scope": "audience",
+            "tick": 1.0, "partial_400": False, "skew": 1.0, "clock": -900.0, "old_runs": 2,
+        },
+        (
+            *(("begin",), ("go", 1, 230, "", 0, 0), ("post", "not_ready"), ("clear", 1, 540, "down", False)),
+            *(("go", 0, 847, "", 13, 1), ("go", 1, 9, "", 2, 0), ("post", "not_ready"), ("go", 0, 350, "", 0, 0)),
+            *(("go", 1, 859, "", 7, 3), ("go", 0, 976, "", 0, 0), ("go", 1, 481, "", 10, 0)),
+            *(("go", 1, 299, "crash", 22, 3), ("go", 0, 668, "", 1, 3), ("post", "500_after")),
+            *(("go", 1, 379, "", 4, 2), ("go", 1, 701, "write_unheard", 4, 5), ("go", 1, 81, "", 3, 5)),
+            ("go", 0, 66, "", 9, 5),
+            ("go", 1, 922, "crash", 8, 0),
+        ),
+    ),
+    Found(
+        "a repair that is not known to have begun is cleared although people are told to look in AEP first",
+        {
+            "campaign": True, "lag": 5.0, "late": 100.0, "young": 400.0, "run_seconds": 10.0, "scope": "audience",
+            "tick": 1.0, "partial_400": False, "shared_runs": True, "skew": 1.0, "clock": -900.0, "old_runs": 2,
+        },
+        (
+            *(go(), go(), go(), go(), ("post", "repeated"), go(), ("end", 788, "failed")),
+            *(("clear", 0, 8, "down", False), go(), go(), ("clear", 0, 806, "failed", False)),
+        ),
+    ),
+    Found(
         "wait_for_flow_runs is marked success before activate has run",
         {},
         (go(), ("mark", 0, 3, "success")),

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError
 from adobe_experience_platform.aep import Pair
 from adobe_experience_platform.delivery import KEY, Record
 from adobe_experience_platform.errors import AepError
+from adobe_experience_platform.operators.owners import name_of
 from tests.support.memory_aep import FakeRun
 
 from .airflow import Run, TaskProcess, World
@@ -44,16 +45,25 @@ class Invariant:
         self.world.aep.breaches.clear()
 
     def _is_taken_by_another(self, run: FakeRun) -> bool:
-        """Whether another DAG run, whose answer was lost, took it for its own: then each has had its delivery."""
+        """Whether another DAG run, whose answer was lost, took it for its own: then each has had its delivery.
+
+        Who dies before it has recorded that has noted it: it does not know what became of its delivery, and says so.
+        """
         others = [other for other in self.world.runs if other.run_id != run.sender]
+        owner = name_of("owner", run.flow_id, run.id)
+        noted = [text for notes in self.world.assets.values() for name, text in notes.items() if name == owner]
         return any(
             f'"{run.id}"' in text for other in others for row in other.rows.values() for text in row.store.values()
-        )
+        ) or any(f"/{other.run_id}/" in text for other in others for text in noted)
 
     def error(self, process: TaskProcess, error: BaseException) -> None:
         """A task fails for reasons that are meant for people, who look in AEP where it says so."""
         if "if they did not, clear" in str(error):
             process.run.doubted |= set(re.findall(r"(?:ours|foreign)-\d+", str(error)))
+        if "First check in AEP what became of the unknown deliveries" in str(error):
+            for pair in self.pairs:
+                if re.search(rf"\({pair.audience_id}\) → .*\({pair.flow_id}\): unknown", str(error)):
+                    process.run.doubted |= {found.id for found in self.world.aep.ours(pair, process.run.run_id)}
         if not isinstance(error, AepError | AirflowException | AirflowRuntimeError):
             self._problem("internal", f"{process.row.name}: {type(error).__name__}: {error}")
 
